@@ -1,0 +1,24 @@
+/* Hashes, HMAC, random bytes and their encodings (libcrypto). Floor 0. */
+#ifndef FLEET_CRYPTO_H
+#define FLEET_CRYPTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SHA256_SIZE 32
+
+void crypto_sha256(const void *bytes, size_t len, uint8_t digest[SHA256_SIZE]);
+void crypto_hmac_sha256(const void *key, size_t key_len, const void *bytes, size_t len,
+                        uint8_t mac[SHA256_SIZE]);
+void crypto_random(void *bytes, size_t len);                      /* aborts when the source fails */
+bool crypto_equal(const void *a, const void *b, size_t len);      /* constant time */
+void crypto_wipe(void *bytes, size_t len);                        /* not optimised away */
+void crypto_hex(const void *bytes, size_t len, char *text);       /* text holds 2 * len + 1 */
+bool crypto_unhex(const char *text, size_t len, uint8_t *bytes);  /* len hex digits, any case */
+void crypto_base64url(const void *bytes, size_t len, char *text); /* no padding; 4*(len+2)/3 + 1 */
+bool crypto_unbase64(const char *text, size_t text_len, uint8_t *bytes,
+                     size_t *len); /* std, padded; *len in: room, out: bytes */
+void crypto_uuid(char text[37]);   /* random version 4 */
+
+#endif

@@ -1,0 +1,48 @@
+#include "common/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Cuts to the size of `text`, at the start of a UTF-8 character. */
+static void error_fill(struct error *err, const char *format, va_list args)
+{
+    char text[sizeof err->text]; /* an argument may be err->text itself */
+    int wanted = vsnprintf(text, sizeof text, format, args);
+    if (wanted < 0)
+        text[0] = '\0';
+    if (wanted >= (int)sizeof text) {
+        size_t end = sizeof text - 4;
+        while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
+            end--;
+        memcpy(text + end, "...", 4);
+    }
+    memcpy(err->text, text, strlen(text) + 1);
+}
+
+void error_set(struct error *err, const char *format, ...)
+{
+    if (err == NULL)
+        return;
+    va_list args;
+    va_start(args, format);
+    error_fill(err, format, args);
+    va_end(args);
+    err->state[0] = '\0';
+}
+
+void error_set_state(struct error *err, const char *state, const char *format, ...)
+{
+    if (err == NULL)
+        return;
+    va_list args;
+    va_start(args, format);
+    error_fill(err, format, args);
+    va_end(args);
+    snprintf(err->state, sizeof err->state, "%.5s", state != NULL ? state : "");
+}
+
+void error_clear(struct error *err)
+{
+    if (err != NULL)
+        *err = (struct error){0};
+}
