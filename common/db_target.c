@@ -129,7 +129,7 @@ static bool is_plausible(const struct db_address *address)
     if (*address->hostaddr && !is_ip(address->hostaddr))
         return false;
     return strspn(address->port, "0123456789") == strlen(address->port) &&
-           strlen(address->port) <= 5 && atoi(address->port) <= 65535;
+           strlen(address->port) <= 5 && strtol(address->port, NULL, 10) <= 65535;
 }
 
 static bool read_hosts(struct db_target *target, const struct given *given, struct error *err)
@@ -239,7 +239,7 @@ bool db_target_init(struct db_target *target, const char *url, const char *appli
                     bool allow_plaintext, struct error *err)
 {
     struct given given = {PQconninfoParse(url ? url : "", NULL), PQconndefaults()};
-    int secs;
+    long secs;
     bool fine = false;
 
     memset(target, 0, sizeof(*target));
@@ -252,8 +252,8 @@ bool db_target_init(struct db_target *target, const char *url, const char *appli
     } else if (read_hosts(target, &given, err) &&
                check_privacy(target, &given, allow_plaintext, err)) {
         put_all(target, &given, application);
-        secs = atoi(effective(&given, "connect_timeout"));
-        target->connect_ms = secs > 0 && secs <= 600 ? secs * 1000 : CONNECT_MS;
+        secs = strtol(effective(&given, "connect_timeout"), NULL, 10);
+        target->connect_ms = secs > 0 && secs <= 600 ? (int)secs * 1000 : CONNECT_MS;
         fine = true;
     }
     wipe_options(given.url);

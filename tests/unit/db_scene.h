@@ -185,6 +185,46 @@ static inline int scene_backend(const char *pattern)
     return atoi(scene_admin(sql));
 }
 
+static inline void scene_open_listening(struct scene *scene)
+{
+    struct db_options options = scene_options(scene);
+
+    options.channel = "Fleet \"test";
+    scene_new(scene, &options);
+    db_start(scene->db);
+}
+
+/* Opens against another URL, with a short patience. */
+static inline void scene_open_url(struct scene *scene, const char *url, int wait_ms, int connect_ms)
+{
+    struct db_options options = scene_options(scene);
+
+    options.url = url;
+    options.wait_ms = wait_ms;
+    scene_new(scene, &options);
+    scene->db->connect_ms = connect_ms;
+    db_start(scene->db);
+}
+
+/* Waits until a statement like `pattern` runs, and gives its backend. */
+static inline int scene_running(struct scene *scene, const char *pattern)
+{
+    int pid = 0;
+
+    UNTIL(scene, (pid = scene_backend(pattern)) != 0);
+    return pid;
+}
+
+static inline void scene_add(Suite *suite, const char *name, const TTest *const *tests)
+{
+    TCase *tcase = tcase_create(name);
+
+    tcase_set_timeout(tcase, 60);
+    for (; *tests; tests++)
+        tcase_add_test(tcase, *tests);
+    suite_add_tcase(suite, tcase);
+}
+
 static inline int scene_run(Suite *suite)
 {
     SRunner *runner;
