@@ -1,0 +1,28 @@
+-- Everything that is re-made after each migration, in an order in which each file finds what it names.
+-- ./apply refuses a file of functions/ or views/ that is missing here.
+\ir functions/setting.sql
+\ir functions/reason.sql
+\ir functions/transition.sql
+\ir functions/lane.sql
+\ir views/now.sql
+\ir functions/attempt.sql
+\ir functions/node.sql
+\ir functions/claim.sql
+\ir functions/settle.sql
+\ir functions/host.sql
+\ir functions/log.sql
+\ir functions/token.sql
+\ir functions/upkeep.sql
+\ir functions/submit.sql
+\ir functions/task.sql
+\ir functions/delivery.sql
+\ir functions/answer.sql
+\ir views/people.sql
+\ir views/full.sql
+\ir views/explain.sql
+\ir views/check.sql
+\ir functions/explain.sql
+\ir grants.sql
+
+-- so that history can be written before the first node starts
+select fleet.partitions() \g /dev/null

@@ -1,0 +1,128 @@
+-- Free slots meet waiting tasks. Never waits for a lock: what another transaction holds is skipped.
+
+-- SSH executors that this node may place work on now.
+create function fleet.open_executors(p_node uuid) returns int[]
+    language sql stable
+begin atomic
+    select coalesce(array_agg(e.executor), '{}')
+    from fleet.node_host nh
+    join fleet.host h on h.host_id = nh.host_id
+    join fleet.executor e on e.host_id = h.host_id
+    where nh.node = p_node and nh.reachable and nh.reported_at > now() - fleet.ms('host_fresh_ms')
+      and h.cordoned_at is null and e.enabled
+      and exists (select from fleet.slot s where s.executor = e.executor and s.attempt is null and not s.retiring);
+end;
+
+-- Locks up to p_want free slots of these executors: least loaded first, then the one with the fewest capabilities.
+create function fleet.take_slots(p_executors int[], p_lane int, p_want int) returns bigint[]
+    language plpgsql as $$
+declare v_ids bigint[]; v_slots bigint[];
+begin
+    select array_agg(f.slot_id order by (f.used + f.k)::real / f.units, f.skills, f.slot_id) into v_ids
+    from (select s.slot_id, s.attempt, s.retiring, cardinality(x.capabilities) as skills,
+                 count(s.attempt) over e as used, count(*) over e as units,
+                 row_number() over (partition by s.executor, s.attempt is null order by s.slot_id) as k
+          from fleet.slot s
+          join fleet.executor x on x.executor = s.executor
+          join fleet.executor_lane el on el.executor = s.executor and el.lane = p_lane
+          where s.executor = any (p_executors)
+          window e as (partition by s.executor)) f
+    where f.attempt is null and not f.retiring and f.k <= p_want;
+    select array_agg(x.slot_id) into v_slots
+    from (select s.slot_id from unnest(v_ids) with ordinality i (slot_id, place)
+          join fleet.slot s on s.slot_id = i.slot_id
+          where s.attempt is null and not s.retiring
+          order by i.place limit p_want
+          for update of s skip locked) x;
+    return coalesce(v_slots, '{}');
+end $$;
+
+-- Takes tasks of one lane, down to p_stop_prio, into the given locked slots. Answers the new attempts.
+create function fleet.take_tasks(p_node uuid, p_lane int, p_stop_prio int, p_slots bigint[]) returns bigint[]
+    language plpgsql
+    set plan_cache_mode = force_generic_plan set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+    as $$
+declare v_attempts bigint[];
+begin
+    with picked as (
+        delete from fleet.queue
+        where ctid = any (array(
+            select q.ctid from fleet.queue q
+            join fleet.task t on t.task = q.task
+            where q.lane = p_lane and q.prio <= p_stop_prio
+              and t.status = 'created' and t.attempts < t.max_attempts_total
+            order by q.lane, q.prio, q.task
+            limit cardinality(p_slots)
+            for update of q, t skip locked))
+        returning prio, task
+    ), pair as (
+        select p.task, p_slots[row_number() over (order by p.prio, p.task)] as slot_id from picked p
+    ), assigned as (
+        update fleet.task t
+        set status = 'assigned', attempt_number = t.attempt_number + 1, attempts = t.attempts + 1,
+            executor = s.executor, assigned_at = now(), started_at = null, changed_at = now()
+        from pair join fleet.slot s on s.slot_id = pair.slot_id
+        where t.task = pair.task
+        returning t.task, t.attempt_number, t.executor, pair.slot_id
+    ), made as (
+        insert into fleet.attempt (task, number, executor, slot_id, node, nonce)
+        select task, attempt_number, executor, slot_id, p_node,
+               left(encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'), 32)
+        from assigned
+        returning attempt, task, number, executor, slot_id
+    ), filled as (
+        update fleet.slot s set attempt = made.attempt from made where s.slot_id = made.slot_id
+    ), told as (
+        insert into fleet.event (task, event_type, from_status, to_status, attempt, actor, payload)
+        select made.task, 'assigned', 'created', 'assigned', made.number, 'node:' || n.name,
+               jsonb_build_object('agent_id', e.agent_id, 'node', p_node, 'epoch', 1)
+        from made
+        join fleet.executor e on e.executor = made.executor
+        join fleet.node n on n.node = p_node
+    )
+    select array_agg(attempt) into v_attempts from made;
+    return coalesce(v_attempts, '{}');
+end $$;
+
+-- One lane a statement. The heads of all lanes that the open executors serve are compared first; a batch from the best lane
+-- stops at the priority of the next best head.
+create function fleet.claim(p_node uuid, p_want int) returns setof fleet.job
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    v_left int := least(coalesce(p_want, 0), 1000);
+    v_open int[];
+    v_dry int[] := array[]::int[]; -- lanes of which nothing more can be had in this call
+    v_slots bigint[];
+    v_got bigint[];
+    v_all bigint[] := array[]::bigint[];
+    v_lane int;
+    v_stop int;
+begin
+    perform fleet.node_check(p_node);
+    v_open := fleet.open_executors(p_node);
+    while v_left > 0 and cardinality(v_open) > 0 loop
+        select h.lane, h.stop into v_lane, v_stop
+        from (select l.lane, q.prio, q.task, lead(q.prio, 1, 2147483647) over (order by q.prio, q.task) as stop
+              from (select distinct el.lane from fleet.executor_lane el
+                    where el.executor = any (v_open) and el.lane <> all (v_dry)) l
+              cross join lateral (select x.prio, x.task from fleet.queue x where x.lane = l.lane
+                                  order by x.prio, x.task limit 1) q
+              order by q.prio, q.task limit 1) h;
+        exit when not found;
+        v_slots := fleet.take_slots(v_open, v_lane, v_left);
+        if cardinality(v_slots) = 0 then
+            -- whoever could serve this lane is full or being filled: they must not fall through to something less urgent
+            v_open := array(select o from unnest(v_open) o
+                            where not exists (select from fleet.executor_lane el where el.executor = o and el.lane = v_lane));
+            continue;
+        end if;
+        v_got := fleet.take_tasks(p_node, v_lane, v_stop, v_slots);
+        if cardinality(v_got) = 0 then
+            v_dry := v_dry || v_lane;
+        end if;
+        v_all := v_all || v_got;
+        v_left := v_left - cardinality(v_got);
+    end loop;
+    return query select * from fleet.job_rows(v_all);
+end $$;
+comment on function fleet.claim(uuid, int) is 'Gives a worker up to p_want tasks, each with a new attempt in a free slot.';

@@ -1,0 +1,202 @@
+-- Verified webhook deliveries. Work starts at an edge: an admitted delivery takes an issue from no agent:* label to some.
+
+-- The issue's number; null when it has none (0, too large, no number).
+create function fleet.delivery_number(p jsonb) returns int
+    language sql immutable
+begin atomic
+    select case when p ->> 'number' ~ '^[0-9]{1,9}$' then nullif((p ->> 'number')::int, 0) end;
+end;
+
+-- The issue's own clock, never from the far future: an absurd one would make all that follows stale.
+create function fleet.delivery_time(p jsonb) returns timestamptz
+    language plpgsql stable as $$
+begin
+    return least(coalesce((p ->> 'updated_at')::timestamptz, now()), now() + interval '1 day');
+exception when data_exception then
+    return now();
+end $$;
+
+create function fleet.note_delivery(p jsonb, p_result text, p_reason text, p_task_id text) returns void
+    language sql
+begin atomic
+    insert into fleet.delivery (delivery_id, sha256, event, event_type, action, repo, number, sender, result, reason, task_id)
+    values (coalesce(p ->> 'delivery', ''), coalesce(p ->> 'sha256', ''), coalesce(p ->> 'event', ''), p ->> 'event_type',
+            p ->> 'action', left(p ->> 'repo', 512), fleet.delivery_number(p), p ->> 'sender', p_result, p_reason, p_task_id);
+end;
+
+-- Seen before: the same id, or the same body in a delivery that counted. A refused one that is admitted now is not a double.
+create function fleet.seen_delivery(p jsonb) returns boolean
+    language sql stable
+begin atomic
+    select exists (
+        select from fleet.delivery d
+        where d.delivery_id = p ->> 'delivery'
+          and not (d.reason in ('repository_not_allowed', 'sender_not_allowed') and coalesce((p ->> 'admitted')::boolean, false)))
+        or exists (
+        select from fleet.delivery d
+        where d.sha256 = p ->> 'sha256' and d.repo = p ->> 'repo' and d.result = 'accepted');
+end;
+
+-- The issue's row, made when new, locked.
+create function fleet.lock_issue(p_repo text, p_number int) returns fleet.issue
+    language plpgsql as $$
+declare i fleet.issue;
+begin
+    insert into fleet.repository (repo) values (p_repo) on conflict do nothing;
+    insert into fleet.issue (repo, number) values (p_repo, p_number) on conflict do nothing;
+    select * into strict i from fleet.issue where repo = p_repo and number = p_number for update;
+    return i;
+end $$;
+
+-- The same task again, with what the authorised person saw when asking: counters 0, attempt numbers go on.
+create function fleet.resubmit_issue(t fleet.task, p_item jsonb, p_actor text) returns void
+    language plpgsql as $$
+declare
+    v_labels text[] := fleet.words(p_item -> 'labels');
+    v_requirements text[] := fleet.requirements_of(v_labels);
+begin
+    update fleet.task
+    set title = p_item ->> 'title', body = coalesce(p_item ->> 'body', ''), content_hash = fleet.content_hash(p_item),
+        labels = v_labels, requirements = v_requirements, priority = fleet.priority_of(v_labels),
+        lane = fleet.lane_for(v_requirements, execution_mode, repo), timeout_secs = (p_item ->> 'timeout_secs')::int,
+        max_retries = (p_item ->> 'max_retries')::int, max_attempts_total = (p_item ->> 'max_attempts_total')::int,
+        retry_count = 0, attempts = 0, release_count = 0
+    where task = t.task;
+    perform fleet.again(t, 'resubmitted', p_actor, null);
+end $$;
+
+-- Other labels on a task that still waits: other requirements, another lane. Title and body stay as they were.
+create function fleet.relabel_waiting(t fleet.task, p_labels text[], p_actor text) returns void
+    language plpgsql as $$
+declare v_requirements text[] := fleet.requirements_of(p_labels);
+begin
+    perform fleet.dequeue(t.task);
+    update fleet.task
+    set labels = p_labels, requirements = v_requirements, priority = fleet.priority_of(p_labels),
+        lane = fleet.lane_for(v_requirements, execution_mode, repo), changed_at = now()
+    where task = t.task;
+    perform fleet.enqueue(t.task, t.run_at);
+    perform fleet.note(t.task, 'relabelled', null, p_actor, jsonb_build_object('labels', p_labels));
+end $$;
+
+-- What a change of the label set means. Under the issue's lock. Answers the reason for the delivery's record.
+create function fleet.apply_labels(i fleet.issue, p_labels text[], p jsonb, p_actor text) returns text
+    language plpgsql as $$
+declare
+    v_task_id text := i.repo || '#' || i.number;
+    v_had boolean := fleet.requirements_of(i.labels) <> '{}';
+    v_has boolean := fleet.requirements_of(p_labels) <> '{}';
+    v_item jsonb;
+    t fleet.task;
+begin
+    select * into t from fleet.task where task_id = v_task_id for update;
+    if v_has and not v_had then
+        if i.state = 'closed' then
+            return 'issue_closed';
+        elsif t.task is not null and t.status not in ('completed', 'failed', 'cancelled') then
+            if t.status = 'created' then
+                perform fleet.relabel_waiting(t, p_labels, p_actor);
+            end if;
+            return 'already_active';
+        end if;
+        if exists (select from fleet.attempt a where a.task = t.task and a.ended_at is null and a.abandoned_at is null) then
+            return 'not_proven_ended'; -- its host is lost: it may still run
+        end if;
+        v_item := jsonb_build_object(
+            'title', coalesce(p ->> 'title', ''), 'body', p ->> 'body', 'labels', to_jsonb(p_labels), 'repo', i.repo,
+            'issue_number', i.number, 'task_type', 'issue', 'timeout_secs', coalesce((p ->> 'timeout_secs')::int, 1800),
+            'max_retries', coalesce((p ->> 'max_retries')::int, 2),
+            'max_attempts_total', coalesce((p ->> 'max_attempts_total')::int, 10));
+        if t.task is null then
+            perform fleet.insert_task(v_task_id, 'forgejo', v_item, p_actor);
+            return 'submitted';
+        end if;
+        perform fleet.resubmit_issue(t, v_item, p_actor);
+        return 'resubmitted';
+    elsif t.task is not null and t.status = 'created' then
+        if v_had and not v_has then
+            perform fleet.cancel_waiting(t.task, 'label_removed', null, p_actor);
+            return 'label_removed';
+        elsif i.labels is distinct from p_labels then
+            perform fleet.relabel_waiting(t, p_labels, p_actor);
+            return 'relabelled';
+        end if;
+    end if;
+    return 'recorded';
+end $$;
+
+-- A closed issue's task is not wanted any more.
+create function fleet.issue_closed(p_task_id text, p_actor text) returns text
+    language plpgsql as $$
+declare t fleet.task;
+begin
+    select * into t from fleet.task where task_id = p_task_id for update;
+    if t.status = 'created' then
+        perform fleet.cancel_waiting(t.task, 'issue_closed', null, p_actor);
+        return 'cancelled';
+    elsif t.status in ('assigned', 'running', 'agent_lost') then
+        perform fleet.ask_cancel(t, 'issue_closed', p_actor);
+        return 'cancelling';
+    end if;
+    return 'recorded';
+end $$;
+
+-- An admitted issues delivery, in the order of the issue's own clock.
+create function fleet.apply_issue(p jsonb, out result text, out reason text) language plpgsql as $$
+declare
+    v_action text := coalesce(p ->> 'action', '');
+    v_actor text := 'forgejo:' || coalesce(p ->> 'sender', '');
+    v_at timestamptz := fleet.delivery_time(p);
+    v_labels text[];
+    i fleet.issue := fleet.lock_issue(p ->> 'repo', fleet.delivery_number(p));
+begin
+    if fleet.seen_delivery(p) then
+        result := 'duplicate'; reason := 'seen_before';
+        return;
+    end if;
+    result := 'accepted';
+    if v_at >= coalesce(i.updated_at, '-infinity') then
+        i.state := coalesce(p ->> 'state', i.state);
+        update fleet.issue set state = i.state, updated_at = v_at, html_url = coalesce(p ->> 'html_url', html_url)
+        where issue = i.issue;
+    elsif v_action in ('closed', 'reopened') then
+        result := 'ignored'; reason := 'stale';
+        return;
+    end if;
+    if v_action in ('opened', 'label_updated', 'label_cleared') then
+        if v_at < i.labels_at then
+            result := 'ignored'; reason := 'stale';
+            return;
+        end if;
+        v_labels := case when v_action = 'label_cleared' then '{}' else fleet.words(p -> 'labels') end;
+        reason := fleet.apply_labels(i, v_labels, p, v_actor);
+        update fleet.issue set labels = v_labels, labels_at = v_at where issue = i.issue;
+    elsif v_action = 'closed' then
+        reason := fleet.issue_closed(i.repo || '#' || i.number, v_actor);
+    elsif v_action = 'reopened' then
+        reason := 'recorded';
+    else
+        result := 'ignored'; reason := 'action_not_handled';
+    end if;
+end $$;
+
+create function fleet.receive_delivery(p jsonb, out result text, out reason text, out task_id text)
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+#variable_conflict use_column
+begin
+    if p ->> 'event' is distinct from 'issues' then
+        result := 'ignored'; reason := 'event_not_handled';
+    elsif not coalesce((p ->> 'admitted')::boolean, false) then
+        result := 'ignored'; reason := coalesce(p ->> 'refusal', 'not_admitted');
+    elsif coalesce(p ->> 'repo', '') !~ '^[^/]{1,250}/[^/]{1,250}$' or fleet.delivery_number(p) is null then
+        result := 'ignored'; reason := 'no_issue';
+    else
+        select a.result, a.reason into result, reason from fleet.apply_issue(p) a;
+        select t.task_id into task_id from fleet.task t where t.task_id = (p ->> 'repo') || '#' || fleet.delivery_number(p);
+    end if;
+    if result = 'ignored' and fleet.seen_delivery(p) then
+        result := 'duplicate'; reason := 'seen_before';
+    end if;
+    perform fleet.note_delivery(p, result, reason, task_id);
+end $$;
+comment on function fleet.receive_delivery(jsonb) is 'Takes a verified webhook delivery: accepted, duplicate or ignored, with a reason.';

@@ -1,0 +1,68 @@
+-- Labels, requirements, lanes, and who may serve which lane.
+
+-- 'agent:X' requires capability X; one leading agent: is stripped; sorted, without doubles.
+create function fleet.requirements_of(p_labels text[]) returns text[]
+    language plpgsql immutable as $$
+begin
+    return (select coalesce(array_agg(r order by r), '{}')
+            from (select distinct substr(l, 7) collate "C" as r from unnest(p_labels) l where l like 'agent:_%') x);
+end $$;
+
+create function fleet.capabilities_of(p_words text[]) returns text[]
+    language sql immutable
+begin atomic
+    select coalesce(array_agg(c order by c), '{}')
+    from (select distinct regexp_replace(w, '^agent:', '') collate "C" as c from unnest(p_words) w where w <> '') x;
+end;
+
+-- priority:critical|high|medium|low or priority:<number>; the most urgent counts; 0 = medium.
+create function fleet.priority_of(p_labels text[]) returns int
+    language plpgsql immutable as $$
+begin
+    return (select coalesce(max(case
+                when w = 'critical' then 20 when w = 'high' then 10 when w = 'medium' then 0 when w = 'low' then -10
+                when w ~ '^-?[0-9]{1,4}$' then greatest(least(w::int, 1000), -1000) end), 0)
+            from (select substr(l, 10) as w from unnest(p_labels) l where l like 'priority:%') x);
+end $$;
+
+create function fleet.repo_allowed(p_patterns text[], p_repo text) returns boolean
+    language sql immutable
+begin atomic
+    select p_repo is null or exists (
+        select from unnest(p_patterns) p
+        where p = '*' or lower(p) = lower(p_repo)
+           or (p like '%/*' and lower(split_part(p, '/', 1)) = lower(split_part(p_repo, '/', 1))));
+end;
+
+-- Brings executor_lane in line with view executor_lane_wanted, for one lane or one executor. New lanes and changed executors
+-- both hold the latch, and this computes in a later statement, so that no pair is missed between them.
+create function fleet.relane(p_lane int, p_executor int) returns void
+    language plpgsql as $$
+begin
+    perform from fleet.latch where name = 'lanes' for update;
+    delete from fleet.executor_lane el
+    where (el.lane = p_lane or el.executor = p_executor)
+      and not exists (select from fleet.executor_lane_wanted w where w.executor = el.executor and w.lane = el.lane);
+    insert into fleet.executor_lane (executor, lane)
+    select w.executor, w.lane from fleet.executor_lane_wanted w
+    where w.lane = p_lane or w.executor = p_executor
+    on conflict do nothing;
+end $$;
+
+-- The lane of a kind of task, made when new.
+create function fleet.lane_for(p_requirements text[], p_mode text, p_repo text) returns int
+    language plpgsql as $$
+declare v_lane int;
+begin
+    select lane into v_lane from fleet.lane
+    where requirements = p_requirements and mode = p_mode and repo is not distinct from p_repo and pinned is null;
+    if found then
+        return v_lane;
+    end if;
+    perform from fleet.latch where name = 'lanes' for update;
+    insert into fleet.lane (requirements, mode, repo) values (p_requirements, p_mode, p_repo) on conflict do nothing;
+    select lane into strict v_lane from fleet.lane
+    where requirements = p_requirements and mode = p_mode and repo is not distinct from p_repo and pinned is null;
+    perform fleet.relane(v_lane, null);
+    return v_lane;
+end $$;

@@ -1,0 +1,143 @@
+-- Nodes: start, stop, beat. The beat of a node is the lease of every attempt it owns.
+
+create function fleet.node_start(p_node uuid, p_kind text, p_name text, p_version text, p_config_hash text)
+    returns table (fleet_id text, schema_version int, beat_ms int, dead_ms int, lease_ms int)
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+begin
+    perform fleet.partitions();
+    insert into fleet.node (node, kind, name, version, config_hash)
+    values (p_node, p_kind, p_name, p_version, p_config_hash)
+    on conflict (node) do update
+    set name = excluded.name, version = excluded.version, config_hash = excluded.config_hash;
+    perform fleet.node_check(p_node);
+    return query
+        select i.fleet_id, fleet.schema_version(),
+               fleet.get('beat_ms')::int, fleet.get('dead_ms')::int, fleet.get('lease_ms')::int
+        from fleet.incarnation i;
+end $$;
+
+create function fleet.node_stop(p_node uuid) returns void
+    language sql security definer set search_path = pg_catalog, fleet, pg_temp
+begin atomic
+    update fleet.node set stopped_at = clock_timestamp() where node = p_node and stopped_at is null;
+    delete from fleet.waiter where node = p_node;
+end;
+
+-- AF002 unless the node lives as far as the database knows.
+create function fleet.node_check(p_node uuid) returns void
+    language plpgsql as $$
+begin
+    if not exists (select from fleet.node n where n.node = p_node and n.dead_at is null and n.stopped_at is null) then
+        raise exception 'node % was declared dead, has stopped, or never started', p_node using errcode = 'AF002',
+            hint = 'drop all runs and start again under a new id';
+    end if;
+end $$;
+
+-- The beat, and what its owner should know. synchronous_commit off: a crash can only take back the newest beat.
+create function fleet.renew(p_node uuid, p_known bigint[])
+    returns table (kind text, attempt bigint, epoch int, node uuid, beat bigint)
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+#variable_conflict use_column
+declare v_kind text;
+begin
+    perform set_config('synchronous_commit', 'off', true);
+    update fleet.node n set beat = n.beat + 1, beat_at = clock_timestamp()
+    where n.node = p_node and n.dead_at is null and n.stopped_at is null
+    returning n.kind into v_kind;
+    if not found then
+        perform fleet.node_check(p_node);
+    end if;
+    if v_kind <> 'worker' then
+        return;
+    end if;
+    return query
+        select 'beat', null::bigint, null::int, n.node, n.beat from fleet.node n
+        where n.kind = 'worker' and n.node <> p_node and n.dead_at is null and n.stopped_at is null;
+    -- a dead or stopped node that owns something which this node could adopt
+    return query
+        select 'left', null::bigint, null::int, n.node, n.beat from fleet.node n
+        where (n.dead_at is not null or n.stopped_at is not null) and n.node <> p_node
+          and exists (select from fleet.attempt a
+                      join fleet.executor e on e.executor = a.executor
+                      join fleet.node_host nh on nh.host_id = e.host_id and nh.node = p_node
+                      where a.node = n.node and a.ended_at is null);
+    return query
+        select k.kind, a.attempt, a.epoch, null::uuid, null::bigint
+        from fleet.attempt a
+        join fleet.task t on t.task = a.task
+        cross join lateral (
+            select 'ours' where a.attempt <> all (p_known)
+            union all
+            select 'cancel' where fleet.unwanted(t, a)) k (kind)
+        where a.node = p_node and a.ended_at is null;
+    return query
+        select 'gone', k, null::int, null::uuid, null::bigint from unnest(p_known) k
+        where not exists (select from fleet.attempt a where a.attempt = k and a.node = p_node and a.ended_at is null);
+end $$;
+
+-- ---------------------------------------------------------------- taking over what a dead or stopped node owned
+
+
+-- Marks p_from dead when its beat is still the one that the caller watched standing still; AF006 when that is not proven.
+create function fleet.bury(p_node uuid, p_from uuid, p_beat bigint) returns fleet.node
+    language plpgsql as $$
+declare n fleet.node;
+begin
+    select * into n from fleet.node where node = p_from;
+    if not found then
+        raise exception 'there is no node %', p_from using errcode = 'AF003';
+    end if;
+    if n.dead_at is not null or n.stopped_at is not null then
+        return n;
+    end if;
+    if pg_postmaster_start_time() + fleet.ms('open_grace_ms') > clock_timestamp() then
+        raise exception 'the database opened too recently to call node % dead', n.name using errcode = 'AF006';
+    end if;
+    update fleet.node set dead_at = clock_timestamp(), dead_by = p_node
+    where node = p_from and beat = p_beat and dead_at is null and stopped_at is null
+    returning * into n;
+    if not found then
+        select * into n from fleet.node where node = p_from;
+        if n.dead_at is null and n.stopped_at is null then
+            raise exception 'node % has given a beat since', n.name using errcode = 'AF006';
+        end if;
+    end if;
+    return n;
+end $$;
+
+create function fleet.adopt(p_node uuid, p_from uuid, p_beat bigint, p_want int) returns setof fleet.job
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    n fleet.node;
+    v_taken bigint[];
+    v_silence bigint;
+begin
+    perform fleet.node_check(p_node);
+    if p_from = p_node then
+        raise exception 'a node cannot adopt from itself' using errcode = 'AF007';
+    end if;
+    n := fleet.bury(p_node, p_from, p_beat);
+    v_silence := greatest(0, extract(epoch from clock_timestamp() - n.beat_at) * 1000)::bigint;
+    with held as (
+        select a.attempt from fleet.attempt a
+        join fleet.task t on t.task = a.task
+        join fleet.executor e on e.executor = a.executor
+        join fleet.node_host nh on nh.host_id = e.host_id and nh.node = p_node
+        where a.node = p_from and a.ended_at is null
+        order by a.attempt
+        limit greatest(p_want, 0)
+        for update of t, a skip locked
+    ), taken as (
+        update fleet.attempt a
+        set node = p_node, epoch = a.epoch + 1, adopted_from = n.name, adopted_silence_ms = v_silence
+        from held where a.attempt = held.attempt
+        returning a.attempt, a.task, a.number, a.epoch
+    ), told as (
+        insert into fleet.event (task, event_type, attempt, actor, payload)
+        select k.task, 'adopted', k.number, 'node:' || me.name,
+               jsonb_build_object('from', n.name, 'from_node', p_from, 'node', p_node, 'epoch', k.epoch, 'silence_ms', v_silence)
+        from taken k, fleet.node me where me.node = p_node
+    )
+    select array_agg(attempt) into v_taken from taken;
+    return query select * from fleet.job_rows(v_taken);
+end $$;

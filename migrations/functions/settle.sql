@@ -1,0 +1,144 @@
+-- The end of an attempt, and the one place that decides what becomes of its task.
+
+-- Doubling back-off with up to a quarter of jitter on top, never sooner than the plain value.
+create function fleet.backoff(p_count int, p_base text, p_max text) returns interval
+    language sql volatile
+begin atomic
+    select make_interval(secs => least(fleet.get(p_base) * power(2::float8, least(p_count, 30)), fleet.get(p_max)) / 1000.0
+                                 * (1 + random() / 4));
+end;
+
+-- Back to waiting, for a new attempt not before p_run_at.
+create function fleet.wait_again(p_task bigint, p_event text, p_number int, p_actor text, p_run_at timestamptz, p_payload jsonb)
+    returns void language plpgsql as $$
+begin
+    perform fleet.move(p_task, 'created', p_event, p_number, p_actor,
+                       coalesce(p_payload, '{}') || jsonb_build_object('run_at', fleet.utc(p_run_at)));
+    perform fleet.enqueue(p_task, p_run_at);
+end $$;
+
+-- Decides the status from the stored facts, first rule that applies. Under the task's lock, at each fact; while an attempt lives
+-- nothing is decided. Answers the status.
+create function fleet.settle(p_task bigint, p_actor text) returns text
+    language plpgsql as $$
+declare
+    t fleet.task;
+    a fleet.attempt;
+    v_good boolean;
+    v_facts jsonb;
+    v_wait interval;
+begin
+    select * into strict t from fleet.task where task = p_task;
+    select * into a from fleet.attempt where task = p_task and abandoned_at is null order by number desc limit 1;
+    if not found or a.ended_at is null or t.status in ('created', 'completed', 'failed', 'cancelled') then
+        return t.status;
+    end if;
+    v_good := a.outcome in ('succeeded', 'no_change');
+    v_facts := jsonb_build_object('outcome', a.outcome, 'reason', a.reason);
+
+    if t.cancel_at is not null and not v_good then
+        update fleet.task set failure_reason = 'cancelled' where task = p_task;
+        perform fleet.move(p_task, 'cancelled', 'cancelled', a.number, p_actor, v_facts);
+    elsif v_good then
+        if t.cancel_at is not null then
+            perform fleet.note(p_task, 'cancel_too_late', a.number, p_actor);
+        end if;
+        update fleet.task set failure_reason = null where task = p_task;
+        perform fleet.move(p_task, 'completed', 'completed', a.number, p_actor, v_facts);
+    elsif a.outcome = 'cancelled' then
+        update fleet.task set failure_reason = 'cancelled' where task = p_task;
+        perform fleet.move(p_task, 'cancelled', 'cancelled', a.number, p_actor, v_facts);
+    elsif t.attempts >= t.max_attempts_total then
+        update fleet.task
+        set failure_reason = case when a.outcome = 'released' then 'attempts_exhausted' else coalesce(a.reason, a.outcome) end
+        where task = p_task;
+        perform fleet.move(p_task, 'failed', 'failed', a.number, p_actor, v_facts || '{"attempts_exhausted": true}');
+    elsif a.outcome = 'released' then
+        v_wait := fleet.backoff(t.release_count, 'release_base_ms', 'release_max_ms');
+        update fleet.task set release_count = release_count + 1 where task = p_task;
+        perform fleet.wait_again(p_task, 'released', a.number, p_actor, now() + v_wait, v_facts);
+    elsif t.retry_count < t.max_retries then
+        v_wait := fleet.backoff(t.retry_count, 'retry_base_ms', 'retry_max_ms');
+        update fleet.task set retry_count = retry_count + 1, failure_reason = coalesce(a.reason, a.outcome) where task = p_task;
+        perform fleet.wait_again(p_task, 'retry_scheduled', a.number, p_actor, now() + v_wait,
+                                 v_facts || jsonb_build_object('retry', t.retry_count + 1));
+    else
+        update fleet.task set failure_reason = coalesce(a.reason, a.outcome) where task = p_task;
+        perform fleet.move(p_task, 'failed', 'failed', a.number, p_actor, v_facts);
+    end if;
+    select status into t.status from fleet.task where task = p_task;
+    return t.status;
+end $$;
+
+-- Writes the end of an attempt that is proven, frees its slot, settles its task. An abandoned attempt's result is evidence only.
+create function fleet.end_attempt(a fleet.attempt, p_outcome text, p_reason text, p_exit int, p_signal int, p_report jsonb)
+    returns text language plpgsql as $$
+declare
+    v_actor text := fleet.node_actor(a.node);
+    v_status text;
+begin
+    update fleet.attempt
+    set phase = 'ended', ended_at = now(), outcome = p_outcome, reason = fleet.known_reason(p_reason), exit_status = p_exit,
+        exit_signal = p_signal, report = p_report, phase_reason = null, unreachable_at = null
+    where attempt = a.attempt;
+    delete from fleet.slot where slot_id = a.slot_id and attempt = a.attempt and retiring;
+    if not found then
+        update fleet.slot set attempt = null where slot_id = a.slot_id and attempt = a.attempt;
+    end if;
+    perform fleet.note(a.task, 'attempt_ended', a.number, v_actor, jsonb_strip_nulls(jsonb_build_object(
+        'outcome', p_outcome, 'reason', p_reason, 'exit_status', p_exit, 'exit_signal', p_signal, 'epoch', a.epoch,
+        'stopped', p_report ->> 'stopped')));
+    v_status := fleet.settle(a.task, v_actor);
+    update fleet.attempt set settled = v_status where attempt = a.attempt;
+    return v_status;
+end $$;
+
+-- The stored answer when the same end is told again by the same owner; null when the attempt has not ended.
+create function fleet.ended_before(a fleet.attempt, p_outcome text) returns text
+    language plpgsql immutable as $$
+begin
+    if a.ended_at is not null and a.outcome is distinct from p_outcome then
+        raise exception 'attempt % has ended already: %', a.attempt, a.outcome using errcode = 'AF004';
+    end if;
+    return case when a.ended_at is not null then a.settled end;
+end $$;
+
+create function fleet.finish(p_node uuid, p_attempt bigint, p_epoch int, p_outcome text, p_reason text, p_exit int, p_signal int,
+                             p_report jsonb) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    a fleet.attempt := fleet.fence(p_node, p_attempt, p_epoch);
+begin
+    if p_outcome is null or p_outcome not in ('succeeded', 'no_change', 'failed', 'timed_out', 'cancelled', 'lost', 'released') then
+        raise exception 'no such outcome: %', p_outcome using errcode = 'AF007';
+    end if;
+    return coalesce(fleet.ended_before(a, p_outcome),
+                    fleet.end_attempt(a, p_outcome, p_reason, p_exit, p_signal, p_report));
+end $$;
+comment on function fleet.finish(uuid, bigint, int, text, text, int, int, jsonb) is
+    'The proven end of a run. Answers the task''s new status; repeated, the same answer.';
+
+-- Gives back what was claimed and of which not a byte reached the host.
+create function fleet.release(p_node uuid, p_attempt bigint, p_epoch int, p_reason text) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    a fleet.attempt := fleet.fence(p_node, p_attempt, p_epoch);
+begin
+    if a.ended_at is null and a.phase <> 'claimed' then
+        raise exception 'attempt % may have started: only its host can say', p_attempt using errcode = 'AF001',
+            hint = 'ask the host for a tombstone, then void_confirmed()';
+    end if;
+    return coalesce(fleet.ended_before(a, 'released'), fleet.end_attempt(a, 'released', p_reason, null, null, null));
+end $$;
+
+-- The host left a tombstone: the run never started and never will.
+create function fleet.void_confirmed(p_node uuid, p_attempt bigint, p_epoch int, p_reason text) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    a fleet.attempt := fleet.fence(p_node, p_attempt, p_epoch);
+begin
+    if a.ended_at is null and a.started_at is not null then
+        raise exception 'attempt % was seen running: no tombstone can be true', p_attempt using errcode = 'AF001';
+    end if;
+    return coalesce(fleet.ended_before(a, 'released'), fleet.end_attempt(a, 'released', p_reason, null, null, null));
+end $$;

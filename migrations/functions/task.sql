@@ -1,0 +1,90 @@
+-- What people do to a task: cancel, retry.
+
+-- Takes a waiting task out. Under the task's lock.
+create function fleet.cancel_waiting(p_task bigint, p_reason text, p_why text, p_actor text) returns void
+    language plpgsql as $$
+begin
+    perform fleet.dequeue(p_task);
+    update fleet.task set cancel_at = now(), cancel_by = p_actor, cancel_reason = p_why, failure_reason = p_reason where task = p_task;
+    perform fleet.move(p_task, 'cancelled', 'cancelled', null, p_actor, jsonb_build_object('reason', coalesce(p_why, p_reason)));
+end $$;
+
+-- Records the wish to stop; whoever owns the attempt is told by renew(). Under the task's lock.
+create function fleet.ask_cancel(t fleet.task, p_why text, p_actor text) returns void
+    language plpgsql as $$
+begin
+    if t.cancel_at is null then
+        update fleet.task set cancel_at = now(), cancel_by = p_actor, cancel_reason = p_why where task = t.task;
+        perform fleet.note(t.task, 'cancel_requested', t.attempt_number, p_actor, jsonb_build_object('reason', p_why));
+    end if;
+end $$;
+
+create function fleet.cancel(p_task_id text, p_reason text default null, p_actor text default null) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare t fleet.task := fleet.lock_task(p_task_id);
+begin
+    if t.status = 'created' then
+        perform fleet.cancel_waiting(t.task, 'cancelled', p_reason, fleet.actor(p_actor));
+        return 'cancelled';
+    elsif t.status in ('completed', 'failed', 'cancelled') then
+        raise exception 'task % has ended already: %', p_task_id, t.status using errcode = 'AF001';
+    end if;
+    perform fleet.ask_cancel(t, p_reason, fleet.actor(p_actor));
+    return 'cancelling';
+end $$;
+comment on function fleet.cancel(text, text, text) is
+    'Cancels a waiting task (answers cancelled) or asks its run to be stopped (answers cancelling).';
+
+-- Back to created with fresh facts; attempt numbers go on. Under the task's lock.
+create function fleet.again(t fleet.task, p_event text, p_actor text, p_payload jsonb) returns void
+    language plpgsql as $$
+begin
+    update fleet.task
+    set cancel_at = null, cancel_by = null, cancel_reason = null, failure_reason = null, assigned_at = null
+    where task = t.task;
+    perform fleet.move(t.task, 'created', p_event, t.attempt_number, p_actor, p_payload);
+    perform fleet.enqueue(t.task, now());
+end $$;
+
+-- Gives up an attempt that is not proven ended: it keeps its slot and a standing wish to be killed, and settles nothing any more.
+create function fleet.abandon(p_attempt bigint, p_why text, p_actor text) returns void
+    language plpgsql as $$
+declare a fleet.attempt;
+begin
+    update fleet.attempt set abandoned_at = now(), abandoned_by = p_actor, abandoned_reason = p_why
+    where attempt = p_attempt returning * into strict a;
+    perform fleet.note(a.task, 'abandoned', a.number, p_actor, jsonb_build_object('reason', p_why, 'epoch', a.epoch));
+end $$;
+
+create function fleet.retry(p_task_id text, p_force boolean default false, p_abandon text default null, p_actor text default null)
+    returns text language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    t fleet.task := fleet.lock_task(p_task_id);
+    v_force boolean := coalesce(p_force, false);
+    v_live bigint;
+begin
+    select attempt into v_live from fleet.attempt where task = t.task and ended_at is null and abandoned_at is null;
+    if t.status = 'created' then
+        raise exception 'task % waits already', p_task_id using errcode = 'AF001';
+    elsif t.status = 'completed' and not v_force then
+        raise exception 'task % is completed; only force runs it again', p_task_id using errcode = 'AF001';
+    elsif v_live is not null and coalesce(p_abandon, '') = '' then
+        raise exception 'attempt % of task % is not proven ended', t.attempt_number, p_task_id using errcode = 'AF006',
+            hint = 'cancel it, or abandon it with a reason: it may then run twice';
+    elsif not v_force and (t.retry_count >= t.max_retries or t.attempts >= t.max_attempts_total) then
+        raise exception 'task % has used its % retries (% attempts of %)', p_task_id, t.max_retries, t.attempts, t.max_attempts_total
+            using errcode = 'AF008', hint = 'force starts the counters anew';
+    end if;
+    if v_live is not null then
+        perform fleet.abandon(v_live, p_abandon, fleet.actor(p_actor));
+    end if;
+    update fleet.task
+    set retry_count = case when v_force then 0 else retry_count + 1 end,
+        attempts = case when v_force then 0 else attempts end, release_count = 0
+    where task = t.task;
+    perform fleet.again(t, 'retried', fleet.actor(p_actor), jsonb_build_object('force', v_force));
+    perform fleet.wake();
+    return 'created';
+end $$;
+comment on function fleet.retry(text, boolean, text, text) is
+    'Runs an ended task again. force: counters anew. A reason to abandon: although its run is not proven ended.';

@@ -1,0 +1,72 @@
+-- The only ways by which a task's status and history change. Callers hold the task's row lock.
+-- (Small helpers of hot paths are PL/pgSQL: a function in SQL that is not inlined is planned at every call.)
+
+create function fleet.note(p_task bigint, p_event text, p_number int, p_actor text, p_payload jsonb default null)
+    returns void language plpgsql as $$
+begin
+    insert into fleet.event (task, event_type, attempt, actor, payload)
+    values (p_task, p_event, p_number, p_actor, p_payload);
+end $$;
+
+-- Changes the status and writes its event. Changing to the present status does nothing.
+create function fleet.move(p_task bigint, p_to text, p_event text, p_number int, p_actor text, p_payload jsonb default null)
+    returns void language plpgsql as $$
+declare v_from text;
+begin
+    select status into strict v_from from fleet.task where task = p_task;
+    if v_from = p_to then
+        return;
+    end if;
+    update fleet.task
+    set status = p_to, changed_at = now(),
+        started_at = case when p_to = 'running' then coalesce(started_at, now()) when p_to = 'created' then null else started_at end,
+        completed_at = case when p_to in ('completed', 'failed', 'cancelled') then now() end,
+        executor = case when p_to <> 'created' then executor end
+    where task = p_task;
+    insert into fleet.event (task, event_type, from_status, to_status, attempt, actor, payload)
+    values (p_task, p_event, v_from, p_to, p_number, p_actor, p_payload);
+end $$;
+
+create function fleet.transition_guard() returns trigger
+    language plpgsql as $$
+begin
+    if not exists (select from fleet.transition t where t.from_status = old.status and t.to_status = new.status) then
+        raise exception 'task % cannot go from % to %', old.task_id, old.status, new.status using errcode = 'AF001';
+    end if;
+    return new;
+end $$;
+
+create trigger transition_guard before update of status on fleet.task
+    for each row when (old.status is distinct from new.status) execute function fleet.transition_guard();
+
+-- Puts a created task where it waits: in its lane, or aside until p_run_at.
+create function fleet.enqueue(p_task bigint, p_run_at timestamptz) returns void
+    language plpgsql as $$
+begin
+    update fleet.task set run_at = p_run_at where task = p_task and run_at <> p_run_at;
+    if p_run_at > now() then
+        insert into fleet.delayed (run_at, task) values (p_run_at, p_task);
+    else
+        insert into fleet.queue (lane, prio, task) select lane, -priority, task from fleet.task where task = p_task;
+    end if;
+end $$;
+
+create function fleet.dequeue(p_task bigint) returns void
+    language sql
+begin atomic
+    delete from fleet.queue q using fleet.task t
+    where t.task = p_task and q.lane = t.lane and q.prio = -t.priority and q.task = t.task;
+    delete from fleet.delayed where task = p_task;
+end;
+
+-- By its public id, locked; AF003 when absent.
+create function fleet.lock_task(p_task_id text) returns fleet.task
+    language plpgsql as $$
+declare t fleet.task;
+begin
+    select * into t from fleet.task where task_id = p_task_id for update;
+    if not found then
+        raise exception 'there is no task %', p_task_id using errcode = 'AF003';
+    end if;
+    return t;
+end $$;

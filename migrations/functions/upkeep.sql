@@ -1,0 +1,136 @@
+-- Housekeeping and waking; any node may call any of it at any time.
+
+-- Makes one partition of a parent and attaches it: `create table … partition of` would block readers and writers.
+create function fleet.make_partition(p_parent text, p_name text, p_from timestamp, p_to timestamp) returns void
+    language plpgsql as $$
+begin
+    if to_regclass(format('fleet.%I', p_name)) is not null then
+        return;
+    end if;
+    execute format('create table fleet.%I (like fleet.%I including all)', p_name, p_parent);
+    execute format('alter table fleet.%I attach partition fleet.%I for values from (%L) to (%L)', p_parent, p_name,
+                   p_from at time zone 'UTC', p_to at time zone 'UTC');
+end $$;
+
+-- Months of events and days of output, made ahead (and one back, for a clock that is set). One caller at a time; the others go on.
+create function fleet.partitions() returns void
+    language plpgsql as $$
+declare
+    v_now timestamp := now() at time zone 'UTC';
+    v_at timestamp;
+begin
+    perform from fleet.latch where name = 'partitions' for update skip locked;
+    if not found then
+        return;
+    end if;
+    for v_at in select generate_series(date_trunc('month', v_now) - interval '1 month',
+                                       v_now + interval '3 months', interval '1 month') loop
+        perform fleet.make_partition('event', 'event_' || to_char(v_at, 'YYYYMM'), v_at, v_at + interval '1 month');
+    end loop;
+    for v_at in select generate_series(date_trunc('day', v_now) - interval '1 day',
+                                       v_now + interval '14 days', interval '1 day') loop
+        perform fleet.make_partition('log', 'log_' || to_char(v_at, 'YYYYMMDD'), v_at, v_at + interval '1 day');
+    end loop;
+end $$;
+
+-- Moves due tasks into their lanes.
+create function fleet.promote(p_max int) returns int
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare v_count int;
+begin
+    perform set_config('synchronous_commit', 'off', true);
+    with due as (
+        select d.task, t.lane, t.priority from fleet.delayed d
+        join fleet.task t on t.task = d.task
+        where d.run_at <= now()
+        order by d.run_at limit p_max
+        for update of d, t skip locked
+    ), gone as (
+        delete from fleet.delayed d using due where d.task = due.task returning d.task
+    )
+    insert into fleet.queue (lane, prio, task) select due.lane, -due.priority, due.task from due join gone using (task);
+    get diagnostics v_count = row_count;
+    if v_count > 0 then
+        perform fleet.wake();
+    end if;
+    return v_count;
+end $$;
+
+-- What its host's silence means for a task: after lost_ms it is shown as agent_lost; after reattach_ms it fails. The attempt keeps its
+-- slot, and nothing runs the task again before it is proven ended or a person abandons it.
+create function fleet.lose(p_actor text) returns int
+    language plpgsql as $$
+declare
+    v_count int := 0;
+    v_id bigint;
+    a fleet.attempt;
+begin
+    for v_id in
+        select x.attempt from fleet.attempt x where x.ended_at is null and x.unreachable_at < now() - fleet.ms('lost_ms') order by 1
+    loop
+        select x.* into a from fleet.attempt x join fleet.task t on t.task = x.task
+        where x.attempt = v_id and x.ended_at is null and x.abandoned_at is null
+          and t.status in ('assigned', 'running', 'agent_lost')
+          and x.unreachable_at < now() - fleet.ms(case when t.status = 'agent_lost' then 'reattach_ms' else 'lost_ms' end)
+        for update of t, x skip locked;
+        continue when not found;
+        if a.unreachable_at < now() - fleet.ms('reattach_ms') then
+            update fleet.task set failure_reason = 'host_lost' where task = a.task;
+            perform fleet.move(a.task, 'failed', 'failed', a.number, p_actor, '{"reason": "host_lost"}');
+        else
+            perform fleet.move(a.task, 'agent_lost', 'agent_lost', a.number, p_actor, jsonb_build_object('reason', a.phase_reason));
+        end if;
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end $$;
+
+-- Housekeeping, by any node, every minute or so. Answers how many rows it changed.
+create function fleet.reap(p_node uuid) returns int
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    v_sum int;
+    v_count int;
+begin
+    perform fleet.node_check(p_node);
+    perform fleet.partitions();
+    v_sum := fleet.lose(fleet.node_actor(p_node));
+    delete from fleet.delivery where received_at < now() - make_interval(days => fleet.get('delivery_days')::int);
+    get diagnostics v_count = row_count;
+    v_sum := v_sum + v_count;
+    delete from fleet.idempotency where made_at < now() - make_interval(hours => fleet.get('idempotency_hours')::int);
+    get diagnostics v_count = row_count;
+    v_sum := v_sum + v_count;
+    delete from fleet.waiter w
+    where not exists (select from fleet.node n
+                      where n.node = w.node and n.dead_at is null and n.stopped_at is null
+                        and n.beat_at > clock_timestamp() - 10 * fleet.ms('lease_ms'));
+    delete from fleet.node n
+    where coalesce(n.dead_at, n.stopped_at, n.beat_at) < now() - make_interval(days => fleet.get('node_days')::int)
+      and not exists (select from fleet.attempt x where x.node = n.node and x.ended_at is null);
+    get diagnostics v_count = row_count;
+    return v_sum + v_count;
+end $$;
+
+-- Wakes the workers that wait. Send it in a transaction of its own after the commit that made work: reading the flags inside
+-- the submitting transaction loses wake-ups.
+create function fleet.wake() returns void
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+begin
+    if exists (select from fleet.waiter) then
+        perform pg_notify('fleet_work', '');
+    end if;
+end $$;
+
+-- A worker that is about to sleep: sleep_begin (own commit), claim once more, wait for the NOTIFY, sleep_end.
+create function fleet.sleep_begin(p_node uuid) returns void
+    language sql security definer set search_path = pg_catalog, fleet, pg_temp
+begin atomic
+    insert into fleet.waiter (node) values (p_node) on conflict do nothing;
+end;
+
+create function fleet.sleep_end(p_node uuid) returns void
+    language sql security definer set search_path = pg_catalog, fleet, pg_temp
+begin atomic
+    delete from fleet.waiter where node = p_node;
+end;

@@ -1,0 +1,44 @@
+-- Who may do what. Nothing is granted to PUBLIC; nodes may only EXECUTE. Made anew with the code: a new function or view is
+-- closed until it is named here.
+
+grant usage on schema fleet to fleet_server, fleet_worker, fleet_operator, fleet_reader, fleet_reader_full;
+
+-- both nodes
+grant execute on function
+    fleet.node_start(uuid, text, text, text, text), fleet.node_stop(uuid), fleet.renew(uuid, bigint[]), fleet.schema_version(),
+    fleet.wake(), fleet.reap(uuid), fleet.promote(int)
+to fleet_server, fleet_worker;
+
+grant execute on function
+    fleet.configure(uuid, jsonb), fleet.host_report(uuid, text, boolean, jsonb, text),
+    fleet.claim(uuid, int), fleet.jobs(uuid, bigint[]), fleet.adopt(uuid, uuid, bigint, int),
+    fleet.starting(uuid, bigint, int, text, text, text), fleet.started(uuid, bigint, int, jsonb),
+    fleet.phase(uuid, bigint, int, text, text),
+    fleet.append(uuid, bigint[], int[], text[], bigint[], bytea[], text[]),
+    fleet.finish(uuid, bigint, int, text, text, int, int, jsonb), fleet.release(uuid, bigint, int, text),
+    fleet.void_confirmed(uuid, bigint, int, text), fleet.sleep_begin(uuid), fleet.sleep_end(uuid)
+to fleet_worker;
+
+grant execute on function
+    fleet.authenticate(bytea), fleet.submit(jsonb), fleet.receive_delivery(jsonb),
+    fleet.task_list(jsonb, int, text), fleet.task_detail(text), fleet.task_logs(text, int, text[], bigint, bigint, bigint),
+    fleet.retry(text, boolean, text, text), fleet.cancel(text, text, text),
+    fleet.agent_list(jsonb), fleet.host_list(), fleet.node_list(), fleet.explain_task(text), fleet.check_all(),
+    fleet.token_create(text, text, bytea, text, text[], timestamptz), fleet.token_list(), fleet.token_revoke(bigint)
+to fleet_server;
+
+-- people
+grant execute on function
+    fleet.cancel(text, text, text), fleet.retry(text, boolean, text, text), fleet.set(text, bigint), fleet.host_accept(text),
+    fleet.explain_task(text), fleet.check_all()
+to fleet_operator;
+
+-- readers execute nothing: what they may know is a view
+
+grant select on
+    fleet.tasks, fleet.running, fleet.queue_overview, fleet.hosts, fleet.history, fleet.attempts, fleet.nodes, fleet.deliveries,
+    fleet.settings, fleet.explanations, fleet.check_slot, fleet.check_live, fleet.check_status_event, fleet.check_epoch, fleet.check_queue,
+    fleet.check_executor_lane, fleet.check_status
+to fleet_operator, fleet_reader, fleet_reader_full;
+
+grant select on fleet.task_texts, fleet.attempt_texts, fleet.logs, fleet.host_addresses to fleet_reader_full;

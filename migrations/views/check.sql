@@ -1,0 +1,94 @@
+-- Invariants. Each view must always be empty.
+
+create view fleet.check_slot as
+select s.slot_id, 'holds an attempt that has ended or is not its own' as fault
+from fleet.slot s
+where s.attempt is not null
+  and not exists (select from fleet.attempt a
+                  where a.attempt = s.attempt and a.slot_id = s.slot_id and a.executor = s.executor and a.ended_at is null)
+union all
+select a.slot_id, 'attempt ' || a.attempt || ' is not proven ended and holds no slot' from fleet.attempt a
+where a.ended_at is null and not exists (select from fleet.slot s where s.slot_id = a.slot_id and s.attempt = a.attempt)
+union all
+select null, 'executor ' || e.agent_id || ' has ' || count(s.slot_id) || ' slots'
+from fleet.executor e left join fleet.slot s on s.executor = e.executor and not s.retiring
+group by e.executor
+having count(s.slot_id) <> case when e.enabled then e.max_concurrency else 0 end
+union all
+select s.slot_id, 'is retiring and free' from fleet.slot s where s.retiring and s.attempt is null;
+comment on view fleet.check_slot is 'A slot is held exactly while its attempt is not proven ended; slots fit max_concurrency.';
+
+create view fleet.check_live as
+select task, count(*) as live from fleet.attempt where ended_at is null and abandoned_at is null group by task having count(*) > 1;
+comment on view fleet.check_live is 'No task has two live attempts.';
+
+create view fleet.check_status_event as
+select t.task_id, t.status, x.to_status as told, x.chain
+from fleet.task t
+left join lateral (
+    select (array_agg(e.to_status order by e.event_id desc))[1] as to_status,
+           bool_and(e.from_status is not distinct from e.before) as chain
+    from (select v.event_id, v.from_status, v.to_status, lag(v.to_status) over (order by v.event_id) as before
+          from fleet.event v where v.task = t.task and v.to_status is not null) e) x on true
+where x.to_status is distinct from t.status or x.chain is distinct from true;
+comment on view fleet.check_status_event is 'Every change of status has its event, and the events make one chain.';
+
+create view fleet.check_epoch as
+select t.task_id, a.number, a.epoch, 'epoch without as many adoptions' as fault
+from fleet.attempt a join fleet.task t on t.task = a.task
+where a.epoch - 1 <> (select count(*) from fleet.event e
+                      where e.task = a.task and e.attempt = a.number and e.event_type = 'adopted')
+union all
+select t.task_id, t.attempt_number, null, 'attempt numbers have holes or are ahead'
+from fleet.task t
+where t.attempt_number <> (select count(*) from fleet.attempt a where a.task = t.task)
+   or t.attempt_number <> (select coalesce(max(a.number), 0) from fleet.attempt a where a.task = t.task);
+comment on view fleet.check_epoch is 'Attempt numbers count up; every change of owner raised the epoch by one and has its event.';
+
+create view fleet.check_queue as
+select t.task_id, t.status, w.rows
+from fleet.task t
+left join (select task, count(*) as rows from (select task from fleet.queue union all select task from fleet.delayed) q
+           group by task) w on w.task = t.task
+where (t.status = 'created') <> (w.rows is not null) or w.rows > 1
+union all
+select t.task_id, 'in a wrong lane or rank', null from fleet.queue q join fleet.task t on t.task = q.task
+where q.lane <> t.lane or q.prio <> -t.priority
+union all
+select null, 'task ' || w.task || ' waits but does not exist', null
+from (select task from fleet.queue union all select task from fleet.delayed) w
+where not exists (select from fleet.task t where t.task = w.task);
+comment on view fleet.check_queue is 'A created task waits in exactly one of queue and delayed; no other task waits.';
+
+create view fleet.check_executor_lane as
+select executor, lane, 'missing' as fault from (table fleet.executor_lane_wanted except table fleet.executor_lane) m
+union all
+select executor, lane, 'too many' from (table fleet.executor_lane except table fleet.executor_lane_wanted) m
+union all
+select e.executor, t.lane, 'runs what it may not'
+from fleet.attempt a
+join fleet.task t on t.task = a.task
+join fleet.executor e on e.executor = a.executor
+left join fleet.host h on h.host_id = e.host_id
+where a.ended_at is null and h.host_id is not null and t.execution_mode not in ('undecided', e.kind);
+comment on view fleet.check_executor_lane is 'executor_lane is what its definition says.';
+
+create view fleet.check_status as
+select t.task_id, t.status, 'no attempt lives' as fault from fleet.task t
+where t.status in ('assigned', 'running', 'agent_lost')
+  and not exists (select from fleet.attempt a where a.task = t.task and a.ended_at is null and a.abandoned_at is null)
+union all
+select t.task_id, t.status, 'an attempt lives' from fleet.attempt a join fleet.task t on t.task = a.task
+where a.ended_at is null and a.abandoned_at is null and t.status in ('created', 'completed', 'failed', 'cancelled')
+  and not (t.status = 'failed' and t.failure_reason = 'host_lost')
+union all
+select t.task_id, t.status, 'over max_attempts_total' from fleet.task t
+where t.attempts > t.max_attempts_total or (t.status = 'created' and t.attempts >= t.max_attempts_total)
+union all
+select t.task_id, t.status, 'ended without a time, or not ended with one' from fleet.task t
+where (t.status in ('completed', 'failed', 'cancelled')) <> (t.completed_at is not null)
+union all
+select t.task_id, t.status, 'running but never seen started'
+from fleet.task t join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
+where t.status = 'running' and a.started_at is null;
+comment on view fleet.check_status is 'No status that its facts contradict.';

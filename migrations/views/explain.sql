@@ -1,0 +1,39 @@
+-- Why a task is not running: one row per executor that could be asked, in words.
+
+create view fleet.explanations as
+select t.task_id, e.agent_id, null::boolean as can_take,
+       'the task is ' || t.status || case
+           when t.status in ('assigned', 'running', 'agent_lost')
+               then format(' (attempt %s, %s%s)', a.number, a.phase, coalesce(': ' || nullif(a.phase_reason, ''), ''))
+           else to_char(t.completed_at at time zone 'UTC', ' "since" YYYY-MM-DD"T"HH24:MI:SS"Z"')
+                || coalesce(': ' || t.failure_reason, '') end as reason
+from fleet.task t
+left join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
+left join fleet.executor e on e.executor = a.executor
+where t.status <> 'created'
+union all
+select t.task_id, null, false, 'no agent is known: no worker has brought its configuration yet'
+from fleet.task t
+where t.status = 'created' and not exists (select from fleet.executor)
+union all
+select t.task_id, x.agent_id, w.why is null,
+       coalesce(w.why, format('can take it now: %s free slots, %s tasks ahead of it in its lane', x.free,
+                              (select count(*) from fleet.queue q where q.lane = t.lane and (q.prio, q.task) < (-t.priority, t.task))))
+from fleet.task t
+left join fleet.delayed d on d.task = t.task and d.run_at > now()
+cross join fleet.executor_now x
+cross join lateral (select array(select r from unnest(t.requirements) r where r <> all (x.capabilities)) as missing) m
+cross join lateral (select case
+    when m.missing <> '{}' then 'lacks ' || array_to_string(m.missing, ', ')
+    when t.execution_mode not in ('undecided', x.kind) then format('the task wants %s, this is %s', t.execution_mode, x.kind)
+    when not x.enabled then 'is not in the configuration any more'
+    when not exists (select from fleet.executor_lane_wanted l where l.executor = x.executor and l.lane = t.lane)
+        then format('its host does not list repository %s', t.repo)
+    when x.cordoned_at is not null then format('its host is cordoned by %s: %s', x.cordoned_by, x.cordon_reason)
+    when not coalesce(x.reachable, false) then 'its host is offline: ' || coalesce(x.reason, 'no worker reported it reachable lately')
+    when d.run_at is not null
+        then to_char(d.run_at at time zone 'UTC', '"would take it, but the task waits until" YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    when x.free = 0 then format('slots full: all %s are in use', x.max_concurrency)
+    end as why) w
+where t.status = 'created';
+comment on view fleet.explanations is 'Why a task is not running, one row per executor: where task_id = ….';

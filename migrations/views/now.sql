@@ -1,0 +1,54 @@
+-- Executors, hosts and nodes as they are now; the functions' common ground. Not granted to readers themselves, but views for
+-- them are built on these: no function of ours here, for a view's functions run with the reader's rights.
+
+-- What the living workers see of a host.
+create view fleet.host_reach as
+select nh.host_id, max(nh.reported_at) as seen_at,
+       bool_or(nh.reachable and nh.reported_at > now() - f.fresh) as reachable,
+       string_agg(distinct n.name || ': ' || nh.reason, '; ') filter (where not nh.reachable) as reason
+from fleet.node_host nh
+join fleet.node n on n.node = nh.node and n.dead_at is null and n.stopped_at is null
+cross join (select make_interval(secs => value / 1000.0) as fresh from fleet.setting where name = 'host_fresh_ms') f
+group by nh.host_id;
+
+create view fleet.executor_now as
+select e.executor, e.agent_id, e.kind, e.host_id, e.agent_type, h.hostname, e.capabilities, e.max_concurrency, e.version,
+       e.enabled, h.cordoned_at, h.cordoned_by, h.cordon_reason, s.running, s.free, r.seen_at, r.reachable, r.reason,
+       case when not e.enabled then 'disabled' when h.cordoned_at is not null then 'cordoned'
+            when r.reachable then 'online' else 'offline' end as status
+from fleet.executor e
+left join fleet.host h on h.host_id = e.host_id
+left join fleet.host_reach r on r.host_id = e.host_id
+left join lateral (
+    select count(x.attempt)::int as running,
+           count(*) filter (where x.attempt is null and not x.retiring)::int as free
+    from fleet.slot x where x.executor = e.executor) s on true;
+
+create view fleet.host_now as
+select h.host_id, h.origin, h.hostname, h.port, h.ssh_user, h.work_dir, h.workspace, h.repositories, h.disk_free, h.made_at,
+       h.cordoned_at, h.cordoned_by, h.cordon_reason, r.seen_at as checked_at,
+       case when h.cordoned_at is not null then 'cordoned' when r.reachable then 'online' else 'offline' end as status,
+       case when h.cordoned_at is not null then h.cordon_reason
+            when not coalesce(r.reachable, false) then coalesce(r.reason, 'no worker reported it lately') end as reason
+from fleet.host h
+left join fleet.host_reach r on r.host_id = h.host_id;
+
+create view fleet.node_now as
+select n.node, n.kind, n.name, n.version, n.config_hash, n.beat, n.beat_at, n.started_at, n.stopped_at, n.dead_at,
+       case when n.dead_at is not null then 'dead' when n.stopped_at is not null then 'stopped'
+            when n.beat_at < clock_timestamp() - d.after then 'silent' else 'live' end as status,
+       (select count(*) from fleet.attempt a where a.node = n.node and a.ended_at is null)::int as running
+from fleet.node n
+cross join (select make_interval(secs => value / 1000.0) as after from fleet.setting where name = 'dead_ms') d;
+
+-- The definition of executor_lane.
+create view fleet.executor_lane_wanted as
+select e.executor, l.lane
+from fleet.executor e
+left join fleet.host h on h.host_id = e.host_id
+join fleet.lane l on l.requirements <@ e.capabilities
+where e.enabled and l.mode in ('undecided', e.kind) and (l.pinned is null or l.pinned = e.executor)
+  and (h.host_id is null or l.repo is null or exists (
+       select from unnest(h.repositories) p
+       where p = '*' or lower(p) = lower(l.repo)
+          or (p like '%/*' and lower(split_part(p, '/', 1)) = lower(split_part(l.repo, '/', 1)))));

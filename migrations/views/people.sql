@@ -1,0 +1,76 @@
+-- For people with psql. No bodies, prompts, output or addresses here: those are in views/full.sql.
+
+create view fleet.tasks as
+select t.task_id, t.status, t.attempt_number as attempt, a.epoch, n.name as node, e.host_id, e.agent_type,
+       case when a.ended_at is null then a.phase end as phase,
+       t.changed_at as since, t.title, t.source, t.repo, t.issue_number, t.labels, t.requirements, t.priority,
+       t.retry_count, t.max_retries, t.failure_reason, r.advice, a.outcome, t.cancel_at is not null as cancel_asked,
+       t.created_at, t.run_at, t.started_at, t.completed_at
+from fleet.task t
+left join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
+left join fleet.executor e on e.executor = a.executor
+left join fleet.node n on n.node = a.node
+left join fleet.reason r on r.reason = t.failure_reason;
+comment on view fleet.tasks is 'Every task with its newest attempt: status, who has it, where, since when.';
+
+create view fleet.running as
+select t.task_id, t.status, a.number as attempt, a.epoch, n.name as node, e.host_id, e.agent_type, a.phase,
+       coalesce(a.unreachable_at, a.started_at, a.starting_at, a.claimed_at) as since, t.title, a.phase_reason, a.adopted_from,
+       a.stdout_bytes, a.stderr_bytes, a.output_at, t.cancel_at is not null as cancel_asked,
+       a.abandoned_at is not null as abandoned, a.claimed_at, a.started_at, t.timeout_secs
+from fleet.attempt a
+join fleet.task t on t.task = a.task
+join fleet.executor e on e.executor = a.executor
+left join fleet.node n on n.node = a.node
+where a.ended_at is null;
+comment on view fleet.running is 'Every attempt that is not proven ended: each holds a slot.';
+
+create view fleet.queue_overview as
+select l.requirements, l.mode, l.repo, w.waiting, w.delayed, w.oldest, w.next_run_at,
+       (select count(*) from fleet.executor_lane el join fleet.executor_now x on x.executor = el.executor
+        where el.lane = l.lane)::int as executors,
+       (select coalesce(sum(x.free), 0) from fleet.executor_lane el join fleet.executor_now x on x.executor = el.executor
+        where el.lane = l.lane and x.status = 'online')::int as free_slots
+from fleet.lane l
+join (select t.lane, count(*) filter (where d.task is null) as waiting, count(d.task) as delayed,
+             min(t.changed_at) as oldest, min(d.run_at) as next_run_at
+      from (select task from fleet.queue union all select task from fleet.delayed) q
+      join fleet.task t on t.task = q.task
+      left join fleet.delayed d on d.task = t.task
+      group by t.lane) w on w.lane = l.lane;
+comment on view fleet.queue_overview is 'What waits, by requirements: how many, since when, who could take it and has room.';
+
+create view fleet.hosts as
+select h.host_id, h.status, h.reason, h.origin, x.agent_type, x.capabilities, x.max_concurrency, x.running, x.free,
+       h.repositories, h.checked_at, h.disk_free, h.cordoned_by, h.cordoned_at
+from fleet.host_now h
+left join fleet.executor_now x on x.host_id = h.host_id;
+comment on view fleet.hosts is 'Hosts and their agents: reachable or why not, slots in use and free.';
+
+create view fleet.history as
+select e.at, t.task_id, e.event_type, e.from_status, e.to_status, e.attempt, e.actor, e.payload, e.event_id
+from fleet.event e
+join fleet.task t on t.task = e.task;
+comment on view fleet.history is 'What happened, newest last: select * from fleet.history where task_id = … order by event_id.';
+
+create view fleet.attempts as
+select t.task_id, a.number as attempt, a.epoch, e.agent_id, coalesce(n.name, a.node::text) as node, a.adopted_from, a.phase, a.outcome,
+       a.reason, r.advice, a.exit_status, a.exit_signal, a.stdout_bytes, a.stderr_bytes, a.claimed_at, a.started_at, a.ended_at,
+       a.abandoned_reason
+from fleet.attempt a
+join fleet.task t on t.task = a.task
+join fleet.executor e on e.executor = a.executor
+left join fleet.node n on n.node = a.node
+left join fleet.reason r on r.reason = a.reason;
+comment on view fleet.attempts is 'Every attempt and how it ended.';
+
+create view fleet.nodes as
+select name, kind, status, running, version, config_hash, beat_at, started_at, stopped_at, dead_at, node from fleet.node_now;
+comment on view fleet.nodes is 'Server and worker processes and their beats.';
+
+create view fleet.deliveries as
+select received_at, event, action, repo, number, sender, result, reason, task_id, delivery_id from fleet.delivery;
+comment on view fleet.deliveries is 'Verified webhook deliveries and what came of each.';
+
+create view fleet.settings as select name, value, comment from fleet.setting;
+comment on view fleet.settings is 'Tunables; an operator changes one with fleet.set(name, value).';
