@@ -1,0 +1,52 @@
+/* Who is asking: bearer tokens, looked up in the database by their SHA-256. Floor 3.
+ *
+ * Tokens look like "aft_<letter of the scope>_<43 base64url>"; the whole text is hashed. Tokens
+ * that were found are remembered for AUTH_CACHE_MS, so a revoked one works that long on a node;
+ * those that were not found are always asked for again. */
+#ifndef FLEET_AUTH_H
+#define FLEET_AUTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/crypto.h"
+#include "common/db.h"
+#include "common/error.h"
+#include "server/router.h"
+
+#define AUTH_CACHE_MS 5000
+#define AUTH_TOKEN_MAX 64 /* bytes of a token's text, with NUL */
+
+struct identity {
+    int64_t token_id; /* 0: nobody, or open mode */
+    enum scope scope;
+    char *name;         /* owned; NULL for nobody */
+    char *repositories; /* owned: JSON array that bounds the token, or NULL */
+};
+
+void identity_release(struct identity *who);
+void identity_copy(struct identity *to, const struct identity *from);
+
+struct auth;
+struct auth *auth_new(struct db *db);
+void auth_free(struct auth *auth);
+
+/* The token of an "Authorization: Bearer ..." value, hashed; false when there is none of our form.
+ */
+bool auth_parse(const char *header, size_t len, uint8_t digest[SHA256_SIZE]);
+
+/* NULL when the digest is not remembered. Borrowed until the next call of this module. */
+const struct identity *auth_cached(struct auth *auth, const uint8_t digest[SHA256_SIZE]);
+
+/* Exactly once, later: who is NULL for an unknown, revoked or expired token; err when the database
+ * did not answer. `who` is borrowed during the callback. */
+typedef void (*auth_done_cb)(void *data, const struct identity *who, const struct error *err);
+void auth_lookup(struct auth *auth, const uint8_t digest[SHA256_SIZE], auth_done_cb on_done,
+                 void *data);
+
+/* A new token of this scope: its text (AUTH_TOKEN_MAX bytes), digest, and what may be shown of it.
+ */
+void auth_make(enum scope scope, char *token, uint8_t digest[SHA256_SIZE], char prefix[13]);
+
+#endif

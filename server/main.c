@@ -1,0 +1,248 @@
+/* fleet-server: an API node. HTTP in, one SQL call, HTTP out. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "server/api_routes.h"
+#include "server/api_server.h"
+#include "server/net.h"
+#include "server/token_command.h"
+
+#define LAME_DUCK_MS 2000 /* answers go on while /readyz already says no; FLEET_LAME_DUCK_MS */
+#define FINISH_MS 15000   /* for requests under way, once the listener is closed */
+#define DB_STOP_MS 3000
+#define DB_WAIT_MS 3000            /* how long a query waits for a connection */
+#define CONNECTIONS_MAX 4096       /* two descriptors each */
+#define DESCRIPTORS_RESERVED 128   /* for the database, logs, lingering connections */
+#define BODY_READ_MAX (24 << 20)   /* read in full, so that 413 can be said without a reset */
+#define BODIES_READ_MAX (64 << 20) /* of all requests together */
+#define STACK_BYTES (8 << 20)      /* h2o 2.2.5 copies header names (up to 400 KB) to the stack */
+
+static const char usage[] =
+    "Usage: fleet-server [--config PATH] [--env-file PATH]    serves the API\n"
+    "       fleet-server token create|list|revoke             see fleet-server token --help\n";
+
+/* --- configuration --- */
+
+static bool config_is_safe(const struct config *config, struct error *err)
+{
+    if (!config->server.insecure_open || net_is_loopback(config->server.bind))
+        return true;
+    error_set(err, "%s: server.insecure_open works only with server.bind on the loopback, not '%s'",
+              config->path, config->server.bind);
+    return false;
+}
+
+static void say_warnings(const struct config *config)
+{
+    for (size_t i = 0; i < config->warnings.count; i++)
+        log_warn(NULL, "%s", config->warnings.items[i]);
+    if (config->server.insecure_open)
+        log_warn(NULL, "server.insecure_open: the API takes every request as an administrator's, "
+                       "without a token");
+    if (config->forgejo.webhook_secret == NULL || config->forgejo.webhook_secret[0] == '\0')
+        log_warn(NULL, "forgejo.webhook_secret is not set: every webhook delivery is refused");
+}
+
+static void say_fixed(const struct config *old, const struct config *fresh)
+{
+    if (old->server.port != fresh->server.port ||
+        strcmp(old->server.bind, fresh->server.bind) != 0 ||
+        strcmp(old->database.url, fresh->database.url) != 0 ||
+        old->database.connections != fresh->database.connections)
+        log_warn(NULL, "server.bind, server.port and database need a restart to change");
+}
+
+static void on_reload(void *data)
+{
+    struct server *server = data;
+    struct error err = {0};
+    struct config *fresh = config_load(server->config->path, CONFIG_SERVER, &err);
+    if (fresh == NULL || !config_is_safe(fresh, &err)) {
+        log_error(NULL, "the configuration was not reloaded, the old one stays: %s", err.text);
+        config_free(fresh);
+        return;
+    }
+    say_fixed(server->config, fresh);
+    config_free(server->config);
+    server->config = fresh;
+    node_config(server->node, fresh->hash);
+    say_warnings(fresh);
+    log_info(NULL, "the configuration was reloaded: %s", fresh->path);
+}
+
+/* --- the end, step by step --- */
+
+static void on_db_stopped(void *data)
+{
+    struct server *server = data;
+    uv_stop(&server->loop.uv); /* h2o keeps a handle open until it is freed outside of the loop */
+}
+
+static void on_node_stopped(void *data)
+{
+    struct server *server = data;
+    db_stop(server->db, DB_STOP_MS, on_db_stopped, server);
+}
+
+static void on_http_stopped(void *data)
+{
+    struct server *server = data;
+    node_stop(server->node, on_node_stopped, server);
+}
+
+static void on_lame_duck_over(void *data)
+{
+    struct server *server = data;
+    log_info(NULL, "the listener is closed; requests under way are finished");
+    timer_close(&server->lame_duck, NULL);
+    http_stop(server->http, FINISH_MS, on_http_stopped, server);
+}
+
+static uint64_t lame_duck_ms(void)
+{
+    const char *text = getenv("FLEET_LAME_DUCK_MS");
+    char *end;
+    long value = text != NULL ? strtol(text, &end, 10) : -1;
+    return text != NULL && *text != '\0' && *end == '\0' && value >= 0 && value <= 600000
+               ? (uint64_t)value
+               : LAME_DUCK_MS;
+}
+
+static void on_stop(void *data, int number)
+{
+    struct server *server = data;
+    if (server->draining) {
+        log_warn(NULL, "stopped at once by a second signal (%d)", number);
+        _exit(1);
+    }
+    log_info(NULL, "stopping (signal %d): /readyz says so first", number);
+    server->draining = true;
+    http_lame(server->http);
+    timer_start(&server->lame_duck, lame_duck_ms(), 0);
+}
+
+/* --- the beginning --- */
+
+static size_t connection_ceiling(uint64_t descriptors)
+{
+    uint64_t usable = descriptors > DESCRIPTORS_RESERVED ? descriptors - DESCRIPTORS_RESERVED : 0;
+    uint64_t fit = usable / 2;
+    return fit < 16 ? 16 : fit < CONNECTIONS_MAX ? (size_t)fit : CONNECTIONS_MAX;
+}
+
+static void raise_stack(void)
+{
+    struct rlimit stack;
+    if (getrlimit(RLIMIT_STACK, &stack) != 0 || stack.rlim_cur >= STACK_BYTES)
+        return;
+    stack.rlim_cur = stack.rlim_max < STACK_BYTES ? stack.rlim_max : STACK_BYTES;
+    setrlimit(RLIMIT_STACK, &stack);
+}
+
+static struct db *open_database(struct server *server, struct error *err)
+{
+    const struct config *config = server->config;
+    struct db_options options = {.url = config->database.url,
+                                 .application = "fleet-server",
+                                 .connections = config->database.connections,
+                                 .wait_ms = DB_WAIT_MS,
+                                 .allow_plaintext = config->database.insecure_plaintext,
+                                 .data = server};
+    return db_new(&server->loop, &options, err);
+}
+
+static char *node_name(int port)
+{
+    const char *given = getenv("FLEET_NODE_NAME");
+    char host[256] = "server";
+    if (given != NULL && *given != '\0')
+        return mem_strdup(given);
+    gethostname(host, sizeof host - 1);
+    return mem_printf("%s:%d", host, port);
+}
+
+/* False: the listener could not be opened; the loop has nothing to run for. */
+static bool open_listener(struct server *server, uint64_t descriptors, struct error *err)
+{
+    const struct config *config = server->config;
+    size_t body_max = (size_t)config->server.max_body_bytes;
+    struct http_options options = {.bind = config->server.bind,
+                                   .port = config->server.port,
+                                   .connections = connection_ceiling(descriptors),
+                                   .body_max = body_max > BODY_READ_MAX ? body_max : BODY_READ_MAX,
+                                   .bodies_max = BODIES_READ_MAX,
+                                   .on_request = api_enter,
+                                   .data = server};
+    server->http = http_new(&server->loop, &options);
+    if (!http_listen(server->http, &options, err))
+        return false;
+    log_info(NULL, "listening on %s port %d: up to %zu connections (%llu descriptors), pid %d",
+             config->server.bind, http_port(server->http), options.connections,
+             (unsigned long long)descriptors, (int)getpid());
+    return true;
+}
+
+static bool open_parts(struct server *server, struct error *err)
+{
+    uint64_t descriptors = loop_limits();
+    raise_stack();
+    if (!config_is_safe(server->config, err))
+        return false;
+    server->db = open_database(server, err);
+    if (server->db == NULL)
+        return false;
+    if (!open_listener(server, descriptors, err))
+        return false;
+    char *name = node_name(http_port(server->http));
+    server->auth = auth_new(server->db);
+    server->submit = submit_new(server->db);
+    server->node = node_new(&server->loop, server->db, name, server->config->hash);
+    free(name);
+    return true;
+}
+
+static void serve(struct server *server)
+{
+    timer_init(&server->lame_duck, &server->loop, on_lame_duck_over, server);
+    loop_signals(&server->loop, on_stop, on_reload, server);
+    say_warnings(server->config);
+    db_start(server->db);
+    node_start(server->node);
+    loop_run(&server->loop);
+    submit_free(server->submit);
+    http_free(server->http);
+    node_free(server->node);
+    auth_free(server->auth);
+    db_free(server->db);
+    loop_release(&server->loop);
+    log_info(NULL, "stopped");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "token") == 0)
+        return token_command(argc - 1, argv + 1);
+    static struct server server;
+    struct error err = {0};
+    int status =
+        config_command_line(argc, argv, "fleet-server", usage, CONFIG_SERVER, &server.config);
+    if (status >= 0)
+        return status;
+    log_open("fleet-server", LOG_INFO_LEVEL);
+    loop_init(&server.loop);
+    if (!open_parts(&server, &err)) {
+        log_error(NULL, "%s", err.text);
+        config_free(server.config);
+        _exit(1); /* nothing has been started */
+    }
+    serve(&server);
+    config_free(server.config);
+    return 0;
+}

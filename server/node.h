@@ -1,0 +1,20 @@
+/* This server among the nodes of the fleet: registered, beating, and gone in good order. Floor 4.
+ */
+#ifndef FLEET_NODE_H
+#define FLEET_NODE_H
+
+#include "common/db.h"
+#include "common/loop.h"
+
+#define FLEET_SCHEMA 1 /* the lowest schema version that this binary works with */
+
+struct node;
+
+/* `name` and `config_hash` are copied. */
+struct node *node_new(struct loop *loop, struct db *db, const char *name, const char *config_hash);
+void node_start(struct node *node); /* registers, and keeps trying until it is */
+void node_config(struct node *node, const char *config_hash); /* after a reload */
+void node_stop(struct node *node, void (*on_stopped)(void *data), void *data);
+void node_free(struct node *node); /* after on_stopped */
+
+#endif

@@ -1,0 +1,214 @@
+#include "server/submit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/list.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+#define BATCH_ITEMS 200
+#define BATCH_BYTES (4 << 20)    /* of one statement, unless one item alone is larger */
+#define WAITING_BYTES (64 << 20) /* of all that waits */
+
+struct item {
+    struct list link;
+    char *json; /* owned */
+    size_t len;
+    bool alone; /* its batch failed: sent again by itself */
+    submit_done_cb on_done;
+    void *data;
+};
+
+struct batch {
+    struct submit *submit; /* borrowed */
+    int count;
+    struct item *items[BATCH_ITEMS]; /* owned */
+};
+
+struct submit {
+    struct db *db;       /* borrowed */
+    struct list waiting; /* items, oldest first */
+    size_t bytes;        /* of what waits */
+    bool busy;           /* a statement is under way */
+    bool waking;         /* so is a wake */
+    bool wake_again;     /* asked for while one was */
+};
+
+static void submit_next(struct submit *submit);
+
+struct submit *submit_new(struct db *db)
+{
+    struct submit *submit = mem_alloc(sizeof *submit);
+    submit->db = db;
+    list_init(&submit->waiting);
+    return submit;
+}
+
+static void item_done(struct item *item, const struct submit_verdict *verdict,
+                      const struct error *err)
+{
+    item->on_done(item->data, verdict, err);
+    free(item->json);
+    free(item);
+}
+
+void submit_free(struct submit *submit)
+{
+    struct error err = {0};
+    if (submit == NULL)
+        return;
+    error_set_state(&err, "57P01", "the node has stopped");
+    list_each(link, &submit->waiting)
+    {
+        list_remove(link);
+        item_done(list_entry(link, struct item, link), NULL, &err);
+    }
+    free(submit);
+}
+
+/* A statement failed whole: because of one of its items, or of a deadlock. */
+static bool worth_alone(const struct batch *batch, const struct error *err)
+{
+    /* without a database, each by itself would only wait once more */
+    bool away = strncmp(err->state, "08", 2) == 0 || strncmp(err->state, "53", 2) == 0 ||
+                strncmp(err->state, "57", 2) == 0;
+    return batch->count > 1 && !away;
+}
+
+static void batch_failed(struct batch *batch, const struct error *err)
+{
+    struct submit *submit = batch->submit;
+    if (!worth_alone(batch, err)) {
+        for (int i = 0; i < batch->count; i++)
+            item_done(batch->items[i], NULL, err);
+        return;
+    }
+    log_warn(NULL, "a statement with %d submissions failed (%s: %s): each is sent again by itself",
+             batch->count, err->state, err->text);
+    for (int i = 0; i < batch->count; i++) {
+        batch->items[i]->alone = true;
+        submit->bytes += batch->items[i]->len;
+        list_append(&submit->waiting, &batch->items[i]->link);
+    }
+}
+
+static void batch_answered(struct batch *batch, const struct db_result *res)
+{
+    bool created = false;
+    for (int row = 0; row < db_rows(res); row++) {
+        int64_t ord = db_int(res, row, "ord", 0);
+        if (ord < 1 || ord > batch->count || batch->items[ord - 1] == NULL)
+            continue;
+        struct submit_verdict verdict = {db_text(res, row, "verdict"), db_text(res, row, "code"),
+                                         db_text(res, row, "detail"), db_text(res, row, "task_id"),
+                                         db_text(res, row, "answer")};
+        created = created || strcmp(verdict.verdict, "created") == 0;
+        item_done(batch->items[ord - 1], &verdict, NULL);
+        batch->items[ord - 1] = NULL;
+    }
+    struct error missing = {0};
+    error_set(&missing, "fleet.submit gave no verdict for an item");
+    for (int i = 0; i < batch->count; i++) {
+        if (batch->items[i] != NULL)
+            item_done(batch->items[i], NULL, &missing);
+    }
+    if (created)
+        submit_wake(batch->submit);
+}
+
+static void on_batch(void *data, const struct db_result *res, const struct error *err)
+{
+    struct batch *batch = data;
+    struct submit *submit = batch->submit;
+    if (err != NULL)
+        batch_failed(batch, err);
+    else
+        batch_answered(batch, res);
+    free(batch);
+    submit->busy = false;
+    submit_next(submit);
+}
+
+/* Takes what goes into one statement from the front of what waits. */
+static struct batch *batch_take(struct submit *submit)
+{
+    struct batch *batch = mem_alloc(sizeof *batch);
+    size_t bytes = 0;
+    batch->submit = submit;
+    list_each(link, &submit->waiting)
+    {
+        struct item *item = list_entry(link, struct item, link);
+        bool full = batch->count == BATCH_ITEMS || bytes + item->len > BATCH_BYTES || item->alone;
+        if (batch->count > 0 && full)
+            break;
+        list_remove(link);
+        submit->bytes -= item->len;
+        bytes += item->len;
+        batch->items[batch->count++] = item;
+        if (item->alone)
+            break;
+    }
+    return batch;
+}
+
+static void submit_next(struct submit *submit)
+{
+    if (submit->busy || list_empty(&submit->waiting))
+        return;
+    struct batch *batch = batch_take(submit);
+    struct buf list;
+    buf_init(&list, 2 * WAITING_BYTES);
+    buf_adds(&list, "[");
+    for (int i = 0; i < batch->count; i++) {
+        buf_adds(&list, i > 0 ? "," : "");
+        buf_add(&list, batch->items[i]->json, batch->items[i]->len);
+    }
+    buf_adds(&list, "]");
+    const char *params[] = {buf_text(&list)};
+    submit->busy = true;
+    db_query(submit->db,
+             "select ord, verdict, code, detail, task_id, answer from fleet.submit($1::jsonb)",
+             DB_REPEAT, 1, params, on_batch, batch);
+    buf_release(&list);
+}
+
+bool submit_add(struct submit *submit, const char *json, submit_done_cb on_done, void *data,
+                struct error *err)
+{
+    size_t len = strlen(json);
+    if (submit->bytes + len > WAITING_BYTES) {
+        error_set_state(err, "53300", "too many submissions wait for the database");
+        return false;
+    }
+    struct item *item = mem_alloc(sizeof *item);
+    *item =
+        (struct item){.json = mem_strndup(json, len), .len = len, .on_done = on_done, .data = data};
+    submit->bytes += len;
+    list_append(&submit->waiting, &item->link);
+    submit_next(submit);
+    return true;
+}
+
+static void on_woken(void *data, const struct db_result *res, const struct error *err)
+{
+    struct submit *submit = data;
+    (void)res;
+    if (err != NULL)
+        log_debug(NULL, "dispatchers were not woken: %s", err->text);
+    submit->waking = false;
+    if (submit->wake_again) {
+        submit->wake_again = false;
+        submit_wake(submit);
+    }
+}
+
+void submit_wake(struct submit *submit)
+{
+    if (submit->waking) {
+        submit->wake_again = true;
+        return;
+    }
+    submit->waking = true;
+    db_query(submit->db, "select fleet.wake()", DB_REPEAT, 0, NULL, on_woken, submit);
+}

@@ -1,0 +1,8 @@
+/* fleet-server token create|list|revoke: tokens from the command line of a server. Floor 4. */
+#ifndef FLEET_TOKEN_COMMAND_H
+#define FLEET_TOKEN_COMMAND_H
+
+/* argv[0] is "token". Returns the exit status. */
+int token_command(int argc, char **argv);
+
+#endif
