@@ -1,0 +1,115 @@
+/* Adapters: how an agent is started, and what its output means. Floor 4.
+ *
+ * Life of one run's reader: adapter_init, adapter_restore (an adopter), adapter_feed with the bytes
+ * of stdout in order from adapter_next(), adapter_end at the end of the output, adapter_judge, release.
+ *
+ * Always true: a checkpoint taken after any feed, restored elsewhere and fed from its adapter_next(),
+ * comes to the same state as a reader that saw every byte. So an adopter goes on exactly.
+ * All that an agent says is a claim, and is bounded here. */
+#ifndef FLEET_ADAPTER_H
+#define FLEET_ADAPTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/config.h"
+
+#define ADAPTER_LINE_MAX ((size_t)1 << 20) /* longer lines are kept in the log, not parsed */
+#define ADAPTER_SUMMARY_CHARS 4000
+#define ADAPTER_ERROR_CHARS 1000
+#define ADAPTER_TAIL_MAX 4096 /* bytes of plain text that become the summary */
+#define ADAPTER_COUNT_MAX ((int64_t)1 << 53) /* counters saturate where JSON numbers lose bits */
+
+/* How a run ended by its own account: the first terminal event wins. */
+enum adapter_ending { ENDING_NONE, ENDING_COMPLETED, ENDING_FAILED };
+
+struct adapter_tokens {
+    int64_t input, cached_input, output, reasoning; /* saturate, never negative */
+};
+
+/* What the events said. */
+struct adapter_facts {
+    enum adapter_ending ending;
+    char session_id[129];         /* [A-Za-z0-9_-]{1,128} or "" */
+    char *summary;                /* owned; clean text, NULL when none */
+    char *error;                  /* owned; clean text, NULL when none */
+    struct adapter_tokens tokens; /* of the last report */
+    bool has_tokens;
+    int64_t lines, ignored, warnings; /* lines seen, lines not understood, warnings of the agent */
+    int64_t tools;                    /* tool calls that began and did not end */
+};
+
+struct adapter;
+
+/* One output format. */
+struct adapter_kind {
+    const char *name;                                                /* as in the configuration */
+    void (*on_bytes)(struct adapter *, const char *bytes, size_t len); /* or NULL: lines */
+    void (*on_line)(struct adapter *, const char *line, size_t len);   /* without its \n */
+    const char *(*judge)(const struct adapter *, int status); /* reason; NULL = succeeded */
+};
+
+struct adapter {
+    const struct adapter_kind *kind;
+    int64_t next;     /* offset of the next byte wanted */
+    int64_t settled;  /* offset that a checkpoint restarts from: a line's beginning */
+    struct buf line;  /* the unfinished line, or the tail of plain text */
+    bool skipping;    /* inside a line over ADAPTER_LINE_MAX */
+    struct adapter_facts facts;
+};
+
+extern const struct adapter_kind adapter_codex;
+extern const struct adapter_kind adapter_text;
+
+void adapter_init(struct adapter *adapter, const struct adapter_kind *kind);
+void adapter_release(struct adapter *adapter);
+
+/* Takes up a checkpoint made by adapter_checkpoint(). False, and as after init, when it is none. */
+bool adapter_restore(struct adapter *adapter, const char *checkpoint);
+
+/* Adds the checkpoint as one line of JSON. */
+void adapter_checkpoint(const struct adapter *adapter, struct buf *out);
+
+int64_t adapter_next(const struct adapter *adapter); /* offset of stdout to be fed next */
+void adapter_feed(struct adapter *adapter, const char *bytes, size_t len);
+void adapter_end(struct adapter *adapter); /* no more output: a last line without \n counts */
+bool adapter_in_tool(const struct adapter *adapter); /* silence is more likely work */
+
+/* What the run came to, from its events first and its exit status second. *reason is NULL for
+ * "succeeded"; `status` is the exit status, -1 when a signal ended it. Returns the outcome. */
+const char *adapter_judge(const struct adapter *adapter, int status, const char **reason);
+
+/* Setters for the kinds: bounded, clean, first session id wins. */
+void adapter_set_session(struct adapter *adapter, const char *id);
+void adapter_set_text(char **slot, const char *text, size_t max_chars);
+
+/* -- How an agent is started ------------------------------------------------------------------ */
+
+/* Where an agent type's command and format come from. */
+struct adapter_template {
+    const struct adapter_kind *kind;
+    const struct config_list *command; /* borrowed from the configuration; NULL: built in */
+    const char *profile;               /* "sandboxed" or "full" */
+};
+
+/* Values of the placeholders {work_dir} {task_id} {branch} {run_dir}. */
+struct adapter_values {
+    const char *work_dir, *task_id, *branch, *run_dir;
+};
+
+/* Finds the template: `adapters` of the configuration first, then what is built in. False when
+ * there is none for that agent type. */
+bool adapter_find(const struct config *config, const struct config_agent *agent,
+                  struct adapter_template *found);
+
+/* Adds the job script: exports and one exec, every word single-quoted after its placeholders
+ * were replaced, so no value is ever code. False when it would pass the ceiling of `out`. */
+bool adapter_script(struct buf *out, const struct adapter_template *template,
+                    const struct adapter_values *values);
+
+/* Adds `text` as one word of a POSIX shell. */
+void adapter_quote(struct buf *out, const char *text);
+
+#endif

@@ -1,0 +1,104 @@
+/* The job script: how an agent's command gets onto the host without any value becoming code. */
+#include <string.h>
+
+#include "worker/adapter.h"
+
+static char *const codex_sandboxed[] = {"codex", "exec", "--json", "--color", "never",
+                                        "--skip-git-repo-check", "-s", "workspace-write", "-"};
+static char *const codex_full[] = {"codex", "exec", "--json", "--color", "never",
+                                   "--skip-git-repo-check", "-s", "danger-full-access", "-"};
+
+bool adapter_find(const struct config *config, const struct config_agent *agent,
+                  struct adapter_template *found)
+{
+    *found = (struct adapter_template){.kind = &adapter_codex, .profile = agent->profile};
+    for (size_t i = 0; i < config->adapter_count; i++) {
+        const struct config_adapter *adapter = &config->adapters[i];
+        if (strcmp(adapter->agent_type, agent->agent_type) != 0)
+            continue;
+        bool codex = adapter->output != NULL && strcmp(adapter->output, "codex-json") == 0;
+        found->kind = codex ? &adapter_codex : &adapter_text;
+        found->command = &adapter->command;
+        return true;
+    }
+    return strcmp(agent->agent_type, "codex-cli") == 0;
+}
+
+void adapter_quote(struct buf *out, const char *text)
+{
+    buf_adds(out, "'");
+    for (const char *quote; (quote = strchr(text, '\'')) != NULL; text = quote + 1) {
+        buf_add(out, text, (size_t)(quote - text));
+        buf_adds(out, "'\\''");
+    }
+    buf_adds(out, text);
+    buf_adds(out, "'");
+}
+
+/* The value of the placeholder at the front of `text` and its length, or NULL. */
+static const char *placeholder(const char *text, const struct adapter_values *values, size_t *len)
+{
+    const struct {
+        const char *name, *value;
+    } known[] = {{"{work_dir}", values->work_dir},
+                 {"{task_id}", values->task_id},
+                 {"{branch}", values->branch},
+                 {"{run_dir}", values->run_dir}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        *len = strlen(known[i].name);
+        if (strncmp(text, known[i].name, *len) == 0)
+            return known[i].value != NULL ? known[i].value : "";
+    }
+    return NULL;
+}
+
+static void add_word(struct buf *out, const char *word, const struct adapter_values *values)
+{
+    struct buf text;
+    buf_init(&text, out->max);
+    buf_adds(&text, "");
+    while (*word != '\0') {
+        size_t len = 0;
+        const char *value = *word == '{' ? placeholder(word, values, &len) : NULL;
+        if (value != NULL) {
+            buf_adds(&text, value);
+            word += len;
+        } else {
+            buf_add(&text, word++, 1);
+        }
+    }
+    adapter_quote(out, buf_text(&text));
+    out->failed = out->failed || text.failed;
+    buf_release(&text);
+}
+
+static void add_export(struct buf *out, const char *name, const char *value)
+{
+    if (value == NULL)
+        return;
+    buf_addf(out, "export %s=", name);
+    adapter_quote(out, value);
+    buf_adds(out, "\n");
+}
+
+bool adapter_script(struct buf *out, const struct adapter_template *template,
+                    const struct adapter_values *values)
+{
+    bool full = template->profile != NULL && strcmp(template->profile, "full") == 0;
+    char *const *words = full ? codex_full : codex_sandboxed;
+    size_t count = sizeof codex_full / sizeof codex_full[0];
+    if (template->command != NULL) {
+        words = template->command->items;
+        count = template->command->count;
+    }
+    add_export(out, "FLEET_TASK_ID", values->task_id);
+    add_export(out, "FLEET_BRANCH", values->branch);
+    add_export(out, "FLEET_RUN_DIR", values->run_dir);
+    buf_adds(out, "exec");
+    for (size_t i = 0; i < count; i++) {
+        buf_adds(out, " ");
+        add_word(out, words[i], values);
+    }
+    buf_adds(out, "\n");
+    return !out->failed;
+}

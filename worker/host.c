@@ -1,0 +1,363 @@
+#include "worker/host.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/db.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "worker/clean.h"
+#include "worker/dispatch.h"
+
+#define CHECK_EVERY_MS 30000 /* a ready host says hello this often: disk space, identity */
+#define BACKOFF_FIRST_MS 1000
+#define BACKOFF_LAST_MS 30000
+#define HELLO_TIMEOUT_MS 20000
+
+/* -- Settings ------------------------------------------------------------------------------------ */
+
+struct settings *settings_new(struct config *config)
+{
+    struct settings *settings = mem_alloc(sizeof *settings);
+    *settings = (struct settings){.config = config, .users = 1};
+    return settings;
+}
+
+struct settings *settings_use(struct settings *settings)
+{
+    settings->users++;
+    return settings;
+}
+
+void settings_drop(struct settings *settings)
+{
+    if (--settings->users > 0)
+        return;
+    config_free(settings->config);
+    free(settings);
+}
+
+/* -- Life ---------------------------------------------------------------------------------------- */
+
+struct host *host_new(struct dispatch *dispatch, struct settings *settings,
+                      const struct config_host *config)
+{
+    struct host *host = mem_alloc(sizeof *host);
+    host->dispatch = dispatch;
+    host->settings = settings_use(settings);
+    host->config = config;
+    host->exec = exec_host_new(dispatch->loop, config);
+    list_init(&host->jobs);
+    snprintf(host->subject, sizeof host->subject, "host=%s", config->host_id);
+    timer_init(&host->timer, dispatch->loop, host_poll_now, host);
+    list_append(&dispatch->hosts, &host->link);
+    return host;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool same_way_in(const struct config_host *a, const struct config_host *b)
+{
+    return same_text(a->hostname, b->hostname) && same_text(a->ssh_user, b->ssh_user) &&
+           a->ssh_port == b->ssh_port && same_text(a->ssh_key_path, b->ssh_key_path) &&
+           same_text(a->known_hosts, b->known_hosts) && same_text(a->work_dir, b->work_dir);
+}
+
+/* The old connection's configuration lives until that connection is closed. */
+static void on_old_closed(void *data)
+{
+    settings_drop(data);
+}
+
+void host_reconfigure(struct host *host, struct settings *settings, const struct config_host *config)
+{
+    host->leaving = false;
+    if (same_way_in(host->config, config))
+        return;
+    log_info(host->subject, "connection settings changed: connecting anew");
+    exec_host_stop(host->exec, on_old_closed, host->settings);
+    host->settings = settings_use(settings);
+    host->config = config;
+    host->exec = exec_host_new(host->dispatch->loop, config);
+    host->identity[0] = '\0';
+    host->state = HOST_CHECKING;
+    host->next_check = 0;
+}
+
+static void stop_when_quiet(struct host *host)
+{
+    if (host->exec != NULL || host->calls > 0 || host->on_stopped == NULL)
+        return;
+    void (*on_stopped)(void *) = host->on_stopped;
+    host->on_stopped = NULL;
+    on_stopped(host->stopped_data);
+}
+
+static void on_timer_closed(void *data)
+{
+    struct host *host = data;
+    host->exec = NULL;
+    stop_when_quiet(host);
+}
+
+static void on_exec_stopped(void *data)
+{
+    struct host *host = data;
+    timer_close(&host->timer, on_timer_closed);
+}
+
+void host_stop(struct host *host, void (*on_stopped)(void *data), void *data)
+{
+    host->state = HOST_DOWN;
+    host->next_check = INT64_MAX;
+    host->on_stopped = on_stopped;
+    host->stopped_data = data;
+    exec_host_stop(host->exec, on_exec_stopped, host);
+}
+
+void host_call_done(struct host *host)
+{
+    host->calls--;
+    stop_when_quiet(host);
+}
+
+void host_free(struct host *host)
+{
+    list_remove(&host->link);
+    settings_drop(host->settings);
+    free(host);
+}
+
+/* -- Questions ----------------------------------------------------------------------------------- */
+
+bool host_ready(const struct host *host)
+{
+    return host->state == HOST_READY;
+}
+
+bool host_down(const struct host *host)
+{
+    return host->state == HOST_DOWN;
+}
+
+const char *host_reason(const struct host *host)
+{
+    return host->reason;
+}
+
+const char *host_id(const struct host *host)
+{
+    return host->config->host_id;
+}
+
+const char *host_machine(const struct host *host)
+{
+    return host->hello.machine;
+}
+
+const char *host_work_dir(const struct host *host)
+{
+    return host->config->work_dir;
+}
+
+struct list *host_jobs(struct host *host)
+{
+    return &host->jobs;
+}
+
+struct runner_place host_place(const struct host *host)
+{
+    return (struct runner_place){.work_dir = host->config->work_dir,
+                                 .fleet_id = host->dispatch->fleet_id};
+}
+
+char *host_run_dir(const struct host *host, const char *run)
+{
+    return mem_printf("%s/.fleet/%s/runs/%s", host->config->work_dir, host->dispatch->fleet_id, run);
+}
+
+bool host_boot_differs(const struct host *host, const char *boot)
+{
+    return boot[0] != '\0' && host->hello.boot[0] != '\0' && strcmp(boot, host->hello.boot) != 0;
+}
+
+bool host_template(const struct host *host, const char *agent_type, struct adapter_template *found)
+{
+    const struct config *config = dispatch_config(host->dispatch);
+    for (size_t i = 0; i < config->host_count; i++) {
+        const struct config_host *entry = &config->hosts[i];
+        if (strcmp(entry->host_id, host->config->host_id) != 0)
+            continue;
+        for (size_t k = 0; k < entry->agent_count; k++)
+            if (strcmp(entry->agents[k].agent_type, agent_type) == 0)
+                return adapter_find(config, &entry->agents[k], found);
+    }
+    return false;
+}
+
+/* -- Reports to SQL ------------------------------------------------------------------------------ */
+
+static void identify(const struct host *host, char *text, size_t size)
+{
+    snprintf(text, size, "%s %s %s", host->hello.machine, host->hello.owner,
+             exec_host_key(host->exec));
+}
+
+static void go_ready(struct host *host)
+{
+    host->backoff_ms = 0;
+    host->next_check = clock_ms() + CHECK_EVERY_MS;
+    if (host->state == HOST_READY)
+        return;
+    log_info(host->subject, "ready, %" PRId64 " MiB free", host->hello.disk_free >> 20);
+    host->state = HOST_READY;
+    host->reason[0] = '\0';
+    host_poll_soon(host);
+    dispatch_host_ready(host->dispatch);
+}
+
+static void go_down(struct host *host, const char *reason)
+{
+    struct buf clean;
+    buf_init(&clean, sizeof host->reason - 1);
+    clean_line(&clean, reason, strlen(reason), 60);
+    if (host->state != HOST_DOWN)
+        log_warn(host->subject, "down: %s", reason);
+    snprintf(host->reason, sizeof host->reason, "%s", buf_text(&clean));
+    buf_release(&clean);
+    host->state = HOST_DOWN;
+    host->backoff_ms = host->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * host->backoff_ms;
+    if (host->backoff_ms > BACKOFF_LAST_MS)
+        host->backoff_ms = BACKOFF_LAST_MS;
+    host->next_check = clock_ms() + dispatch_jitter(host->backoff_ms);
+}
+
+static void on_report(void *data, const struct db_result *res, const struct error *err)
+{
+    struct host *host = data;
+    host->reporting = false;
+    if (err != NULL) {
+        host->report_due = true;
+        host->next_report = clock_ms() + BACKOFF_FIRST_MS;
+        dispatch_failed(host->dispatch, "host_report", err);
+    } else if (!host->report_down && host->exec != NULL && host->on_stopped == NULL) {
+        const char *verdict = db_rows(res) == 1 ? db_text(res, 0, "verdict") : NULL;
+        if (verdict != NULL && strcmp(verdict, "ok") == 0) {
+            identify(host, host->identity, sizeof host->identity);
+            go_ready(host);
+        } else {
+            host->identity[0] = '\0';
+            go_down(host, "host_replaced: another machine answers; see fleet.host_accept()");
+        }
+    }
+    host_call_done(host);
+}
+
+static void report(struct host *host)
+{
+    struct buf identity;
+    buf_init(&identity, 4096);
+    host->report_due = false;
+    host->reporting = true;
+    host->report_down = host->state == HOST_DOWN;
+    const struct runner_hello *hello = &host->hello;
+    buf_adds(&identity, "{\"machine\":");
+    json_quote(&identity, hello->machine, strlen(hello->machine));
+    buf_adds(&identity, ",\"boot\":");
+    json_quote(&identity, hello->boot, strlen(hello->boot));
+    buf_adds(&identity, ",\"owner\":");
+    json_quote(&identity, hello->owner, strlen(hello->owner));
+    buf_addf(&identity, ",\"host_key\":\"%s\",\"disk_free\":%" PRId64 "}",
+             exec_host_key(host->exec), hello->disk_free);
+    const char *params[] = {dispatch_node(host->dispatch), host_id(host),
+                            host->report_down ? "false" : "true",
+                            host->report_down ? NULL : buf_text(&identity),
+                            host->report_down ? host->reason : NULL};
+    host->calls++;
+    db_query(dispatch_db(host->dispatch), "select fleet.host_report($1, $2, $3, $4, $5) as verdict",
+             DB_REPEAT, 5, params, on_report, host);
+    buf_release(&identity);
+}
+
+void host_report_again(struct host *host)
+{
+    host->report_due = host->hello.owner[0] != '\0' || host->state == HOST_DOWN;
+}
+
+/* -- Checks -------------------------------------------------------------------------------------- */
+
+/* A host whose identity SQL accepted before is used at once: runs are followed while the
+ * database is away. */
+static void greeted(struct host *host)
+{
+    char identity[sizeof host->identity];
+    identify(host, identity, sizeof identity);
+    host->report_due = true;
+    if (strcmp(identity, host->identity) == 0)
+        go_ready(host);
+    else
+        host->next_check = clock_ms() + CHECK_EVERY_MS;
+}
+
+static void on_hello(void *data, const char *bytes, size_t len, const struct error *err)
+{
+    struct host *host = data;
+    struct error problem = {0};
+    struct runner_hello hello = {0};
+    host->checking = false;
+    if (host->on_stopped != NULL)
+        return;
+    if (err != NULL)
+        problem = *err;
+    else if (runner_parse_hello(bytes, len, &hello, &problem) && hello.missing[0] != '\0')
+        error_set(&problem, "the runner needs programs that the host lacks: %s", hello.missing);
+    if (problem.text[0] == '\0') {
+        host->hello = hello;
+        greeted(host);
+        return;
+    }
+    bool news = host->state != HOST_DOWN;
+    go_down(host, problem.text);
+    if (news)
+        host->report_due = true;
+}
+
+static void check(struct host *host)
+{
+    struct buf command, input;
+    struct runner_place place = host_place(host);
+    host->checking = true;
+    host_call_init(&command, &input);
+    runner_build_hello(&command, &place);
+    host_send(host, &command, &input, HELLO_TIMEOUT_MS, on_hello, host);
+}
+
+void host_trouble(struct host *host, const struct error *err)
+{
+    if (host->state != HOST_READY)
+        return;
+    log_warn(host->subject, "a call failed: %s", err->text);
+    host->state = HOST_CHECKING;
+    host->next_check = 0;
+}
+
+void host_tick(struct host *host)
+{
+    if (host->on_stopped != NULL)
+        return;
+    if (!host->checking && clock_ms() >= host->next_check)
+        check(host);
+    if (host->report_due && !host->reporting && clock_ms() >= host->next_report &&
+        dispatch_live(host->dispatch))
+        report(host);
+    if (host->state == HOST_READY && !host->polling && !timer_active(&host->timer) &&
+        !list_empty(&host->jobs))
+        host_poll_soon(host);
+}

@@ -1,0 +1,431 @@
+#include "worker/job.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "worker/dispatch.h"
+#include "worker/host.h"
+#include "worker/prompt.h"
+
+#define RETRY_FIRST_MS 250
+#define RETRY_LAST_MS 15000
+#define TOOL_PATIENCE 4 /* silence while a tool call runs may last this many times longer */
+#define SCRIPT_MAX ((size_t)1 << 16)
+
+const char *job_state_name(enum job_state state)
+{
+    static const char *const names[] = {"claimed", "starting", "raise", "start",  "started",
+                                        "running", "stopping", "voiding", "voided", "ending",
+                                        "finishing", "releasing", "gone"};
+    return names[state];
+}
+
+/* -- Life ---------------------------------------------------------------------------------------- */
+
+static char *copy(const struct db_result *res, int row, const char *column)
+{
+    return mem_strdup(db_text(res, row, column));
+}
+
+static void stream_init(struct stream *stream, int64_t stored)
+{
+    stream->stored = stored < 0 ? 0 : stored;
+    stream->final = -1;
+    buf_init(&stream->pending, DISPATCH_PENDING_MAX + HOST_POLL_MAX);
+}
+
+static void read_row(struct job *job, const struct db_result *res, int row)
+{
+    job->attempt = db_int(res, row, "attempt", 0);
+    job->number = (int)db_int(res, row, "number", 0);
+    job->epoch = (int)db_int(res, row, "epoch", 0);
+    job->issue_number = (int)db_int(res, row, "issue_number", 0);
+    job->timeout_secs = (int)db_int(res, row, "timeout_secs", 0);
+    job->task_id = copy(res, row, "task_id");
+    job->nonce = copy(res, row, "nonce");
+    job->agent_type = copy(res, row, "agent_type");
+    job->title = copy(res, row, "title");
+    job->body = copy(res, row, "body");
+    job->labels = copy(res, row, "labels");
+    job->repo = copy(res, row, "repo");
+    job->branch = copy(res, row, "branch_name");
+    job->run = copy(res, row, "run");
+    job->command = copy(res, row, "command");
+    job->prompt = copy(res, row, "prompt");
+    job->cancel = db_bool(res, row, "cancel");
+    stream_init(&job->out, db_int(res, row, "stdout_bytes", 0));
+    stream_init(&job->err, db_int(res, row, "stderr_bytes", 0));
+}
+
+static const struct adapter_kind *kind_of(const struct job *job)
+{
+    struct adapter_template found;
+    return host_template(job->host, job->agent_type, &found) ? found.kind : &adapter_text;
+}
+
+/* Where a job begins: a fresh claim prepares; what a former owner may have started on the host is
+ * fenced there first, whatever SQL knows of it. */
+static enum job_state first_state(struct job *job, const char *phase)
+{
+    job->proven = strcmp(phase, "claimed") != 0 && strcmp(phase, "starting") != 0;
+    if (strcmp(phase, "claimed") == 0 && job->run == NULL)
+        return JOB_CLAIMED;
+    return JOB_RAISE;
+}
+
+struct job *job_new(struct dispatch *dispatch, struct host *host, const struct db_result *res, int row)
+{
+    struct job *job = mem_alloc(sizeof *job);
+    job->dispatch = dispatch;
+    job->host = host;
+    read_row(job, res, row);
+    job->folder = runner_folder(job->task_id);
+    snprintf(job->subject, sizeof job->subject, "task=%s attempt=%d host=%s", job->task_id,
+             job->number, host_id(host));
+    adapter_init(&job->adapter, kind_of(job));
+    adapter_restore(&job->adapter, db_text(res, row, "checkpoint"));
+    job->taken = job->since = clock_ms();
+    list_append(&dispatch->jobs, &job->link);
+    list_append(host_jobs(host), &job->host_link);
+    const char *phase = db_text(res, row, "phase");
+    job->state = first_state(job, phase != NULL ? phase : "");
+    if (phase != NULL && strcmp(phase, "unreachable") == 0)
+        job->told = PHASE_UNREACHABLE;
+    if (phase != NULL && strcmp(phase, "stopping") == 0)
+        job->told = PHASE_STOPPING;
+    return job;
+}
+
+static void job_free(struct job *job)
+{
+    char *texts[] = {job->task_id, job->nonce, job->agent_type, job->title, job->body,
+                     job->labels,  job->repo,  job->branch,     job->run,   job->folder,
+                     job->command, job->prompt};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        free(texts[i]);
+    buf_release(&job->out.pending);
+    buf_release(&job->err.pending);
+    adapter_release(&job->adapter);
+    free(job);
+}
+
+void job_clean_up(struct job *job)
+{
+    if (job->state == JOB_GONE && job->callbacks == 0)
+        job_free(job);
+}
+
+void job_set(struct job *job, enum job_state state)
+{
+    if (job->state == state)
+        return;
+    log_info(job->subject, "%s after %s, epoch %d", job_state_name(state),
+             job_state_name(job->state), job->epoch);
+    job->state = state;
+    job->since = clock_ms();
+    job->retry_at = 0;
+    job->retry_ms = 0;
+    if (state == JOB_GONE) {
+        list_remove(&job->link);
+        list_remove(&job->host_link);
+        dispatch_job_gone(job->dispatch);
+    }
+}
+
+void job_drop(struct job *job, const char *why)
+{
+    if (job->state == JOB_GONE)
+        return;
+    log_info(job->subject, "dropped: %s", why);
+    job_set(job, JOB_GONE);
+    job_clean_up(job);
+}
+
+/* -- Steps in flight ----------------------------------------------------------------------------- */
+
+void job_hold(struct job *job)
+{
+    job->callbacks++;
+}
+
+bool job_let_go(struct job *job)
+{
+    job->callbacks--;
+    bool ours = job->state != JOB_GONE;
+    job_clean_up(job);
+    return ours;
+}
+
+void job_begin(struct job *job)
+{
+    job->busy = true;
+    job_hold(job);
+}
+
+bool job_back(struct job *job)
+{
+    job->busy = false;
+    return job_let_go(job);
+}
+
+void job_again(struct job *job, const char *what, const char *why)
+{
+    job->retry_ms = job->retry_ms == 0 ? RETRY_FIRST_MS : 2 * job->retry_ms;
+    if (job->retry_ms > RETRY_LAST_MS)
+        job->retry_ms = RETRY_LAST_MS;
+    job->retry_at = clock_ms() + dispatch_jitter(job->retry_ms);
+    log_warn(job->subject, "%s: %s; again in %d ms", what, why, job->retry_ms);
+}
+
+/* -- What the states want ------------------------------------------------------------------------ */
+
+static void labels_text(const struct job *job, struct buf *out)
+{
+    buf_adds(out, "");
+    for (const char *c = job->labels; c != NULL && *c != '\0'; c++)
+        if (*c != '{' && *c != '}' && *c != '"')
+            buf_add(out, c, 1);
+}
+
+static bool build_prompt(struct job *job, const char *branch)
+{
+    struct buf labels, prompt;
+    buf_init(&labels, PROMPT_MAX);
+    buf_init(&prompt, PROMPT_MAX);
+    labels_text(job, &labels);
+    struct prompt_task task = {.task_id = job->task_id,
+                               .title = job->title,
+                               .body = job->body,
+                               .labels = buf_text(&labels),
+                               .repo = job->repo,
+                               .issue_number = job->issue_number,
+                               .branch = branch};
+    char fence[PROMPT_FENCE_SIZE];
+    prompt_fence(&task, fence);
+    bool fits = prompt_build(&prompt, &task, fence);
+    buf_release(&labels);
+    job->prompt = buf_take(&prompt);
+    return fits;
+}
+
+static bool build_command(struct job *job, const char *branch)
+{
+    struct adapter_template found;
+    if (!host_template(job->host, job->agent_type, &found))
+        return false;
+    struct buf script;
+    buf_init(&script, SCRIPT_MAX);
+    char *run_dir = host_run_dir(job->host, job->run);
+    struct adapter_values values = {.work_dir = host_work_dir(job->host),
+                                    .task_id = job->task_id,
+                                    .branch = branch,
+                                    .run_dir = run_dir};
+    bool fits = adapter_script(&script, &found, &values);
+    free(run_dir);
+    job->command = buf_take(&script);
+    return fits;
+}
+
+bool job_prepare(struct job *job)
+{
+    char *branch = prompt_branch_valid(job->branch) ? mem_strdup(job->branch)
+                                                    : prompt_branch(job->task_id);
+    free(job->run);
+    free(job->command);
+    free(job->prompt);
+    job->command = job->prompt = NULL;
+    job->run = runner_name(job->task_id, job->number);
+    bool ready = build_command(job, branch) && build_prompt(job, branch);
+    free(branch);
+    if (!ready)
+        log_error(job->subject, "cannot be prepared: no adapter for %s, or the text is too long",
+                  job->agent_type);
+    return ready;
+}
+
+static void step_claimed(struct job *job)
+{
+    if (job->cancel) {
+        job_give_up_start(job, "cancelled");
+    } else if (host_down(job->host)) {
+        job_give_up_start(job, "host_unreachable");
+    } else if (!job_prepare(job)) {
+        job_give_up_start(job, "start_refused");
+    } else {
+        dispatch_breakpoint("after-claim");
+        job_set(job, JOB_STARTING);
+        job_sql_starting(job);
+    }
+}
+
+void job_give_up_start(struct job *job, const char *reason)
+{
+    job->give_up = reason;
+    job_set(job, job->state == JOB_CLAIMED ? JOB_RELEASING : JOB_VOIDING);
+    job_step(job);
+}
+
+/* Nobody has proof that it started: not for ever. */
+static bool start_is_late(struct job *job)
+{
+    int64_t limit = (int64_t)dispatch_config(job->dispatch)->orchestrator.start_timeout_secs * 1000;
+    return !job->proven && clock_ms() - job->taken > limit;
+}
+
+static void step_start(struct job *job)
+{
+    if (start_is_late(job))
+        job_give_up_start(job, "start_timeout");
+    else if (job->cancel && !job->proven)
+        job_give_up_start(job, "cancelled");
+    else if (host_ready(job->host) && dispatch_may_act(job->dispatch))
+        job_host_start(job);
+}
+
+static void step_raise(struct job *job)
+{
+    if (host_ready(job->host) && dispatch_may_act(job->dispatch))
+        job_host_raise(job);
+    else if (job->proven && host_down(job->host) && job->told == PHASE_RUNNING)
+        job_sql_phase(job, PHASE_UNREACHABLE, host_reason(job->host));
+}
+
+void job_stop(struct job *job, const char *reason)
+{
+    if (job->stop_reason == NULL) {
+        job->stop_reason = reason;
+        log_info(job->subject, "to be stopped: %s", reason);
+    }
+    job_set(job, JOB_STOPPING);
+}
+
+static bool is_silent(const struct job *job)
+{
+    int64_t limit =
+        (int64_t)dispatch_config(job->dispatch)->orchestrator.silence_timeout_secs * 1000;
+    return job->quiet_ms > (adapter_in_tool(&job->adapter) ? TOOL_PATIENCE * limit : limit);
+}
+
+/* Tells SQL whether the run can be seen; true when that call is now in flight. */
+static bool tell_phase(struct job *job, enum job_phase seen)
+{
+    bool lost_sight = host_down(job->host) || job->missing != NULL;
+    enum job_phase now = lost_sight ? PHASE_UNREACHABLE : seen;
+    if (now == PHASE_RUNNING && job->told == PHASE_STOPPING)
+        return false; /* a former owner had it stopped: it stays so */
+    if (now == job->told || (!lost_sight && !host_ready(job->host)))
+        return false;
+    const char *reason = job->missing != NULL ? job->missing : host_reason(job->host);
+    job_sql_phase(job, now, lost_sight ? reason : job->stop_reason);
+    return true;
+}
+
+static void step_running(struct job *job)
+{
+    if (job->cancel)
+        job_stop(job, "cancelled");
+    else if (is_silent(job))
+        job_stop(job, "silence_timeout");
+    if (job->state == JOB_STOPPING)
+        job_step(job);
+    else
+        tell_phase(job, PHASE_RUNNING);
+}
+
+static void step_stopping(struct job *job)
+{
+    bool due = job->stop_sent == 0 || clock_ms() - job->stop_sent > DISPATCH_STOP_AGAIN_MS;
+    if (tell_phase(job, PHASE_STOPPING))
+        return;
+    if (due && host_ready(job->host) && dispatch_may_act(job->dispatch))
+        job_host_stop(job);
+}
+
+static void step_voiding(struct job *job)
+{
+    if (host_ready(job->host) && dispatch_may_act(job->dispatch))
+        job_host_void(job);
+}
+
+static void step_ending(struct job *job)
+{
+    if (job->out.stored < job->out.final || job->err.stored < job->err.final)
+        return;
+    adapter_end(&job->adapter);
+    struct job_end end = {.state = job->record.state,
+                          .reason = job->record.reason,
+                          .tampered = job->tampered,
+                          .rebooted = host_boot_differs(job->host, job->record.boot),
+                          .exit = job->record.signal > 0 ? -1 : job->record.exit,
+                          .signal = job->record.signal,
+                          .adapter = &job->adapter};
+    const char *reason;
+    const char *outcome = job_judge(&end, &reason);
+    job_finish(job, outcome, reason);
+}
+
+void job_finish(struct job *job, const char *outcome, const char *reason)
+{
+    job->outcome = outcome;
+    job->reason = reason;
+    job_set(job, JOB_FINISHING);
+    job_step(job);
+}
+
+void job_cancel(struct job *job)
+{
+    if (!job->cancel)
+        log_info(job->subject, "cancel asked");
+    job->cancel = true;
+    job_step(job);
+}
+
+void job_step(struct job *job)
+{
+    if (job->busy || clock_ms() < job->retry_at || dispatch_draining(job->dispatch))
+        return;
+    switch (job->state) {
+    case JOB_CLAIMED:
+        step_claimed(job);
+        break;
+    case JOB_STARTING:
+        job_sql_starting(job);
+        break;
+    case JOB_RAISE:
+        step_raise(job);
+        break;
+    case JOB_START:
+        step_start(job);
+        break;
+    case JOB_STARTED:
+        job_sql_started(job);
+        break;
+    case JOB_RUNNING:
+        step_running(job);
+        break;
+    case JOB_STOPPING:
+        step_stopping(job);
+        break;
+    case JOB_VOIDING:
+        step_voiding(job);
+        break;
+    case JOB_VOIDED:
+        job_sql_void_confirmed(job);
+        break;
+    case JOB_ENDING:
+        step_ending(job);
+        break;
+    case JOB_FINISHING:
+        job_sql_finish(job);
+        break;
+    case JOB_RELEASING:
+        job_sql_release(job);
+        break;
+    case JOB_GONE:
+        break;
+    }
+}

@@ -1,0 +1,228 @@
+/* A job's calls to the database. Each may be repeated; AF002 means that the job is another's. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "worker/dispatch.h"
+#include "worker/host.h"
+#include "worker/job.h"
+
+#define REPORT_MAX ((size_t)1 << 17)
+
+/* The three values that every write carries. */
+struct key {
+    char attempt[24], epoch[16];
+};
+
+static struct key key_of(const struct job *job)
+{
+    struct key key;
+    snprintf(key.attempt, sizeof key.attempt, "%" PRId64, job->attempt);
+    snprintf(key.epoch, sizeof key.epoch, "%d", job->epoch);
+    return key;
+}
+
+static void call(struct job *job, const char *sql, int count, const char *const *params,
+                 db_done_cb on_done)
+{
+    job_begin(job);
+    db_query(dispatch_db(job->dispatch), sql, DB_REPEAT, count, params, on_done, job);
+}
+
+/* True when the answer can be used. Fenced: the job is dropped. Anything else: again later. */
+static bool answered(struct job *job, const char *what, const struct error *err)
+{
+    if (!job_back(job))
+        return false;
+    if (err == NULL) {
+        job->retry_ms = 0;
+        return true;
+    }
+    if (strcmp(err->state, "AF002") == 0)
+        job_drop(job, err->text);
+    else
+        job_again(job, what, err->text);
+    return false;
+}
+
+/* -- starting ------------------------------------------------------------------------------------ */
+
+static void keep(char **slot, const char *text)
+{
+    if (text == NULL)
+        return;
+    free(*slot);
+    *slot = mem_strdup(text);
+}
+
+static void on_starting(void *data, const struct db_result *res, const struct error *err)
+{
+    struct job *job = data;
+    if (!answered(job, "starting", err))
+        return;
+    const char *verdict = db_rows(res) == 1 ? db_text(res, 0, "verdict") : NULL;
+    if (verdict == NULL || strcmp(verdict, "go") != 0) {
+        job->give_up = "cancelled";
+        job_set(job, JOB_RELEASING);
+    } else {
+        keep(&job->run, db_text(res, 0, "run"));
+        keep(&job->command, db_text(res, 0, "command"));
+        keep(&job->prompt, db_text(res, 0, "prompt"));
+        dispatch_breakpoint("after-starting");
+        job_set(job, JOB_START);
+    }
+    job_step(job);
+}
+
+void job_sql_starting(struct job *job)
+{
+    struct key key = key_of(job);
+    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, job->run,
+                            job->command, job->prompt};
+    call(job, "select * from fleet.starting($1, $2, $3, $4, $5, $6)", 6, params, on_starting);
+}
+
+/* -- started ------------------------------------------------------------------------------------- */
+
+static void on_started(void *data, const struct db_result *res, const struct error *err)
+{
+    struct job *job = data;
+    (void)res;
+    if (!answered(job, "started", err))
+        return;
+    job->proven = true;
+    free(job->command);
+    free(job->prompt);
+    job->command = job->prompt = NULL;
+    job_set(job, JOB_RUNNING);
+    host_poll_soon(job->host);
+    job_step(job);
+}
+
+static void member(struct buf *out, const char *name, const char *text)
+{
+    if (text == NULL || text[0] == '\0')
+        return;
+    buf_addf(out, "%s\"%s\":", out->len > 1 ? "," : "", name);
+    json_quote(out, text, strlen(text));
+}
+
+void job_sql_started(struct job *job)
+{
+    struct key key = key_of(job);
+    struct buf host;
+    buf_init(&host, 4096);
+    buf_addf(&host, "{\"pid\":%" PRId64, job->record.pid);
+    member(&host, "start", job->record.start);
+    member(&host, "boot", job->record.boot);
+    member(&host, "machine", host_machine(job->host));
+    buf_adds(&host, "}");
+    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, buf_text(&host)};
+    call(job, "select fleet.started($1, $2, $3, $4)", 4, params, on_started);
+    buf_release(&host);
+}
+
+/* -- phase --------------------------------------------------------------------------------------- */
+
+static const char *phase_name(enum job_phase phase)
+{
+    static const char *const names[] = {"running", "unreachable", "stopping"};
+    return names[phase];
+}
+
+static void on_phase(void *data, const struct db_result *res, const struct error *err)
+{
+    struct job *job = data;
+    (void)res;
+    if (answered(job, "phase", err))
+        job_step(job);
+}
+
+void job_sql_phase(struct job *job, enum job_phase phase, const char *reason)
+{
+    struct key key = key_of(job);
+    const char *why = reason != NULL && reason[0] != '\0' ? reason : NULL;
+    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch,
+                            phase_name(phase), why};
+    log_info(job->subject, "phase %s%s%s", phase_name(phase), why != NULL ? ": " : "",
+             why != NULL ? why : "");
+    job->told = phase;
+    call(job, "select fleet.phase($1, $2, $3, $4, $5)", 5, params, on_phase);
+}
+
+/* -- The three ends ------------------------------------------------------------------------------ */
+
+static void on_end(void *data, const struct db_result *res, const struct error *err)
+{
+    struct job *job = data;
+    if (!answered(job, job_state_name(job->state), err))
+        return;
+    const char *status = db_rows(res) == 1 ? db_text(res, 0, "status") : NULL;
+    const char *outcome = job->state == JOB_FINISHING ? job->outcome : "not started";
+    const char *reason = job->state == JOB_FINISHING ? job->reason : job->give_up;
+    log_info(job->subject, "%s%s%s, task is now %s", outcome, reason != NULL ? ": " : "",
+             reason != NULL ? reason : "", status != NULL ? status : "unknown");
+    job_set(job, JOB_GONE);
+    job_clean_up(job);
+}
+
+void job_sql_release(struct job *job)
+{
+    struct key key = key_of(job);
+    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, job->give_up};
+    call(job, "select fleet.release($1, $2, $3, $4) as status", 4, params, on_end);
+}
+
+void job_sql_void_confirmed(struct job *job)
+{
+    struct key key = key_of(job);
+    const char *reason = job->give_up != NULL ? job->give_up : "start_refused";
+    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, reason};
+    call(job, "select fleet.void_confirmed($1, $2, $3, $4) as status", 4, params, on_end);
+}
+
+static void add_tokens(struct buf *out, const struct adapter_facts *facts)
+{
+    if (!facts->has_tokens)
+        return;
+    buf_addf(out,
+             "%s\"tokens\":{\"input\":%" PRId64 ",\"cached_input\":%" PRId64 ",\"output\":%" PRId64
+             ",\"reasoning\":%" PRId64 "}",
+             out->len > 1 ? "," : "", facts->tokens.input, facts->tokens.cached_input,
+             facts->tokens.output, facts->tokens.reasoning);
+}
+
+/* What the agent claims of itself, and how we stopped it. */
+static void add_report(struct buf *out, const struct job *job)
+{
+    const struct adapter_facts *facts = &job->adapter.facts;
+    buf_adds(out, "{");
+    member(out, "session_id", facts->session_id);
+    member(out, "summary", facts->summary);
+    member(out, "error", facts->ending == ENDING_COMPLETED ? NULL : facts->error);
+    member(out, "stopped", job->stop_reason);
+    add_tokens(out, facts);
+    buf_adds(out, "}");
+}
+
+void job_sql_finish(struct job *job)
+{
+    struct key key = key_of(job);
+    char status[16], number[16];
+    bool ended = job->record.state == RUNNER_ENDED && job->record.exit >= 0;
+    bool killed = ended && job->record.signal > 0;
+    snprintf(status, sizeof status, "%d", job->record.exit);
+    snprintf(number, sizeof number, "%d", job->record.signal);
+    struct buf report;
+    buf_init(&report, REPORT_MAX);
+    add_report(&report, job);
+    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, job->outcome,
+                            job->reason, ended ? status : NULL, killed ? number : NULL,
+                            buf_text(&report)};
+    call(job, "select fleet.finish($1, $2, $3, $4, $5, $6, $7, $8) as status", 8, params, on_end);
+    buf_release(&report);
+}

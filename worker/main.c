@@ -1,0 +1,152 @@
+/* fleet-worker: claims tasks, runs agents on hosts, follows them to their proven end. Floor 5. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/config.h"
+#include "common/db.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/mem.h"
+#include "worker/dispatch.h"
+
+#define DB_STOP_MS 3000
+
+static const char usage[] =
+    "Agent Fleet's dispatcher: claims tasks from the database, runs agents on the hosts of its\n"
+    "configuration over SSH, stores their output and takes over the runs of workers that died.\n"
+    "Signals: TERM or INT drains and ends (the runs go on), a second one ends at once; HUP reads\n"
+    "the configuration again. FLEET_NODE_NAME names this process to people.\n";
+
+struct worker {
+    struct loop loop;
+    struct db *db;             /* owned */
+    struct dispatch *dispatch; /* owned */
+    char *path;                /* owned: the configuration's */
+    bool stopping;
+};
+
+static void on_db_stopped(void *data)
+{
+    (void)data; /* the loop has nothing left and ends */
+}
+
+static void on_drained(void *data)
+{
+    struct worker *worker = data;
+    db_stop(worker->db, DB_STOP_MS, on_db_stopped, worker);
+}
+
+static void on_stop(void *data, int signal)
+{
+    struct worker *worker = data;
+    if (worker->stopping) {
+        log_warn(NULL, "signal %d again: ending at once", signal);
+        _exit(1);
+    }
+    log_info(NULL, "signal %d: draining; runs go on on their hosts", signal);
+    worker->stopping = true;
+    dispatch_drain(worker->dispatch, on_drained, worker);
+}
+
+static void log_warnings(const struct config *config)
+{
+    for (size_t i = 0; i < config->warnings.count; i++)
+        log_warn(NULL, "%s", config->warnings.items[i]);
+}
+
+static void on_reload(void *data)
+{
+    struct worker *worker = data;
+    struct error err;
+    if (worker->stopping)
+        return;
+    struct config *config = config_load(worker->path, CONFIG_WORKER, &err);
+    if (config == NULL) {
+        log_error(NULL, "the configuration stays as it was: %s", err.text);
+        return;
+    }
+    log_warnings(config);
+    dispatch_reload(worker->dispatch, config);
+}
+
+static void on_notify(void *data, const char *payload)
+{
+    struct worker *worker = data;
+    (void)payload;
+    if (worker->dispatch != NULL && !worker->stopping)
+        dispatch_notify(worker->dispatch);
+}
+
+static void on_up(void *data, uint64_t generation)
+{
+    (void)generation;
+    on_notify(data, "");
+}
+
+static struct db *open_db(struct worker *worker, const struct config *config, struct error *err)
+{
+    return db_new(&worker->loop,
+                  &(struct db_options){.url = config->database.url,
+                                       .listen_url = config->database.listen_url,
+                                       .application = "fleet-worker",
+                                       .channel = "fleet_work",
+                                       .connections = config->database.connections,
+                                       .allow_plaintext = config->database.insecure_plaintext,
+                                       .on_notify = on_notify,
+                                       .on_up = on_up,
+                                       .data = worker},
+                  err);
+}
+
+/* What people call this process: FLEET_NODE_NAME, else host name and pid. The caller owns it. */
+static char *node_name(void)
+{
+    const char *given = getenv("FLEET_NODE_NAME");
+    char host[65] = "worker";
+    if (given != NULL && given[0] != '\0')
+        return mem_strdup(given);
+    gethostname(host, sizeof host - 1);
+    return mem_printf("%.48s-%d", host, (int)getpid());
+}
+
+static void run(struct worker *worker, struct config *config)
+{
+    char *name = node_name();
+    worker->path = mem_strdup(config->path);
+    worker->dispatch = dispatch_new(&worker->loop, worker->db, config, name);
+    free(name);
+    loop_signals(&worker->loop, on_stop, on_reload, worker);
+    db_start(worker->db);
+    dispatch_start(worker->dispatch);
+    loop_run(&worker->loop);
+    db_free(worker->db);
+    dispatch_free(worker->dispatch);
+    free(worker->path);
+}
+
+int main(int argc, char **argv)
+{
+    struct config *config = NULL;
+    struct error err;
+    struct worker worker = {0};
+    int status = config_command_line(argc, argv, "fleet-worker", usage, CONFIG_WORKER, &config);
+    if (status >= 0)
+        return status;
+    log_open("fleet-worker", LOG_INFO_LEVEL);
+    log_info(NULL, "version " FLEET_VERSION ", %llu file descriptors",
+             (unsigned long long)loop_limits());
+    log_warnings(config);
+    loop_init(&worker.loop);
+    worker.db = open_db(&worker, config, &err);
+    if (worker.db == NULL) {
+        log_error(NULL, "%s: database: %s", config->path, err.text);
+        config_free(config);
+        loop_release(&worker.loop);
+        return 1;
+    }
+    run(&worker, config);
+    loop_release(&worker.loop);
+    log_info(NULL, "ended");
+    return 0;
+}

@@ -1,0 +1,236 @@
+#include "worker/output.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "worker/dispatch.h"
+#include "worker/job.h"
+
+#define FLUSH_MS 250
+#define AGAIN_MS 1000
+#define REFUSED_MS 10000                   /* a job whose append fails for good lets the others go on */
+#define CHUNK_MAX ((size_t)256 << 10)
+#define BATCH_MAX ((size_t)1 << 20)
+#define CHECKPOINT_MAX ((size_t)64 << 10)
+#define PARAM_MAX ((size_t)16 << 20)
+
+void output_init(struct output *output, struct dispatch *dispatch)
+{
+    *output = (struct output){.dispatch = dispatch};
+    timer_init(&output->timer, dispatch->loop, (void (*)(void *))output_flush, output);
+}
+
+void output_close(struct output *output)
+{
+    output->closed = true;
+    timer_close(&output->timer, NULL);
+}
+
+void output_soon(struct output *output)
+{
+    if (!output->closed && !output->sending && !timer_active(&output->timer))
+        timer_start(&output->timer, FLUSH_MS, 0);
+}
+
+void stream_settle(struct stream *stream, int64_t next_offset)
+{
+    int64_t read = stream->stored + (int64_t)stream->pending.len;
+    if (next_offset < stream->stored || next_offset > read)
+        buf_clear(&stream->pending);
+    else
+        buf_consume(&stream->pending, (size_t)(next_offset - stream->stored));
+    stream->stored = next_offset;
+}
+
+static bool is_due(const struct job *job)
+{
+    return (job->out.pending.len > 0 || job->err.pending.len > 0) && clock_ms() >= job->append_at;
+}
+
+bool output_idle(const struct output *output)
+{
+    if (output->sending)
+        return false;
+    list_each(link, &output->dispatch->jobs)
+    {
+        if (is_due(list_entry(link, struct job, link)))
+            return false;
+    }
+    return true;
+}
+
+/* -- Gathering ----------------------------------------------------------------------------------- */
+
+static void take(struct output *output, struct job *job, struct stream *stream, size_t *room)
+{
+    size_t len = stream->pending.len < CHUNK_MAX ? stream->pending.len : CHUNK_MAX;
+    size_t limit = output->one_by_one > 0 ? 1 : OUTPUT_ITEMS_MAX;
+    if (len == 0 || output->count >= limit || *room == 0)
+        return;
+    len = len < *room ? len : *room;
+    *room -= len;
+    stream->sending = len;
+    job_hold(job);
+    output->items[output->count++] = (struct output_item){.job = job, .stream = stream};
+}
+
+static void gather(struct output *output)
+{
+    size_t room = BATCH_MAX;
+    output->count = 0;
+    list_each(link, &output->dispatch->jobs)
+    {
+        struct job *job = list_entry(link, struct job, link);
+        if (is_due(job)) {
+            take(output, job, &job->out, &room);
+            take(output, job, &job->err, &room);
+        }
+    }
+    /* Whoever was served goes to the end, so that nobody starves behind a loud neighbour. */
+    for (size_t i = 0; i < output->count; i++) {
+        struct list *link = &output->items[i].job->link;
+        list_remove(link);
+        list_append(&output->dispatch->jobs, link);
+    }
+}
+
+/* -- The answer ---------------------------------------------------------------------------------- */
+
+static void refused(struct output *output, const struct error *err)
+{
+    struct job *job = output->items[0].job;
+    if (output->count > 1) {
+        log_warn(NULL, "append of %zu chunks failed, sending them one by one: %s", output->count,
+                 err->text);
+        output->one_by_one = output->count;
+    } else {
+        log_error(job->subject, "append failed: %s", err->text);
+        job->append_at = clock_ms() + REFUSED_MS;
+    }
+}
+
+static void settle(struct job *job, struct stream *stream, const struct db_result *res, int row)
+{
+    const char *verdict = db_text(res, row, "verdict");
+    if (verdict == NULL)
+        return;
+    if (strcmp(verdict, "fenced") == 0) {
+        if (job->state != JOB_FINISHING)
+            job_drop(job, "append was fenced out");
+        return;
+    }
+    int64_t next = db_int(res, row, "next_offset", stream->stored);
+    if (strcmp(verdict, "gap") == 0)
+        log_warn(job->subject, "stored output ends at %" PRId64 ", ours began at %" PRId64, next,
+                 stream->stored);
+    stream_settle(stream, next);
+}
+
+static void on_append(void *data, const struct db_result *res, const struct error *err)
+{
+    struct output *output = data;
+    bool failed = err != NULL;
+    output->sending = false;
+    if (failed && !db_fault(err->state)->transient && strcmp(err->state, "AF002") != 0)
+        refused(output, err);
+    else if (failed)
+        dispatch_failed(output->dispatch, "append", err);
+    else if (output->one_by_one > 0)
+        output->one_by_one--;
+    for (int row = 0; !failed && row < db_rows(res); row++) {
+        int64_t ord = db_int(res, row, "ord", 0);
+        if (ord >= 1 && (size_t)ord <= output->count &&
+            output->items[ord - 1].job->state != JOB_GONE)
+            settle(output->items[ord - 1].job, output->items[ord - 1].stream, res, row);
+    }
+    size_t count = output->count;
+    output->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct job *job = output->items[i].job;
+        output->items[i].stream->sending = 0;
+        if (job_let_go(job) && !failed)
+            job_step(job); /* it may have waited for this to end */
+    }
+    if (!output->closed && !output->sending && !output_idle(output))
+        timer_start(&output->timer, failed ? AGAIN_MS : FLUSH_MS, 0);
+}
+
+/* -- Sending ------------------------------------------------------------------------------------- */
+
+struct arrays {
+    struct buf attempts, epochs, streams, offsets, chunks, checkpoints;
+};
+
+static void arrays_init(struct arrays *arrays)
+{
+    struct buf *all[] = {&arrays->attempts, &arrays->epochs, &arrays->streams,
+                         &arrays->offsets,  &arrays->chunks, &arrays->checkpoints};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        buf_init(all[i], PARAM_MAX);
+        db_array_begin(all[i]);
+    }
+}
+
+static void arrays_end(struct arrays *arrays)
+{
+    db_array_end(&arrays->attempts);
+    db_array_end(&arrays->epochs);
+    db_array_end(&arrays->streams);
+    db_array_end(&arrays->offsets);
+    db_array_end(&arrays->chunks);
+    db_array_end(&arrays->checkpoints);
+}
+
+static void arrays_release(struct arrays *arrays)
+{
+    buf_release(&arrays->attempts);
+    buf_release(&arrays->epochs);
+    buf_release(&arrays->streams);
+    buf_release(&arrays->offsets);
+    buf_release(&arrays->chunks);
+    buf_release(&arrays->checkpoints);
+}
+
+static void add_item(struct arrays *arrays, const struct output_item *item)
+{
+    const struct job *job = item->job;
+    bool is_out = item->stream == &job->out;
+    db_array_int(&arrays->attempts, job->attempt);
+    db_array_int(&arrays->epochs, job->epoch);
+    db_array_text(&arrays->streams, is_out ? "stdout" : "stderr");
+    db_array_int(&arrays->offsets, item->stream->stored);
+    db_array_bytes(&arrays->chunks, item->stream->pending.data, item->stream->sending);
+    struct buf checkpoint;
+    buf_init(&checkpoint, CHECKPOINT_MAX);
+    if (is_out)
+        adapter_checkpoint(&job->adapter, &checkpoint);
+    db_array_text(&arrays->checkpoints,
+                  is_out && !checkpoint.failed ? buf_text(&checkpoint) : NULL);
+    buf_release(&checkpoint);
+}
+
+void output_flush(struct output *output)
+{
+    if (output->sending || output->closed)
+        return;
+    gather(output);
+    if (output->count == 0)
+        return;
+    struct arrays arrays;
+    arrays_init(&arrays);
+    for (size_t i = 0; i < output->count; i++)
+        add_item(&arrays, &output->items[i]);
+    arrays_end(&arrays);
+    const char *params[] = {dispatch_node(output->dispatch),  buf_text(&arrays.attempts),
+                            buf_text(&arrays.epochs),         buf_text(&arrays.streams),
+                            buf_text(&arrays.offsets),        buf_text(&arrays.chunks),
+                            buf_text(&arrays.checkpoints)};
+    output->sending = true;
+    db_query(dispatch_db(output->dispatch),
+             "select * from fleet.append($1, $2, $3, $4, $5, $6, $7)", DB_REPEAT, 7, params,
+             on_append, output);
+    arrays_release(&arrays);
+}

@@ -1,0 +1,41 @@
+/* What an agent is asked: the prompt in sections, and the branch name. Pure functions. Floor 4. */
+#ifndef FLEET_PROMPT_H
+#define FLEET_PROMPT_H
+
+#include <stdbool.h>
+
+#include "common/buf.h"
+
+#define PROMPT_MAX ((size_t)4 << 20) /* bytes of a whole prompt */
+#define PROMPT_FENCE_SIZE 33         /* 128 bits in hex, and NUL */
+
+/* The task as people wrote it; everything is borrowed, NULL where there is none. */
+struct prompt_task {
+    const char *task_id;
+    const char *title;
+    const char *body;
+    const char *labels; /* joined by ", " */
+    const char *repo;   /* "owner/name" */
+    int issue_number;   /* 0: none */
+    const char *branch; /* from prompt_branch(), or the task's own */
+};
+
+/* The branch on which the task's work belongs: "task/" and the id with everything that git or a shell might
+ * read otherwise replaced; ids that lose something by that get 8 hex digits of their SHA-256 behind
+ * it, so two ids never share a branch. The caller owns the text. */
+char *prompt_branch(const char *task_id);
+
+/* True when `name` can be shown and used as a branch as it stands (git-check-ref-format(1), ASCII). */
+bool prompt_branch_valid(const char *name);
+
+/* A random fence that occurs nowhere in the task's text. */
+void prompt_fence(const struct prompt_task *task, char fence[PROMPT_FENCE_SIZE]);
+
+/* True when `fence` occurs nowhere in the task's text. */
+bool prompt_fence_fits(const struct prompt_task *task, const char *fence);
+
+/* Adds the whole prompt. Only what stands between the two fence lines comes from other people; it is made
+ * valid UTF-8 without control characters. False when it would pass the ceiling of `out`. */
+bool prompt_build(struct buf *out, const struct prompt_task *task, const char *fence);
+
+#endif
