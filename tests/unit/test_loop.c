@@ -91,7 +91,7 @@ START_TEST(timer_is_not_early_after_a_long_turn)
 
     probe_open(&probe);
     timer_init(&probe.timer, &probe.loop, on_late, &probe);
-    usleep(60000); /* the turn that makes libuv's idea of now stale */
+    usleep(60000); /* payload: sleep, the turn that makes libuv's idea of now stale */
     start = uv_hrtime();
     timer_start(&probe.timer, 50, 0);
     loop_run(&probe.loop);
