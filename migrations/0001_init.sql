@@ -330,12 +330,15 @@ create table fleet.issue (
     repo text not null references fleet.repository,
     number int not null check (number > 0),
     labels text[] not null default '{}',
+    refused text[] not null default '{}',
     state text not null default 'open',
     html_url text,
     updated_at timestamptz,
     labels_at timestamptz,
     unique (repo, number)
 );
+comment on column fleet.issue.refused is
+    'agent:* labels that a sender who may not start work put there: they count for nobody until they were taken away';
 comment on column fleet.issue.labels is 'as last told by an admitted delivery: work starts at the edge from no agent:* label to some';
 
 create table fleet.delivery (

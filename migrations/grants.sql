@@ -30,7 +30,7 @@ to fleet_server;
 -- people
 grant execute on function
     fleet.cancel(text, text, text), fleet.retry(text, boolean, text, text), fleet.set(text, bigint), fleet.host_accept(text),
-    fleet.explain_task(text), fleet.check_all()
+    fleet.explain_task(text), fleet.check_all(), fleet.schema_version()
 to fleet_operator;
 
 -- readers execute nothing: what they may know is a view

@@ -141,6 +141,33 @@ begin
     return 'recorded';
 end $$;
 
+create function fleet.delivery_labels(p jsonb) returns text[]
+    language sql stable
+begin atomic
+    select case when p ->> 'action' = 'label_cleared' then '{}' else fleet.words(p -> 'labels') end;
+end;
+
+-- This very delivery was refused before, and is admitted now: a person sent it again.
+create function fleet.was_refused(p jsonb) returns boolean
+    language sql stable
+begin atomic
+    select exists (select from fleet.delivery d
+                   where (d.delivery_id = p ->> 'delivery' or d.sha256 = p ->> 'sha256') and d.reason = 'sender_not_allowed');
+end;
+
+-- A label is not an approval: one that came by a sender who may not start work must not start it with the next event of
+-- somebody who may. It is remembered, and counts again only after it was taken away.
+create function fleet.refuse_labels(p jsonb) returns void language plpgsql as $$
+declare i fleet.issue := fleet.lock_issue(p ->> 'repo', fleet.delivery_number(p));
+begin
+    if p ->> 'action' in ('opened', 'label_updated', 'label_cleared')
+       and fleet.delivery_time(p) >= coalesce(i.labels_at, '-infinity') then
+        update fleet.issue
+        set refused = array(select l from unnest(fleet.delivery_labels(p)) l where l like 'agent:%' and l <> all (i.labels))
+        where issue = i.issue;
+    end if;
+end $$;
+
 -- An admitted issues delivery, in the order of the issue's own clock.
 create function fleet.apply_issue(p jsonb, out result text, out reason text) language plpgsql as $$
 declare
@@ -168,9 +195,11 @@ begin
             result := 'ignored'; reason := 'stale';
             return;
         end if;
-        v_labels := case when v_action = 'label_cleared' then '{}' else fleet.words(p -> 'labels') end;
+        v_labels := fleet.delivery_labels(p);
+        i.refused := case when fleet.was_refused(p) then '{}' else array(select unnest(i.refused) intersect select unnest(v_labels)) end;
+        v_labels := array(select l from unnest(v_labels) l where l <> all (i.refused) order by l);
         reason := fleet.apply_labels(i, v_labels, p, v_actor);
-        update fleet.issue set labels = v_labels, labels_at = v_at where issue = i.issue;
+        update fleet.issue set labels = v_labels, refused = i.refused, labels_at = v_at where issue = i.issue;
     elsif v_action = 'closed' then
         reason := fleet.issue_closed(i.repo || '#' || i.number, v_actor);
     elsif v_action = 'reopened' then
@@ -186,10 +215,13 @@ create function fleet.receive_delivery(p jsonb, out result text, out reason text
 begin
     if p ->> 'event' is distinct from 'issues' then
         result := 'ignored'; reason := 'event_not_handled';
-    elsif not coalesce((p ->> 'admitted')::boolean, false) then
+    elsif not coalesce((p ->> 'admitted')::boolean, false) and p ->> 'refusal' is distinct from 'sender_not_allowed' then
         result := 'ignored'; reason := coalesce(p ->> 'refusal', 'not_admitted');
     elsif coalesce(p ->> 'repo', '') !~ '^[^/]{1,250}/[^/]{1,250}$' or fleet.delivery_number(p) is null then
         result := 'ignored'; reason := 'no_issue';
+    elsif not coalesce((p ->> 'admitted')::boolean, false) then
+        perform fleet.refuse_labels(p);
+        result := 'ignored'; reason := 'sender_not_allowed';
     else
         select a.result, a.reason into result, reason from fleet.apply_issue(p) a;
         select t.task_id into task_id from fleet.task t where t.task_id = (p ->> 'repo') || '#' || fleet.delivery_number(p);

@@ -1,0 +1,95 @@
+# shellcheck shell=bash
+# What every test runner needs: a temporary directory that goes away, waiting, and counting.
+#
+#   TEST_DIR                           made when this file is sourced, removed at the end
+#   at_exit COMMAND...                 run at the end, the last one first
+#   started PID                        a process that the end must not leave behind
+#   wait_for SECONDS WHAT COMMAND...   until COMMAND succeeds; a failure is counted when it does not
+#   check NAME COMMAND...              counts a pass or a failure by COMMAND's status
+#   pass NAME / fail NAME [DETAIL] / skip NAME REASON
+#   finish                             the closing line; its status is the suite's
+
+passed=0 failed=0 skipped=0
+exit_commands=()
+TEST_DIR=$(mktemp -d "${TMPDIR:-/tmp}/fleet-test.XXXXXX") || exit 1
+chmod 711 "$TEST_DIR" # user postgres passes through when the tests run as root
+
+at_exit() { exit_commands+=("$(printf '%q ' "$@")"); }
+
+test_end() {
+    local status=$? i
+    trap - EXIT INT TERM
+    for ((i = ${#exit_commands[@]} - 1; i >= 0; i--)); do
+        eval "${exit_commands[i]}" >/dev/null 2>&1
+    done
+    rm -rf "$TEST_DIR"
+    exit "$status"
+}
+trap test_end EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+pid_gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# Ends one process: TERM, and KILL when that does not help.
+end_process() {
+    kill "$1" 2>/dev/null || return 0
+    until_true 5 pid_gone "$1" || kill -KILL "$1" 2>/dev/null
+    wait "$1" 2>/dev/null
+    return 0
+}
+
+started() { at_exit end_process "$1"; }
+
+# until_true SECONDS COMMAND...: the waiting helper, the only place in the tests that sleeps.
+until_true() {
+    local until=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000)) pause=0.01
+    shift
+    until "$@" >/dev/null 2>&1; do
+        ((${EPOCHREALTIME/[.,]/} < until)) || return 1
+        sleep "$pause"
+        [[ $pause == 0.01 ]] && pause=0.05
+    done
+    return 0
+}
+
+wait_for() {
+    local seconds=$1 what=$2
+    shift 2
+    until_true "$seconds" "$@" && return 0
+    fail "waited $seconds s in vain for $what"
+    return 1
+}
+
+pass() {
+    passed=$((passed + 1))
+    echo "ok   $1"
+}
+
+fail() {
+    failed=$((failed + 1))
+    echo "FAIL $1"
+    [[ -z ${2-} ]] || printf '%s\n' "$2" | tail -n 40 | sed 's/^/     /'
+}
+
+skip() {
+    skipped=$((skipped + 1))
+    echo "skip $1: $2"
+}
+
+check() {
+    local name=$1 output
+    shift
+    if output=$("$@" 2>&1); then
+        pass "$name"
+    else
+        fail "$name" "$output"
+    fi
+}
+
+finish() {
+    local note=
+    ((skipped == 0)) || note=", $skipped skipped"
+    echo "$passed passed, $failed failed$note"
+    ((failed == 0))
+}

@@ -1,0 +1,233 @@
+-- Schema t: what the SQL and isolation tests stand on. Loaded into the template database, by the
+-- superuser, after the migrations.
+--
+-- Assertions write "ok - NAME" or "not ok - NAME" as INFO, so that they count from any block, also
+-- from one that is rolled back.
+create schema t;
+grant usage on schema t to public;
+
+create function t.ok(p_true boolean, p_name text) returns void language plpgsql as $$
+begin
+  raise info '%', case when p_true then 'ok - ' else 'not ok - ' end || p_name;
+end $$;
+
+create function t.is(p_got anyelement, p_want anyelement, p_name text) returns void language plpgsql as $$
+begin
+  if p_got is distinct from p_want then
+    raise info '     got: %', p_got;
+    raise info '    want: %', p_want;
+  end if;
+  perform t.ok(p_got is not distinct from p_want, p_name);
+end $$;
+
+-- The text of a query's rows, in its order, one line.
+create function t.rows(p_query text) returns text language plpgsql as $$
+declare answer text;
+begin
+  execute format('select string_agg(x::text, '' '') from (%s) x', p_query) into answer;
+  return coalesce(answer, '');
+end $$;
+
+create function t.none(p_query text, p_name text) returns void language plpgsql as $$
+begin
+  perform t.is(left(t.rows(p_query), 500), '', p_name);
+end $$;
+
+-- The statement must fail with this SQLSTATE; nothing of it stays either way.
+create function t.throws(p_sql text, p_state text, p_name text) returns void language plpgsql as $$
+declare got text := 'no error'; said text := '';
+begin
+  begin
+    execute p_sql;
+    raise sqlstate 'ZZ999';
+  exception
+    when sqlstate 'ZZ999' then null;
+    when others then got := sqlstate; said := sqlerrm;
+  end;
+  if got is distinct from p_state then
+    raise info '    said: %', said;
+  end if;
+  perform t.is(got, p_state, p_name);
+end $$;
+
+-- Every row of every check_* view, as text: the invariants that do not hold.
+create function t.broken() returns setof text language plpgsql as $$
+declare view text;
+begin
+  for view in select c.relname from pg_class c where c.relnamespace = 'fleet'::regnamespace
+              and c.relkind = 'v' and c.relname like 'check\_%' order by 1 loop
+    return query execute format('select %L || x::text from fleet.%I x', view || ': ', view);
+  end loop;
+end $$;
+
+create function t.sound(p_name text default 'every check_* view is empty') returns void language sql as $$
+  select t.none('select * from t.broken()', p_name);
+$$;
+
+-- As the first node to start does.
+select fleet.partitions();
+
+-- Tables that hold rows right after the migrations (settings, edges, reasons, the fleet's id) stay.
+create table t.seeded as
+  select c.oid::regclass as name from pg_class c
+  where c.relnamespace = 'fleet'::regnamespace and c.relkind = 'r'
+    and (xpath('/row/n/text()', query_to_xml(format('select count(*) as n from fleet.%I', c.relname), false, true, '')))[1]::text::int > 0;
+
+create table t.var (name text primary key, value bigint);
+
+-- Empties every table that was empty after the migrations.
+create function t.reset() returns void language plpgsql as $$
+declare name regclass;
+begin
+  set local session_replication_role = replica;
+  for name in select c.oid from pg_class c where c.relnamespace = 'fleet'::regnamespace and c.relkind = 'r'
+              and not exists (select from t.seeded s where s.name = c.oid) loop
+    execute 'delete from ' || name;
+  end loop;
+  delete from t.var;
+end $$;
+
+-- Values that a later statement needs: shared (put/got), or of this session only (keep/kept).
+create function t.put(p_name text, p_value bigint) returns bigint language sql security definer as $$
+  insert into t.var values (p_name, p_value) on conflict (name) do update set value = excluded.value returning value;
+$$;
+create function t.got(p_name text) returns bigint language sql security definer as $$
+  select value from t.var where name = p_name;
+$$;
+create function t.keep(p_name text, p_value anyelement) returns text language sql as $$
+  select set_config('t.' || p_name, p_value::text, false);
+$$;
+create function t.kept(p_name text) returns text language sql as $$
+  select nullif(current_setting('t.' || p_name, true), '');
+$$;
+
+-- ---------------------------------------------------------------- a small fleet
+
+create function t.node(p_name text) returns uuid language sql immutable as $$ select md5(p_name)::uuid $$;
+
+create function t.identity(p_host text) returns jsonb language sql immutable as $$
+  select jsonb_build_object('host_key', encode(sha256(p_host::bytea), 'hex'), 'machine', md5(p_host),
+    'boot', md5('boot' || p_host), 'owner', md5('owner' || p_host), 'disk_free', 1000000000);
+$$;
+
+-- One host with one executor.
+create function t.host(p_host text, p_capabilities text[], p_max int, p_type text default 'codex-cli')
+returns jsonb language sql as $$
+  select jsonb_build_object('host_id', p_host, 'hostname', p_host || '.example.org', 'port', 22, 'user', 'agent',
+    'work_dir', '/srv/agent', 'workspace', 'plain', 'repositories', '["*"]'::jsonb,
+    'agents', jsonb_build_array(jsonb_build_object('agent_type', p_type, 'max_concurrency', p_max,
+      'capabilities', to_jsonb(p_capabilities))));
+$$;
+
+-- A worker that lists these hosts and reaches them all.
+create function t.worker(p_name text, variadic p_hosts jsonb[]) returns uuid language plpgsql as $$
+declare node uuid := t.node(p_name); host jsonb;
+begin
+  perform fleet.node_start(node, 'worker', p_name, '0.1.0', md5(p_name));
+  perform fleet.configure(node, to_jsonb(p_hosts));
+  foreach host in array p_hosts loop
+    perform fleet.host_report(node, host->>'host_id', true, t.identity(host->>'host_id'), null);
+  end loop;
+  return node;
+end $$;
+
+create function t.item(p_task_id text, p_labels text[], p_more jsonb default '{}') returns jsonb language sql as $$
+  select jsonb_build_object('actor', 'token:test', 'token_id', null, 'repositories', '["*"]'::jsonb, 'idempotency_key', null,
+    'request_hash', md5(concat(p_task_id, p_more)),
+    'task', jsonb_build_object('task_id', p_task_id, 'title', concat('Do ', p_task_id), 'body', concat('Body of ', p_task_id),
+      'labels', to_jsonb(p_labels), 'priority', 0, 'execution_mode', 'ssh_cli', 'max_retries', 2, 'timeout_secs', 1800,
+      'max_attempts_total', 10) || p_more);
+$$;
+
+create function t.submit(p_task_id text, p_labels text[] default '{agent:code:rust}', p_more jsonb default '{}')
+returns text language sql as $$
+  select verdict from fleet.submit(jsonb_build_array(t.item(p_task_id, p_labels, p_more)));
+$$;
+
+create function t.status(p_task_id text) returns text language sql security definer as $$
+  select status from fleet.task where task_id = p_task_id;
+$$;
+
+-- The number by which functions name the newest attempt of a task; and its epoch.
+create function t.attempt(p_task_id text) returns bigint language sql security definer as $$
+  select a.attempt from fleet.attempt a join fleet.task using (task) where task_id = p_task_id order by number desc limit 1;
+$$;
+create function t.epoch(p_task_id text) returns int language sql security definer as $$
+  select epoch from fleet.attempt where attempt = t.attempt(p_task_id);
+$$;
+
+-- The task ids that a claim or an adoption answers, in its order.
+create function t.claim(p_node text, p_want int) returns text language sql as $$
+  select coalesce(string_agg(task_id, ' ' order by ord), '')
+  from fleet.claim(t.node(p_node), p_want) with ordinality x(
+    attempt, task_id, number, epoch, nonce, phase, run, host_id, agent_type, title, body, labels, requirements, repo, issue_number,
+    branch_name, timeout_secs, prompt, command, stdout_bytes, stderr_bytes, checkpoint, cancel, adopted_from, adopted_silence_ms, ord);
+$$;
+
+-- Takes the claimed attempt of a task to `running`.
+create function t.start(p_node text, p_task_id text) returns text language plpgsql as $$
+declare
+  node uuid := t.node(p_node); attempt bigint := t.attempt(p_task_id); epoch int := t.epoch(p_task_id);
+  go record;
+begin
+  select * into go from fleet.starting(node, attempt, epoch, 'run-' || attempt, 'agent', 'prompt');
+  if go.verdict <> 'go' then return go.verdict; end if;
+  perform fleet.started(node, attempt, epoch, '{"pid": 7, "start": "8", "boot": "b", "machine": "m", "agent_version": "1"}');
+  perform fleet.phase(node, attempt, epoch, 'running', null);
+  return t.status(p_task_id);
+end $$;
+
+create function t.finish(p_node text, p_task_id text, p_outcome text default 'succeeded', p_reason text default null, p_exit int default 0)
+returns text language sql as $$
+  select fleet.finish(t.node(p_node), t.attempt(p_task_id), t.epoch(p_task_id), p_outcome, p_reason, p_exit, null, '{}');
+$$;
+
+-- What waits out its back-off may start now.
+create function t.due() returns int language sql as $$
+  update fleet.delayed set run_at = now() where run_at > now();
+  select fleet.promote(1000);
+$$;
+
+create function t.append(p_node text, p_task_id text, p_stream text, p_offset bigint, p_chunk bytea, p_checkpoint text default null)
+returns text language sql as $$
+  select verdict || coalesce(' ' || next_offset, '')
+  from fleet.append(t.node(p_node), array[t.attempt(p_task_id)], array[t.epoch(p_task_id)], array[p_stream], array[p_offset],
+                    array[p_chunk], array[p_checkpoint]);
+$$;
+
+-- The beat of a node as another one is told; and: it has been silent for so long.
+create function t.beat(p_node text) returns bigint language sql security definer as $$
+  select beat from fleet.node where node = t.node(p_node);
+$$;
+create function t.silent(p_node text, p_for interval default '1 hour') returns void language sql security definer as $$
+  update fleet.node set beat_at = clock_timestamp() - p_for where node = t.node(p_node);
+$$;
+-- What was adopted; '' also when the verdict of death was refused with AF006.
+create function t.adopt(p_node text, p_from text, p_beat bigint, p_want int default 9) returns text language plpgsql as $$
+begin
+  return (select coalesce(string_agg(j.task_id || '/' || j.epoch, ' ' order by j.attempt), '')
+          from fleet.adopt(t.node(p_node), t.node(p_from), p_beat, p_want) j);
+exception when sqlstate 'AF006' then return '';
+end $$;
+
+-- One webhook delivery of an issue; answers "result reason".
+create function t.delivery(p_delivery text, p_action text, p_labels text[], p_at text, p_more jsonb default '{}')
+returns jsonb language sql as $$
+  with d as (select jsonb_build_object('event', 'issues',
+    'event_type', case when p_action like 'label%' then 'issue_label' else 'issues' end, 'action', p_action, 'repo', 'acme/rocket',
+    'number', 42, 'title', 'Fuel', 'body', 'Tank it', 'labels', to_jsonb(p_labels), 'state', 'open', 'updated_at', p_at,
+    'html_url', 'https://git.example.org/acme/rocket/issues/42', 'sender', 'anna', 'timeout_secs', 1800, 'max_retries', 2,
+    'max_attempts_total', 10) || (p_more - 'admitted' - 'refusal') as body)
+  select body || jsonb_build_object('delivery', md5(p_delivery)::uuid, 'sha256', encode(sha256(body::text::bytea), 'hex'),
+    'admitted', coalesce((p_more->>'admitted')::boolean, true), 'refusal', p_more->'refusal') from d;
+$$;
+-- Does a delivery start work? Otherwise it may be accepted (and noted), a duplicate, or ignored.
+create function t.starts(p_delivery text, p_action text, p_labels text[], p_at text, p_more jsonb default '{}')
+returns boolean language sql as $$
+  select result = 'accepted' and reason in ('submitted', 'resubmitted')
+  from fleet.receive_delivery(t.delivery(p_delivery, p_action, p_labels, p_at, p_more));
+$$;
+create function t.deliver(p_delivery text, p_action text, p_labels text[], p_at text, p_more jsonb default '{}')
+returns text language sql as $$
+  select result || ' ' || reason from fleet.receive_delivery(t.delivery(p_delivery, p_action, p_labels, p_at, p_more));
+$$;
