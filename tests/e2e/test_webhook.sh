@@ -1,0 +1,74 @@
+# shellcheck shell=bash disable=SC2034,SC2016 # variables and texts are for tests/e2e/lib.sh
+# The main job: signed deliveries through Caddy and through each server become one task, run once.
+
+fleet_begin
+host h1 "$(executor counter 2 code:rust)"
+server 1
+server 2
+caddy
+token_header
+worker 1
+wait_for 20 "h1 to be reachable" reachable h1
+
+at() { echo "2026-11-01T10:00:$1Z"; }
+issue opened acme/rocket 42 agent:code:rust "$(at 00)" "e2e: lines=5 ms=10" >"$E2E/opened"
+issue label_updated acme/rocket 42 agent:code:rust "$(at 00)" "e2e: lines=5 ms=10" >"$E2E/labelled"
+
+# 24 deliveries, both bodies, both servers, half with ids of their own, all at once.
+same=$(cat /proc/sys/kernel/random/uuid)
+pids=()
+for i in $(seq 24); do
+    (
+        file=$E2E/delivery.$i
+        if ((i % 2)); then cp "$E2E/opened" "$file"; else cp "$E2E/labelled" "$file"; fi
+        type=$( ((i % 2)) && echo issues || echo issue_label)
+        id=$same
+        ((i % 4 < 2)) && id=$(cat /proc/sys/kernel/random/uuid)
+        URL=http://127.0.0.1:${PORT[server-$((i / 2 % 2 + 1))]}
+        deliver "$file" "$type" "$id" >"$file.status"
+    ) &
+    pids+=($!)
+done
+wait "${pids[@]}"
+statuses=$(cat "$E2E"/delivery.*.status | fold -w 3 | sort | uniq -c | tr -s ' ')
+check "24 deliveries are answered 202" [ "$statuses" = " 24 202" ]
+check "... make one task" [ "$(sql 'select count(*) from fleet.tasks')" = 1 ]
+wait_for 30 "the task to complete" task_is acme/rocket#42 completed
+check "... with one attempt" [ "$(sql "select count(*) from fleet.attempt")" = 1 ]
+check "... that ran once on the host" [ "$(grep -c ^start "$LEDGER")" = 1 ]
+check "... and whose output is whole" output_is_whole acme%2Frocket%2342 5
+check "... one delivery submits it" [ "$(grep -l '"submitted"' "$E2E"/delivery.*.answer | wc -l)" = 1 ]
+
+issue label_updated acme/rocket 42 agent:code:rust,bug "$(at 10)" >"$E2E/bug"
+check "label bug after completion is answered 202" [ "$(deliver "$E2E/bug" issue_label)" = 202 ]
+check "... and starts nothing" task_is acme/rocket#42 completed
+issue label_updated acme/rocket 42 bug "$(at 20)" >"$E2E/removed"
+deliver "$E2E/removed" issue_label >/dev/null
+check "agent label taken away starts nothing" task_is acme/rocket#42 completed
+deliver "$E2E/labelled" issue_label >/dev/null
+check "an old delivery replayed starts nothing" task_is acme/rocket#42 completed
+issue label_updated acme/rocket 42 agent:code:rust,bug "$(at 30)" "e2e: lines=5 ms=10" >"$E2E/again"
+deliver "$E2E/again" issue_label >/dev/null
+wait_for 30 "the task to run again" eval '[ "$(grep -c ^end "$LEDGER")" = 2 ]'
+wait_for 30 "the task to complete again" task_is acme/rocket#42 completed
+check "agent label added again resubmits the same task" \
+    [ "$(sql "select count(*), max(number) from fleet.task join fleet.attempt using (task)")" = "2|2" ]
+
+rows() { sql 'select count(*) from fleet.delivery'; }
+before=$(rows)
+issue opened acme/rocket 43 agent:code:rust "$(at 40)" >"$E2E/next"
+good=$(signature "$E2E/next")
+for header in "" "X-Forgejo-Signature;" "X-Forgejo-Signature: ${good%?}" \
+    "X-Forgejo-Signature: $(tr 0-9a-f 1-9a-f0 <<<"$good")" "X-Hub-Signature-256: sha256=" \
+    "X-Hub-Signature: sha1=${good:0:40}"; do
+    check "signature '${header:0:40}' is refused" [ "$(deliver "$E2E/next" issues "$same" "$header")" = 401 ]
+done
+sed 's/Issue 43/Issue 44/' "$E2E/next" >"$E2E/changed"
+check "a changed body is refused" \
+    [ "$(deliver "$E2E/changed" issues "$same" "X-Forgejo-Signature: $good")" = 401 ]
+check "refused deliveries leave no row" [ "$(rows)" = "$before" ]
+check "... and no task" [ "$(sql "select count(*) from fleet.task")" = 1 ]
+check "X-Hub-Signature-256 alone is accepted" \
+    [ "$(deliver "$E2E/next" issues '' "X-Hub-Signature-256: sha256=$good")" = 202 ]
+wait_for 30 "the second task to complete" task_is acme/rocket#43 completed
+wait_for 10 "invariants to hold" invariants_hold
