@@ -1,0 +1,154 @@
+# shellcheck shell=bash
+# What the quickstart configures: ports, passwords, the nodes' configuration, .fleet/env.
+# Functions only; sourced by deploy/quickstart, whose say, die and variables it uses.
+# shellcheck disable=SC2154 # root fleet agent model port
+
+# config_ports: fills port[]. A process that lives keeps its port; a port that somebody else has taken
+# is moved, and said.
+config_ports() {
+    local name wanted line
+    declare -gA port=([postgres]=9432 [sshd]=9022 [caddy]=9090 [server-1]=9091 [server-2]=9092 [model]=9099)
+    if [[ -f $fleet/etc/ports ]]; then
+        while IFS='=' read -r name line; do
+            [[ -n ${port[$name]-} && $line =~ ^[0-9]{1,5}$ ]] && port[$name]=$line
+        done <"$fleet/etc/ports"
+    fi
+    for name in postgres sshd caddy server-1 server-2 model; do
+        process_alive "$fleet/run" "$name" && continue
+        wanted=${port[$name]}
+        port[$name]=$(config_free_port "$name" "$wanted") || die "" "no free port above $wanted"
+        [[ ${port[$name]} == "$wanted" ]] || say "port $wanted is taken: $name listens on ${port[$name]}"
+    done
+    for name in "${!port[@]}"; do echo "$name=${port[$name]}"; done | sort >"$fleet/etc/ports"
+}
+
+# Free, and wanted by no other of ours.
+config_free_port() {
+    local candidate=$2 other
+    while candidate=$(process_free_port "$candidate"); do
+        for other in "${!port[@]}"; do
+            [[ $other != "$1" && ${port[$other]} == "$candidate" ]] && { candidate=$((candidate + 1)); continue 2; }
+        done
+        echo "$candidate"
+        return 0
+    done
+    return 1
+}
+
+# config_write FILE: stdin into FILE, unless it holds that already (nodes whose files are newer than
+# they are get started again). In one step: a killed run leaves no half file.
+config_write() {
+    cat >"$1.new"
+    if cmp -s "$1.new" "$1"; then rm "$1.new"; else mv "$1.new" "$1"; fi
+}
+
+# config_secret FILE: a random secret, made once.
+config_secret() {
+    [[ -s $1 ]] || { openssl rand -hex 24 >"$1.new" && mv "$1.new" "$1"; }
+}
+
+# config_quoted TEXT: a YAML scalar.
+config_quoted() { printf "'%s'" "${1//\'/\'\'}"; }
+
+config_list() {
+    local word out=
+    for word in "$@"; do out+="${out:+, }$(config_quoted "$word")"; done
+    echo "[ $out ]"
+}
+
+# config_nodes: one configuration for all four nodes, and what differs between them, with the secrets,
+# in an environment file for each. agent_command[] is the agent's argv.
+config_nodes() {
+    local name role
+    config_write "$fleet/etc/fleet.yaml" <<END
+# Written by deploy/quickstart, and again at each run of it. All four nodes read this file; values
+# in \${...} come from server-1.env, server-2.env, worker-1.env, worker-2.env beside it.
+server:
+  bind: 127.0.0.1
+  port: \${FLEET_NODE_PORT}
+  trusted_proxies: [ 127.0.0.1 ]
+database:
+  url: \${FLEET_NODE_DATABASE_URL}
+forgejo:
+  url: https://git.example.org
+  webhook_secret: \${FLEET_NODE_WEBHOOK_SECRET}
+  # "*" admits every repository and every sender that knows the secret: right for a demonstration only.
+  repositories: [ "*" ]
+  trigger_users: [ "*" ]
+orchestrator:
+  task_timeout_secs: 900
+  dispatch_interval_secs: 2
+adapters:
+  $agent_type: { command: $(config_list "${agent_command[@]}"), output: codex-json }
+hosts:
+  - host_id: demo-host
+    hostname: 127.0.0.1
+    ssh_port: ${port[sshd]}
+    ssh_user: $(config_quoted "$(id -un)")
+    ssh_key_path: $(config_quoted "$fleet/sshd/client_key")
+    known_hosts: $(config_quoted "$fleet/sshd/known_hosts")
+    work_dir: $(config_quoted "$fleet/work")
+    workspace: plain
+    repositories: [ "*" ]
+    agents: [ { agent_type: $agent_type, max_concurrency: 8, capabilities: [ code:rust ] } ]
+END
+    for name in server-1 server-2 worker-1 worker-2; do
+        role=fleet_${name%-*}_login
+        {
+            echo "FLEET_NODE_NAME=$name"
+            echo "FLEET_NODE_PORT=${port[$name]-0}"
+            echo "FLEET_NODE_DATABASE_URL=$(config_url "$role")"
+            [[ $name == server-* ]] && echo "FLEET_NODE_WEBHOOK_SECRET=$(cat "$fleet/etc/webhook-secret")"
+        } | config_write "$fleet/etc/$name.env"
+    done
+}
+
+# config_url ROLE [DATABASE]: the password is in a file of its own, not in the URL.
+config_url() { postgres_url "${port[postgres]}" "$1" "${2:-fleet}" "$fleet/etc/pgpass-$1"; }
+
+# config_logins: the login roles, one for each group of rights, with passwords made once.
+config_logins() {
+    local group role
+    for group in fleet_server fleet_worker fleet_operator fleet_reader fleet_reader_full; do
+        role=${group}_login
+        config_secret "$fleet/etc/password-$role"
+        postgres_passfile "$fleet/etc/pgpass-$role" "$role" "$(cat "$fleet/etc/password-$role")"
+        postgres_login "$admin_url" "$role" "$(cat "$fleet/etc/password-$role")" "$group" || return 1
+    done
+    # People: a forgotten transaction would hold back vacuum, a runaway query the machine.
+    for role in fleet_operator_login fleet_reader_login fleet_reader_full_login; do
+        echo "alter role $role connection limit 20;"
+        echo "alter role $role set statement_timeout = '60s';"
+        echo "alter role $role set idle_in_transaction_session_timeout = '60s';"
+    done | psql -XqAt -v ON_ERROR_STOP=1 -d "$admin_url" -f -
+}
+
+# config_settings: a new fleet waits long before it calls a worker dead. For a demonstration on one
+# machine it is told to be quick; `table fleet.setting` shows it, `select fleet.set(...)` changes it.
+config_settings() {
+    psql -XqAt -v ON_ERROR_STOP=1 -d "$admin_url" -f - >/dev/null <<'END'
+select fleet.set('beat_ms', 1000);         -- a node renews its lease each second (3 s)
+select fleet.set('dead_ms', 3000);         -- and is dead when that stood still for 3 s (10 s)
+select fleet.set('open_grace_ms', 2000);   -- no verdict before the database was open for 2 s (60 s)
+select fleet.set('retry_base_ms', 2000);   -- first retry after 2 s (10 s)
+END
+}
+
+# config_env: the contract for other tools and for the shell.
+config_env() {
+    local name value
+    {
+        echo "# For the shell: . .fleet/env    Written by deploy/quickstart; it holds secrets."
+        while IFS='=' read -r name value; do
+            printf "%s='%s'\n" "$name" "${value//\'/\'\\\'\'}"
+        done <<END
+FLEET_URL=$url
+FLEET_SERVER_URLS=http://127.0.0.1:${port[server-1]} http://127.0.0.1:${port[server-2]}
+FLEET_TOKEN=$(cat "$fleet/etc/token")
+FLEET_WEBHOOK_SECRET=$(cat "$fleet/etc/webhook-secret")
+FLEET_DATABASE_URL=$reader_url
+FLEET_OPERATOR_DATABASE_URL=$(config_url fleet_operator_login)
+FLEET_ADMIN_DATABASE_URL=$admin_url
+END
+    } | config_write "$fleet/env"
+}

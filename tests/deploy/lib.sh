@@ -1,0 +1,120 @@
+# shellcheck shell=bash
+# The shell libraries of deploy/lib, the demo agent and the Caddyfile. Sourced by tests/deploy/run.
+# shellcheck disable=SC2154 # repository
+
+lib_suite() {
+    local run=$TEST_DIR/run
+    mkdir -p "$run"
+    lib_processes "$run"
+    lib_ports
+    lib_texts
+    lib_agent
+    check 'Caddyfile is valid' env HOME="$TEST_DIR" FLEET_PORT=1 FLEET_SERVERS='127.0.0.1:2 127.0.0.1:3' \
+        caddy validate --config deploy/Caddyfile --adapter caddyfile
+}
+
+lib_processes() {
+    local run=$1 pid start other rest
+    process_start "$run" steady "$TEST_DIR/steady.log" sleep 300 # payload: sleep
+    pid=$(cat "$run/steady.pid")
+    started "$pid"
+    check 'a started process is alive' process_alive "$run" steady
+    check 'and a session of its own' test "$(ps -o sid= -p "$pid" | tr -d ' ')" = "$pid"
+    check 'its pid file holds the pid alone' grep -qxE '[0-9]+' "$run/steady.pid"
+
+    # The pid of `steady`, as if written by a process that is long gone.
+    read -r _ start rest <"$run/steady.id"
+    echo "$pid" >"$run/recycled.pid"
+    echo "$pid $((start + 1)) $rest" >"$run/recycled.id"
+    check 'another start time is another process' not process_alive "$run" recycled
+    check 'stop leaves a recycled pid alone' process_stop "$run" recycled
+    check 'and forgets it' test ! -e "$run/recycled.pid"
+    echo "$pid $start ${rest%% *} sleep /usr/bin/other" >"$run/other.id" # payload: sleep
+    check 'another executable is another process' not process_alive "$run" other
+    echo "$pid $start 0-0 ${rest#* }" >"$run/boot.id"
+    check 'another boot is another process' not process_alive "$run" boot
+    check 'none of that ended it' process_alive "$run" steady
+
+    check 'stop ends it' process_stop "$run" steady
+    check 'really' not process_lives "$pid" "$start"
+    # shellcheck disable=SC2016 # Perl's variable
+    process_start "$run" stubborn "$TEST_DIR/stubborn.log" perl -e '$SIG{TERM} = "IGNORE"; sleep 1 while 1' # payload: sleep
+    other=$(cat "$run/stubborn.pid")
+    started "$other"
+    wait_for 5 'the process to ignore TERM' grep -qE '^SigIgn:.*4...$' "/proc/$other/status"
+    check 'stop kills what ignores TERM' process_stop "$run" stubborn TERM 1
+    check 'a program that is not there does not start' not process_start "$run" absent "$TEST_DIR/absent.log" /no/such/program
+    check 'a lock of the caller stays behind' lib_lock "$run"
+}
+
+# What is started holds no file of the caller's.
+lib_lock() {
+    (
+        exec 9>"$TEST_DIR/lock"
+        flock 9
+        process_start "$1" holder "$TEST_DIR/holder.log" sleep 300 # payload: sleep
+    )
+    local free=1
+    flock -n "$TEST_DIR/lock" true && free=0
+    process_stop "$1" holder
+    return "$free"
+}
+
+not() { ! "$@"; }
+
+lib_ports() {
+    local taken
+    taken=$(process_free_port 29000)
+    listen "$taken"
+    check 'a listening port counts as taken' process_port_taken "$taken"
+    check 'and is passed over' test "$(process_free_port "$taken")" -gt "$taken"
+}
+
+# listen PORT: something that listens there until the end of the test.
+listen() {
+    openssl s_server -nocert -accept "127.0.0.1:$1" </dev/null >/dev/null 2>&1 &
+    started "$!"
+    wait_for 5 "a listener on $1" process_port_taken "$1"
+}
+
+lib_texts() {
+    local secret
+    check 'percent-encoding' test "$(postgres_percent '/a b/ä%?&#')" = '/a%20b/%C3%A4%25%3F%26%23'
+    printf 'body\n\0with %%s \\n' >"$TEST_DIR/body"
+    for secret in secret 'six 6 and \ and %' "$(printf '6%.0s' {1..64})"; do
+        check "HMAC with ${secret:0:8}" test "$(demo_hmac "$TEST_DIR/body" "$secret")" = \
+            "$(openssl dgst -sha256 -hmac "$secret" -r "$TEST_DIR/body" | cut -d' ' -f1)"
+    done
+    printf 'line 1\nline 2\n' >"$TEST_DIR/lines"
+    check 'consecutive lines' demo_numbered "$TEST_DIR/lines"
+    printf 'line 1\nline 3\n' >"$TEST_DIR/lines"
+    check 'a gap is seen' not demo_numbered "$TEST_DIR/lines"
+}
+
+lib_agent() {
+    local out=$TEST_DIR/agent.out pid
+    mkdir -p "$TEST_DIR/agent"
+    printf 'Goal\r\n| demo: seconds=01\r\nend\n' | agent_says "$out"
+    check 'the demo agent succeeds' test "${PIPESTATUS[1]}" = 0
+    check 'in JSON lines' lib_json "$out"
+    check 'with the lines it was asked for' test "$(grep -c '"text":"line [0-9]*"' "$out")" = 10
+    check 'and a closing event' grep -q '^{"type":"turn.completed"' "$out"
+    check 'it edits a file' grep -q 'demo agent' "$TEST_DIR/agent/DEMO.md"
+    printf 'demo: exit=7\ndemo: seconds=0\n' | agent_says "$out"
+    check 'exit=7 exits with 7' test "${PIPESTATUS[1]}" = 7
+    check 'and says that the turn failed' grep -q '"turn.failed"' "$out"
+    printf 'demo: hang\ndemo: seconds=0\n' >"$TEST_DIR/hang"
+    (cd "$TEST_DIR/agent" && exec setsid sh "$repository/deploy/demo-agent" <"$TEST_DIR/hang" >"$out" 2>&1) &
+    pid=$!
+    disown "$pid"
+    at_exit kill -KILL -- "-$pid"
+    wait_for 5 'the agent to speak' grep -q file_change "$out"
+    check 'hang hangs' kill -0 "$pid"
+    kill -KILL -- "-$pid"
+}
+
+agent_says() { (cd "$TEST_DIR/agent" && exec sh "$repository/deploy/demo-agent" >"$1" 2>&1); }
+
+lib_json() {
+    perl -MJSON::PP -ne 'decode_json($_)->{type} or die' "$1"
+}

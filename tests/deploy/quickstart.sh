@@ -1,0 +1,154 @@
+# shellcheck shell=bash
+# deploy/quickstart as a user runs it, in a copy of this tree. Sourced by tests/deploy/run.
+# shellcheck disable=SC2154 # repository
+
+SERVICES=(postgres sshd server-1 server-2 worker-1 worker-2 caddy)
+
+quickstart_suite() {
+    clone=$TEST_DIR/clone
+    mkdir "$clone"
+    (cd "$repository" && git ls-files -coz --exclude-standard | grep -zv '^tests/' | tar --null -T - -cf -) |
+        tar -xf - -C "$clone" || { fail 'a copy of the tree'; return; }
+    at_exit "$clone/deploy/quickstart" destroy
+    machine_state >"$TEST_DIR/machine"
+
+    check '--help' quickstart --help
+    check 'status of nothing is not 0' not quickstart status
+    listen 9090
+    quickstart_first || return
+    quickstart_contract
+    quickstart_again
+    quickstart_codex
+    quickstart_stop
+    quickstart_destroy
+}
+
+quickstart() { timeout 600 "$clone/deploy/quickstart" "$@" </dev/null >"$TEST_DIR/said" 2>&1; }
+said() { grep -qE "$1" "$TEST_DIR/said"; }
+pids() { (cd "$clone/.fleet/run" && head -qn 1 "${@/%/.pid}"); }
+query() { psql -XqAt -d "$FLEET_DATABASE_URL" -c "$1"; }
+saying() { check "$1" grep -E "$2" "$TEST_DIR/said"; }
+
+# Enabled units and init scripts, PostgreSQL clusters.
+machine_state() {
+    find /etc/systemd/system \( -path '*.wants/*' -o -path '*.requires/*' \) -type l 2>/dev/null | sort
+    compgen -G '/etc/rc[2345].d/S*' | sort
+    ls -d /var/lib/postgresql/* /var/lib/postgresql/*/* /etc/postgresql/*/* 2>/dev/null
+}
+
+# listening PID...: the addresses, in the kernel's hex, that these processes listen on.
+listening() {
+    local pid inodes
+    inodes=$(for pid in "$@"; do
+        find "/proc/$pid/fd" -type l -printf '%l\n' 2>/dev/null | sed -n 's/^socket:\[\([0-9]*\)\]$/\1/p'
+    done | sort -u)
+    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4 == "0A" { print $10, $2 }' | sort |
+        join - <(echo "$inodes") | cut -d' ' -f2
+}
+
+quickstart_first() {
+    quickstart || { fail 'quickstart' "$(cat "$TEST_DIR/said")"; return 1; }
+    pass 'quickstart exits 0'
+    saying 'a taken port is moved and said' 'port 9090 is taken: caddy listens on 90'
+    saying 'both tasks are completed' 'adopted by worker-[12] after [0-9.]+ s, 0 bytes lost, still attempt 1'
+    check 'status is 0' quickstart status
+    # shellcheck disable=SC2046 # pids
+    listening $(pids "${SERVICES[@]}") >"$TEST_DIR/listening"
+    check 'five sockets listen' test "$(wc -l <"$TEST_DIR/listening")" = 5
+    check 'all of them on 127.0.0.1' test -z "$(grep -v '^0100007F:' "$TEST_DIR/listening")"
+    check '.fleet is closed to others' test "$(stat -c %a "$clone/.fleet")" = 700
+    check 'no file in it is open to others' test -z "$(find "$clone/.fleet" -xdev ! -type l -perm /077 ! -type s -print |
+        grep -v "^$clone/.fleet/work/" | head -n 3)"
+    check 'no secret in any argv' test -z "$(cat "$clone"/.fleet/etc/{password-*,webhook-secret,token} |
+        grep -alFf /dev/stdin /proc/[0-9]*/cmdline 2>/dev/null)"
+}
+
+quickstart_contract() {
+    # shellcheck source=/dev/null
+    source "$clone/.fleet/env"
+    local name
+    for name in "${SERVICES[@]}"; do
+        check "pid file and log of $name" test -s "$clone/.fleet/run/$name.pid" -a -e "$clone/.fleet/log/$name.log"
+    done
+    check 'FLEET_URL answers' test "$(curl -fsS "$FLEET_URL/healthz")" = ok
+    check 'FLEET_SERVER_URLS answer' test "$(for name in $FLEET_SERVER_URLS; do curl -fsS "$name/healthz"; done)" = okok
+    echo "Authorization: Bearer $FLEET_TOKEN" >"$TEST_DIR/header"
+    check 'FLEET_TOKEN is good' curl -fsS -o /dev/null -H @"$TEST_DIR/header" "$FLEET_URL/api/v1/nodes"
+    check 'two tasks, both completed' test "$(query "select count(*) from fleet.tasks where status = 'completed'")" = 2
+    check 'one attempt each' test "$(query 'select count(*) from fleet.attempts')" = 2
+    check 'the reader writes nothing' not query 'update fleet.task set title = title'
+    check 'the reader calls nothing' not query "select fleet.cancel('demo/rocket#1')"
+    check 'the operator may' psql -XqAt -d "$FLEET_OPERATOR_DATABASE_URL" -c 'select count(*) from fleet.tasks'
+    check 'the admin may' psql -XqAt -d "$FLEET_ADMIN_DATABASE_URL" -c "select fleet.set('dead_ms', 3000)"
+    check 'a wrong signature is 401' test "$(curl -sS -o /dev/null -w '%{http_code}' -X POST -d '{}' \
+        -H 'Content-Type: application/json' -H 'X-Forgejo-Event: issues' -H 'X-Forgejo-Event-Type: issues' \
+        -H 'X-Forgejo-Delivery: 1b4e28ba-2fa1-41d2-883f-0016d3cca427' -H 'X-Forgejo-Signature: 00' \
+        "$FLEET_URL/api/v1/webhooks/forgejo")" = 401
+}
+
+# What lives is reused, what died comes back, nothing is configured twice.
+quickstart_again() {
+    local lived died
+    lived=$(pids postgres sshd server-2 worker-1 worker-2 caddy)
+    died=$(pids server-1)
+    kill -KILL "$died"
+    wait_for 5 'the server to be gone' not process_alive "$clone/.fleet/run" server-1
+    check 'status is not 0 with a dead server' not quickstart status
+    saying 'and names it' '^server-1 +DOWN'
+    check 'Caddy serves without it' curl -fsS -m 5 -o /dev/null "$FLEET_URL/healthz"
+    check 'a second run exits 0' quickstart --no-demo
+    check 'and keeps what lived' test "$(pids postgres sshd server-2 worker-1 worker-2 caddy)" = "$lived"
+    check 'and starts the dead one' test "$(pids server-1)" != "$died"
+    check 'the token stays' grep -qF "$FLEET_TOKEN" "$clone/.fleet/env"
+}
+
+quickstart_codex() {
+    if ! command -v codex >/dev/null && ! { command -v npm >/dev/null && timeout 30 npm view @openai/codex version; } >/dev/null 2>&1; then
+        skip 'the real Codex CLI' 'neither codex on PATH nor a way to npm'
+        check 'a second demonstration takes new issues' quickstart
+        return
+    fi
+    if quickstart --agent codex --model scripted; then
+        pass 'the real Codex CLI with the scripted model'
+    else
+        fail 'the real Codex CLI with the scripted model' "$(cat "$TEST_DIR/said")"
+    fi
+    saying 'is adopted too' 'adopted by worker-[12] after [0-9.]+ s, 0 bytes lost'
+    check 'its tasks are completed by codex-cli' test "$(query "select count(*) from fleet.tasks
+        where agent_type = 'codex-cli' and status = 'completed'")" = 2
+}
+
+quickstart_stop() {
+    local all stranger
+    all=$(pids "${SERVICES[@]}")
+    # A stranger under a pid that the fleet once had.
+    sleep 300 & # payload: sleep
+    stranger=$!
+    started "$stranger"
+    kill -KILL "$(pids worker-2)"
+    wait_for 5 'the worker to be gone' not process_alive "$clone/.fleet/run" worker-2
+    sed -i "s/^[0-9]*/$stranger/" "$clone/.fleet/run/worker-2.id" "$clone/.fleet/run/worker-2.pid"
+    check 'stop' quickstart stop
+    check 'a recycled pid is not signalled' kill -0 "$stranger"
+    check 'nothing of it runs' test -z "$(for pid in $all; do [[ ! -e /proc/$pid ]] || process_stat "$pid" | grep -v '^Z'; done)"
+    check 'status is not 0 after stop' not quickstart status
+    check 'up after stop' quickstart up --no-demo
+    check 'with the data of before' test "$(query "select count(*) = 4 from fleet.tasks where status = 'completed'")" = t
+}
+
+quickstart_destroy() {
+    local all port ports
+    all=$(pids "${SERVICES[@]}")
+    mapfile -t ports < <(cut -d= -f2 "$clone/.fleet/etc/ports")
+    check 'destroy' quickstart destroy
+    saying 'says which packages stay' 'Packages that quickstart installed and that stay: '
+    check 'nothing of it runs after destroy' test -z "$(for pid in $all; do [[ ! -e /proc/$pid ]] || process_stat "$pid" | grep -v '^Z'; done)"
+    check '.fleet is gone' test ! -e "$clone/.fleet"
+    check 'the cluster is gone' test -z "$(compgen -G '/var/lib/postgresql/clone-*')"
+    for port in "${ports[@]}"; do
+        check "nothing listens on $port" not process_port_taken "$port"
+    done
+    machine_state >"$TEST_DIR/after"
+    check 'units and clusters are as before' diff "$TEST_DIR/machine" "$TEST_DIR/after"
+    check 'destroy again is harmless' quickstart destroy
+}
