@@ -127,7 +127,7 @@ static void on_verdict(void *data, const struct submit_verdict *verdict, const s
     struct outcome *outcome = data;
     struct submission *submission = outcome->submission;
     struct call *call = submission->call;
-    if (err != NULL) {
+    if (verdict == NULL) {
         outcome->err = *err;
     } else {
         outcome->status = status_of(verdict, outcome->made_id);

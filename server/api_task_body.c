@@ -6,6 +6,7 @@
 
 #include "server/api_value.h"
 
+#define SHOWN_MAX 120 /* bytes of a refused value that an answer shows */
 #define NUMBER_MAX 40 /* characters of a number with a fraction or an exponent */
 
 /* A check beyond type and length; false when the value is not allowed. */
@@ -79,14 +80,10 @@ static const char *type_word(enum json_type type)
 static void show_value(struct json_object *value, struct buf *out)
 {
     const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN);
-    size_t len = strlen(text);
-    if (len <= 120) {
+    if (strlen(text) <= SHOWN_MAX)
         buf_adds(out, text);
-    } else {
-        while (len > 120 || ((unsigned char)text[len] & 0xc0) == 0x80)
-            len--;
-        json_quote(out, text, len);
-    }
+    else
+        json_quote(out, text, (size_t)value_cut(text, SHOWN_MAX));
 }
 
 /* Puts the details together; `index` < 0 for a body that is one task. */
@@ -96,7 +93,7 @@ static void fault_details(struct task_fault *fault, const char *member, int inde
     struct buf out;
     buf_init(&out, sizeof fault->details - 1);
     buf_adds(&out, "{\"member\": ");
-    json_quote(&out, member, strlen(member) > 200 ? 200 : strlen(member));
+    json_quote(&out, member, (size_t)value_cut(member, 200));
     if (index >= 0)
         buf_addf(&out, ", \"index\": %d", index);
     if (wanted != NULL) {
@@ -227,7 +224,7 @@ static bool check_member(const char *name, struct json_object *value, int index,
     if (member == NULL) {
         fault->http = 400;
         fault->code = "unknown_member";
-        error_set(&fault->text, "a task has no member '%.100s'", name);
+        error_set(&fault->text, "a task has no member '%.*s'", value_cut(name, 100), name);
         fault_details(fault, name, index, NULL, NULL);
         return false;
     }

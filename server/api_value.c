@@ -100,3 +100,14 @@ size_t value_characters(const char *text)
         count += ((unsigned char)*text & 0xc0) != 0x80;
     return count;
 }
+
+int value_cut(const char *text, int max)
+{
+    int len = (int)strnlen(text, (size_t)max + 1);
+    if (len <= max)
+        return len;
+    len = max;
+    while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+        len--;
+    return len;
+}

@@ -19,7 +19,7 @@ static bool parse_mac(const struct forgejo_header *header, uint8_t mac[SHA256_SI
         text += strlen(prefix);
         len -= strlen(prefix);
     }
-    return len == 2 * SHA256_SIZE && crypto_unhex(text, len, mac);
+    return len == (size_t)2 * SHA256_SIZE && crypto_unhex(text, len, mac);
 }
 
 bool forgejo_signature(const struct forgejo_signatures *headers, uint8_t mac[SHA256_SIZE],
@@ -217,9 +217,13 @@ static enum forgejo_parse judge_action(const char *action, const char *type, str
 enum forgejo_parse forgejo_issue_parse(struct forgejo_issue *issue, const char *bytes, size_t len,
                                        const char *type, struct error *err)
 {
+    error_clear(err);
     *issue = (struct forgejo_issue){.json = json_parse(bytes, len, err)};
-    if (issue->json == NULL)
+    if (issue->json == NULL) {
+        if (err->text[0] == '\0')
+            invalid(err, "it is null");
         return FORGEJO_INVALID;
+    }
     const struct json_object *item =
         is_object(issue->json) ? json_member(issue->json, "issue") : NULL;
     if (!check_shape(issue->json, item, err))

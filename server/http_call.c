@@ -259,15 +259,11 @@ void call_json(struct call *call, int status, const char *text)
     call_answer(call, status, "application/json", text, strlen(text));
 }
 
-void call_error(struct call *call, int status, const char *code, const char *details,
-                const char *format, ...)
+static void answer_error(struct call *call, int status, const char *code, const char *details,
+                         const char *format, va_list args)
 {
     char text[ERROR_TEXT_MAX];
-    va_list args;
-    va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-
     struct buf out;
     buf_init(&out, 65536);
     buf_adds(&out, "{\"error\": ");
@@ -281,6 +277,15 @@ void call_error(struct call *call, int status, const char *code, const char *det
         call_add_header(call, "retry-after", "1");
     call_json(call, status, buf_text(&out));
     buf_release(&out);
+}
+
+void call_error(struct call *call, int status, const char *code, const char *details,
+                const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    answer_error(call, status, code, details, format, args);
+    va_end(args);
 }
 
 void call_db_error(struct call *call, const struct error *err)

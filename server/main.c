@@ -6,12 +6,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "server/api_routes.h"
 #include "server/api_server.h"
-#include "server/net.h"
 #include "server/token_command.h"
 
 #define LAME_DUCK_MS 2000 /* answers go on while /readyz already says no; FLEET_LAME_DUCK_MS */
@@ -30,22 +28,10 @@ static const char usage[] =
 
 /* --- configuration --- */
 
-static bool config_is_safe(const struct config *config, struct error *err)
-{
-    if (!config->server.insecure_open || net_is_loopback(config->server.bind))
-        return true;
-    error_set(err, "%s: server.insecure_open works only with server.bind on the loopback, not '%s'",
-              config->path, config->server.bind);
-    return false;
-}
-
 static void say_warnings(const struct config *config)
 {
     for (size_t i = 0; i < config->warnings.count; i++)
         log_warn(NULL, "%s", config->warnings.items[i]);
-    if (config->server.insecure_open)
-        log_warn(NULL, "server.insecure_open: the API takes every request as an administrator's, "
-                       "without a token");
     if (config->forgejo.webhook_secret == NULL || config->forgejo.webhook_secret[0] == '\0')
         log_warn(NULL, "forgejo.webhook_secret is not set: every webhook delivery is refused");
 }
@@ -64,9 +50,8 @@ static void on_reload(void *data)
     struct server *server = data;
     struct error err = {0};
     struct config *fresh = config_load(server->config->path, CONFIG_SERVER, &err);
-    if (fresh == NULL || !config_is_safe(fresh, &err)) {
+    if (fresh == NULL) {
         log_error(NULL, "the configuration was not reloaded, the old one stays: %s", err.text);
-        config_free(fresh);
         return;
     }
     say_fixed(server->config, fresh);
@@ -193,8 +178,6 @@ static bool open_parts(struct server *server, struct error *err)
 {
     uint64_t descriptors = loop_limits();
     raise_stack();
-    if (!config_is_safe(server->config, err))
-        return false;
     server->db = open_database(server, err);
     if (server->db == NULL)
         return false;
@@ -231,11 +214,11 @@ int main(int argc, char **argv)
         return token_command(argc - 1, argv + 1);
     static struct server server;
     struct error err = {0};
+    log_open("fleet-server", LOG_INFO_LEVEL);
     int status =
         config_command_line(argc, argv, "fleet-server", usage, CONFIG_SERVER, &server.config);
     if (status >= 0)
         return status;
-    log_open("fleet-server", LOG_INFO_LEVEL);
     loop_init(&server.loop);
     if (!open_parts(&server, &err)) {
         log_error(NULL, "%s", err.text);

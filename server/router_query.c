@@ -49,7 +49,7 @@ static long add_parameter(struct query *query, const char *raw, size_t len, char
 bool query_parse(struct query *query, const char *raw, size_t len, struct error *err)
 {
     query->count = 0;
-    query->text = mem_alloc(len + 2 * QUERY_PARAMETERS + 2);
+    query->text = mem_alloc(len + (size_t)2 * QUERY_PARAMETERS + 2);
     char *out = query->text;
     for (size_t begin = 0; begin < len;) {
         const char *mark = memchr(raw + begin, '&', len - begin);

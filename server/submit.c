@@ -158,7 +158,7 @@ static void submit_next(struct submit *submit)
         return;
     struct batch *batch = batch_take(submit);
     struct buf list;
-    buf_init(&list, 2 * WAITING_BYTES);
+    buf_init(&list, (size_t)2 * WAITING_BYTES);
     buf_adds(&list, "[");
     for (int i = 0; i < batch->count; i++) {
         buf_adds(&list, i > 0 ? "," : "");

@@ -258,6 +258,7 @@ int token_command(int argc, char **argv)
 {
     struct command command = {.config_argv = {"fleet-server"}, .config_argc = 1};
     struct config *config;
+    log_open("fleet-server", LOG_WARN_LEVEL);
     int status = read_options(&command, argc, argv);
     if (status != 0)
         return status > 0 ? 0 : 2;
@@ -267,7 +268,6 @@ int token_command(int argc, char **argv)
                                  CONFIG_SERVER, &config);
     if (status >= 0)
         return status;
-    log_open("fleet-server", LOG_WARN_LEVEL);
     status = run_with(&command, config);
     crypto_wipe(command.token, sizeof command.token);
     config_free(config);

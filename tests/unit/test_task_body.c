@@ -1,0 +1,175 @@
+/* server/api_task_body and server/auth: bodies of POST /tasks, and tokens. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/api_task_body.h"
+#include "server/auth.h"
+
+static const struct task_defaults defaults = {2, 1800, 10};
+static struct task_fault fault;
+
+static struct json_object *parse(const char *text)
+{
+    bool many;
+    return task_body_parse(text, strlen(text), &defaults, &many, &fault);
+}
+
+/* The status it is refused with; 0 when it is taken. */
+static int refused(const char *text)
+{
+    struct json_object *list = parse(text);
+    int status = list == NULL ? fault.http : 0;
+    ck_assert(list != NULL || fault.text.text[0] != '\0');
+    json_object_put(list);
+    return status;
+}
+
+START_TEST(defaults_are_filled_in)
+{
+    struct json_object *list = parse("{\"title\": \"x\", \"body\": null, \"max_retries\": 0}");
+    ck_assert_ptr_nonnull(list);
+    ck_assert_str_eq(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PLAIN),
+                     "[{\"title\":\"x\",\"max_retries\":0,\"timeout_secs\":1800,"
+                     "\"max_attempts_total\":10}]");
+    json_object_put(list);
+}
+END_TEST
+
+START_TEST(every_member_is_taken)
+{
+    ck_assert_int_eq(
+        refused(
+            "{\"title\": \"x\", \"task_id\": \"a/b c\", \"body\": \"\", \"labels\": [\"agent:x\"],"
+            "\"priority\": -3, \"execution_mode\": \"ssh_cli\", \"task_type\": \"t\","
+            "\"repo\": \"a/b\", \"issue_number\": 1, \"max_retries\": 1, \"timeout_secs\": 60,"
+            "\"run_at\": \"2026-11-01T10:00:00Z\", \"metadata\": {\"a\": [1, 2.5, null]}}"),
+        0);
+}
+END_TEST
+
+START_TEST(malformed_bodies_are_400)
+{
+    static const char *const bodies[] = {"",
+                                         "{",
+                                         "null",
+                                         "5",
+                                         "\"x\"",
+                                         "[5]",
+                                         "[null]",
+                                         "[[]]",
+                                         "{\"title\": 5}",
+                                         "{\"title\": \"x\", \"foo\": null}",
+                                         "{\"title\": \"x\", \"labels\": \"a\"}",
+                                         "{\"title\": \"x\", \"labels\": [1]}",
+                                         "{\"title\": \"x\", \"priority\": 1.5}",
+                                         "{\"title\": \"x\", \"metadata\": []}",
+                                         "{\"title\": \"x\", \"max_attempts_total\": 5}",
+                                         "{\"title\": \"a\\u0000b\"}",
+                                         "{\"title\": \"\xff\"}"};
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++)
+        ck_assert_msg(refused(bodies[i]) == 400, "%s: %d", bodies[i], fault.http);
+}
+END_TEST
+
+START_TEST(values_out_of_limits_are_422)
+{
+    static const char *const members[] = {"\"title\": \"\"",
+                                          "\"title\": \"  \"",
+                                          "\"title\": \"a\\nb\"",
+                                          "\"title\": null",
+                                          "\"title\": \"x\", \"task_id\": \"\"",
+                                          "\"title\": \"x\", \"task_id\": \" a\"",
+                                          "\"title\": \"x\", \"task_id\": \"a\\tb\"",
+                                          "\"title\": \"x\", \"repo\": \"a/b/c\"",
+                                          "\"title\": \"x\", \"issue_number\": 0",
+                                          "\"title\": \"x\", \"max_retries\": 101",
+                                          "\"title\": \"x\", \"max_retries\": 99999999999999999999",
+                                          "\"title\": \"x\", \"timeout_secs\": 0",
+                                          "\"title\": \"x\", \"run_at\": \"tomorrow\"",
+                                          "\"title\": \"x\", \"execution_mode\": \"fast\"",
+                                          "\"title\": \"x\", \"labels\": [\"\"]",
+                                          "\"title\": \"x\", \"metadata\": {\"a\": 1e-99999}"};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        char body[200];
+        snprintf(body, sizeof body, "{%s}", members[i]);
+        ck_assert_msg(refused(body) == 422, "%s: %d", body, fault.http);
+    }
+    ck_assert_int_eq(refused("{}"), 422);
+    ck_assert_int_eq(refused("[]"), 422);
+}
+END_TEST
+
+START_TEST(a_fault_names_member_limit_and_value)
+{
+    ck_assert_int_eq(refused("[{\"title\": \"x\"}, {\"title\": \"x\", \"max_retries\": 101}]"),
+                     422);
+    ck_assert_str_eq(fault.details, "{\"member\": \"max_retries\", \"index\": 1, \"limit\": "
+                                    "\"a whole number from 0 to 100\", \"value\": 101}");
+}
+END_TEST
+
+START_TEST(lists_are_bounded)
+{
+    char body[16 * (TASK_BODY_ITEMS + 2)] = "[";
+    for (int i = 0; i < TASK_BODY_ITEMS; i++)
+        strcat(body, i > 0 ? ",{\"title\":\"x\"}" : "{\"title\":\"x\"}");
+    strcat(body, "]");
+    ck_assert_int_eq(refused(body), 0);
+    body[strlen(body) - 1] = '\0';
+    strcat(body, ",{\"title\":\"x\"}]");
+    ck_assert_int_eq(refused(body), 422);
+}
+END_TEST
+
+START_TEST(long_values_are_cut_when_shown)
+{
+    static char body[4000];
+    strcpy(body, "{\"title\": \"");
+    for (int i = 0; i < 1000; i++)
+        strcat(body, "\u20ac");
+    strcat(body, "\"}");
+    ck_assert_int_eq(refused(body), 422);
+    ck_assert(json_valid_utf8(fault.text.text, strlen(fault.text.text)));
+    ck_assert(json_valid_utf8(fault.details, strlen(fault.details)));
+}
+END_TEST
+
+START_TEST(tokens_are_made_and_read)
+{
+    char token[AUTH_TOKEN_MAX], prefix[13], header[100];
+    uint8_t digest[SHA256_SIZE], read[SHA256_SIZE];
+    auth_make(SCOPE_OPERATE, token, digest, prefix);
+    ck_assert_uint_eq(strlen(token), 49);
+    ck_assert(strncmp(token, "aft_o_", 6) == 0 && strncmp(token, prefix, 12) == 0);
+    snprintf(header, sizeof header, "bearer  %s ", token);
+    ck_assert(auth_parse(header, strlen(header), read));
+    ck_assert(memcmp(read, digest, sizeof digest) == 0);
+    const char *bad[] = {"Bearer", "Bearer ", "Basic eDp5", token, "Bearer aft_o_short", "", NULL};
+    for (size_t i = 0; bad[i] != NULL; i++)
+        ck_assert_msg(!auth_parse(bad[i], strlen(bad[i]), read), "%s", bad[i]);
+    header[20] = '\0';
+    ck_assert(!auth_parse(header, 8 + 49, read));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("task_body");
+    TCase *tests = tcase_create("task_body");
+    tcase_add_test(tests, defaults_are_filled_in);
+    tcase_add_test(tests, every_member_is_taken);
+    tcase_add_test(tests, malformed_bodies_are_400);
+    tcase_add_test(tests, values_out_of_limits_are_422);
+    tcase_add_test(tests, a_fault_names_member_limit_and_value);
+    tcase_add_test(tests, lists_are_bounded);
+    tcase_add_test(tests, long_values_are_cut_when_shown);
+    tcase_add_test(tests, tokens_are_made_and_read);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
