@@ -80,7 +80,7 @@ create function t.reset() returns void language plpgsql as $$
 declare name regclass;
 begin
   set local session_replication_role = replica;
-  for name in select c.oid from pg_class c where c.relnamespace = 'fleet'::regnamespace and c.relkind = 'r'
+  for name in select c.oid from pg_class c where c.relnamespace = 'fleet'::regnamespace and c.relkind = 'r' and pg_relation_size(c.oid) > 0
               and not exists (select from t.seeded s where s.name = c.oid) loop
     execute 'delete from ' || name;
   end loop;
@@ -216,7 +216,7 @@ returns jsonb language sql as $$
   with d as (select jsonb_build_object('event', 'issues',
     'event_type', case when p_action like 'label%' then 'issue_label' else 'issues' end, 'action', p_action, 'repo', 'acme/rocket',
     'number', 42, 'title', 'Fuel', 'body', 'Tank it', 'labels', to_jsonb(p_labels), 'state', 'open', 'updated_at', p_at,
-    'html_url', 'https://git.example.org/acme/rocket/issues/42', 'sender', 'anna', 'timeout_secs', 1800, 'max_retries', 2,
+    'html_url', 'https://git.example.org/acme/rocket/issues/42', 'sender', 'octo', 'timeout_secs', 1800, 'max_retries', 2,
     'max_attempts_total', 10) || (p_more - 'admitted' - 'refusal') as body)
   select body || jsonb_build_object('delivery', md5(p_delivery)::uuid, 'sha256', encode(sha256(body::text::bytea), 'hex'),
     'admitted', coalesce((p_more->>'admitted')::boolean, true), 'refusal', p_more->'refusal') from d;

@@ -73,7 +73,8 @@ begin;
 set local role fleet_owner;
 create function fleet.claim(p_node uuid) returns int language sql as 'select 1';
 reset role;
-select t.is(has_function_privilege('public', 'fleet.claim(uuid)', 'execute'), false, 'a new function of fleet_owner is closed to PUBLIC from the start');
+select t.is(has_function_privilege('public', 'fleet.claim(uuid)', 'execute'), false,
+  'a new function of fleet_owner is closed to PUBLIC from the start');
 select t.is(has_function_privilege('fleet_reader', 'fleet.claim(uuid)', 'execute'), false, 'and to readers');
 select t.ok(exists (select from pg_temp.function_faults() x where x like '%overload%'), 'a new overload is noticed');
 rollback;
@@ -100,8 +101,10 @@ create function pg_temp.relation_faults() returns setof text language sql as $$
   union all select 'PUBLIC may use schema fleet' where has_schema_privilege('public', 'fleet', 'usage, create');
 $$;
 select t.none('select pg_temp.relation_faults()', 'nodes have no right on any table, readers read what the table says, nobody writes');
-select t.none($$select rolname from pg_roles where rolname ~ '^fleet_(owner|server|worker|operator|reader|reader_full)$' and (rolcanlogin or rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls)$$, 'the group roles and the owner have no other rights');
-select t.none($$select m.roleid::regrole from pg_auth_members m where m.member in (select oid from pg_roles where rolname ~ '^fleet_' and not rolcanlogin) and m.roleid = 'fleet_owner'::regrole$$, 'no group is a member of the owner');
+select t.none($$select rolname from pg_roles where rolname ~ '^fleet_(owner|server|worker|operator|reader|reader_full)$' and (rolcanlogin or rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls)$$,
+  'the group roles and the owner have no other rights');
+select t.none($$select m.roleid::regrole from pg_auth_members m where m.member in (select oid from pg_roles where rolname ~ '^fleet_' and not rolcanlogin) and m.roleid = 'fleet_owner'::regrole$$,
+  'no group is a member of the owner');
 
 \echo 'the same by trying'
 select t.worker('w1', t.host('canaryhost', '{code:rust}', 2) || '{"hostname": "canary-address", "user": "canary-user", "work_dir": "/canary-dir"}');
@@ -113,7 +116,8 @@ select fleet.started(t.node('w1'), t.attempt('a'), 1, '{"pid": 1, "boot": "canar
 select t.append('w1', 'a', 'stdout', 0, 'canary-output', 'canary-checkpoint');
 select t.deliver('d', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"body": "canary-issue", "title": "T"}');
 select fleet.token_create('ci', 'read', sha256('canary'), 'aft_r_x', null, null);
-select fleet.finish(t.node('w1'), t.attempt('a'), 1, 'failed', 'exit_nonzero', 1, null, '{"summary": "canary-summary", "error": "canary-error", "session_id": "canary-session"}');
+select fleet.finish(t.node('w1'), t.attempt('a'), 1, 'failed', 'exit_nonzero', 1, null,
+  '{"summary": "canary-summary", "error": "canary-error", "session_id": "canary-session"}');
 select t.claim('w1', 1);
 
 -- Everything that a role can read, as text.
@@ -128,9 +132,11 @@ begin
   reset role;
   return answer;
 end $$;
-select t.is((select string_agg(m[1], ' ') from regexp_matches(pg_temp.all_text('fleet_reader'), '(canary-[a-z]+)', 'g') m where m[1] <> 'canaryhost'), null, 'a reader sees no body, prompt, command, output, report, environment or address in any view');
+select t.is((select string_agg(m[1], ' ') from regexp_matches(pg_temp.all_text('fleet_reader'), '(canary-[a-z]+)', 'g') m where m[1] <> 'canaryhost'), null,
+  'a reader sees no body, prompt, command, output, report, environment or address in any view');
 select t.ok(pg_temp.all_text('fleet_reader') like '%"task_id":"a"%', 'but sees the tasks');
-select t.ok(pg_temp.all_text('fleet_reader_full') like '%canary-body%' and pg_temp.all_text('fleet_reader_full') like '%canary-prompt%' and pg_temp.all_text('fleet_reader_full') like '%canary-address%', 'a full reader sees bodies, prompts and addresses');
+select t.ok(pg_temp.all_text('fleet_reader_full') like '%canary-body%' and pg_temp.all_text('fleet_reader_full') like '%canary-prompt%' and pg_temp.all_text('fleet_reader_full') like '%canary-address%',
+  'a full reader sees bodies, prompts and addresses');
 select t.ok(pg_temp.all_text('fleet_reader_full') not like '%' || encode(sha256('canary'), 'hex') || '%', 'no token hash');
 select t.ok((select bool_and(pg_temp.all_text('fleet_reader_full') not like '%' || nonce || '%') from fleet.attempt), 'no nonce');
 select t.ok(pg_temp.all_text('fleet_operator') like '%"task_id":"a"%', 'an operator reads the views too');
@@ -167,4 +173,5 @@ select t.none(format('select pg_temp.tries(%L)', role), role || ': whatever the 
 set session authorization fleet_operator_login;
 select fleet.cancel('acme/rocket#42');
 reset session authorization;
-select t.is((select row(status, cancel_by)::text from fleet.task where task_id = 'acme/rocket#42'), '(cancelled,psql:fleet_operator_login)', 'select fleet.cancel(''org/repo#42'') works for an operator, and is signed');
+select t.is((select row(status, cancel_by)::text from fleet.task where task_id = 'acme/rocket#42'), '(cancelled,psql:fleet_operator_login)',
+  'select fleet.cancel(''org/repo#42'') works for an operator, and is signed');

@@ -13,7 +13,8 @@ select t.start('w1', 'a');
 select t.append('w1', 'a', 'stdout', 0, 'hello', 'parsed 5');
 select fleet.renew(t.node('w1'), '{}');
 select t.put('beat', t.beat('w1'));
-select t.is((select beat from fleet.renew(t.node('w2'), '{}') where kind = 'beat' and node = t.node('w1')), t.got('beat'), 'renew tells the other workers'' beats');
+select t.is((select beat from fleet.renew(t.node('w2'), '{}') where kind = 'beat' and node = t.node('w1')), t.got('beat'),
+  'renew tells the other workers'' beats');
 select fleet.renew(t.node('w1'), '{}');
 select t.ok(t.beat('w1') > t.got('beat'), 'each renew moves the beat');
 select t.silent('w1');
@@ -26,14 +27,18 @@ select t.throws($$select t.adopt('w2', 'w2', t.beat('w2'))$$, 'AF007', 'nobody a
 select t.throws($$select t.adopt('w2', 'nobody', 0)$$, 'AF003', 'nor from a node that never was');
 select t.is((select node from fleet.tasks where task_id = 'a'), 'w1', 'the owner is still the owner');
 select t.is(t.adopt('w3', 'w1', t.beat('w1')), '', 'a worker that does not list the host gets nothing');
-select t.throws($$select fleet.finish(t.node('w2'), t.attempt('a'), 1, 'succeeded', null, 0, null, '{}')$$, 'AF002', 'a live worker that does not own a run cannot end it');
-select t.is((select verdict from fleet.append(t.node('w2'), array[t.attempt('a')], array[1], '{stdout}', '{5}', array['x'::bytea], array[null::text])), 'fenced', 'nor write its output');
+select t.throws($$select fleet.finish(t.node('w2'), t.attempt('a'), 1, 'succeeded', null, 0, null, '{}')$$, 'AF002',
+  'a live worker that does not own a run cannot end it');
+select t.is((select verdict from fleet.append(t.node('w2'), array[t.attempt('a')], array[1], '{stdout}', '{5}', array['x'::bytea], array[null::text])), 'fenced',
+  'nor write its output');
 
 \echo 'adoption'
 select t.is(t.adopt('w2', 'w1', t.beat('w1'), 1), 'a/2', 'a beat that stood still: adopted, as many as wanted, with the next epoch');
 select t.is((select row(node, epoch, attempt, phase)::text from fleet.tasks where task_id = 'a'), '(w2,2,1,running)', 'same attempt, another owner');
-select t.is((select row(stdout_bytes, checkpoint, adopted_from, adopted_silence_ms > 3000000)::text from fleet.jobs(t.node('w2'), array[t.attempt('a')])), '(5,"parsed 5",w1,t)', 'with offset, checkpoint and whom it was taken from');
-select t.is((select count(*) from fleet.renew(t.node('w2'), array[t.attempt('a')]) where kind = 'left' and node = t.node('w1')), 1::bigint, 'what is left of a dead node is told');
+select t.is((select row(stdout_bytes, checkpoint, adopted_from, adopted_silence_ms > 3000000)::text from fleet.jobs(t.node('w2'), array[t.attempt('a')])), '(5,"parsed 5",w1,t)',
+  'with offset, checkpoint and whom it was taken from');
+select t.is((select count(*) from fleet.renew(t.node('w2'), array[t.attempt('a')]) where kind = 'left' and node = t.node('w1')), 1::bigint,
+  'what is left of a dead node is told');
 select t.is(t.adopt('w2', 'w1', -1), 'b/2', 'and adopted, whatever its last beat was');
 select t.is(t.adopt('w2', 'w1', t.beat('w1')), '', 'what it cannot reach stays');
 select t.is((select node from fleet.tasks where task_id = 'r'), 'w1', 'with its owner');
@@ -42,6 +47,7 @@ select t.ok(exists (select from fleet.event join fleet.task using (task) where t
 \echo 'the dead one wakes up'
 select t.throws($$select fleet.renew(t.node('w1'), '{}')$$, 'AF002', 'renew tells a node that it was declared dead');
 select t.throws($$select fleet.claim(t.node('w1'), 1)$$, 'AF002', 'it claims nothing');
+select t.throws($$select fleet.node_start(t.node('w1'), 'worker', 'w1', 'v', 'c')$$, 'AF002', 'it cannot start again under the same id');
 select t.throws($$select fleet.adopt(t.node('w1'), t.node('w2'), 0, 9)$$, 'AF002', 'it adopts nothing');
 select t.throws($$select fleet.starting(t.node('w1'), t.attempt('b'), 1, 'r', 'c', 'p')$$, 'AF002', 'starting is fenced');
 select t.throws($$select fleet.starting(t.node('w1'), t.attempt('b'), 2, 'r', 'c', 'p')$$, 'AF002', 'with the right epoch as well');
@@ -50,11 +56,15 @@ select t.throws($$select fleet.phase(t.node('w1'), t.attempt('a'), 1, 'unreachab
 select t.throws($$select fleet.release(t.node('w1'), t.attempt('b'), 1, 'start_refused')$$, 'AF002', 'release is fenced');
 select t.throws($$select fleet.void_confirmed(t.node('w1'), t.attempt('b'), 1, 'start_timeout')$$, 'AF002', 'void_confirmed is fenced');
 select t.throws($$select fleet.finish(t.node('w1'), t.attempt('a'), 1, 'succeeded', null, 0, null, '{}')$$, 'AF002', 'finish is fenced');
-select t.throws($$select fleet.finish(t.node('w1'), t.attempt('r'), 1, 'succeeded', null, 0, null, '{}')$$, 'AF002', 'also for what nobody adopted yet');
-select t.throws($$select fleet.append(t.node('w1'), array[t.attempt('a')], array[1], '{stdout}', '{5}', array['x'::bytea], array[null::text])$$, 'AF002', 'append is fenced');
-select t.is((select verdict from fleet.append(t.node('w2'), array[t.attempt('a')], array[1], '{stdout}', '{5}', array['x'::bytea], array[null::text])), 'fenced', 'an old epoch is fenced row by row');
+select t.throws($$select fleet.finish(t.node('w1'), t.attempt('r'), 1, 'succeeded', null, 0, null, '{}')$$, 'AF002',
+  'also for what nobody adopted yet');
+select t.throws($$select fleet.append(t.node('w1'), array[t.attempt('a')], array[1], '{stdout}', '{5}', array['x'::bytea], array[null::text])$$, 'AF002',
+  'append is fenced');
+select t.is((select verdict from fleet.append(t.node('w2'), array[t.attempt('a')], array[1], '{stdout}', '{5}', array['x'::bytea], array[null::text])), 'fenced',
+  'an old epoch is fenced row by row');
 select t.is((select stdout_bytes from fleet.attempt where attempt = t.attempt('a')), 5::bigint, 'and writes nothing');
-select t.throws($$select fleet.finish(t.node('w2'), t.attempt('a'), 1, 'succeeded', null, 0, null, '{}')$$, 'AF002', 'the new owner with the old epoch is fenced too');
+select t.throws($$select fleet.finish(t.node('w2'), t.attempt('a'), 1, 'succeeded', null, 0, null, '{}')$$, 'AF002',
+  'the new owner with the old epoch is fenced too');
 select t.is(t.append('w2', 'a', 'stdout', 5, ' world'), 'ok 11', 'the new owner goes on');
 select t.is(t.finish('w2', 'a'), 'completed', 'and finishes');
 select t.sound('every invariant after an adoption');
@@ -75,8 +85,10 @@ select t.claim('w1', 1);
 select t.start('w1', 'a');
 select fleet.renew(t.node('w1'), '{}');
 select fleet.node_stop(t.node('w1'));
-select t.is((select count(*) from fleet.renew(t.node('w2'), '{}') where kind = 'left' and node = t.node('w1')), 1::bigint, 'that it left is told at once');
-select t.is((select count(*) from fleet.renew(t.node('w2'), '{}') where kind = 'beat' and node = t.node('w1')), 0::bigint, 'its beat is not watched any more');
+select t.is((select count(*) from fleet.renew(t.node('w2'), '{}') where kind = 'left' and node = t.node('w1')), 1::bigint,
+  'that it left is told at once');
+select t.is((select count(*) from fleet.renew(t.node('w2'), '{}') where kind = 'beat' and node = t.node('w1')), 0::bigint,
+  'its beat is not watched any more');
 select t.is(t.adopt('w2', 'w1', -7), 'a/2', 'and its work is adopted at once');
 select fleet.node_stop(t.node('w1'));
 select t.sound('every invariant after a node stopped');
@@ -100,9 +112,12 @@ select t.worker('w1', t.host('h', '{code:rust}', 9));
 select t.submit('a');
 select t.submit('b');
 select t.claim('w1', 1);
-select t.is((select string_agg(kind || ' ' || coalesce(attempt::text, ''), ' ') from fleet.renew(t.node('w1'), array[t.attempt('a')])), null, 'what is named and ours needs no word');
-select t.is((select kind || ' ' || (attempt = t.attempt('a')) || ' ' || epoch from fleet.renew(t.node('w1'), '{}')), 'ours true 1', 'what is ours though not named is told: the claim''s answer was lost');
-select t.is((select kind || ' ' || attempt from fleet.renew(t.node('w1'), array[t.attempt('a'), 999999])), 'gone 999999', 'what is named but not ours is gone');
+select t.is((select string_agg(kind || ' ' || coalesce(attempt::text, ''), ' ') from fleet.renew(t.node('w1'), array[t.attempt('a')])), null,
+  'what is named and ours needs no word');
+select t.is((select kind || ' ' || (attempt = t.attempt('a')) || ' ' || epoch from fleet.renew(t.node('w1'), '{}')), 'ours true 1',
+  'what is ours though not named is told: the claim''s answer was lost');
+select t.is((select kind || ' ' || attempt from fleet.renew(t.node('w1'), array[t.attempt('a'), 999999])), 'gone 999999',
+  'what is named but not ours is gone');
 select fleet.node_start(t.node('s1'), 'server', 's1', '0.1.0', 'x');
 select t.none($$select fleet.renew(t.node('s1'), '{}')$$, 'a server has nothing to be told');
 select t.none($$select from fleet.renew(t.node('w1'), array[t.attempt('a')]) where kind = 'beat'$$, 'a server''s beat is no worker''s business');

@@ -32,43 +32,56 @@ select t.sound('every check_* view is empty after a scenario');
 select t.none('select * from fleet.check_all() where faults <> 0', 'check_all() says so too');
 
 select pg_temp.fires('check_slot', 'update fleet.slot set attempt = null', 'a live attempt without its slot');
-select pg_temp.fires('check_slot', 'update fleet.slot set attempt = (select max(attempt) from fleet.attempt where ended_at is not null) where attempt is null', 'a slot held by what ended');
-select pg_temp.fires('check_slot', 'update fleet.slot s set attempt = a.attempt from fleet.attempt a where a.ended_at is null and s.attempt is null', 'an attempt in two slots');
+select pg_temp.fires('check_slot', 'update fleet.slot set attempt = (select max(attempt) from fleet.attempt where ended_at is not null) where attempt is null',
+  'a slot held by what ended');
+select pg_temp.fires('check_slot', 'update fleet.slot s set attempt = a.attempt from fleet.attempt a where a.ended_at is null and s.attempt is null',
+  'an attempt in two slots');
 select pg_temp.fires('check_slot', 'insert into fleet.slot (executor) select executor from fleet.executor', 'a slot too many');
 select pg_temp.fires('check_slot', 'delete from fleet.slot where attempt is null', 'a slot too few');
 select pg_temp.fires('check_slot', 'update fleet.slot set retiring = true where attempt is null', 'a free slot that retires');
-select pg_temp.fires('check_live', 'drop index fleet.attempt_live; insert into fleet.attempt (task, number, executor, slot_id, node, nonce) select task, number + 1, executor, slot_id, node, nonce from fleet.attempt where ended_at is null', 'two live attempts');
-select pg_temp.fires('check_status_event', 'update fleet.task set status = ''running'' where status = ''assigned''; alter table fleet.task disable trigger user; update fleet.task set status = ''failed'' where task_id = ''runs''', 'a change of status without its event');
+select pg_temp.fires('check_live', 'drop index fleet.attempt_live; insert into fleet.attempt (task, number, executor, slot_id, node, nonce) select task, number + 1, executor, slot_id, node, nonce from fleet.attempt where ended_at is null',
+  'two live attempts');
+select pg_temp.fires('check_status_event', 'alter table fleet.task disable trigger user; update fleet.task set status = ''failed'' where task_id = ''runs''',
+  'a change of status without its event');
 select pg_temp.fires('check_status_event', 'delete from fleet.event where to_status = ''assigned''', 'an event that is missing in the chain');
 select pg_temp.fires('check_status_event', 'delete from fleet.event', 'no event at all');
 select pg_temp.fires('check_epoch', 'update fleet.attempt set epoch = epoch + 1 where attempt = t.attempt(''done'')', 'an epoch that nobody adopted');
 select pg_temp.fires('check_epoch', 'update fleet.attempt set epoch = 1', 'an epoch that fell');
-select pg_temp.fires('check_epoch', 'update fleet.task set attempt_number = attempt_number + 1 where task_id = ''done''', 'a number that was skipped');
+select pg_temp.fires('check_epoch', 'update fleet.task set attempt_number = attempt_number + 1 where task_id = ''done''',
+  'a number that was skipped');
 select pg_temp.fires('check_epoch', 'update fleet.task set attempt_number = 0', 'a number that fell');
 select pg_temp.fires('check_queue', 'delete from fleet.queue', 'a created task that waits nowhere');
 select pg_temp.fires('check_queue', 'delete from fleet.delayed', 'a delayed task that waits nowhere');
 select pg_temp.fires('check_queue', 'insert into fleet.delayed (run_at, task) select now(), task from fleet.queue', 'a task that waits twice');
-select pg_temp.fires('check_queue', 'insert into fleet.queue (lane, prio, task) select lane, -priority, task from fleet.task where task_id = ''done''', 'a completed task that waits');
+select pg_temp.fires('check_queue', 'insert into fleet.queue (lane, prio, task) select lane, -priority, task from fleet.task where task_id = ''done''',
+  'a completed task that waits');
 select pg_temp.fires('check_queue', 'insert into fleet.queue (lane, prio, task) values (1, 0, 999999)', 'a task that does not exist waits');
 select pg_temp.fires('check_queue', 'update fleet.queue set prio = prio + 1', 'a wrong rank');
 select pg_temp.fires('check_queue', 'update fleet.queue set lane = lane + 1000', 'a wrong lane');
 select pg_temp.fires('check_executor_lane', 'delete from fleet.executor_lane', 'a pair that is missing');
-select pg_temp.fires('check_executor_lane', 'insert into fleet.executor_lane select e.executor, l.lane from fleet.executor e, fleet.lane l on conflict do nothing', 'a pair too many');
+select pg_temp.fires('check_executor_lane', 'insert into fleet.executor_lane select e.executor, l.lane from fleet.executor e, fleet.lane l on conflict do nothing',
+  'a pair too many');
 select pg_temp.fires('check_executor_lane', 'update fleet.executor set capabilities = ''{none}''', 'other capabilities');
 select pg_temp.fires('check_executor_lane', 'update fleet.executor set enabled = false', 'a disabled executor');
-select pg_temp.fires('check_status', 'update fleet.attempt set ended_at = now(), phase = ''ended'', outcome = ''failed'' where ended_at is null', 'running, and nothing lives');
-select pg_temp.fires('check_status', 'alter table fleet.task disable trigger user; update fleet.task set status = ''completed'', completed_at = now() where task_id = ''runs''', 'completed, and something lives');
+select pg_temp.fires('check_status', 'update fleet.attempt set ended_at = now(), phase = ''ended'', outcome = ''failed'' where ended_at is null',
+  'running, and nothing lives');
+select pg_temp.fires('check_status', 'alter table fleet.task disable trigger user; update fleet.task set status = ''completed'', completed_at = now() where task_id = ''runs''',
+  'completed, and something lives');
 select pg_temp.fires('check_status', 'update fleet.task set completed_at = null', 'ended without a time');
 select pg_temp.fires('check_status', 'update fleet.task set completed_at = now()', 'not ended, with a time');
-select pg_temp.fires('check_status', 'update fleet.task set attempts = max_attempts_total where status = ''created''', 'waiting for an attempt that it may not have');
+select pg_temp.fires('check_status', 'update fleet.task set attempts = max_attempts_total where status = ''created''',
+  'waiting for an attempt that it may not have');
 select pg_temp.fires('check_status', 'update fleet.attempt set started_at = null where ended_at is null', 'running, and never seen started');
-select t.none($$select relname from pg_class where relnamespace = 'fleet'::regnamespace and relname like 'check\_%' and relkind = 'v' and relname not in (select view from fired)$$, 'every check_* view was shown to fire');
+select t.none($$select relname from pg_class where relnamespace = 'fleet'::regnamespace and relname like 'check\_%' and relkind = 'v' and relname not in (select view from fired)$$,
+  'every check_* view was shown to fire');
 
 \echo 'guards that stand in the tables'
 select t.throws($$update fleet.task set status = 'completed' where task_id = 'waits'$$, 'AF001', 'an edge that is not listed raises');
-select t.throws($$insert into fleet.attempt (task, number, executor, slot_id, node, nonce) select task, number + 1, executor, slot_id, node, nonce from fleet.attempt where ended_at is null$$, '23505', 'two live attempts cannot be stored');
+select t.throws($$insert into fleet.attempt (task, number, executor, slot_id, node, nonce) select task, number + 1, executor, slot_id, node, nonce from fleet.attempt where ended_at is null$$, '23505',
+  'two live attempts cannot be stored');
 select t.throws($$insert into fleet.queue select * from fleet.queue$$, '23505', 'nor the same task twice in a lane');
-select t.none($$select distinct to_status from fleet.transition where to_status <> 'created' except select distinct status from unnest('{assigned,running,agent_lost,review_pending,completed,failed,cancelled}'::text[]) status$$, 'transitions name known statuses only');
+select t.none($$select distinct to_status from fleet.transition where to_status <> 'created' except select distinct status from unnest('{assigned,running,agent_lost,review_pending,completed,failed,cancelled}'::text[]) status$$,
+  'transitions name known statuses only');
 select t.none($$select status from unnest('{assigned,running,agent_lost,completed,failed,cancelled}'::text[]) status where status not in (
   with recursive reach(s) as (values ('created') union select to_status from fleet.transition join reach on from_status = s) select s from reach)$$, 'every status can be reached');
 select t.none($$select from_status from fleet.transition where from_status not in (

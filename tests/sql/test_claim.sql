@@ -81,13 +81,16 @@ select t.is(fleet.host_report(t.node('w1'), 'h1', true, t.identity('h1'), null),
 select t.is(fleet.host_report(t.node('w1'), 'h1', true, t.identity('h1') || '{"boot": "another"}', null), 'ok', 'it may have booted');
 select t.is(fleet.host_report(t.node('w1'), 'h1', true, t.identity('other'), null), 'host_replaced', 'another machine under its name is told');
 select t.is(t.claim('w1', 9), '', 'and gets nothing');
-select t.is(fleet.host_report(t.node('w1'), 'h1', true, t.identity('h1') || '{"host_key": "ff"}', null), 'host_replaced', 'another host key is another host');
-select t.is(fleet.host_report(t.node('w1'), 'h1', true, t.identity('h1') || '{"owner": "ff"}', null), 'host_replaced', 'another owner file is another host');
+select t.is(fleet.host_report(t.node('w1'), 'h1', true, t.identity('h1') || '{"host_key": "ff"}', null), 'host_replaced',
+  'another host key is another host');
+select t.is(fleet.host_report(t.node('w1'), 'h1', true, t.identity('h1') || '{"owner": "ff"}', null), 'host_replaced',
+  'another owner file is another host');
 select fleet.host_report(t.node('w1'), 'h1', true, t.identity('h1'), null);
 select t.is(t.claim('w1', 1), 'x3', 'the right one is served again');
 
 select fleet.configure(t.node('w1'), jsonb_build_array(t.host('h2', '{code:rust}', 2, 'other')));
-select t.is((select cordon_reason from fleet.host where host_id = 'h1'), 'not in the configuration of any worker', 'a host that no configuration lists is cordoned with that reason');
+select t.is((select cordon_reason from fleet.host where host_id = 'h1'), 'not in the configuration of any worker',
+  'a host that no configuration lists is cordoned with that reason');
 select t.is((select cordon_reason from fleet.host where host_id = 'h3'), null, 'a host of another live worker is not');
 select t.worker('w2', t.host('h3', '{review}', 2), t.host('h1', '{code:rust}', 2));
 select t.is((select cordon_reason from fleet.host where host_id = 'h1'), null, 'listed again, it is not cordoned any more');
@@ -102,7 +105,8 @@ select t.submit('r1', '{agent:code:rust}', '{"repo": "acme/rocket"}');
 select t.submit('r2', '{agent:code:rust}', '{"repo": "umbrella/anything"}');
 select t.submit('r3', '{agent:code:rust}', '{"repo": "acme/other"}');
 select t.submit('r4', '{agent:code:rust}', '{"repo": "umbrella2/x"}');
-select t.is((select string_agg(task_id || '@' || host_id, ' ' order by task_id) from fleet.claim(t.node('w1'), 9)), 'r1@h1 r2@h2', 'a host runs tasks of its own repositories only');
+select t.is((select string_agg(task_id || '@' || host_id, ' ' order by task_id) from fleet.claim(t.node('w1'), 9)), 'r1@h1 r2@h2',
+  'a host runs tasks of its own repositories only');
 select t.submit('pull', '{agent:code:rust}', '{"execution_mode": "http_pull"}');
 select t.is(t.claim('w1', 9), '', 'an HTTP task is not for a host');
 select t.sound('lanes by repository and mode equal their definition');
@@ -132,7 +136,8 @@ select t.is((select row(task_id, number, epoch, phase, run, host_id, agent_type,
   '(acme-42,1,1,claimed,,h,codex-cli,"Do acme-42","Body of acme-42","{bug,agent:code:rust}",acme/rocket,42,77,,,0,0,,f,)', 'everything needed to run comes with the claim');
 select t.ok((select nonce ~ '^[0-9a-f]{32}$' and branch_name <> '' from got), 'with a nonce of 128 bits and a branch');
 select t.is((select requirements from got), '{code:rust}'::text[], 'and the requirements');
-select t.is((select j::text from fleet.jobs(t.node('w1'), array[(select attempt from got)]) j), (select got::text from got), 'jobs() answers the same of an attempt of ours');
+select t.is((select j::text from fleet.jobs(t.node('w1'), array[(select attempt from got)]) j), (select got::text from got),
+  'jobs() answers the same of an attempt of ours');
 select t.none($$select fleet.jobs(t.node('w1'), array[-1])$$, 'and nothing of another');
 select t.is((select row(status, attempt, epoch, node, host_id, agent_type, phase)::text from fleet.tasks where task_id = 'acme-42'),
   (select row('assigned', 1, 1, 'w1', 'h', 'codex-cli', 'claimed')::text), 'fleet.tasks shows it');

@@ -8,8 +8,10 @@ select t.is(t.status('a'), 'created', 'submitted: created');
 select t.claim('w1', 1);
 select t.is(t.status('a'), 'assigned', 'claimed: assigned');
 select t.put('a', t.attempt('a'));
-select t.is((select row(verdict, run, command, prompt)::text from fleet.starting(t.node('w1'), t.got('a'), 1, 'r1', 'c1', 'p1')), '(go,r1,c1,p1)', 'starting says go');
-select t.is((select row(verdict, run, command, prompt)::text from fleet.starting(t.node('w1'), t.got('a'), 1, 'r2', 'c2', 'p2')), '(go,r1,c1,p1)', 'repeated, the first run, command and prompt win');
+select t.is((select row(verdict, run, command, prompt)::text from fleet.starting(t.node('w1'), t.got('a'), 1, 'r1', 'c1', 'p1')), '(go,r1,c1,p1)',
+  'starting says go');
+select t.is((select row(verdict, run, command, prompt)::text from fleet.starting(t.node('w1'), t.got('a'), 1, 'r2', 'c2', 'p2')), '(go,r1,c1,p1)',
+  'repeated, the first run, command and prompt win');
 select fleet.started(t.node('w1'), t.got('a'), 1, '{"pid": 1}');
 select fleet.started(t.node('w1'), t.got('a'), 1, '{"pid": 1}');
 select fleet.phase(t.node('w1'), t.got('a'), 1, 'running', null);
@@ -17,12 +19,17 @@ select fleet.phase(t.node('w1'), t.got('a'), 1, 'running', null);
 select t.is(t.status('a'), 'running', 'started: running');
 select t.is(t.finish('w1', 'a'), 'completed', 'finished: completed');
 select t.is(t.finish('w1', 'a'), 'completed', 'the same again: the same answer');
-select t.is((select count(*) from fleet.event join fleet.task using (task) where task_id = 'a' and to_status = 'completed'), 1::bigint, 'and one event');
-select t.throws($$select fleet.finish(t.node('w1'), t.got('a'), 1, 'failed', 'exit_nonzero', 1, null, '{}')$$, 'AF004', 'another outcome for what ended is refused');
+select t.is((select count(*) from fleet.event join fleet.task using (task) where task_id = 'a' and to_status = 'completed'), 1::bigint,
+  'and one event');
+select t.throws($$select fleet.finish(t.node('w1'), t.got('a'), 1, 'failed', 'exit_nonzero', 1, null, '{}')$$, 'AF004',
+  'another outcome for what ended is refused');
 select t.is(t.status('a'), 'completed', 'and changes nothing');
-select t.is((select string_agg(to_status, ' ' order by event_id) from fleet.event join fleet.task using (task) where task_id = 'a' and to_status is distinct from from_status), 'created assigned running completed', 'each change of status has its event, in order');
-select t.throws($$select fleet.finish(t.node('w1'), t.got('a'), 1, 'splendid', null, 0, null, '{}')$$, 'AF007', 'an outcome that does not exist is refused');
-select t.throws($$select fleet.finish(t.node('w1'), -5, 1, 'succeeded', null, 0, null, '{}')$$, 'AF003', 'an attempt that does not exist is not found');
+select t.is((select string_agg(to_status, ' ' order by event_id) from fleet.event join fleet.task using (task) where task_id = 'a' and to_status is distinct from from_status), 'created assigned running completed',
+  'each change of status has its event, in order');
+select t.throws($$select fleet.finish(t.node('w1'), t.got('a'), 1, 'splendid', null, 0, null, '{}')$$, 'AF007',
+  'an outcome that does not exist is refused');
+select t.throws($$select fleet.finish(t.node('w1'), -5, 1, 'succeeded', null, 0, null, '{}')$$, 'AF003',
+  'an attempt that does not exist is not found');
 rollback;
 
 \echo 'retries'
@@ -45,7 +52,7 @@ select t.is(t.finish('w1', 'a', 'failed', 'exit_nonzero', 7), 'failed', 'no retr
 select t.is((select failure_reason from fleet.task where task_id = 'a'), 'exit_nonzero', 'with the reason');
 select t.none('select from fleet.queue union all select from fleet.delayed', 'nothing waits');
 select t.throws($$select fleet.retry('a')$$, 'AF008', 'a retry by a person is bounded by max_retries');
-select t.is(fleet.retry('a', true, null, 'anna'), 'created', 'unless forced');
+select t.is(fleet.retry('a', true, null, 'octo'), 'created', 'unless forced');
 select t.is((select retry_count from fleet.task where task_id = 'a'), 0, 'then the counters are 0');
 select t.is(t.claim('w1', 9), 'a', 'it is due at once');
 select t.is((select number from fleet.attempt where attempt = t.attempt('a')), 4, 'attempt numbers go on');
@@ -68,7 +75,8 @@ do $$ begin
     perform t.due();
   end loop;
 end $$;
-select t.ok((select run_at - now() between interval '550 s' and interval '900 s' from fleet.delayed), 'the back-off has an upper bound after 40 failures');
+select t.ok((select run_at - now() between interval '550 s' and interval '900 s' from fleet.delayed),
+  'the back-off has an upper bound after 40 failures');
 rollback;
 
 \echo 'limits over all attempts'
@@ -87,12 +95,14 @@ select t.throws($$select fleet.release(t.node('w1'), t.attempt('a'), 1, 'start_r
 select t.finish('w1', 'a', 'failed', 'exit_nonzero', 1);
 select t.due();
 select t.claim('w1', 1);
-select t.is(fleet.release(t.node('w1'), t.attempt('a'), 1, 'start_refused'), 'failed', 'max_attempts_total counts every attempt, also those given back');
+select t.is(fleet.release(t.node('w1'), t.attempt('a'), 1, 'start_refused'), 'failed',
+  'max_attempts_total counts every attempt, also those given back');
 select t.sound('every invariant at the limit');
 select t.submit('v');
 select t.claim('w1', 1);
 select * from fleet.starting(t.node('w1'), t.attempt('v'), 1, 'r', 'c', 'p');
-select t.is(fleet.void_confirmed(t.node('w1'), t.attempt('v'), 1, 'start_timeout'), 'created', 'a run that left a tombstone never started: given back');
+select t.is(fleet.void_confirmed(t.node('w1'), t.attempt('v'), 1, 'start_timeout'), 'created',
+  'a run that left a tombstone never started: given back');
 select t.is(fleet.void_confirmed(t.node('w1'), t.attempt('v'), 1, 'start_timeout'), 'created', 'again: the same answer');
 select t.is((select row(retry_count, release_count)::text from fleet.task where task_id = 'v'), '(0,1)', 'and burns no retry');
 rollback;
@@ -102,7 +112,7 @@ begin;
 select t.worker('w1', t.host('h', '{code:rust}', 9));
 select t.submit('waits');
 select t.submit('later', '{agent:code:rust}', jsonb_build_object('run_at', now() + interval '1 hour'));
-select t.is(fleet.cancel('waits', 'not needed', 'anna'), 'cancelled', 'what waits is cancelled at once');
+select t.is(fleet.cancel('waits', 'not needed', 'octo'), 'cancelled', 'what waits is cancelled at once');
 select t.is(fleet.cancel('later'), 'cancelled', 'what waits for its time too');
 select t.none('select from fleet.queue union all select from fleet.delayed', 'nothing of them waits');
 select t.is(t.claim('w1', 9), '', 'nor is claimed');
@@ -113,7 +123,8 @@ select t.is(fleet.retry('waits'), 'created', 'a cancelled task can be retried');
 select t.is(t.claim('w1', 1), 'waits', 'claimed');
 select t.is(fleet.cancel('waits'), 'cancelling', 'what is claimed gets the wish');
 select t.is(fleet.cancel('waits'), 'cancelling', 'asked twice: the same');
-select t.is((select kind || ' ' || (attempt = t.attempt('waits')) || ' ' || epoch from fleet.renew(t.node('w1'), array[t.attempt('waits')]) where kind = 'cancel'), 'cancel true 1', 'renew brings it to the owner');
+select t.is((select kind || ' ' || (attempt = t.attempt('waits')) || ' ' || epoch from fleet.renew(t.node('w1'), array[t.attempt('waits')]) where kind = 'cancel'), 'cancel true 1',
+  'renew brings it to the owner');
 select t.is((select verdict from fleet.starting(t.node('w1'), t.attempt('waits'), 1, 'r', 'c', 'p')), 'cancel', 'starting says cancel instead of go');
 select t.is((select phase from fleet.attempt where attempt = t.attempt('waits')), 'claimed', 'so it may be given back');
 select t.is(fleet.release(t.node('w1'), t.attempt('waits'), 1, 'cancelled'), 'cancelled', 'given back, it is cancelled');
@@ -150,10 +161,12 @@ select t.start('w1', 'a');
 select t.put('old', t.attempt('a'));
 select fleet.phase(t.node('w1'), t.got('old'), 1, 'unreachable', 'ssh_refused');
 select t.throws($$select fleet.retry('a', true)$$, 'AF006', 'unreachable is no proof of death');
-select t.is(fleet.retry('a', false, 'the machine burned down', 'anna'), 'created', 'a person may abandon an attempt, with a reason');
+select t.is(fleet.retry('a', false, 'the machine burned down', 'octo'), 'created', 'a person may abandon an attempt, with a reason');
 select t.is(t.claim('w1', 9), '', 'the abandoned attempt keeps its slot');
-select t.ok((select abandoned_at is not null and ended_at is null and abandoned_by = 'anna' from fleet.attempt where attempt = t.got('old')), 'it is marked, not ended');
-select t.is((select count(*) from fleet.renew(t.node('w1'), array[t.got('old')]) where kind = 'cancel' and attempt = t.got('old')), 1::bigint, 'with a standing wish to be killed');
+select t.ok((select abandoned_at is not null and ended_at is null and abandoned_by = 'octo' from fleet.attempt where attempt = t.got('old')),
+  'it is marked, not ended');
+select t.is((select count(*) from fleet.renew(t.node('w1'), array[t.got('old')]) where kind = 'cancel' and attempt = t.got('old')), 1::bigint,
+  'with a standing wish to be killed');
 select t.sound('every invariant with an abandoned attempt');
 select t.is(fleet.finish(t.node('w1'), t.got('old'), 1, 'succeeded', null, 0, null, '{"summary": "late"}'), 'created', 'its result settles nothing');
 select t.is((select outcome from fleet.attempt where attempt = t.got('old')), 'succeeded', 'but is kept as evidence');

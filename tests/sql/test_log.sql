@@ -19,21 +19,29 @@ select t.is((select string_agg(verdict, ', ' order by ord) from fleet.append(t.n
   array[t.attempt('a'), t.attempt('b'), t.attempt('a'), -1, t.attempt('b'), t.attempt('a')], array[1, 1, 1, 1, 7, 1],
   '{stdout,stdout,stdout,stdout,stdout,stderr}', '{11,0,12,0,2,9}', array['A'::bytea, 'bb', 'C', 'x', 'x', 'x'], array[null, null, null, null, null, null]::text[])),
   'ok, ok, ok, fenced, fenced, gap', 'a batch answers row by row, whatever its rows are');
-select t.is((select row(stdout_bytes, stderr_bytes)::text from fleet.attempt where attempt = t.attempt('a')), '(13,1)', 'two chunks of one stream in one batch both count');
+select t.is((select row(stdout_bytes, stderr_bytes)::text from fleet.attempt where attempt = t.attempt('a')), '(13,1)',
+  'two chunks of one stream in one batch both count');
 select t.is((select convert_from(bytes, 'utf8') from fleet.task_logs('a', null, '{stdout}', 0, 1000, null)), 'hello worldAC', 'read back');
-select t.is((select convert_from(bytes, 'utf8') from fleet.task_logs('a', 1, '{stdout,stderr}', 0, 1000, null)), 'hello world!AC', 'both streams, in order of arrival');
+select t.is((select convert_from(bytes, 'utf8') from fleet.task_logs('a', 1, '{stdout,stderr}', 0, 1000, null)), 'hello world!AC',
+  'both streams, in order of arrival');
 select t.is((select convert_from(bytes, 'utf8') from fleet.task_logs('a', 1, '{stderr}', 0, 1000, null)), '!', 'or one');
-select t.is((select row(attempt, start, next, total, live, convert_from(bytes, 'utf8'))::text from fleet.task_logs('a', null, '{stdout,stderr}', 6, 7, null)), '(1,6,13,14,t,world!A)', 'a page, over chunk borders');
-select t.is((select row(start, next, convert_from(bytes, 'utf8'))::text from fleet.task_logs('a', null, '{stdout,stderr}', 0, 1000, 3)), '(11,14,!AC)', 'the last bytes');
-select t.is((select row(start, next, convert_from(bytes, 'utf8'))::text from fleet.task_logs('a', null, '{stdout}', 0, 1000, 3)), '(10,13,dAC)', 'the last bytes of one stream');
-select t.is((select row(start, next, length(bytes))::text from fleet.task_logs('a', null, '{stdout}', 0, 1000, 1000)), '(0,13,13)', 'a tail longer than all is all');
-select t.is((select row(start, next, length(bytes))::text from fleet.task_logs('a', null, '{stdout}', 13, 1000, null)), '(13,13,0)', 'at the end there is nothing');
+select t.is((select row(attempt, start, next, total, live, convert_from(bytes, 'utf8'))::text from fleet.task_logs('a', null, '{stdout,stderr}', 6, 7, null)), '(1,6,13,14,t,world!A)',
+  'a page, over chunk borders');
+select t.is((select row(start, next, convert_from(bytes, 'utf8'))::text from fleet.task_logs('a', null, '{stdout,stderr}', 0, 1000, 3)), '(11,14,!AC)',
+  'the last bytes');
+select t.is((select row(start, next, convert_from(bytes, 'utf8'))::text from fleet.task_logs('a', null, '{stdout}', 0, 1000, 3)), '(10,13,dAC)',
+  'the last bytes of one stream');
+select t.is((select row(start, next, length(bytes))::text from fleet.task_logs('a', null, '{stdout}', 0, 1000, 1000)), '(0,13,13)',
+  'a tail longer than all is all');
+select t.is((select row(start, next, length(bytes))::text from fleet.task_logs('a', null, '{stdout}', 13, 1000, null)), '(13,13,0)',
+  'at the end there is nothing');
 select t.throws($$select fleet.task_logs('nobody', null, '{stdout}', 0, 10, null)$$, 'AF003', 'no task: not found');
 select t.throws($$select fleet.task_logs('a', 7, '{stdout}', 0, 10, null)$$, 'AF003', 'no such attempt: not found');
 select t.finish('w1', 'a');
 select t.is((select live from fleet.task_logs('a', null, '{stdout}', 0, 10, null)), false, 'a log that ended is not live');
 select t.submit('c');
-select t.is((select row(total, length(bytes))::text from fleet.task_logs('c', null, '{stdout}', 0, 10, null)), '(0,0)', 'a task without an attempt has an empty log');
+select t.is((select row(total, length(bytes))::text from fleet.task_logs('c', null, '{stdout}', 0, 10, null)), '(0,0)',
+  'a task without an attempt has an empty log');
 select t.is(t.append('w1', 'b', 'stdout', 2, '\x00ff80fec3280a00'::bytea), 'ok 10', 'NUL and invalid UTF-8 are bytes like others');
 select t.is((select bytes from fleet.task_logs('b', null, '{stdout}', 2, 100, null)), '\x00ff80fec3280a00'::bytea, 'and come back as they were');
 select t.sound('every invariant after appends');
@@ -68,7 +76,10 @@ begin
     seen := page.next;
   end loop;
 end $$;
-select t.is((select string_agg(page, '' order by i) from read), (select string_agg(chunk, '' order by i) from sent), 'every byte in order of arrival');
-select t.is((select bytes from fleet.task_logs('a', null, '{stderr}', 0, 100000, null)), (select string_agg(chunk, '' order by i) from sent where stream = 'stderr'), 'every byte of one stream');
-select t.is((select bytes from fleet.task_logs('a', null, '{stdout}', 100, 333, null)), (select substr(string_agg(chunk, '' order by i), 101, 333) from sent where stream = 'stdout'), 'a window of one stream');
+select t.is((select string_agg(page, '' order by i) from read), (select string_agg(chunk, '' order by i) from sent),
+  'every byte in order of arrival');
+select t.is((select bytes from fleet.task_logs('a', null, '{stderr}', 0, 100000, null)), (select string_agg(chunk, '' order by i) from sent where stream = 'stderr'),
+  'every byte of one stream');
+select t.is((select bytes from fleet.task_logs('a', null, '{stdout}', 100, 333, null)), (select substr(string_agg(chunk, '' order by i), 101, 333) from sent where stream = 'stdout'),
+  'a window of one stream');
 rollback;

@@ -4,7 +4,8 @@
 \echo 'a refused label'
 begin;
 select t.is(t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', :'refuse'), 'ignored sender_not_allowed', 'is ignored');
-select t.is(t.starts('d2', 'label_updated', '{agent:x,bug}', '2026-01-01T10:00:05Z'), false, 'does not start with the next event of somebody who may');
+select t.is(t.starts('d2', 'label_updated', '{agent:x,bug}', '2026-01-01T10:00:05Z'), false,
+  'does not start with the next event of somebody who may');
 select t.is(t.starts('d3', 'label_updated', '{agent:x,agent:y,bug}', '2026-01-01T10:00:06Z'), true, 'another agent label by somebody who may does');
 select t.is((select requirements from fleet.task), '{y}'::text[], '... without the refused one');
 select t.sound('every invariant');
@@ -16,7 +17,8 @@ select t.is(t.starts('d3', 'label_updated', '{agent:x,bug}', '2026-01-01T10:00:0
 rollback;
 begin;
 select t.deliver('d1', 'label_updated', '{agent:x}', '2026-01-01T10:00:00Z');
-select t.is(t.deliver('d2', 'label_updated', '{agent:x,agent:y}', '2026-01-01T10:00:05Z', :'refuse'), 'ignored sender_not_allowed', 'on a task that waits it is ignored');
+select t.is(t.deliver('d2', 'label_updated', '{agent:x,agent:y}', '2026-01-01T10:00:05Z', :'refuse'), 'ignored sender_not_allowed',
+  'on a task that waits it is ignored');
 select t.is((select requirements from fleet.task), '{x}'::text[], '... and requires nothing');
 select t.deliver('d3', 'label_updated', '{agent:x,agent:y,bug}', '2026-01-01T10:00:06Z');
 select t.is((select requirements from fleet.task), '{x}'::text[], '... also after an event of somebody who may');

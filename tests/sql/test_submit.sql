@@ -4,24 +4,44 @@
 begin;
 select t.is(t.submit('a'), 'created', 'new: created');
 select t.is(t.submit('a'), 'exists', 'the same again: exists');
-select t.is((select verdict || ' ' || code from fleet.submit(jsonb_build_array(t.item('a', '{agent:code:rust}', '{"title": "Another"}')))), 'conflict task_conflict', 'another content under the same id: a conflict');
-select t.is((select verdict || ' ' || code from fleet.submit(jsonb_build_array(t.item('acme/rocket#1', '{}')))), 'refused reserved_id', 'ids of Forgejo''s form are reserved');
-select t.is((select verdict || ' ' || code from fleet.submit(jsonb_build_array(t.item('r', '{}', '{"repo": "acme/rocket"}') || '{"repositories": ["acme/other"]}'))), 'refused repository_not_allowed', 'a token with other repositories is refused');
-select t.is((select verdict from fleet.submit(jsonb_build_array(t.item('r', '{}', '{"repo": "acme/rocket"}') || '{"repositories": ["acme/rocket"]}'))), 'created', 'with this one accepted');
-select t.ok((select task_id ~ '^t-[a-z2-7]{12}$' and verdict = 'created' from fleet.submit(jsonb_build_array(t.item(null, '{}')))), 'without an id one is made');
+select t.is((select verdict || ' ' || code from fleet.submit(jsonb_build_array(t.item('a', '{agent:code:rust}', '{"title": "Another"}')))), 'conflict task_conflict',
+  'another content under the same id: a conflict');
+select t.is((select verdict || ' ' || code from fleet.submit(jsonb_build_array(t.item('acme/rocket#1', '{}')))), 'refused reserved_id',
+  'ids of Forgejo''s form are reserved');
+select t.is((select verdict || ' ' || code from fleet.submit(jsonb_build_array(t.item('r', '{}', '{"repo": "acme/rocket"}') || '{"repositories": ["acme/other"]}'))), 'refused repository_not_allowed',
+  'a token with other repositories is refused');
+select t.is((select verdict from fleet.submit(jsonb_build_array(t.item('r', '{}', '{"repo": "acme/rocket"}') || '{"repositories": ["acme/rocket"]}'))), 'created',
+  'with this one accepted');
+select t.ok((select task_id ~ '^t-[a-z2-7]{12}$' and verdict = 'created' from fleet.submit(jsonb_build_array(t.item(null, '{}')))),
+  'without an id one is made');
 select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit((select jsonb_agg(x order by i) from (values
   (1, t.item('n1', '{}')), (2, t.item('x/y#2', '{}')), (3, t.item('n1', '{}')), (4, t.item('n1', '{x}')), (5, t.item('n2', '{}')), (6, t.item('a', '{agent:code:rust}'))) v(i, x)))),
   'created refused exists conflict created exists', 'a batch answers row by row; a refused one touches no neighbour');
 select t.is((select count(*) from fleet.submit('[]')), 0::bigint, 'an empty batch answers nothing');
-select t.is((select count(distinct ord) from fleet.submit((select jsonb_agg(t.item('m' || i, '{}')) from generate_series(1, 200) i))), 200::bigint, 'two hundred in one batch, each with its verdict');
-select t.is((select row(status, priority, source, requirements, title)::text from fleet.task where task_id = 'a'), '(created,0,api,{code:rust},"Do a")', 'what was submitted stands');
+select t.is((select count(distinct ord) from fleet.submit((select jsonb_agg(t.item('m' || i, '{}')) from generate_series(1, 200) i))), 200::bigint,
+  'two hundred in one batch, each with its verdict');
+select t.is((select row(status, priority, source, requirements, title)::text from fleet.task where task_id = 'a'), '(created,0,api,{code:rust},"Do a")',
+  'what was submitted stands');
 select t.sound('every invariant after submissions');
 rollback;
 
 \echo 'items that make no sense never raise'
 begin;
-select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit('[{"task": {"title": "T", "task_id": "ok1", "max_retries": 0, "timeout_secs": 1, "max_attempts_total": 1}, "actor": "x"}]')), 'created', 'the least that is needed');
-select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit('[{}, {"task": {}}, {"task": {"title": "T", "priority": "high", "max_retries": 0, "timeout_secs": 1, "max_attempts_total": 1}, "actor": "x"}, {"task": {"title": "T", "max_retries": 0, "timeout_secs": 1, "max_attempts_total": 1, "execution_mode": "teleport"}, "actor": "x"}, {"task": {"title": "T", "max_retries": 0, "timeout_secs": 1, "max_attempts_total": 1}, "actor": "x"}]')), 'refused refused refused refused created', 'what makes no sense is refused, the good one behind it is created');
+select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit('[{"task": {"title": "T", "task_id": "ok1", "max_retries": 0, "timeout_secs": 1, "max_attempts_total": 1}, "actor": "x"}]')), 'created',
+  'the least that is needed');
+select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit('[null, 5, "x", [], {}, {"task": 5}, {"task": {}}]')), 'refused refused refused refused refused refused refused',
+  'what is no task is refused');
+select t.none(format('select verdict from fleet.submit(jsonb_build_array(t.item(''bad'', ''{}'', %L))) where verdict <> ''refused''', more),
+  'refused: ' || more)
+from unnest(array['{"title": null}', '{"title": ""}', '{"title": 7}', '{"body": 7}', '{"priority": "high"}', '{"priority": 1.5}', '{"priority": 99999999999}',
+  '{"labels": "x"}', '{"labels": [7]}', '{"execution_mode": "teleport"}', '{"max_retries": -1}', '{"timeout_secs": 0}',
+  '{"max_attempts_total": 0}', '{"repo": "norepo"}', '{"issue_number": 7}', '{"run_at": "soon"}', '{"run_at": "infinity"}',
+  '{"run_at": "-infinity"}', '{"run_at": "tomorrow"}', '{"run_at": 7}', '{"metadata": []}', '{"task_id": ""}']) more;
+select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit(jsonb_build_array(t.item('x', '{}', '{"title": ""}'), t.item('y', '{}')))), 'refused created',
+  'and the good one behind it is created');
+select t.is(t.submit(odd), 'created', 'an odd id is an id: ' || odd) from unnest(array['a b', '..', '%', E'it''s', 'ü/#', repeat('x', 512), '-', 'a/b', 'a#1']) odd;
+select t.ok((select count(distinct branch_name) = count(*) and bool_and(branch_name ~ '^task/[A-Za-z0-9_%-]+$') from fleet.task),
+  'each with a branch of its own that Git can take');
 select t.sound('every invariant after nonsense');
 rollback;
 
@@ -44,7 +64,8 @@ rollback;
 begin;
 select t.put('token', fleet.token_create('ci', 'submit', sha256('secret'), 'aft_s_abc', '{acme/rocket}', null));
 select t.put('old', fleet.token_create('old', 'admin', sha256('old'), 'aft_d_old', null, now() - interval '1 s'));
-select t.is((select row(token_id = t.got('token'), name, scope, repositories)::text from fleet.authenticate(sha256('secret'))), '(t,ci,submit,{acme/rocket})', 'a token is known by its hash');
+select t.is((select row(token_id = t.got('token'), name, scope, repositories)::text from fleet.authenticate(sha256('secret'))), '(t,ci,submit,{acme/rocket})',
+  'a token is known by its hash');
 select t.none($$select fleet.authenticate(sha256('other'))$$, 'an unknown one is nobody');
 select t.none($$select fleet.authenticate(sha256('old'))$$, 'an expired one is nobody');
 select t.is((select count(*) from fleet.token_list()), 2::bigint, 'they are listed');
@@ -58,6 +79,10 @@ rollback;
 
 \echo 'what the API shows'
 begin;
+-- The members, of these words, that an object has not got.
+create function pg_temp.lacks(p jsonb, p_words text) returns text language sql as $$
+  select string_agg(w, ' ') from regexp_split_to_table(trim(p_words), '\s+') w where w <> '' and not p ? w;
+$$;
 select t.worker('w1', t.host('h', '{code:rust}', 2));
 select t.submit('a' || i, case when i % 2 = 0 then '{agent:code:rust,bug}'::text[] else '{agent:doc}' end) from generate_series(1, 7) i;
 select t.claim('w1', 1);
@@ -75,23 +100,35 @@ select t.is(pg_temp.list('{"source": ["forgejo"]}'), null, 'by source');
 select t.is(pg_temp.list('{"created_after": "2999-01-01T00:00:00Z"}'), null, 'by time');
 create temp table page as select * from fleet.task_list('{}', 3, null);
 select t.is((select jsonb_path_query_array(body::jsonb, '$[*].task_id')::text from page), '["a7", "a6", "a5"]', 'a page');
-select t.is((select jsonb_path_query_array(l.body::jsonb, '$[*].task_id')::text from page, fleet.task_list('{}', 3, page.next_cursor) l), '["a4", "a3", "a2"]', 'the next one');
-select t.is((select m.next_cursor from page, fleet.task_list('{}', 3, page.next_cursor) l, fleet.task_list('{}', 3, l.next_cursor) m), null, 'the last one has no next');
-select t.is((select array_agg(k) from (values ('task_id'), ('source'), ('task_type'), ('title'), ('repo'), ('issue_number'), ('labels'), ('requirements'), ('priority'), ('status'), ('execution_mode'), ('assigned_agent_id'), ('assigned_host'), ('branch_name'), ('retry_count'), ('max_retries'), ('timeout_secs'), ('failure_reason'), ('advice'), ('created_at'), ('run_at'), ('assigned_at'), ('started_at'), ('completed_at'), ('last_activity_at'), ('cancel_requested_at'), ('metadata'), ('body'), ('events'), ('attempts')) v(k) where not fleet.task_detail('a2')::jsonb ? k), null, 'the detail has the members of the API');
+select t.is((select jsonb_path_query_array(l.body::jsonb, '$[*].task_id')::text from page, fleet.task_list('{}', 3, page.next_cursor) l), '["a4", "a3", "a2"]',
+  'the next one');
+select t.is((select m.next_cursor from page, fleet.task_list('{}', 3, page.next_cursor) l, fleet.task_list('{}', 3, l.next_cursor) m), null,
+  'the last one has no next');
+select t.is(pg_temp.lacks(fleet.task_detail('a2')::jsonb, '
+  task_id source task_type title repo issue_number labels requirements priority status execution_mode
+  assigned_agent_id assigned_host branch_name retry_count max_retries timeout_secs failure_reason advice created_at
+  run_at assigned_at started_at completed_at last_activity_at cancel_requested_at metadata body events attempts'), null, 'the detail has the members of the API');
 select t.is((select fleet.task_detail('a2')::jsonb #>> '{attempts,0,phase}'), 'running', 'with its attempts');
-select t.is((select array_agg(k) from (values ('attempt'), ('epoch'), ('agent_id'), ('host_id'), ('agent_type'), ('node'), ('phase'), ('outcome'), ('reason'), ('exit_status'), ('exit_signal'), ('session_id'), ('tokens'), ('output_bytes'), ('summary'), ('claimed_at'), ('started_at'), ('ended_at')) v(k) where not (fleet.task_detail('a2')::jsonb #> '{attempts,0}') ? k), null, 'an attempt too');
-select t.is((select array_agg(k) from (values ('event_id'), ('task_id'), ('event_type'), ('from_status'), ('to_status'), ('attempt'), ('actor'), ('at'), ('payload')) v(k) where not (fleet.task_detail('a2')::jsonb #> '{events,0}') ? k), null, 'an event too');
-select t.ok(fleet.task_detail('a2')::jsonb->>'created_at' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$', 'times are RFC 3339 in UTC with microseconds, whatever the time zone of the database is');
+select t.is(pg_temp.lacks(fleet.task_detail('a2')::jsonb #> '{attempts,0}', '
+  attempt epoch agent_id host_id agent_type node phase outcome reason exit_status exit_signal session_id tokens
+  output_bytes summary claimed_at started_at ended_at'), null, 'an attempt too');
+select t.is(pg_temp.lacks(fleet.task_detail('a2')::jsonb #> '{events,0}', '
+  event_id task_id event_type from_status to_status attempt actor at payload'), null, 'an event too');
+select t.ok(fleet.task_detail('a2')::jsonb->>'created_at' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$',
+  'times are RFC 3339 in UTC with microseconds, whatever the time zone of the database is');
 select t.is(fleet.task_detail('a2')::jsonb::text like '%nonce%', false, 'no nonce');
 select t.throws($$select fleet.task_detail('nobody')$$, 'AF003', 'not found');
-select t.is((select array_agg(k) from (values ('agent_id'), ('kind'), ('agent_type'), ('hostname'), ('capabilities'), ('max_concurrency'), ('running'), ('status'), ('last_heartbeat_at'), ('version')) v(k) where not fleet.agent_list('{}')::jsonb->0 ? k), null, 'an agent has its members');
+select t.is(pg_temp.lacks(fleet.agent_list('{}')::jsonb->0, '
+  agent_id kind agent_type hostname capabilities max_concurrency running status last_heartbeat_at version'), null, 'an agent has its members');
 select t.is(fleet.agent_list('{"status": ["no such"]}')::jsonb, '[]'::jsonb, 'agents are filtered');
 select t.is(fleet.agent_list('{"capability": ["code:rust"]}')::jsonb->0->>'agent_id', 'h/codex-cli', 'by capability');
 select t.is((fleet.agent_list('{}')::jsonb->0->>'running')::int, 1, 'with what runs on it');
-select t.is((select array_agg(k) from (values ('host_id'), ('hostname'), ('status'), ('reason'), ('executors'), ('last_checked_at'), ('free_disk_bytes'), ('cordoned')) v(k) where not fleet.host_list()::jsonb->0 ? k), null, 'a host has its members');
+select t.is(pg_temp.lacks(fleet.host_list()::jsonb->0, '
+  host_id hostname status reason executors last_checked_at free_disk_bytes cordoned'), null, 'a host has its members');
 select t.is(fleet.node_list()::jsonb->0->>'name', 'w1', 'nodes are listed');
 select fleet.node_start(t.node('s'), 'server', 's', '0.1.0', 'x');
-select t.is((select row(fleet_id <> '', schema_version >= 1, beat_ms, dead_ms, lease_ms)::text from fleet.node_start(t.node('s2'), 'server', 's2', '0.1.0', 'x')), '(t,t,3000,10000,45000)', 'a node is told the settings when it starts');
+select t.is((select row(fleet_id <> '', schema_version >= 1, beat_ms, dead_ms, lease_ms)::text from fleet.node_start(t.node('s2'), 'server', 's2', '0.1.0', 'x')), '(t,t,3000,10000,45000)',
+  'a node is told the settings when it starts');
 select t.is(fleet.schema_version() >= 1, true, 'the schema has a version');
 rollback;
 
@@ -102,13 +139,16 @@ select t.submit('a');
 select t.submit('b', '{agent:doc}');
 select t.claim('w1', 1);
 select t.start('w1', 'a');
-select t.is((select array_agg(c) from (values ('task_id'), ('status'), ('attempt'), ('epoch'), ('node'), ('host_id'), ('agent_type'), ('phase'), ('since')) v(c), (values ('tasks'), ('running')) w(t) where not exists (select from pg_attribute where attrelid = ('fleet.' || t)::regclass and attname = c)), null, 'fleet.tasks and fleet.running have the promised columns');
+select t.none($$select view, word from unnest('{tasks,running}'::text[]) view, unnest('{task_id,status,attempt,epoch,node,host_id,agent_type,phase,since}'::text[]) word
+  where not exists (select from pg_attribute where attrelid = ('fleet.' || view)::regclass and attname = word)$$,
+  'fleet.tasks and fleet.running have the promised columns');
 select t.is((select task_id from fleet.running), 'a', 'running shows what runs');
 select t.is((select count(*) from fleet.tasks), 2::bigint, 'tasks shows all');
 select t.ok(exists (select from fleet.queue_overview), 'queue_overview shows what waits');
 select t.ok(exists (select from fleet.hosts where host_id = 'h'), 'hosts shows hosts');
 select t.ok(exists (select from fleet.history), 'history shows what happened');
-select t.none($$select relname from pg_class where relnamespace = 'fleet'::regnamespace and relkind = 'v' and has_table_privilege('fleet_reader_full', oid, 'select') and obj_description(oid, 'pg_class') is null$$, 'every view for people has a comment');
+select t.none($$select relname from pg_class where relnamespace = 'fleet'::regnamespace and relkind = 'v' and has_table_privilege('fleet_reader_full', oid, 'select') and obj_description(oid, 'pg_class') is null$$,
+  'every view for people has a comment');
 select t.ok((select string_agg(x::text, ' ') from fleet.explain_task('b') x) ~* 'doc', 'explain_task says which capability is missing');
 select t.ok(t.rows($$select fleet.explain_task('a')$$) <> '', 'explain_task of what runs says something');
 select t.throws($$select fleet.explain_task('nobody')$$, 'AF003', 'explain_task of nothing: not found');

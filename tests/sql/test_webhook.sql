@@ -39,16 +39,20 @@ select t.is((select count(*) from fleet.task), 0::bigint, 'and no task');
 select t.is(t.starts('d2', 'label_updated', '{bug,agent:code:rust}', '2026-01-01T10:00:10Z'), true, 'an agent:* label comes: submitted');
 select t.is(t.starts('d3', 'label_updated', '{bug,agent:code:rust,later}', '2026-01-01T10:00:11Z'), false, 'another label besides starts nothing');
 select t.is(t.claim('w1', 9), 'acme/rocket#42', 'claimed');
-select t.is(t.starts('d4', 'edited', '{bug,agent:code:rust,later}', '2026-01-01T10:00:12Z', '{"title": "Other", "body": "Evil"}'), false, 'an edit starts nothing');
+select t.is(t.starts('d4', 'edited', '{bug,agent:code:rust,later}', '2026-01-01T10:00:12Z', '{"title": "Other", "body": "Evil"}'), false,
+  'an edit starts nothing');
 select t.is((select title || ' ' || body from fleet.task), 'Fuel Tank it', 'and does not change what was asked for');
 select t.is(t.finish('w1', 'acme/rocket#42'), 'completed', 'completed');
-select t.is(t.starts('d5', 'label_updated', '{bug2,bug,agent:code:rust,later}', '2026-01-01T10:01:00Z'), false, 'a label added after completion starts nothing');
+select t.is(t.starts('d5', 'label_updated', '{bug2,bug,agent:code:rust,later}', '2026-01-01T10:01:00Z'), false,
+  'a label added after completion starts nothing');
 select t.is(t.status('acme/rocket#42'), 'completed', 'it stays completed');
 select t.is(t.starts('d6', 'label_updated', '{bug}', '2026-01-01T10:02:00Z'), false, 'taking agent:* away starts nothing');
 select t.is(t.deliver('d6', 'label_updated', '{bug}', '2026-01-01T10:02:00Z') like 'duplicate%', true, 'the same delivery again is a duplicate');
 select t.is(t.deliver('d7', 'label_updated', '{bug}', '2026-01-01T10:02:00Z') like 'duplicate%', true, 'the same body under another delivery id too');
-select t.is((select result || ' ' || task_id from fleet.receive_delivery(t.delivery('d8', 'label_updated', '{bug,agent:code:rust}', '2026-01-01T10:03:00Z', '{"title": "New"}'))), 'accepted acme/rocket#42', 'adding it again resubmits');
-select t.is((select row(count(*), max(status), max(title), max(attempt_number), max(attempts), max(retry_count))::text from fleet.task), '(1,created,New,1,0,0)', 'the same row, created, counters 0, attempt numbers go on');
+select t.is((select result || ' ' || task_id from fleet.receive_delivery(t.delivery('d8', 'label_updated', '{bug,agent:code:rust}', '2026-01-01T10:03:00Z', '{"title": "New"}'))), 'accepted acme/rocket#42',
+  'adding it again resubmits');
+select t.is((select row(count(*), max(status), max(title), max(attempt_number), max(attempts), max(retry_count))::text from fleet.task), '(1,created,New,1,0,0)',
+  'the same row, created, counters 0, attempt numbers go on');
 select t.is(split_part(t.deliver('d9', 'label_updated', '{}', '2026-01-01T10:02:30Z'), ' ', 2), 'stale', 'an older word about the issue is stale');
 select t.is(t.starts('d10', 'label_updated', '{bug,agent:code:rust,x}', '2026-01-01T10:03:01Z'), false, 'and did not change the set');
 select t.is(t.claim('w1', 9), 'acme/rocket#42', 'claimed again');
@@ -68,12 +72,15 @@ rollback;
 
 \echo 'admission'
 begin;
-select t.is(t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"admitted": false, "refusal": "sender_not_allowed"}'), 'ignored sender_not_allowed', 'a sender who may not starts nothing');
+select t.is(t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"admitted": false, "refusal": "sender_not_allowed"}'), 'ignored sender_not_allowed',
+  'a sender who may not starts nothing');
 select t.is((select count(*) from fleet.task), 0::bigint, 'no task');
 select t.is((select count(*) from fleet.issue where cardinality(labels) > 0), 0::bigint, 'and the set stays as it was');
 select t.is(t.starts('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z'), true, 'the very same delivery, admitted later, works');
-select t.is(t.deliver('d2', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"number": 43, "admitted": false, "refusal": "repository_not_allowed"}'), 'ignored repository_not_allowed', 'nor a repository that is not listed');
-select t.is((select string_agg(result || ' ' || reason, ', ' order by delivery) from fleet.delivery), (select string_agg(result || ' ' || reason, ', ' order by delivery) from fleet.delivery where sender = 'anna'), 'every delivery is kept with its verdict');
+select t.is(t.deliver('d2', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"number": 43, "admitted": false, "refusal": "repository_not_allowed"}'), 'ignored repository_not_allowed',
+  'nor a repository that is not listed');
+select t.is((select string_agg(result || ' ' || reason, ', ' order by delivery) from fleet.delivery), (select string_agg(result || ' ' || reason, ', ' order by delivery) from fleet.delivery where sender = 'octo'),
+  'every delivery is kept with its verdict');
 select t.is((select count(*) from fleet.delivery), 3::bigint, 'all three of them');
 rollback;
 
@@ -88,8 +95,10 @@ select t.claim('w1', 9);
 select t.start('w1', 'acme/rocket#43');
 select t.deliver('d4', 'closed', '{agent:x}', '2026-01-01T10:00:05Z', '{"state": "closed", "number": 43}');
 select t.is(t.status('acme/rocket#43'), 'running', 'what runs is still running');
-select t.is((select count(*) from fleet.renew(t.node('w1'), array[t.attempt('acme/rocket#43')]) where kind = 'cancel'), 1::bigint, 'but is asked to stop');
-select t.is(t.starts('d5', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"number": 44, "state": "closed"}'), false, 'a closed issue starts nothing');
+select t.is((select count(*) from fleet.renew(t.node('w1'), array[t.attempt('acme/rocket#43')]) where kind = 'cancel'), 1::bigint,
+  'but is asked to stop');
+select t.is(t.starts('d5', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"number": 44, "state": "closed"}'), false,
+  'a closed issue starts nothing');
 select t.sound('every invariant after closing');
 rollback;
 
@@ -98,6 +107,8 @@ begin;
 select t.deliver('d' || i, 'opened', '{agent:x}', '2026-01-01T10:00:00Z', jsonb_build_object('number', i)) from generate_series(1, 5) i;
 select t.is((select count(*) from fleet.task), 5::bigint, 'each issue has its task');
 select t.deliver('e1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"repo": "acme/other", "number": 1}');
-select t.is((select string_agg(task_id, ' ' order by task) from fleet.task where issue_number = 1), 'acme/rocket#1 acme/other#1', 'of each repository');
-select t.is(t.starts('f1', 'opened', '{}', '2026-01-01T10:00:00Z', '{"event": "push", "event_type": "push", "number": null, "labels": null, "action": null, "updated_at": null}'), false, 'another event starts nothing');
+select t.is((select string_agg(task_id, ' ' order by task) from fleet.task where issue_number = 1), 'acme/rocket#1 acme/other#1',
+  'of each repository');
+select t.is(t.starts('f1', 'opened', '{}', '2026-01-01T10:00:00Z', '{"event": "push", "event_type": "push", "number": null, "labels": null, "action": null, "updated_at": null}'), false,
+  'another event starts nothing');
 rollback;

@@ -86,7 +86,7 @@ static const char full[] =
     "database:\n  url: postgresql://fleet@db1,db2:5433/fleet?sslmode=verify-full\n"
     "  listen_url: postgres://fleet@db1/fleet\n  connections: 16\n  insecure_plaintext: true\n"
     "forgejo:\n  url: https://git.example.org\n  webhook_secret: 0123456789abcdef\n"
-    "  repositories: [acme/rocket, 'tools/*']\n  trigger_users:\n    - jane\n    - \"*\"\n"
+    "  repositories: [acme/rocket, 'tools/*']\n  trigger_users:\n    - octo\n    - \"*\"\n"
     "orchestrator: { task_timeout_secs: 60, default_max_retries: 0, retry_on: all,\n"
     "  max_output_bytes: 1099511627776 }\n"
     "adapters:\n  my-agent: { command: [run, '--in', '{prompt_file}', '${HOME} x {branch}', ''], "
@@ -103,7 +103,7 @@ static const char full[] =
 
 START_TEST(everything)
 {
-    setenv("HOME", "/home/jane", 1);
+    setenv("HOME", "/home/octo", 1);
     struct config *c = parse(full, CONFIG_WORKER);
     ck_assert_msg(c != NULL, "%s", err.text);
     ck_assert_str_eq(c->server.bind, "::1");
@@ -123,7 +123,7 @@ START_TEST(everything)
     const struct config_host *host = &c->hosts[0];
     ck_assert_int_eq(host->ssh_port, 2222);
     ck_assert_str_eq(host->ssh_key_path, "/etc/keys/id");
-    ck_assert_str_eq(host->known_hosts, "/home/jane/kh");
+    ck_assert_str_eq(host->known_hosts, "/home/octo/kh");
     ck_assert_str_eq(host->work_dir, "/opt/agent workspace");
     ck_assert_uint_eq(host->agent_count, 2);
     const struct config_agent *agent = &host->agents[0];
