@@ -1,11 +1,12 @@
 /* Adapters: how an agent is started, and what its output means. Floor 4.
  *
  * Life of one run's reader: adapter_init, adapter_restore (an adopter), adapter_feed with the bytes
- * of stdout in order from adapter_next(), adapter_end at the end of the output, adapter_judge, release.
+ * of stdout in order from adapter_next(), adapter_end at the end of the output, adapter_judge,
+ * release.
  *
- * Always true: a checkpoint taken after any feed, restored elsewhere and fed from its adapter_next(),
- * comes to the same state as a reader that saw every byte. So an adopter goes on exactly.
- * All that an agent says is a claim, and is bounded here. */
+ * Always true: a checkpoint taken after any feed, restored elsewhere and fed from its
+ * adapter_next(), comes to the same state as a reader that saw every byte. So an adopter goes on
+ * exactly. All that an agent says is a claim, and is bounded here. */
 #ifndef FLEET_ADAPTER_H
 #define FLEET_ADAPTER_H
 
@@ -19,7 +20,7 @@
 #define ADAPTER_LINE_MAX ((size_t)1 << 20) /* longer lines are kept in the log, not parsed */
 #define ADAPTER_SUMMARY_CHARS 4000
 #define ADAPTER_ERROR_CHARS 1000
-#define ADAPTER_TAIL_MAX 4096 /* bytes of plain text that become the summary */
+#define ADAPTER_TAIL_MAX 4096                /* bytes of plain text that become the summary */
 #define ADAPTER_COUNT_MAX ((int64_t)1 << 53) /* counters saturate where JSON numbers lose bits */
 
 /* How a run ended by its own account: the first terminal event wins. */
@@ -45,7 +46,7 @@ struct adapter;
 
 /* One output format. */
 struct adapter_kind {
-    const char *name;                                                /* as in the configuration */
+    const char *name;                                                  /* as in the configuration */
     void (*on_bytes)(struct adapter *, const char *bytes, size_t len); /* or NULL: lines */
     void (*on_line)(struct adapter *, const char *line, size_t len);   /* without its \n */
     const char *(*judge)(const struct adapter *, int status); /* reason; NULL = succeeded */
@@ -53,10 +54,10 @@ struct adapter_kind {
 
 struct adapter {
     const struct adapter_kind *kind;
-    int64_t next;     /* offset of the next byte wanted */
-    int64_t settled;  /* offset that a checkpoint restarts from: a line's beginning */
-    struct buf line;  /* the unfinished line, or the tail of plain text */
-    bool skipping;    /* inside a line over ADAPTER_LINE_MAX */
+    int64_t next;    /* offset of the next byte wanted */
+    int64_t settled; /* offset that a checkpoint restarts from: a line's beginning */
+    struct buf line; /* the unfinished line, or the tail of plain text */
+    bool skipping;   /* inside a line over ADAPTER_LINE_MAX */
     struct adapter_facts facts;
 };
 

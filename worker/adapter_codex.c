@@ -1,5 +1,6 @@
-/* Codex CLI: `codex exec --json`, one JSON event a line on stdout (codex-rs/exec/src/exec_events.rs).
- * Unknown events and members are ignored; items of type "error" are only warnings. */
+/* Codex CLI: `codex exec --json`, one JSON event a line on stdout
+ * (codex-rs/exec/src/exec_events.rs). Unknown events and members are ignored; items of type "error"
+ * are only warnings. */
 #include <string.h>
 #include <strings.h>
 
@@ -107,12 +108,17 @@ static bool says(const char *text, const char *const *words)
 /* Which failure the text of turn.failed names. */
 static const char *failure(const char *text)
 {
-    static const char *const auth[] = {"401 Unauthorized", "403 Forbidden", "invalid api key",
-                                       "not logged in", "token expired", "authentication", NULL};
+    static const char *const auth[] = {"401 Unauthorized",
+                                       "403 Forbidden",
+                                       "invalid api key",
+                                       "not logged in",
+                                       "token expired",
+                                       "authentication",
+                                       NULL};
     static const char *const limit[] = {"429 Too Many Requests", "rate limit", "usage limit",
                                         "quota", NULL};
-    static const char *const context[] = {"context window", "context length",
-                                          "maximum context", NULL};
+    static const char *const context[] = {"context window", "context length", "maximum context",
+                                          NULL};
     if (text == NULL)
         return "agent_error";
     if (says(text, context))

@@ -3,10 +3,14 @@
 
 #include "worker/adapter.h"
 
-static char *const codex_sandboxed[] = {"codex", "exec", "--json", "--color", "never",
-                                        "--skip-git-repo-check", "-s", "workspace-write", "-"};
-static char *const codex_full[] = {"codex", "exec", "--json", "--color", "never",
-                                   "--skip-git-repo-check", "-s", "danger-full-access", "-"};
+static char *const codex_sandboxed[] = {
+    "codex",           "exec", "--json", "--color", "never", "--skip-git-repo-check", "-s",
+    "workspace-write", "-"};
+static char *const codex_full[] = {"codex",  "exec",
+                                   "--json", "--color",
+                                   "never",  "--skip-git-repo-check",
+                                   "-s",     "danger-full-access",
+                                   "-"};
 
 bool adapter_find(const struct config *config, const struct config_agent *agent,
                   struct adapter_template *found)

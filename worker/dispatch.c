@@ -19,7 +19,8 @@
 #define DRAIN_MS 5000      /* for what is pending */
 #define DRAIN_STOP_MS 2000 /* for node_stop behind it */
 
-/* -- Questions ----------------------------------------------------------------------------------- */
+/* -- Questions -----------------------------------------------------------------------------------
+ */
 
 struct db *dispatch_db(struct dispatch *dispatch)
 {
@@ -101,7 +102,8 @@ void dispatch_breakpoint(const char *point)
     raise(SIGSTOP);
 }
 
-/* -- The tick ------------------------------------------------------------------------------------ */
+/* -- The tick ------------------------------------------------------------------------------------
+ */
 
 static void on_promoted(void *data, const struct db_result *res, const struct error *err)
 {
@@ -222,7 +224,8 @@ void dispatch_output_soon(struct dispatch *dispatch)
     output_soon(&dispatch->output);
 }
 
-/* -- Life ---------------------------------------------------------------------------------------- */
+/* -- Life ----------------------------------------------------------------------------------------
+ */
 
 static void add_hosts(struct dispatch *dispatch)
 {
@@ -281,7 +284,8 @@ void dispatch_free(struct dispatch *dispatch)
     free(dispatch);
 }
 
-/* -- Drain --------------------------------------------------------------------------------------- */
+/* -- Drain ---------------------------------------------------------------------------------------
+ */
 
 static void drained_when_quiet(struct dispatch *dispatch)
 {

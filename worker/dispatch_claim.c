@@ -10,7 +10,8 @@
 #include "worker/host.h"
 #include "worker/job.h"
 
-#define AGAIN_MS 1000       /* after a failed call */
+#define AGAIN_MS 1000 /* after a failed call */
+#define WARN_EVERY_MS 60000
 #define ADOPT_AGAIN_MS 2000 /* after an adoption that brought nothing */
 
 /* Makes a job of a row unless we have it; NULL when it is not for us to run. */
@@ -22,6 +23,9 @@ static struct job *take_row(struct dispatch *dispatch, const struct db_result *r
     if (dispatch_job(dispatch, attempt) != NULL)
         return NULL;
     if (host == NULL) {
+        if (clock_ms() < dispatch->next_warning)
+            return NULL;
+        dispatch->next_warning = clock_ms() + WARN_EVERY_MS;
         log_warn(NULL, "attempt %" PRId64 " is ours, but host %s is not in the configuration",
                  attempt, id != NULL ? id : "(none)");
         return NULL;
@@ -36,7 +40,8 @@ static bool call_end(struct dispatch_call *call)
     return current;
 }
 
-/* -- claim --------------------------------------------------------------------------------------- */
+/* -- claim ---------------------------------------------------------------------------------------
+ */
 
 static int capacity(const struct config_host *host)
 {
@@ -160,14 +165,16 @@ void dispatch_claim(struct dispatch *dispatch)
              dispatch_call_new(dispatch));
 }
 
-/* -- adopt --------------------------------------------------------------------------------------- */
+/* -- adopt ---------------------------------------------------------------------------------------
+ */
 
 static void adopted(struct job *job, const struct db_result *res, int row)
 {
     const char *from = db_text(res, row, "adopted_from");
     double silence = (double)db_int(res, row, "adopted_silence_ms", 0) / 1000;
     int64_t bytes = job->out.stored + job->err.stored;
-    log_info(job->subject, "adopted from %s after %.1f s, %" PRId64 " bytes so far, attempt %d epoch %d",
+    log_info(job->subject,
+             "adopted from %s after %.1f s, %" PRId64 " bytes so far, attempt %d epoch %d",
              from != NULL ? from : "a former owner", silence, bytes, job->number, job->epoch);
     job_step(job);
 }
@@ -211,11 +218,12 @@ void dispatch_adopt(struct dispatch *dispatch)
     struct dispatch_call *call = dispatch_call_new(dispatch);
     memcpy(call->peer, peer->node, sizeof call->peer);
     dispatch->adopting = true;
-    db_query(dispatch->db, "select * from fleet.adopt($1, $2, $3, $4)", DB_ONCE, 4, params, on_adopt,
-             call);
+    db_query(dispatch->db, "select * from fleet.adopt($1, $2, $3, $4)", DB_ONCE, 4, params,
+             on_adopt, call);
 }
 
-/* -- fetch --------------------------------------------------------------------------------------- */
+/* -- fetch ---------------------------------------------------------------------------------------
+ */
 
 static void on_fetch(void *data, const struct db_result *res, const struct error *err)
 {

@@ -63,7 +63,8 @@ void dispatch_failed(struct dispatch *dispatch, const char *what, const struct e
         log_warn(NULL, "%s failed: %s", what, err->text);
 }
 
-/* -- node_start ---------------------------------------------------------------------------------- */
+/* -- node_start ----------------------------------------------------------------------------------
+ */
 
 static void on_node_start(void *data, const struct db_result *res, const struct error *err)
 {
@@ -79,7 +80,8 @@ static void on_node_start(void *data, const struct db_result *res, const struct 
     }
     int64_t schema = db_int(res, 0, "schema_version", 0);
     if (schema < SCHEMA_NEEDED) {
-        log_error(NULL, "the database has schema %" PRId64 ", this worker needs %d: run migrations/apply",
+        log_error(NULL,
+                  "the database has schema %" PRId64 ", this worker needs %d: run migrations/apply",
                   schema, SCHEMA_NEEDED);
         return;
     }
@@ -105,7 +107,8 @@ static void node_start(struct dispatch *dispatch)
              params, on_node_start, dispatch_call_new(dispatch));
 }
 
-/* -- configure ----------------------------------------------------------------------------------- */
+/* -- configure -----------------------------------------------------------------------------------
+ */
 
 static void add_list(struct buf *out, const char *name, const struct config_list *list)
 {
@@ -218,7 +221,8 @@ void dispatch_register(struct dispatch *dispatch)
         configure(dispatch);
 }
 
-/* -- renew --------------------------------------------------------------------------------------- */
+/* -- renew ---------------------------------------------------------------------------------------
+ */
 
 /* SQL may have ended it already while the answer to that is on its way. */
 static bool is_ending_in_sql(const struct job *job)
@@ -256,7 +260,8 @@ static void read_renew(struct dispatch *dispatch, const struct db_result *res, i
             on_gone(dispatch, attempt);
         } else if (same(kind, "cancel") && dispatch_job(dispatch, attempt) != NULL) {
             job_cancel(dispatch_job(dispatch, attempt));
-        } else if (same(kind, "ours") && dispatch_job(dispatch, attempt) == NULL && count < OURS_MAX) {
+        } else if (same(kind, "ours") && dispatch_job(dispatch, attempt) == NULL &&
+                   count < OURS_MAX) {
             ours[count++] = attempt;
         }
     }

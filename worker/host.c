@@ -18,7 +18,8 @@
 #define BACKOFF_LAST_MS 30000
 #define HELLO_TIMEOUT_MS 20000
 
-/* -- Settings ------------------------------------------------------------------------------------ */
+/* -- Settings ------------------------------------------------------------------------------------
+ */
 
 struct settings *settings_new(struct config *config)
 {
@@ -41,7 +42,8 @@ void settings_drop(struct settings *settings)
     free(settings);
 }
 
-/* -- Life ---------------------------------------------------------------------------------------- */
+/* -- Life ----------------------------------------------------------------------------------------
+ */
 
 struct host *host_new(struct dispatch *dispatch, struct settings *settings,
                       const struct config_host *config)
@@ -76,7 +78,8 @@ static void on_old_closed(void *data)
     settings_drop(data);
 }
 
-void host_reconfigure(struct host *host, struct settings *settings, const struct config_host *config)
+void host_reconfigure(struct host *host, struct settings *settings,
+                      const struct config_host *config)
 {
     host->leaving = false;
     if (same_way_in(host->config, config))
@@ -135,7 +138,8 @@ void host_free(struct host *host)
     free(host);
 }
 
-/* -- Questions ----------------------------------------------------------------------------------- */
+/* -- Questions -----------------------------------------------------------------------------------
+ */
 
 bool host_ready(const struct host *host)
 {
@@ -180,7 +184,8 @@ struct runner_place host_place(const struct host *host)
 
 char *host_run_dir(const struct host *host, const char *run)
 {
-    return mem_printf("%s/.fleet/%s/runs/%s", host->config->work_dir, host->dispatch->fleet_id, run);
+    return mem_printf("%s/.fleet/%s/runs/%s", host->config->work_dir, host->dispatch->fleet_id,
+                      run);
 }
 
 bool host_boot_differs(const struct host *host, const char *boot)
@@ -202,7 +207,8 @@ bool host_template(const struct host *host, const char *agent_type, struct adapt
     return false;
 }
 
-/* -- Reports to SQL ------------------------------------------------------------------------------ */
+/* -- Reports to SQL ------------------------------------------------------------------------------
+ */
 
 static void identify(const struct host *host, char *text, size_t size)
 {
@@ -276,10 +282,9 @@ static void report(struct host *host)
     json_quote(&identity, hello->owner, strlen(hello->owner));
     buf_addf(&identity, ",\"host_key\":\"%s\",\"disk_free\":%" PRId64 "}",
              exec_host_key(host->exec), hello->disk_free);
-    const char *params[] = {dispatch_node(host->dispatch), host_id(host),
-                            host->report_down ? "false" : "true",
-                            host->report_down ? NULL : buf_text(&identity),
-                            host->report_down ? host->reason : NULL};
+    const char *params[] = {
+        dispatch_node(host->dispatch), host_id(host), host->report_down ? "false" : "true",
+        host->report_down ? NULL : buf_text(&identity), host->report_down ? host->reason : NULL};
     host->calls++;
     db_query(dispatch_db(host->dispatch), "select fleet.host_report($1, $2, $3, $4, $5) as verdict",
              DB_REPEAT, 5, params, on_report, host);
@@ -291,7 +296,8 @@ void host_report_again(struct host *host)
     host->report_due = host->hello.owner[0] != '\0' || host->state == HOST_DOWN;
 }
 
-/* -- Checks -------------------------------------------------------------------------------------- */
+/* -- Checks --------------------------------------------------------------------------------------
+ */
 
 /* A host whose identity SQL accepted before is used at once: runs are followed while the
  * database is away. */

@@ -10,13 +10,13 @@
 #define COMMAND_MAX ((size_t)1 << 16)
 
 struct host_call {
-    struct host *host;          /* borrowed; counts us in its calls */
-    struct buf command, input;  /* owned */
+    struct host *host;         /* borrowed; counts us in its calls */
+    struct buf command, input; /* owned */
     int timeout_ms;
-    bool installed;             /* we installed the runner for this call */
-    host_bytes_cb on_bytes;     /* one of the two */
+    bool installed;         /* we installed the runner for this call */
+    host_bytes_cb on_bytes; /* one of the two */
     host_reply_cb on_reply;
-    void *data;                 /* borrowed */
+    void *data; /* borrowed */
 };
 
 void host_call_init(struct buf *command, struct buf *input)
@@ -32,8 +32,7 @@ static void answer(struct host_call *call, const char *bytes, size_t len, const 
     struct host *host = call->host;
     struct runner_reply reply;
     struct error problem;
-    if (call->on_reply != NULL && err == NULL &&
-        !runner_parse_reply(bytes, len, &reply, &problem))
+    if (call->on_reply != NULL && err == NULL && !runner_parse_reply(bytes, len, &reply, &problem))
         err = &problem;
     if (err != NULL)
         host_trouble(host, err);

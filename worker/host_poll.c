@@ -7,7 +7,7 @@
 #include "worker/host.h"
 #include "worker/job.h"
 
-#define POLL_EVERY_MS 400   /* between two polls, at least */
+#define POLL_EVERY_MS 400 /* between two polls, at least */
 #define POLL_SLOWEST_MS 5000
 #define POLL_TIMEOUT_MS 30000
 
@@ -96,6 +96,8 @@ void host_poll_now(void *data)
         if (asks < RUNNER_ASKS_MAX && job_ask(job, host->round, &ask)) {
             runner_add_ask(&input, &ask);
             asks++;
+            list_remove(link); /* to the end: with more runs than asks all get their turn */
+            list_append(&host->jobs, link);
         }
     }
     if (asks == 0) {

@@ -9,22 +9,21 @@
 #include "common/mem.h"
 #include "worker/dispatch.h"
 #include "worker/host.h"
-#include "worker/prompt.h"
 
 #define RETRY_FIRST_MS 250
 #define RETRY_LAST_MS 15000
 #define TOOL_PATIENCE 4 /* silence while a tool call runs may last this many times longer */
-#define SCRIPT_MAX ((size_t)1 << 16)
 
 const char *job_state_name(enum job_state state)
 {
-    static const char *const names[] = {"claimed", "starting", "raise", "start",  "started",
-                                        "running", "stopping", "voiding", "voided", "ending",
+    static const char *const names[] = {"claimed",   "starting",  "raise",   "start",  "started",
+                                        "running",   "stopping",  "voiding", "voided", "ending",
                                         "finishing", "releasing", "gone"};
     return names[state];
 }
 
-/* -- Life ---------------------------------------------------------------------------------------- */
+/* -- Life ----------------------------------------------------------------------------------------
+ */
 
 static char *copy(const struct db_result *res, int row, const char *column)
 {
@@ -77,7 +76,8 @@ static enum job_state first_state(struct job *job, const char *phase)
     return JOB_RAISE;
 }
 
-struct job *job_new(struct dispatch *dispatch, struct host *host, const struct db_result *res, int row)
+struct job *job_new(struct dispatch *dispatch, struct host *host, const struct db_result *res,
+                    int row)
 {
     struct job *job = mem_alloc(sizeof *job);
     job->dispatch = dispatch;
@@ -102,9 +102,9 @@ struct job *job_new(struct dispatch *dispatch, struct host *host, const struct d
 
 static void job_free(struct job *job)
 {
-    char *texts[] = {job->task_id, job->nonce, job->agent_type, job->title, job->body,
-                     job->labels,  job->repo,  job->branch,     job->run,   job->folder,
-                     job->command, job->prompt};
+    char *texts[] = {job->task_id, job->nonce,  job->agent_type, job->title,
+                     job->body,    job->labels, job->repo,       job->branch,
+                     job->run,     job->folder, job->command,    job->prompt};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     buf_release(&job->out.pending);
@@ -145,7 +145,8 @@ void job_drop(struct job *job, const char *why)
     job_clean_up(job);
 }
 
-/* -- Steps in flight ----------------------------------------------------------------------------- */
+/* -- Steps in flight -----------------------------------------------------------------------------
+ */
 
 void job_hold(struct job *job)
 {
@@ -181,71 +182,8 @@ void job_again(struct job *job, const char *what, const char *why)
     log_warn(job->subject, "%s: %s; again in %d ms", what, why, job->retry_ms);
 }
 
-/* -- What the states want ------------------------------------------------------------------------ */
-
-static void labels_text(const struct job *job, struct buf *out)
-{
-    buf_adds(out, "");
-    for (const char *c = job->labels; c != NULL && *c != '\0'; c++)
-        if (*c != '{' && *c != '}' && *c != '"')
-            buf_add(out, c, 1);
-}
-
-static bool build_prompt(struct job *job, const char *branch)
-{
-    struct buf labels, prompt;
-    buf_init(&labels, PROMPT_MAX);
-    buf_init(&prompt, PROMPT_MAX);
-    labels_text(job, &labels);
-    struct prompt_task task = {.task_id = job->task_id,
-                               .title = job->title,
-                               .body = job->body,
-                               .labels = buf_text(&labels),
-                               .repo = job->repo,
-                               .issue_number = job->issue_number,
-                               .branch = branch};
-    char fence[PROMPT_FENCE_SIZE];
-    prompt_fence(&task, fence);
-    bool fits = prompt_build(&prompt, &task, fence);
-    buf_release(&labels);
-    job->prompt = buf_take(&prompt);
-    return fits;
-}
-
-static bool build_command(struct job *job, const char *branch)
-{
-    struct adapter_template found;
-    if (!host_template(job->host, job->agent_type, &found))
-        return false;
-    struct buf script;
-    buf_init(&script, SCRIPT_MAX);
-    char *run_dir = host_run_dir(job->host, job->run);
-    struct adapter_values values = {.work_dir = host_work_dir(job->host),
-                                    .task_id = job->task_id,
-                                    .branch = branch,
-                                    .run_dir = run_dir};
-    bool fits = adapter_script(&script, &found, &values);
-    free(run_dir);
-    job->command = buf_take(&script);
-    return fits;
-}
-
-bool job_prepare(struct job *job)
-{
-    char *branch = prompt_branch_valid(job->branch) ? mem_strdup(job->branch)
-                                                    : prompt_branch(job->task_id);
-    free(job->run);
-    free(job->command);
-    free(job->prompt);
-    job->command = job->prompt = NULL;
-    job->run = runner_name(job->task_id, job->number);
-    bool ready = build_command(job, branch) && build_prompt(job, branch);
-    free(branch);
-    if (!ready)
-        log_error(job->subject, "cannot be prepared: no adapter for %s, or the text is too long",
-                  job->agent_type);
-    return ready;
-}
+/* -- What the states want ------------------------------------------------------------------------
+ */
 
 static void step_claimed(struct job *job)
 {
@@ -254,7 +192,7 @@ static void step_claimed(struct job *job)
     } else if (host_down(job->host)) {
         job_give_up_start(job, "host_unreachable");
     } else if (!job_prepare(job)) {
-        job_give_up_start(job, "start_refused");
+        job_give_up_start(job, "adapter_missing");
     } else {
         dispatch_breakpoint("after-claim");
         job_set(job, JOB_STARTING);
@@ -276,22 +214,24 @@ static bool start_is_late(struct job *job)
     return !job->proven && clock_ms() - job->taken > limit;
 }
 
+/* A call that changes something on the host waits for the host and for our lease. SQL learns why
+ * nothing happens. */
+static void when_reachable(struct job *job, void (*call)(struct job *))
+{
+    if (host_ready(job->host) && dispatch_may_act(job->dispatch))
+        call(job);
+    else if (host_down(job->host) && job->told == PHASE_RUNNING)
+        job_sql_phase(job, PHASE_UNREACHABLE, host_reason(job->host));
+}
+
 static void step_start(struct job *job)
 {
     if (start_is_late(job))
         job_give_up_start(job, "start_timeout");
     else if (job->cancel && !job->proven)
         job_give_up_start(job, "cancelled");
-    else if (host_ready(job->host) && dispatch_may_act(job->dispatch))
-        job_host_start(job);
-}
-
-static void step_raise(struct job *job)
-{
-    if (host_ready(job->host) && dispatch_may_act(job->dispatch))
-        job_host_raise(job);
-    else if (job->proven && host_down(job->host) && job->told == PHASE_RUNNING)
-        job_sql_phase(job, PHASE_UNREACHABLE, host_reason(job->host));
+    else
+        when_reachable(job, job_host_start);
 }
 
 void job_stop(struct job *job, const char *reason)
@@ -345,12 +285,6 @@ static void step_stopping(struct job *job)
         job_host_stop(job);
 }
 
-static void step_voiding(struct job *job)
-{
-    if (host_ready(job->host) && dispatch_may_act(job->dispatch))
-        job_host_void(job);
-}
-
 static void step_ending(struct job *job)
 {
     if (job->out.stored < job->out.final || job->err.stored < job->err.final)
@@ -396,7 +330,7 @@ void job_step(struct job *job)
         job_sql_starting(job);
         break;
     case JOB_RAISE:
-        step_raise(job);
+        when_reachable(job, job_host_raise);
         break;
     case JOB_START:
         step_start(job);
@@ -411,7 +345,7 @@ void job_step(struct job *job)
         step_stopping(job);
         break;
     case JOB_VOIDING:
-        step_voiding(job);
+        when_reachable(job, job_host_void);
         break;
     case JOB_VOIDED:
         job_sql_void_confirmed(job);

@@ -1,12 +1,13 @@
 /* One attempt in our hands, from its claim (or adoption) to its proven end. Floor 4.
  *
- * Life: job_new from a row of claim(), adopt() or jobs(); job_step whenever time passed or something was
- * answered; job_on_record for what a poll says; it ends itself by finish(), release() or
- * void_confirmed(), or job_drop() lets go of it without touching the host. A job is freed when the
- * last of its callbacks came back.
+ * Life: job_new from a row of claim(), adopt() or jobs(); job_step whenever time passed or
+ * something was answered; job_on_record for what a poll says; it ends itself by finish(), release()
+ * or void_confirmed(), or job_drop() lets go of it without touching the host. A job is freed when
+ * the last of its callbacks came back.
  *
- * Always true: `state` changes only in job_set(), which logs it; at most one step is in flight (busy);
- * nothing is sent to the host before starting() committed; every write carries (node, attempt, epoch). */
+ * Always true: `state` changes only in job_set(), which logs it; at most one step is in flight
+ * (busy); nothing is sent to the host before starting() committed; every write carries (node,
+ * attempt, epoch). */
 #ifndef FLEET_JOB_H
 #define FLEET_JOB_H
 
@@ -50,27 +51,28 @@ struct stream {
 };
 
 struct job {
-    struct list link;      /* in dispatch.jobs */
-    struct list host_link; /* in host.jobs */
+    struct list link;          /* in dispatch.jobs */
+    struct list host_link;     /* in host.jobs */
     struct dispatch *dispatch; /* borrowed */
     struct host *host;         /* borrowed */
     int64_t attempt;
     int number, epoch, issue_number, timeout_secs;
     char *task_id, *nonce, *agent_type; /* owned, as all texts here */
     char *title, *body, *labels, *repo, *branch;
-    char *run, *folder;      /* names on the host */
-    char *command, *prompt;  /* as stored with the attempt; NULL before starting() and after started() */
-    char subject[256];       /* "task=… attempt=… host=…" */
+    char *run, *folder; /* names on the host */
+    char *command,
+        *prompt;       /* as stored with the attempt; NULL before starting() and after started() */
+    char subject[256]; /* "task=… attempt=… host=…" */
 
     enum job_state state;
-    int64_t since;      /* clock_ms of the last change of state */
-    int64_t taken;      /* clock_ms of the claim or adoption: start time-out */
-    int64_t retry_at;   /* clock_ms before which no step is tried */
-    int retry_ms;       /* next back-off; 0 after a success */
-    bool busy;          /* a step is in flight */
-    int callbacks;      /* calls that will come back, appends included */
-    bool proven;        /* started() committed, by us or by an owner before us */
-    bool cancel;        /* somebody wants it stopped */
+    int64_t since;    /* clock_ms of the last change of state */
+    int64_t taken;    /* clock_ms of the claim or adoption: start time-out */
+    int64_t retry_at; /* clock_ms before which no step is tried */
+    int retry_ms;     /* next back-off; 0 after a success */
+    bool busy;        /* a step is in flight */
+    int callbacks;    /* calls that will come back, appends included */
+    bool proven;      /* started() committed, by us or by an owner before us */
+    bool cancel;      /* somebody wants it stopped */
     enum job_phase told;
     const char *give_up; /* literal: reason for release(), void_confirmed() or a refused start */
 
@@ -80,11 +82,12 @@ struct job {
     struct stream out, err;
     int64_t append_at; /* clock_ms before which no append is tried: the last one was refused */
     struct adapter adapter;
-    uint64_t poll_round;   /* the poll that asks for us now; 0 = none */
+    uint64_t poll_round; /* the poll that asks for us now; 0 = none */
     int64_t asked_out, asked_err;
-    int64_t polled;        /* clock_ms of the last answer; 0 = none on this connection */
-    int64_t quiet_ms;      /* watched time without a new byte */
-    const char *missing;   /* literal: why the run cannot be judged although the host answers, or NULL */
+    int64_t polled;   /* clock_ms of the last answer; 0 = none on this connection */
+    int64_t quiet_ms; /* watched time without a new byte */
+    const char
+        *missing; /* literal: why the run cannot be judged although the host answers, or NULL */
     bool tampered;
     struct runner_record record; /* the last one; its bytes are not kept */
 
@@ -104,7 +107,8 @@ struct job_end {
 const char *job_state_name(enum job_state state);
 
 /* Takes a row of type `job`. Appends it to the dispatcher's and the host's list. */
-struct job *job_new(struct dispatch *dispatch, struct host *host, const struct db_result *res, int row);
+struct job *job_new(struct dispatch *dispatch, struct host *host, const struct db_result *res,
+                    int row);
 
 void job_step(struct job *job); /* does what its state wants, when nothing is in flight */
 void job_cancel(struct job *job);
@@ -118,19 +122,21 @@ bool job_wants_more(const struct job *job); /* the host has bytes that we have r
 /* Pure: the outcome of a proven end; *reason is NULL for "succeeded". */
 const char *job_judge(const struct job_end *end, const char **reason);
 
-/* -- Between the parts of a job (job.c, job_sql.c, job_host.c, job_follow.c) --------------------- */
+/* -- Between the parts of a job (job.c, job_sql.c, job_host.c, job_follow.c) ---------------------
+ */
 
 void job_set(struct job *job, enum job_state state); /* the only place where the state changes */
 void job_begin(struct job *job);                     /* a step is in flight */
 /* Its callback came: false when the job is gone (and perhaps freed). */
 bool job_back(struct job *job);
-void job_hold(struct job *job);  /* a callback beside the steps (append) */
+void job_hold(struct job *job);   /* a callback beside the steps (append) */
 bool job_let_go(struct job *job); /* it came; false when the job is gone (and perhaps freed) */
 void job_again(struct job *job, const char *what, const char *why); /* back off, then step again */
 void job_clean_up(struct job *job); /* free when gone and nothing comes back */
 void job_finish(struct job *job, const char *outcome, const char *reason);
 void job_stop(struct job *job, const char *reason);
-void job_give_up_start(struct job *job, const char *reason); /* release or void, by what the host may know */
+void job_give_up_start(struct job *job,
+                       const char *reason); /* release or void, by what the host may know */
 bool job_prepare(struct job *job); /* prompt and command; false (logged) when there is no adapter */
 
 void job_sql_starting(struct job *job);

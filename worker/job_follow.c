@@ -9,8 +9,8 @@
 #include "worker/host.h"
 #include "worker/job.h"
 
-#define WATCH_GAP_MS 5000 /* longer gaps between two polls were not watched: no silence */
-#define FETCH_MS 60000 /* an ended run whose promised bytes do not come for so long is a lie */
+#define WATCH_GAP_MS 60000 /* most of a pause between two polls that counts as silence */
+#define FETCH_MS 60000     /* an ended run whose promised bytes do not come for so long is a lie */
 #define CAP_SLACK ((int64_t)1 << 20) /* the runner stops a run a little behind its cap */
 
 /* Offset of the next byte wanted: the parser of an adopter may stand before what is stored. */
@@ -28,7 +28,8 @@ static int64_t next_err(const struct job *job)
 
 static bool is_full(const struct job *job)
 {
-    return job->out.pending.len > DISPATCH_PENDING_MAX || job->err.pending.len > DISPATCH_PENDING_MAX;
+    return job->out.pending.len > DISPATCH_PENDING_MAX ||
+           job->err.pending.len > DISPATCH_PENDING_MAX;
 }
 
 static bool is_followed(const struct job *job)
@@ -40,7 +41,7 @@ static bool is_followed(const struct job *job)
 
 bool job_ask(struct job *job, uint64_t round, struct runner_ask *ask)
 {
-    if (!is_followed(job) || is_full(job))
+    if (job->poll_round == round || !is_followed(job) || is_full(job))
         return false;
     job->poll_round = round;
     job->asked_out = next_out(job);
@@ -78,12 +79,13 @@ static void parse(struct job *job, int64_t from, const char *bytes, size_t len)
     adapter_feed(&job->adapter, bytes + skip, len - skip);
 }
 
-/* Silence is counted only while we look: not over pauses, reconnects or a node's death. */
+/* Silence between two looks counts, but little of a long pause: the machine of both may have been
+ * suspended. */
 static void watch_silence(struct job *job, bool grew)
 {
     int64_t now = clock_ms();
-    int64_t gap = now - job->polled;
-    job->quiet_ms = grew ? 0 : job->quiet_ms + (gap > WATCH_GAP_MS ? 0 : gap);
+    int64_t gap = job->polled > 0 ? now - job->polled : 0;
+    job->quiet_ms = grew ? 0 : job->quiet_ms + (gap < WATCH_GAP_MS ? gap : WATCH_GAP_MS);
     job->polled = now;
 }
 
@@ -184,7 +186,8 @@ void job_on_record(struct job *job, const struct runner_record *record)
     }
 }
 
-/* -- The outcome --------------------------------------------------------------------------------- */
+/* -- The outcome ---------------------------------------------------------------------------------
+ */
 
 static bool is(const char *reason, const char *word)
 {
@@ -216,10 +219,10 @@ const char *job_judge(const struct job_end *end, const char **reason)
         return judge_exit(end, reason);
     static const struct {
         const char *reason, *outcome;
-    } known[] = {{"timed_out", "timed_out"},       {"silence_timeout", "timed_out"},
-                 {"cancelled", "cancelled"},       {"output_limit", "failed"},
-                 {"host_disk_full", "failed"},     {"status_invalid", "failed"},
-                 {"output_tampered", "failed"},    {"run_lost", "lost"}};
+    } known[] = {{"timed_out", "timed_out"},    {"silence_timeout", "timed_out"},
+                 {"cancelled", "cancelled"},    {"output_limit", "failed"},
+                 {"host_disk_full", "failed"},  {"status_invalid", "failed"},
+                 {"output_tampered", "failed"}, {"run_lost", "lost"}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (is(said, known[i].reason)) {
             *reason = known[i].reason;

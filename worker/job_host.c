@@ -62,7 +62,8 @@ static void was_started(struct job *job, const struct runner_record *record)
     job_step(job);
 }
 
-/* -- start --------------------------------------------------------------------------------------- */
+/* -- start ---------------------------------------------------------------------------------------
+ */
 
 /* A refusal that trying again may heal, or NULL: then it is the reason to give up. */
 static const char *refusal(const char *reason)
@@ -115,21 +116,22 @@ void job_host_start(struct job *job)
 {
     struct buf command, input;
     struct runner_key key = key_of(job);
-    struct runner_start start = {
-        .folder = job->folder,
-        .timeout_secs = job->timeout_secs,
-        .cap_bytes = dispatch_config(job->dispatch)->orchestrator.max_output_bytes,
-        .job = job->command,
-        .job_len = strlen(job->command),
-        .prompt = job->prompt,
-        .prompt_len = strlen(job->prompt)};
+    struct runner_start start = {.folder = job->folder,
+                                 .timeout_secs = job->timeout_secs,
+                                 .cap_bytes =
+                                     dispatch_config(job->dispatch)->orchestrator.max_output_bytes,
+                                 .job = job->command,
+                                 .job_len = strlen(job->command),
+                                 .prompt = job->prompt,
+                                 .prompt_len = strlen(job->prompt)};
     struct runner_place place = host_place(job->host);
     host_call_init(&command, &input);
     runner_build_start(&command, &input, &place, &key, &start);
     call(job, &command, &input, on_start);
 }
 
-/* -- raise --------------------------------------------------------------------------------------- */
+/* -- raise ---------------------------------------------------------------------------------------
+ */
 
 static void on_raised(struct job *job, const struct runner_record *record)
 {
@@ -197,7 +199,8 @@ void job_host_raise(struct job *job)
     call(job, &command, &input, on_raise);
 }
 
-/* -- void ---------------------------------------------------------------------------------------- */
+/* -- void ----------------------------------------------------------------------------------------
+ */
 
 static void on_void(void *data, const struct runner_reply *reply, const struct error *err)
 {
@@ -237,7 +240,8 @@ void job_host_void(struct job *job)
     call(job, &command, &input, on_void);
 }
 
-/* -- stop ---------------------------------------------------------------------------------------- */
+/* -- stop ----------------------------------------------------------------------------------------
+ */
 
 static void on_stop(void *data, const struct runner_reply *reply, const struct error *err)
 {

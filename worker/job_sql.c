@@ -49,7 +49,8 @@ static bool answered(struct job *job, const char *what, const struct error *err)
     return false;
 }
 
-/* -- starting ------------------------------------------------------------------------------------ */
+/* -- starting ------------------------------------------------------------------------------------
+ */
 
 static void keep(char **slot, const char *text)
 {
@@ -81,12 +82,13 @@ static void on_starting(void *data, const struct db_result *res, const struct er
 void job_sql_starting(struct job *job)
 {
     struct key key = key_of(job);
-    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, job->run,
-                            job->command, job->prompt};
+    const char *params[] = {
+        dispatch_node(job->dispatch), key.attempt, key.epoch, job->run, job->command, job->prompt};
     call(job, "select * from fleet.starting($1, $2, $3, $4, $5, $6)", 6, params, on_starting);
 }
 
-/* -- started ------------------------------------------------------------------------------------- */
+/* -- started -------------------------------------------------------------------------------------
+ */
 
 static void on_started(void *data, const struct db_result *res, const struct error *err)
 {
@@ -95,6 +97,7 @@ static void on_started(void *data, const struct db_result *res, const struct err
     if (!answered(job, "started", err))
         return;
     job->proven = true;
+    job->told = job->told == PHASE_UNREACHABLE ? PHASE_RUNNING : job->told;
     free(job->command);
     free(job->prompt);
     job->command = job->prompt = NULL;
@@ -126,7 +129,8 @@ void job_sql_started(struct job *job)
     buf_release(&host);
 }
 
-/* -- phase --------------------------------------------------------------------------------------- */
+/* -- phase ---------------------------------------------------------------------------------------
+ */
 
 static const char *phase_name(enum job_phase phase)
 {
@@ -146,15 +150,16 @@ void job_sql_phase(struct job *job, enum job_phase phase, const char *reason)
 {
     struct key key = key_of(job);
     const char *why = reason != NULL && reason[0] != '\0' ? reason : NULL;
-    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch,
-                            phase_name(phase), why};
+    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, phase_name(phase),
+                            why};
     log_info(job->subject, "phase %s%s%s", phase_name(phase), why != NULL ? ": " : "",
              why != NULL ? why : "");
     job->told = phase;
     call(job, "select fleet.phase($1, $2, $3, $4, $5)", 5, params, on_phase);
 }
 
-/* -- The three ends ------------------------------------------------------------------------------ */
+/* -- The three ends ------------------------------------------------------------------------------
+ */
 
 static void on_end(void *data, const struct db_result *res, const struct error *err)
 {
@@ -180,7 +185,7 @@ void job_sql_release(struct job *job)
 void job_sql_void_confirmed(struct job *job)
 {
     struct key key = key_of(job);
-    const char *reason = job->give_up != NULL ? job->give_up : "start_refused";
+    const char *reason = job->give_up != NULL ? job->give_up : "voided";
     const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, reason};
     call(job, "select fleet.void_confirmed($1, $2, $3, $4) as status", 4, params, on_end);
 }
@@ -220,8 +225,13 @@ void job_sql_finish(struct job *job)
     struct buf report;
     buf_init(&report, REPORT_MAX);
     add_report(&report, job);
-    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, job->outcome,
-                            job->reason, ended ? status : NULL, killed ? number : NULL,
+    const char *params[] = {dispatch_node(job->dispatch),
+                            key.attempt,
+                            key.epoch,
+                            job->outcome,
+                            job->reason,
+                            ended ? status : NULL,
+                            killed ? number : NULL,
                             buf_text(&report)};
     call(job, "select fleet.finish($1, $2, $3, $4, $5, $6, $7, $8) as status", 8, params, on_end);
     buf_release(&report);

@@ -1,8 +1,10 @@
 #include "worker/local.h"
 
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/mem.h"
 
@@ -152,6 +154,7 @@ static int spawn(struct local *local, struct loop *loop)
         .stdio_count = PIPES,
         .cwd = "/",
     };
+    close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); /* nothing of ours, nor what we inherited */
     int status = uv_spawn(&loop->uv, &local->process, &options);
     for (size_t i = 0; environment[i] != NULL; i++)
         free(environment[i]);

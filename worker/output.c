@@ -11,7 +11,7 @@
 
 #define FLUSH_MS 250
 #define AGAIN_MS 1000
-#define REFUSED_MS 10000                   /* a job whose append fails for good lets the others go on */
+#define REFUSED_MS 10000 /* a job whose append fails for good lets the others go on */
 #define CHUNK_MAX ((size_t)256 << 10)
 #define BATCH_MAX ((size_t)1 << 20)
 #define CHECKPOINT_MAX ((size_t)64 << 10)
@@ -62,7 +62,8 @@ bool output_idle(const struct output *output)
     return true;
 }
 
-/* -- Gathering ----------------------------------------------------------------------------------- */
+/* -- Gathering -----------------------------------------------------------------------------------
+ */
 
 static void take(struct output *output, struct job *job, struct stream *stream, size_t *room)
 {
@@ -97,7 +98,8 @@ static void gather(struct output *output)
     }
 }
 
-/* -- The answer ---------------------------------------------------------------------------------- */
+/* -- The answer ----------------------------------------------------------------------------------
+ */
 
 static void refused(struct output *output, const struct error *err)
 {
@@ -129,6 +131,18 @@ static void settle(struct job *job, struct stream *stream, const struct db_resul
     stream_settle(stream, next);
 }
 
+/* Whoever has a whole chunk waiting does not wait for others to have more. */
+static uint64_t pause_ms(const struct output *output)
+{
+    list_each(link, &output->dispatch->jobs)
+    {
+        const struct job *job = list_entry(link, struct job, link);
+        if (job->out.pending.len >= CHUNK_MAX || job->err.pending.len >= CHUNK_MAX)
+            return 1;
+    }
+    return FLUSH_MS;
+}
+
 static void on_append(void *data, const struct db_result *res, const struct error *err)
 {
     struct output *output = data;
@@ -155,10 +169,11 @@ static void on_append(void *data, const struct db_result *res, const struct erro
             job_step(job); /* it may have waited for this to end */
     }
     if (!output->closed && !output->sending && !output_idle(output))
-        timer_start(&output->timer, failed ? AGAIN_MS : FLUSH_MS, 0);
+        timer_start(&output->timer, failed ? AGAIN_MS : pause_ms(output), 0);
 }
 
-/* -- Sending ------------------------------------------------------------------------------------- */
+/* -- Sending -------------------------------------------------------------------------------------
+ */
 
 struct arrays {
     struct buf attempts, epochs, streams, offsets, chunks, checkpoints;
@@ -224,9 +239,9 @@ void output_flush(struct output *output)
     for (size_t i = 0; i < output->count; i++)
         add_item(&arrays, &output->items[i]);
     arrays_end(&arrays);
-    const char *params[] = {dispatch_node(output->dispatch),  buf_text(&arrays.attempts),
-                            buf_text(&arrays.epochs),         buf_text(&arrays.streams),
-                            buf_text(&arrays.offsets),        buf_text(&arrays.chunks),
+    const char *params[] = {dispatch_node(output->dispatch), buf_text(&arrays.attempts),
+                            buf_text(&arrays.epochs),        buf_text(&arrays.streams),
+                            buf_text(&arrays.offsets),       buf_text(&arrays.chunks),
                             buf_text(&arrays.checkpoints)};
     output->sending = true;
     db_query(dispatch_db(output->dispatch),

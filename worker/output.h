@@ -1,5 +1,5 @@
-/* Output of all runs on its way into the database: one append() in flight, whatever is pending goes with the next.
- * Floor 4. */
+/* Output of all runs on its way into the database: one append() in flight, whatever is pending goes
+ * with the next. Floor 4. */
 #ifndef FLEET_OUTPUT_H
 #define FLEET_OUTPUT_H
 
@@ -25,15 +25,15 @@ struct output {
     struct dispatch *dispatch; /* borrowed */
     struct timer timer;        /* the next append */
     bool sending;
-    bool closed;               /* no timer any more */
+    bool closed;       /* no timer any more */
     size_t one_by_one; /* so many appends carry one chunk only: a batch failed as a whole */
     struct output_item items[OUTPUT_ITEMS_MAX];
     size_t count;
 };
 
 void output_init(struct output *output, struct dispatch *dispatch);
-void output_soon(struct output *output);  /* something is pending: within a quarter second */
-void output_flush(struct output *output); /* now, when nothing is in flight */
+void output_soon(struct output *output);       /* something is pending: within a quarter second */
+void output_flush(struct output *output);      /* now, when nothing is in flight */
 bool output_idle(const struct output *output); /* nothing pending, nothing in flight */
 void output_close(struct output *output);
 

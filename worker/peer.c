@@ -33,6 +33,7 @@ void peers_begin(struct peers *peers, int64_t now, uint64_t generation, int64_t 
     for (size_t i = 0; broken && i < peers->count; i++)
         peers->items[i].since = now;
     peers->generation = generation;
+    peers->max_gap = max_gap_ms;
     peers->answered = now;
     peers->round++;
 }
@@ -78,7 +79,11 @@ struct peer *peers_next_dead(struct peers *peers, int64_t now, int64_t dead_ms)
 {
     for (size_t i = 0; i < peers->count; i++) {
         struct peer *peer = &peers->items[i];
-        if (now >= peer->next_try && (peer->left || now - peer->since >= dead_ms))
+        /* Only what was seen counts: while no answer comes everybody's beat seems to stand still.
+         */
+        bool still =
+            peers->answered - peer->since >= dead_ms && now - peers->answered < peers->max_gap;
+        if (now >= peer->next_try && (peer->left || still))
             return peer;
     }
     return NULL;

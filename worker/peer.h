@@ -1,7 +1,8 @@
 /* The beats of the other workers, as this one sees them. Pure: time is given. Floor 4.
  *
- * A peer is dead when its beat stood still for dead_ms, watched on an unbroken connection by a process that
- * was itself awake: after a reconnect or a pause of our own every watch starts anew. */
+ * A peer is dead when its beat stood still for dead_ms, watched on an unbroken connection by a
+ * process that was itself awake: after a reconnect or a pause of our own every watch starts anew.
+ */
 #ifndef FLEET_PEER_H
 #define FLEET_PEER_H
 
@@ -11,10 +12,10 @@
 
 struct peer {
     char node[37];
-    int64_t beat;  /* the last one seen */
-    int64_t since; /* clock_ms when that beat was first seen */
-    uint64_t seen; /* round in which the database last named it */
-    bool left;     /* the database itself says that it stopped or was declared dead */
+    int64_t beat;     /* the last one seen */
+    int64_t since;    /* clock_ms when that beat was first seen */
+    uint64_t seen;    /* round in which the database last named it */
+    bool left;        /* the database itself says that it stopped or was declared dead */
     int64_t next_try; /* clock_ms before which no adoption is tried again */
 };
 
@@ -24,13 +25,14 @@ struct peers {
     uint64_t round;      /* answers seen */
     uint64_t generation; /* of the database's connections, at the last answer */
     int64_t answered;    /* clock_ms of the last answer; 0 = none */
+    int64_t max_gap;     /* ms between two answers that still count as watching */
 };
 
 void peers_release(struct peers *peers);
 void peers_forget(struct peers *peers);
 
-/* A renew was answered: called before the rows of that answer are noted. A gap over max_gap_ms to the answer
- * before, or another generation, starts every watch anew. */
+/* A renew was answered: called before the rows of that answer are noted. A gap over max_gap_ms to
+ * the answer before, or another generation, starts every watch anew. */
 void peers_begin(struct peers *peers, int64_t now, uint64_t generation, int64_t max_gap_ms);
 void peers_beat(struct peers *peers, const char *node, int64_t beat, int64_t now);
 void peers_left(struct peers *peers, const char *node, int64_t beat, int64_t now);

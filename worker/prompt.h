@@ -20,12 +20,13 @@ struct prompt_task {
     const char *branch; /* from prompt_branch(), or the task's own */
 };
 
-/* The branch on which the task's work belongs: "task/" and the id with everything that git or a shell might
- * read otherwise replaced; ids that lose something by that get 8 hex digits of their SHA-256 behind
- * it, so two ids never share a branch. The caller owns the text. */
+/* The branch on which the task's work belongs: "task/" and the id with everything that git or a
+ * shell might read otherwise replaced; ids that lose something by that get 8 hex digits of their
+ * SHA-256 behind it, so two ids never share a branch. The caller owns the text. */
 char *prompt_branch(const char *task_id);
 
-/* True when `name` can be shown and used as a branch as it stands (git-check-ref-format(1), ASCII). */
+/* True when `name` can be shown and used as a branch as it stands (git-check-ref-format(1), ASCII).
+ */
 bool prompt_branch_valid(const char *name);
 
 /* A random fence that occurs nowhere in the task's text. */
@@ -34,8 +35,8 @@ void prompt_fence(const struct prompt_task *task, char fence[PROMPT_FENCE_SIZE])
 /* True when `fence` occurs nowhere in the task's text. */
 bool prompt_fence_fits(const struct prompt_task *task, const char *fence);
 
-/* Adds the whole prompt. Only what stands between the two fence lines comes from other people; it is made
- * valid UTF-8 without control characters. False when it would pass the ceiling of `out`. */
+/* Adds the whole prompt. Only what stands between the two fence lines comes from other people; it
+ * is made valid UTF-8 without control characters. False when it would pass the ceiling of `out`. */
 bool prompt_build(struct buf *out, const struct prompt_task *task, const char *fence);
 
 #endif

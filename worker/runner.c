@@ -70,7 +70,7 @@ static void slug_of(const char *task_id, char slug[SLUG_MAX + 1])
     }
     slug[len] = '\0';
     if (len == 0)
-        strcpy(slug, "task");
+        snprintf(slug, SLUG_MAX + 1, "task");
 }
 
 char *runner_folder(const char *task_id)

@@ -23,13 +23,14 @@ extern const size_t runner_script_size;
 
 #define RUNNER_RUN_SIZE 72  /* of a run's name with its NUL */
 #define RUNNER_ASKS_MAX 256 /* runs in one poll */
-#define RUNNER_LINE_MAX \
-    1024 /* bytes of an answer's line: out_max of a poll is asks * (line + 2 * max) + 64 KiB */
+/* Bytes of an answer's line: out_max of a poll is asks * (line + 2 * max) + 64 KiB. */
+#define RUNNER_LINE_MAX 1024
 
-/* Names. Both are owned by the caller; [a-z0-9-] and, in the run's name, one dot. */
-char *runner_name(const char *task_id,
-                  int number);            /* "acme-app-42-1f0c9a3e.2": folder under runs/ */
-char *runner_folder(const char *task_id); /* "acme-app-42-1f0c9a3e": folder under work_dir/tasks/ */
+/* Names, both owned by the caller: [a-z0-9-] and, in the run's name, one dot.
+ * "acme-app-42-1f0c9a3e.2" is a folder under runs/, "acme-app-42-1f0c9a3e" one under
+ * work_dir/tasks/. */
+char *runner_name(const char *task_id, int number);
+char *runner_folder(const char *task_id);
 
 /* Where the runner lives on a host: <work_dir>/.fleet/<fleet_id>. */
 struct runner_place {

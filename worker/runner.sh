@@ -274,7 +274,10 @@ read_supervisor() {
 look_at_status() {
     how=ended why=status_invalid
     read_supervisor
-    line_of "$dir/status"
+    case $has in
+    *' status '*) line_of "$dir/status" ;;
+    *) return ;; # not a regular file, or too large
+    esac
     # shellcheck disable=SC2086 # words
     set -- $line
     if [ "$#" -eq 8 ] && [ "$1 $2 $8" = "status $nonce ." ] && is_number "$3" && is_number "$4" &&
@@ -290,7 +293,7 @@ look_at_supervisor() {
     [ "$boot" = "$booted" ] || return
     if lives "$pid" "$start"; then
         how=running
-    elif [ -e "$dir/status" ]; then # it ended while we looked
+    elif [ -e "$dir/status" ] || [ -L "$dir/status" ]; then # it ended while we looked
         measure
         look_at_status
     elif find_marked; then

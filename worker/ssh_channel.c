@@ -4,11 +4,16 @@
 #include "common/mem.h"
 #include "worker/ssh_internal.h"
 
-#define WINDOW (256 * 1024) /* bytes on their way to us, per channel; libssh2's own is 2 MiB */
-#define PACKET 32768        /* RFC 4253 6.1 */
-#define READS 8             /* chunks of one stream in one step: the others want their turn */
-#define UNSENT_ENOUGH \
-    (512 * 1024) /* bytes that wait for the socket, above which no input is added */
+/* Bytes on their way to us, per channel; libssh2's own is 2 MiB. */
+#define WINDOW 262144
+/* RFC 4253 6.1 */
+#define PACKET 32768
+/* Chunks of one stream in one step: the others want their turn. */
+#define READS 8
+/* Bytes that wait for the socket, above which no input is added. */
+#define UNSENT_ENOUGH 524288
+/* Bytes of a command, which goes into one packet. */
+#define COMMAND_MAX 32000
 
 /* A command that a signal ended gives no exit status (RFC 4254 6.10), and libssh2 shows that as 0.
  * So a shell of ours says how it ended, and says 254 for 0. */
@@ -16,7 +21,6 @@
     "exec /bin/sh -c '/bin/sh -c \"$1\"; s=$?; [ $s -ne 254 ] || s=253; [ $s -ne 0 ] || s=254; " \
     "exit $s' sh "
 #define WRAPPED_ZERO 254
-#define COMMAND_MAX (256 * 1024)
 
 static void forget(struct ssh_channel *channel)
 {
@@ -132,25 +136,33 @@ static bool step_open(struct ssh_channel *channel)
     return true;
 }
 
-static bool step_exec(struct ssh_channel *channel)
+/* libssh2 copies the command: repeated calls only wait for the answer. */
+static int ask_for_command(struct ssh_channel *channel)
 {
     struct buf command;
     buf_init(&command, COMMAND_MAX);
     buf_adds(&command, WRAPPER);
     exec_quote(&command, channel->job->command);
-    int rc = command.failed ? LIBSSH2_ERROR_REQUEST_DENIED
-                            : libssh2_channel_process_startup(channel->channel, "exec", 4,
-                                                              command.data, (unsigned)command.len);
+    int rc = LIBSSH2_ERROR_OUT_OF_BOUNDARY;
+    if (!command.failed)
+        rc = libssh2_channel_process_startup(channel->channel, "exec", 4, command.data,
+                                             (unsigned)command.len);
     buf_release(&command);
+    return rc;
+}
+
+static bool step_exec(struct ssh_channel *channel)
+{
+    int rc = ask_for_command(channel);
     if (rc == LIBSSH2_ERROR_EAGAIN)
         return false;
-    channel->step = SSH_STEP_TALK;
-    if (rc != 0 && of_channel(rc)) {
+    channel->step = rc == 0 ? SSH_STEP_TALK : SSH_STEP_CLOSE;
+    if (rc == LIBSSH2_ERROR_OUT_OF_BOUNDARY)
+        fail_job(channel, "the command line is too long");
+    else if (rc != 0 && of_channel(rc))
         fail_job(channel, "it refuses to run commands");
-        channel->step = SSH_STEP_CLOSE;
-    } else if (rc != 0) {
+    else if (rc != 0)
         fail_connection(channel->ssh, rc, "starting a command");
-    }
     return true;
 }
 

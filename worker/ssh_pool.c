@@ -86,7 +86,9 @@ static void note_loss(struct ssh_pool *pool, struct ssh *link)
 {
     pool->last = *ssh_error(link);
     pool->failures = ssh_was_up(link) ? 0 : pool->failures + 1;
-    log_warn("", "%s", pool->last.text);
+    char subject[80];
+    snprintf(subject, sizeof(subject), "host=%s", pool->host->host_id);
+    log_warn(subject, "%s", pool->last.text);
     begin_pause(pool);
 }
 

@@ -157,12 +157,13 @@ install_disable_new() {
         case $file in
         /lib/systemd/system/*@.* | /usr/lib/systemd/system/*@.*) ;;
         /lib/systemd/system/*.* | /usr/lib/systemd/system/*.*)
-            [[ -n $(find /etc/systemd/system -type l -name "$name" -path '*.wants/*' -print -quit 2>/dev/null) ]] ||
-                continue
+            # Enabled, or known by another name (ssh.service is sshd.service too).
+            [[ -n $(find /etc/systemd/system -type l -lname "*/$name" -print -quit 2>/dev/null) ]] || continue
             if command -v systemctl >/dev/null; then
                 systemctl --quiet disable "$name" 2>/dev/null
             else
-                deb-systemd-helper disable "$name" >/dev/null 2>&1
+                # It does nothing unless a package's script seems to call it.
+                DPKG_MAINTSCRIPT_PACKAGE=agent-fleet deb-systemd-helper disable "$name" >/dev/null 2>&1
             fi
             ;;
         /etc/init.d/*)

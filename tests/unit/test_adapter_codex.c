@@ -1,0 +1,263 @@
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "worker/adapter.h"
+
+#define STARTED "{\"type\":\"thread.started\",\"thread_id\":\"01a2-x_Y\"}\n"
+#define WARNING                                                                    \
+    "{\"type\":\"item.completed\",\"item\":{\"id\":\"item_0\",\"type\":\"error\"," \
+    "\"message\":\"Model metadata not found\"}}\n"
+#define TURN "{\"type\":\"turn.started\"}\n"
+#define TOOL_STARTED                                                                         \
+    "{\"type\":\"item.started\",\"item\":{\"id\":\"item_1\",\"type\":\"command_execution\"," \
+    "\"command\":\"ls\",\"status\":\"in_progress\"}}\n"
+#define TOOL_DONE                                                                              \
+    "{\"type\":\"item.completed\",\"item\":{\"id\":\"item_1\",\"type\":\"command_execution\"," \
+    "\"exit_code\":0,\"status\":\"completed\"}}\n"
+#define MESSAGE                                                                            \
+    "{\"type\":\"item.completed\",\"item\":{\"id\":\"item_2\",\"type\":\"agent_message\"," \
+    "\"text\":\"Done: FIXED.txt written.\"}}\n"
+#define COMPLETED                                                                                 \
+    "{\"type\":\"turn.completed\",\"usage\":{\"input_tokens\":2400,\"cached_input_tokens\":1600," \
+    "\"output_tokens\":90,\"reasoning_output_tokens\":10}}\n"
+#define RECONNECTING "{\"type\":\"error\",\"message\":\"Reconnecting... 1/5 (x)\"}\n"
+#define SUCCESS STARTED WARNING TURN TOOL_STARTED TOOL_DONE MESSAGE COMPLETED
+
+static char *failed(const char *message)
+{
+    return mem_printf(STARTED TURN "{\"type\":\"turn.failed\",\"error\":{\"message\":\"%s\"}}\n",
+                      message);
+}
+
+static void expect(const char *text, int status, const char *outcome, const char *reason)
+{
+    struct adapter adapter;
+    const char *why;
+    adapter_init(&adapter, &adapter_codex);
+    adapter_feed(&adapter, text, strlen(text));
+    adapter_end(&adapter);
+    ck_assert_str_eq(adapter_judge(&adapter, status, &why), outcome);
+    ck_assert_pstr_eq(why, reason);
+    adapter_release(&adapter);
+}
+
+START_TEST(test_success)
+{
+    struct adapter adapter;
+    const char *why;
+    adapter_init(&adapter, &adapter_codex);
+    adapter_feed(&adapter, SUCCESS, strlen(SUCCESS));
+    ck_assert_str_eq(adapter_judge(&adapter, 0, &why), "succeeded");
+    ck_assert_ptr_null(why);
+    ck_assert_str_eq(adapter.facts.session_id, "01a2-x_Y");
+    ck_assert_str_eq(adapter.facts.summary, "Done: FIXED.txt written.");
+    ck_assert_int_eq(adapter.facts.tokens.input, 2400);
+    ck_assert_int_eq(adapter.facts.tokens.reasoning, 10);
+    ck_assert_int_eq(adapter.facts.warnings, 1);
+    ck_assert_int_eq(adapter.facts.lines, 7);
+    ck_assert_int_eq(adapter_next(&adapter), (int64_t)strlen(SUCCESS));
+    adapter_release(&adapter);
+}
+END_TEST
+
+START_TEST(test_outcomes)
+{
+    expect(SUCCESS, 1, "failed", "exit_nonzero");
+    expect(STARTED TURN, 0, "failed", "agent_no_result");
+    expect(STARTED TURN, 1, "failed", "exit_nonzero"); /* SIGINT: no closing event */
+    expect(STARTED TURN, 143, "failed", "exit_nonzero");
+    expect(STARTED TURN, -1, "failed", "exit_nonzero");
+    expect("", 127, "failed", "adapter_missing");
+    expect("", 0, "failed", "agent_no_result");
+    expect(STARTED TURN RECONNECTING MESSAGE COMPLETED, 0, "succeeded", NULL);
+    expect("Reading prompt from stdin...\n" SUCCESS, 0, "succeeded", NULL);
+    expect(STARTED TURN MESSAGE "{\"type\":\"turn.completed\"}", 0, "succeeded", NULL);
+}
+END_TEST
+
+START_TEST(test_failures_by_text)
+{
+    const char *cases[][2] = {
+        {"unexpected status 401 Unauthorized: invalid api key", "auth_failed"},
+        {"exceeded retry limit, last status: 429 Too Many Requests", "rate_limited"},
+        {"You've hit your usage limit.", "rate_limited"},
+        {"Codex ran out of room in the model's context window.", "context_overflow"},
+        {"We are currently experiencing high demand", "agent_error"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *text = failed(cases[i][0]);
+        expect(text, 1, "failed", cases[i][1]);
+        expect(text, 0, "failed", cases[i][1]);
+        free(text);
+    }
+}
+END_TEST
+
+START_TEST(test_first_terminal_event_wins)
+{
+    char *text = failed("boom");
+    char *both = mem_printf("%s%s", SUCCESS, text);
+    expect(both, 0, "succeeded", NULL);
+    free(both);
+    both = mem_printf("%s%s", text, SUCCESS);
+    expect(both, 0, "failed", "agent_error");
+    free(both);
+    free(text);
+}
+END_TEST
+
+START_TEST(test_hostile_lines)
+{
+    expect("{\"type\":\"turn.completed\"\n" STARTED, 0, "failed", "agent_no_result");
+    expect("[{\"type\":\"turn.completed\"}]\n", 0, "failed", "agent_no_result");
+    expect("{\"type\":{\"type\":\"turn.completed\"}}\n", 0, "failed", "agent_no_result");
+    expect("{\"type\":\"item.completed\",\"item\":7}\n{\"type\":\"item.completed\"}\n" COMPLETED, 0,
+           "succeeded", NULL);
+    expect("{\"type\":\"turn.failed\",\"error\":\"x\"}\n", 1, "failed", "agent_error");
+    expect("\n\n\xff\xfe\n" COMPLETED, 0, "succeeded", NULL);
+}
+END_TEST
+
+START_TEST(test_bad_session_and_usage)
+{
+    const char *text = "{\"type\":\"thread.started\",\"thread_id\":\"$(rm -rf /)\"}\n"
+                       "{\"type\":\"thread.started\",\"thread_id\":\"good\"}\n"
+                       "{\"type\":\"thread.started\",\"thread_id\":\"later\"}\n"
+                       "{\"type\":\"turn.completed\",\"usage\":{\"input_tokens\":-5,"
+                       "\"output_tokens\":99999999999999999999}}\n";
+    struct adapter adapter;
+    adapter_init(&adapter, &adapter_codex);
+    adapter_feed(&adapter, text, strlen(text));
+    ck_assert_str_eq(adapter.facts.session_id, "good");
+    ck_assert_int_eq(adapter.facts.tokens.input, 0);
+    ck_assert_int_ge(adapter.facts.tokens.output, 0);
+    ck_assert_int_le(adapter.facts.tokens.output, ADAPTER_COUNT_MAX);
+    adapter_release(&adapter);
+}
+END_TEST
+
+START_TEST(test_long_line_is_not_parsed)
+{
+    struct adapter adapter;
+    const char *why;
+    char block[4096];
+    memset(block, 'x', sizeof block);
+    adapter_init(&adapter, &adapter_codex);
+    for (size_t sent = 0; sent <= ADAPTER_LINE_MAX; sent += sizeof block)
+        adapter_feed(&adapter, block, sizeof block);
+    ck_assert(adapter.skipping);
+    ck_assert_int_eq(adapter.settled, adapter.next);
+    adapter_feed(&adapter, "\n" COMPLETED, strlen("\n" COMPLETED));
+    ck_assert_int_eq(adapter.facts.ignored, 1);
+    ck_assert_str_eq(adapter_judge(&adapter, 0, &why), "succeeded");
+    adapter_release(&adapter);
+}
+END_TEST
+
+START_TEST(test_summary_is_cut)
+{
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    buf_adds(&text,
+             "{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"");
+    for (int i = 0; i < 5000; i++)
+        buf_adds(&text, "€");
+    buf_adds(&text, "\"}}\n");
+    struct adapter adapter;
+    adapter_init(&adapter, &adapter_codex);
+    adapter_feed(&adapter, text.data, text.len);
+    ck_assert_uint_eq(strlen(adapter.facts.summary), 3 * ADAPTER_SUMMARY_CHARS);
+    adapter_release(&adapter);
+    buf_release(&text);
+}
+END_TEST
+
+START_TEST(test_tool_running)
+{
+    struct adapter adapter;
+    adapter_init(&adapter, &adapter_codex);
+    adapter_feed(&adapter, TURN TOOL_STARTED, strlen(TURN TOOL_STARTED));
+    ck_assert(adapter_in_tool(&adapter));
+    adapter_feed(&adapter, TOOL_DONE, strlen(TOOL_DONE));
+    ck_assert(!adapter_in_tool(&adapter));
+    adapter_release(&adapter);
+}
+END_TEST
+
+static void checkpoint_of(const struct adapter *adapter, struct buf *out)
+{
+    buf_clear(out);
+    adapter_checkpoint(adapter, out);
+}
+
+/* Wherever the first reader dies, the second comes to the same end. */
+START_TEST(test_adopter_goes_on_exactly)
+{
+    struct buf whole, point, end;
+    buf_init(&whole, 1 << 20);
+    buf_init(&point, 1 << 20);
+    buf_init(&end, 1 << 20);
+    struct adapter first;
+    adapter_init(&first, &adapter_codex);
+    adapter_feed(&first, SUCCESS, strlen(SUCCESS));
+    checkpoint_of(&first, &whole);
+    adapter_release(&first);
+    for (size_t cut = 0; cut <= strlen(SUCCESS); cut++) {
+        struct adapter second;
+        adapter_init(&first, &adapter_codex);
+        adapter_feed(&first, SUCCESS, cut);
+        checkpoint_of(&first, &point);
+        adapter_init(&second, &adapter_codex);
+        ck_assert(adapter_restore(&second, buf_text(&point)));
+        size_t from = (size_t)adapter_next(&second);
+        ck_assert_uint_le(from, cut);
+        adapter_feed(&second, SUCCESS + from, strlen(SUCCESS) - from);
+        checkpoint_of(&second, &end);
+        ck_assert_str_eq(buf_text(&end), buf_text(&whole));
+        adapter_release(&first);
+        adapter_release(&second);
+    }
+    buf_release(&whole);
+    buf_release(&point);
+    buf_release(&end);
+}
+END_TEST
+
+START_TEST(test_restore_refuses)
+{
+    struct adapter adapter;
+    adapter_init(&adapter, &adapter_codex);
+    ck_assert(!adapter_restore(&adapter, NULL));
+    ck_assert(!adapter_restore(&adapter, ""));
+    ck_assert(!adapter_restore(&adapter, "[]"));
+    ck_assert(!adapter_restore(&adapter, "{\"kind\":\"codex-json\",\"at\":-1}"));
+    ck_assert(!adapter_restore(&adapter, "{\"kind\":\"text\",\"at\":5}"));
+    ck_assert_int_eq(adapter_next(&adapter), 0);
+    adapter_release(&adapter);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("adapter_codex");
+    TCase *tcase = tcase_create("adapter_codex");
+    tcase_add_test(tcase, test_success);
+    tcase_add_test(tcase, test_outcomes);
+    tcase_add_test(tcase, test_failures_by_text);
+    tcase_add_test(tcase, test_first_terminal_event_wins);
+    tcase_add_test(tcase, test_hostile_lines);
+    tcase_add_test(tcase, test_bad_session_and_usage);
+    tcase_add_test(tcase, test_long_line_is_not_parsed);
+    tcase_add_test(tcase, test_summary_is_cut);
+    tcase_add_test(tcase, test_tool_running);
+    tcase_add_test(tcase, test_adopter_goes_on_exactly);
+    tcase_add_test(tcase, test_restore_refuses);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int count = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return count == 0 ? 0 : 1;
+}

@@ -1,0 +1,134 @@
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/adapter.h"
+
+START_TEST(test_status_decides)
+{
+    struct adapter adapter;
+    const char *why;
+    adapter_init(&adapter, &adapter_text);
+    adapter_feed(&adapter, "hello\n", 6);
+    ck_assert_str_eq(adapter_judge(&adapter, 0, &why), "succeeded");
+    ck_assert_str_eq(adapter_judge(&adapter, 3, &why), "failed");
+    ck_assert_str_eq(why, "exit_nonzero");
+    ck_assert_str_eq(adapter_judge(&adapter, -1, &why), "failed");
+    adapter_judge(&adapter, 127, &why);
+    ck_assert_str_eq(why, "adapter_missing");
+    adapter_release(&adapter);
+}
+END_TEST
+
+START_TEST(test_summary_is_the_tail)
+{
+    struct adapter adapter;
+    adapter_init(&adapter, &adapter_text);
+    for (int i = 0; i < 5000; i++)
+        adapter_feed(&adapter, "€", 3);
+    adapter_feed(&adapter, "end\x1b\n", 5);
+    adapter_end(&adapter);
+    ck_assert_int_eq(adapter_next(&adapter), 15005);
+    ck_assert_uint_le(strlen(adapter.facts.summary), ADAPTER_TAIL_MAX);
+    ck_assert(strncmp(adapter.facts.summary, "€", 3) == 0);
+    ck_assert_str_eq(strstr(adapter.facts.summary, "end"), "end\n");
+    adapter_release(&adapter);
+}
+END_TEST
+
+START_TEST(test_adopter_reads_the_same_tail)
+{
+    char text[10000];
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('a' + i % 26);
+    struct adapter first, second;
+    adapter_init(&first, &adapter_text);
+    adapter_feed(&first, text, 7000);
+    struct buf point;
+    buf_init(&point, 10000);
+    adapter_checkpoint(&first, &point);
+    adapter_init(&second, &adapter_text);
+    ck_assert(adapter_restore(&second, buf_text(&point)));
+    size_t from = (size_t)adapter_next(&second);
+    ck_assert_uint_eq(from, 7000 - ADAPTER_TAIL_MAX);
+    adapter_feed(&first, text + 7000, 3000);
+    adapter_feed(&second, text + from, sizeof text - from);
+    adapter_end(&first);
+    adapter_end(&second);
+    ck_assert_str_eq(first.facts.summary, second.facts.summary);
+    adapter_release(&first);
+    adapter_release(&second);
+    buf_release(&point);
+}
+END_TEST
+
+/* -- The job script -----------------------------------------------------------------------------
+ */
+
+static char *words[] = {"my agent",         "--dir={work_dir}", "{task_id}", "it's",
+                        "{branch}{branch}", "{unknown}",        "{run_dir}"};
+static struct config_list command = {words, sizeof words / sizeof words[0]};
+
+START_TEST(test_script_quotes_everything)
+{
+    struct adapter_template found = {.kind = &adapter_text, .command = &command};
+    struct adapter_values values = {"/w d", "$(id)'; rm {branch}", "b", "/r"};
+    struct buf out;
+    buf_init(&out, 10000);
+    ck_assert(adapter_script(&out, &found, &values));
+    ck_assert_ptr_nonnull(strstr(buf_text(&out),
+                                 "\nexec 'my agent' '--dir=/w d' '$(id)'\\''; rm {branch}' "
+                                 "'it'\\''s' 'bb' '{unknown}' '/r'\n"));
+    buf_release(&out);
+}
+END_TEST
+
+START_TEST(test_find)
+{
+    char *list[] = {"run"};
+    struct config_adapter mine[] = {{"mine", {list, 1}, "text"},
+                                    {"codex-cli", {list, 1}, "codex-json"}};
+    struct config config = {.adapters = mine, .adapter_count = 1};
+    struct config_agent agent = {.agent_type = "codex-cli", .profile = "full"};
+    struct adapter_template found;
+    ck_assert(adapter_find(&config, &agent, &found));
+    ck_assert_ptr_null(found.command);
+    ck_assert_ptr_eq(found.kind, &adapter_codex);
+    struct adapter_values values = {"/w", "t", "b", "/r"};
+    struct buf out;
+    buf_init(&out, 10000);
+    adapter_script(&out, &found, &values);
+    ck_assert_ptr_nonnull(strstr(buf_text(&out), "'-s' 'danger-full-access' '-'\n"));
+    buf_clear(&out);
+    agent.profile = "sandboxed";
+    ck_assert(adapter_find(&config, &agent, &found));
+    adapter_script(&out, &found, &values);
+    ck_assert_ptr_nonnull(strstr(buf_text(&out), "'-s' 'workspace-write' '-'\n"));
+    config.adapter_count = 2;
+    ck_assert(adapter_find(&config, &agent, &found));
+    ck_assert_ptr_eq(found.command, &mine[1].command);
+    agent.agent_type = "mine";
+    ck_assert(adapter_find(&config, &agent, &found));
+    ck_assert_ptr_eq(found.kind, &adapter_text);
+    agent.agent_type = "nobody";
+    ck_assert(!adapter_find(&config, &agent, &found));
+    buf_release(&out);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("adapter_text");
+    TCase *tcase = tcase_create("adapter_text");
+    tcase_add_test(tcase, test_status_decides);
+    tcase_add_test(tcase, test_summary_is_the_tail);
+    tcase_add_test(tcase, test_adopter_reads_the_same_tail);
+    tcase_add_test(tcase, test_script_quotes_everything);
+    tcase_add_test(tcase, test_find);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}

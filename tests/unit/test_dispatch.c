@@ -1,0 +1,346 @@
+/* The node's own life: registering, beating, claiming, sleeping, dying, adopting, draining; and its
+ * hosts. */
+#include "tests/unit/worker_scene.h"
+
+#define CLAIMED SCENE_JOB("claimed", "1", "<null>", "0", "<null>", "f")
+#define PEER "22222222-2222-4222-8222-222222222222"
+
+static bool live(void)
+{
+    return dispatch_live(scene.dispatch) && sql("renew")->calls > 1;
+}
+
+static bool asleep(void)
+{
+    return sql("sleep_begin")->calls == 1 && sql("claim")->calls >= 2;
+}
+
+static bool is_running(void)
+{
+    return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("poll")->calls > 0;
+}
+
+START_TEST(test_registers)
+{
+    scene_until(live, "live");
+    ck_assert_int_eq(sql("node_start")->calls, 1);
+    ck_assert_uint_eq(strlen(sql("node_start")->last[0]), 36);
+    ck_assert_str_eq(sql("node_start")->last[1], "w1");
+    const char *hosts = sql("configure")->last[1];
+    ck_assert_ptr_nonnull(strstr(hosts, "\"host_id\":\"h1\""));
+    ck_assert_ptr_nonnull(strstr(hosts, "\"agent_type\":\"demo\",\"max_concurrency\":2"));
+    ck_assert_str_eq(scene.dispatch->fleet_id, "f1");
+}
+END_TEST
+
+START_TEST(test_claims_up_to_its_slots_then_sleeps)
+{
+    scene_until(asleep, "asleep");
+    ck_assert_str_eq(sql("claim")->last[1], "2");
+    int calls = sql("claim")->calls;
+    dispatch_notify(scene.dispatch);
+    while (sql("claim")->calls == calls)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    ck_assert_int_eq(sql("sleep_begin")->calls, 1);
+}
+END_TEST
+
+static bool claimed_one_more(void)
+{
+    return is_running() && strcmp(sql("claim")->last[1], "1") == 0;
+}
+
+START_TEST(test_takes_no_more_than_free)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(claimed_one_more, "claim with one slot left");
+}
+END_TEST
+
+static bool is_reborn(void)
+{
+    return sql("node_start")->calls == 2 && sql("configure")->calls == 2;
+}
+
+START_TEST(test_declared_dead)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    char before[37];
+    memcpy(before, dispatch_node(scene.dispatch), sizeof before);
+    int sent = call("stop")->calls + call("void")->calls + call("raise")->calls;
+    sql("renew")->state = "AF002";
+    sql("renew")->times = 1;
+    scene_until(is_reborn, "a new life");
+    ck_assert_str_ne(before, dispatch_node(scene.dispatch));
+    ck_assert_ptr_null(scene_job());
+    ck_assert_int_eq(sql("finish")->calls + sql("release")->calls, 0);
+    ck_assert_int_eq(call("stop")->calls + call("void")->calls + call("raise")->calls, sent);
+}
+END_TEST
+
+static bool is_fenced(void)
+{
+    return scene.dispatch->fenced;
+}
+
+static bool has_started(void)
+{
+    return call("start")->calls > 0;
+}
+
+static bool waits_for_start(void)
+{
+    return scene_job() != NULL && scene_job()->state == JOB_START &&
+           clock_ms() - scene_job()->since > 400;
+}
+
+START_TEST(test_without_lease_nothing_is_started)
+{
+    sql("node_start")->rows = "fleet_id=f1;schema_version=1;beat_ms=50;dead_ms=400;lease_ms=300";
+    sql("starting")->state = "08006"; /* the database goes away behind the claim */
+    scene_once("claim", CLAIMED);
+    while (sql("starting")->calls == 0)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    sql("renew")->state = "08006";
+    scene_until(is_fenced, "fenced");
+    sql("starting")->state = NULL;
+    scene_until(waits_for_start, "waiting with a committed start");
+    ck_assert_int_eq(call("start")->calls, 0);
+    sql("renew")->state = NULL;
+    scene_until(has_started, "started under a good lease");
+}
+END_TEST
+
+static bool adopts(void)
+{
+    return sql("adopt")->calls > 0;
+}
+
+START_TEST(test_adopts_from_a_still_peer)
+{
+    sql("renew")->rows = "kind=beat;attempt=<null>;epoch=<null>;node=" PEER ";beat=5";
+    scene_until(live, "live");
+    int64_t since = clock_ms();
+    ck_assert_int_eq(sql("adopt")->calls, 0);
+    scene_until(adopts, "adopt");
+    ck_assert_int_ge(clock_ms() - since, 100);
+    ck_assert_str_eq(sql("adopt")->last[1], PEER);
+    ck_assert_str_eq(sql("adopt")->last[2], "5");
+}
+END_TEST
+
+static int beats;
+
+static bool watched_long(void)
+{
+    static char row[200];
+    snprintf(row, sizeof row, "kind=beat;attempt=<null>;epoch=<null>;node=" PEER ";beat=%d",
+             beats++);
+    sql("renew")->rows = row;
+    return sql("renew")->calls > 16;
+}
+
+START_TEST(test_leaves_a_beating_peer_alone)
+{
+    scene_until(watched_long, "many beats");
+    ck_assert_int_eq(sql("adopt")->calls, 0);
+}
+END_TEST
+
+static bool reconnecting(void)
+{
+    scene.generation++;
+    return sql("renew")->calls > 16;
+}
+
+START_TEST(test_a_reconnect_is_nobodys_death)
+{
+    sql("renew")->rows = "kind=beat;attempt=<null>;epoch=<null>;node=" PEER ";beat=5";
+    scene_until(reconnecting, "many reconnects");
+    ck_assert_int_eq(sql("adopt")->calls, 0);
+}
+END_TEST
+
+START_TEST(test_lost_claim_answer)
+{
+    sql("claim")->state = "08006";
+    sql("renew")->rows = "kind=ours;attempt=11;epoch=1;node=<null>;beat=<null>";
+    scene_once("jobs", CLAIMED);
+    sql("claim")->times = 1;
+    scene_until(is_running, "running");
+    ck_assert_str_eq(sql("jobs")->last[1], "{11}");
+}
+END_TEST
+
+static bool gone(void)
+{
+    return scene_job() == NULL;
+}
+
+START_TEST(test_gone_is_dropped)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    sql("renew")->rows = "kind=gone;attempt=11;epoch=<null>;node=<null>;beat=<null>";
+    scene_until(gone, "gone");
+    ck_assert_int_eq(call("stop")->calls, 0);
+    ck_assert_int_eq(sql("finish")->calls, 0);
+}
+END_TEST
+
+/* -- Hosts ---------------------------------------------------------------------------------------
+ */
+
+static bool told_unreachable(void)
+{
+    return strcmp(sql("phase")->last[3], "unreachable") == 0 &&
+           strcmp(sql("host_report")->last[2], "false") == 0;
+}
+
+static bool told_running(void)
+{
+    return strcmp(sql("phase")->last[3], "running") == 0 &&
+           strcmp(sql("host_report")->last[2], "true") == 0;
+}
+
+START_TEST(test_unreachable_host_keeps_its_runs)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    const char *poll = call("poll")->answer, *hello = call("hello")->answer;
+    call("poll")->answer = call("hello")->answer = NULL;
+    scene_until(told_unreachable, "unreachable");
+    ck_assert_str_eq(sql("phase")->last[4], "the host is away");
+    ck_assert_ptr_nonnull(scene_job());
+    call("poll")->answer = poll;
+    call("hello")->answer = hello;
+    scene_until(told_running, "running again");
+    ck_assert_int_eq(sql("finish")->calls, 0);
+    ck_assert_int_eq(call("start")->calls, 1);
+}
+END_TEST
+
+static bool is_down(void)
+{
+    return sql("host_report")->calls > 0 &&
+           host_down(list_entry(scene.dispatch->hosts.next, struct host, link));
+}
+
+START_TEST(test_replaced_host_gets_nothing)
+{
+    sql("host_report")->rows = "verdict=host_replaced";
+    scene_once("claim", CLAIMED);
+    scene_until(is_down, "down");
+    ck_assert_int_eq(sql("claim")->calls, 0);
+}
+END_TEST
+
+START_TEST(test_host_without_tools)
+{
+    call("hello")->answer = "hello v=1 machine=m1 boot=b owner=0123456789abcdef0123456789abcdef "
+                            "disk_free=1 missing=flock\n";
+    scene_until(is_down, "down");
+    ck_assert_ptr_nonnull(strstr(sql("host_report")->last[4], "flock"));
+}
+END_TEST
+
+/* -- Output and drain ----------------------------------------------------------------------------
+ */
+
+static bool stored(void)
+{
+    return scene.stored_len[0] == scene_run.out_len;
+}
+
+START_TEST(test_refused_append_is_repeated)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    sql("append")->state = "08006";
+    sql("append")->times = 1;
+    scene_prints("hello\n");
+    scene_until(stored, "stored");
+    scene_is_stored("hello\n");
+    ck_assert_int_ge(sql("append")->calls, 2);
+    ck_assert_ptr_nonnull(strstr(sql("append")->last[6], "\\\"at\\\":6"));
+}
+END_TEST
+
+static bool drained(void)
+{
+    return scene.drained;
+}
+
+START_TEST(test_drain_stores_and_leaves)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    int polls = call("poll")->calls;
+    scene_prints("tail\n");
+    while (call("poll")->calls == polls || scene_job()->out.pending.len == 0)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    dispatch_drain(scene.dispatch, scene_drained, NULL);
+    scene_until(drained, "drained");
+    scene_is_stored("tail\n");
+    ck_assert_int_eq(sql("node_stop")->calls, 1);
+    ck_assert_int_eq(sql("finish")->calls + sql("release")->calls, 0);
+    ck_assert_int_eq(call("stop")->calls, 0);
+}
+END_TEST
+
+static bool configured_again(void)
+{
+    return sql("configure")->calls >= 2;
+}
+
+START_TEST(test_reload)
+{
+    struct error err;
+    static const char text[] = "database: { url: 'postgresql://nobody@127.0.0.1/none' }\n"
+                               "adapters: { demo: { command: [ demo ] } }\n"
+                               "hosts:\n"
+                               "  - { host_id: h2, hostname: localhost, work_dir: /tmp/other,\n"
+                               "      agents: [ { agent_type: demo } ] }\n";
+    scene_until(live, "live");
+    struct config *config = config_parse(text, strlen(text), "x.yaml", CONFIG_WORKER, &err);
+    ck_assert_msg(config != NULL, "%s", config == NULL ? err.text : "");
+    dispatch_reload(scene.dispatch, config);
+    scene_until(configured_again, "configured again");
+    ck_assert_ptr_nonnull(strstr(sql("configure")->last[1], "\"host_id\":\"h2\""));
+    ck_assert_ptr_null(strstr(sql("configure")->last[1], "\"host_id\":\"h1\""));
+    ck_assert_ptr_nonnull(dispatch_host(scene.dispatch, "h2"));
+    while (dispatch_host(scene.dispatch, "h1") != NULL)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("dispatch");
+    TCase *tcase = tcase_create("dispatch");
+    tcase_set_timeout(tcase, 30);
+    tcase_add_checked_fixture(tcase, scene_setup, scene_teardown);
+    tcase_add_test(tcase, test_registers);
+    tcase_add_test(tcase, test_claims_up_to_its_slots_then_sleeps);
+    tcase_add_test(tcase, test_takes_no_more_than_free);
+    tcase_add_test(tcase, test_declared_dead);
+    tcase_add_test(tcase, test_without_lease_nothing_is_started);
+    tcase_add_test(tcase, test_adopts_from_a_still_peer);
+    tcase_add_test(tcase, test_leaves_a_beating_peer_alone);
+    tcase_add_test(tcase, test_a_reconnect_is_nobodys_death);
+    tcase_add_test(tcase, test_lost_claim_answer);
+    tcase_add_test(tcase, test_gone_is_dropped);
+    tcase_add_test(tcase, test_unreachable_host_keeps_its_runs);
+    tcase_add_test(tcase, test_replaced_host_gets_nothing);
+    tcase_add_test(tcase, test_host_without_tools);
+    tcase_add_test(tcase, test_refused_append_is_repeated);
+    tcase_add_test(tcase, test_drain_stores_and_leaves);
+    tcase_add_test(tcase, test_reload);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,350 @@
+/* The way of one attempt, hop by hop, with every answer that a host may give. */
+#include "common/crypto.h"
+#include "tests/unit/worker_scene.h"
+
+#define DONE                                                                                   \
+    "{\"type\":\"thread.started\",\"thread_id\":\"th\"}\n"                                     \
+    "{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"Done.\"}}\n" \
+    "{\"type\":\"turn.completed\"}\n"
+#define CLAIMED SCENE_JOB("claimed", "1", "<null>", "0", "<null>", "f")
+
+static bool finished(void)
+{
+    return sql("finish")->calls > 0;
+}
+
+static bool released(void)
+{
+    return sql("release")->calls > 0;
+}
+
+static bool voided(void)
+{
+    return sql("void_confirmed")->calls > 0;
+}
+
+static bool is_running(void)
+{
+    return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("poll")->calls > 0;
+}
+
+static bool is_dropped(void)
+{
+    return (sql("claim")->calls + sql("adopt")->calls + sql("jobs")->calls) > 0 &&
+           call("hello")->calls > 0 && sql("starting")->calls + call("raise")->calls > 0 &&
+           scene_job() == NULL;
+}
+
+static bool gone(void)
+{
+    return scene_job() == NULL;
+}
+
+static bool stopped_on_host(void)
+{
+    return call("stop")->calls > 0;
+}
+
+static void expect_finish(const char *outcome, const char *reason)
+{
+    scene_until(finished, "finish");
+    ck_assert_str_eq(sql("finish")->last[3], outcome);
+    ck_assert_str_eq(sql("finish")->last[4], reason);
+    scene_until(gone, "gone after finish");
+}
+
+START_TEST(test_success)
+{
+    scene_once("claim", CLAIMED);
+    scene_prints(DONE);
+    scene_run.chunk = 7; /* through many polls */
+    scene_until(is_running, "running");
+    ck_assert_int_eq(call("start")->calls, 1);
+    ck_assert_str_eq(sql("starting")->last[1], "11");
+    ck_assert_ptr_nonnull(strstr(sql("starting")->last[4], "exec 'demo' 't-1'"));
+    ck_assert_ptr_nonnull(strstr(sql("starting")->last[5], "# Task text"));
+    scene_run.chunk = 4096;
+    scene_ends(0, "exit");
+    expect_finish("succeeded", "<null>");
+    ck_assert_str_eq(sql("finish")->last[5], "0");
+    ck_assert_ptr_nonnull(strstr(sql("finish")->last[7], "\"summary\":\"Done.\""));
+    scene_is_stored(DONE);
+}
+END_TEST
+
+START_TEST(test_fails_by_exit)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    scene_ends(3, "exit");
+    expect_finish("failed", "exit_nonzero");
+    ck_assert_str_eq(sql("finish")->last[5], "3");
+}
+END_TEST
+
+START_TEST(test_killed_by_a_signal)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    scene_ends(137, "exit");
+    expect_finish("failed", "killed");
+    ck_assert_str_eq(sql("finish")->last[6], "9");
+}
+END_TEST
+
+START_TEST(test_host_reasons)
+{
+    static const char *const cases[][3] = {
+        {"timed_out", "timed_out", "timed_out"},
+        {"output_limit", "failed", "output_limit"},
+        {"host_disk_full", "failed", "host_disk_full"},
+        {"cancelled", "cancelled", "cancelled"},
+        {"silence_timeout", "timed_out", "silence_timeout"},
+        {"run_lost", "lost", "run_lost"},
+        {"surprise", "failed", "status_invalid"},
+    };
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    scene_ends(143, cases[_i][0]);
+    expect_finish(cases[_i][1], cases[_i][2]);
+}
+END_TEST
+
+START_TEST(test_lost)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    scene_prints("half");
+    scene_run.state = "lost";
+    expect_finish("lost", "run_lost");
+    scene_is_stored("half"); /* what it said is kept */
+    ck_assert_str_eq(sql("finish")->last[5], "<null>");
+}
+END_TEST
+
+START_TEST(test_rebooted)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    scene_run.boot = "boot-0";
+    scene_run.state = "lost";
+    expect_finish("lost", "host_rebooted");
+}
+END_TEST
+
+static bool has_stored_five(void)
+{
+    return scene.stored_len[0] == 5;
+}
+
+START_TEST(test_shrunken_output)
+{
+    scene_once("claim", CLAIMED);
+    scene_prints("12345");
+    scene_until(has_stored_five, "stored");
+    scene_run.out_len = 2;
+    scene_until(stopped_on_host, "stop");
+    scene_ends(0, "output_tampered");
+    expect_finish("failed", "output_tampered");
+}
+END_TEST
+
+START_TEST(test_cancel_of_a_claim)
+{
+    scene_once("claim", SCENE_JOB("claimed", "1", "<null>", "0", "<null>", "t"));
+    scene_until(released, "release");
+    ck_assert_str_eq(sql("release")->last[3], "cancelled");
+    ck_assert_int_eq(call("start")->calls, 0);
+}
+END_TEST
+
+START_TEST(test_cancel_found_by_starting)
+{
+    scene_once("claim", CLAIMED);
+    sql("starting")->rows = "verdict=cancel;run=<null>;command=<null>;prompt=<null>";
+    scene_until(released, "release");
+    ck_assert_int_eq(call("start")->calls, 0);
+}
+END_TEST
+
+START_TEST(test_cancel_of_a_run)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    sql("renew")->rows = "kind=cancel;attempt=11;epoch=1;node=<null>;beat=<null>";
+    scene_until(stopped_on_host, "stop");
+    ck_assert_str_eq(sql("phase")->last[3], "stopping");
+    scene_ends(130, "cancelled");
+    expect_finish("cancelled", "cancelled");
+}
+END_TEST
+
+START_TEST(test_refused_start_is_voided)
+{
+    call("start")->answer = "refused reason=host_disk_full\n";
+    scene_once("claim", CLAIMED);
+    scene_until(voided, "void_confirmed");
+    ck_assert_int_eq(call("void")->calls, 1);
+    ck_assert_str_eq(sql("void_confirmed")->last[3], "host_disk_full");
+}
+END_TEST
+
+START_TEST(test_foreign_directory)
+{
+    call("start")->answer = "refused reason=nonce\n";
+    scene_once("claim", CLAIMED);
+    expect_finish("failed", "start_refused");
+    ck_assert_int_eq(call("poll")->calls, 0);
+}
+END_TEST
+
+START_TEST(test_tombstone_found_by_start)
+{
+    call("start")->answer = "void\n";
+    scene_once("claim", CLAIMED);
+    scene_until(voided, "void_confirmed");
+}
+END_TEST
+
+START_TEST(test_fenced_on_the_host)
+{
+    call("start")->answer = "fenced epoch=2\n";
+    scene_once("claim", CLAIMED);
+    scene_until(is_dropped, "dropped");
+    ck_assert(!finished() && !released() && !voided());
+}
+END_TEST
+
+START_TEST(test_fenced_in_sql)
+{
+    sql("starting")->state = "AF002";
+    scene_once("claim", CLAIMED);
+    scene_until(is_dropped, "dropped");
+    ck_assert_int_eq(call("start")->calls, 0);
+    ck_assert(!finished() && !released() && !voided());
+}
+END_TEST
+
+START_TEST(test_cut_start_is_repeated)
+{
+    call("start")->answer = NULL; /* the connection broke: it may have been carried out */
+    scene_once("claim", CLAIMED);
+    while (call("start")->calls < 1)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    call("start")->answer = "exists\n" SCENE_LIVE "\n";
+    scene_until(is_running, "running");
+    scene_prints(DONE);
+    scene_ends(0, "exit");
+    expect_finish("succeeded", "<null>");
+}
+END_TEST
+
+/* -- Adopted -------------------------------------------------------------------------------------
+ */
+
+static void adopt(const char *row)
+{
+    sql("renew")->rows = "kind=left;attempt=<null>;epoch=<null>;"
+                         "node=22222222-2222-4222-8222-222222222222;beat=5";
+    scene_once("adopt", row);
+}
+
+START_TEST(test_adopted_run_goes_on)
+{
+    memcpy(scene.stored[0], DONE, 60);
+    scene.stored_len[0] = 60;
+    scene_prints(DONE);
+    adopt(SCENE_JOB("running", "2", "t-1-x.1", "60", "<null>", "f"));
+    scene_until(is_running, "running");
+    ck_assert_int_eq(call("raise")->calls, 1);
+    ck_assert_int_eq(scene_run.epoch, 2);
+    ck_assert_int_eq(call("start")->calls, 0);
+    ck_assert_int_eq(sql("started")->calls, 0);
+    scene_ends(0, "exit");
+    expect_finish("succeeded", "<null>");
+    scene_is_stored(DONE); /* once, byte for byte, though parsed from the beginning */
+}
+END_TEST
+
+START_TEST(test_adopted_start_is_sent_again)
+{
+    scene_run.state = "absent";
+    adopt(SCENE_JOB("starting", "2", "t-1-x.1", "0", "<null>", "f"));
+    while (call("raise")->calls == 0)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    while (call("start")->calls == 0)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    ck_assert_int_eq(sql("starting")->calls, 0); /* the stored command wins */
+    scene_run.state = "running";
+    scene_until(is_running, "running");
+    ck_assert_int_eq(sql("started")->calls, 1);
+}
+END_TEST
+
+START_TEST(test_adopted_start_was_carried_out)
+{
+    adopt(SCENE_JOB("starting", "2", "t-1-x.1", "0", "<null>", "f"));
+    scene_until(is_running, "running");
+    ck_assert_int_eq(call("start")->calls, 0);
+    ck_assert_int_eq(sql("started")->calls, 1);
+}
+END_TEST
+
+static bool told_unreachable(void)
+{
+    return strcmp(sql("phase")->last[3], "unreachable") == 0;
+}
+
+START_TEST(test_vanished_run_is_no_proof)
+{
+    scene_run.state = "absent";
+    adopt(SCENE_JOB("running", "2", "t-1-x.1", "0", "<null>", "f"));
+    scene_until(told_unreachable, "unreachable");
+    ck_assert_str_eq(sql("phase")->last[4], "rundir_missing");
+    ck_assert_int_eq(call("start")->calls, 0);
+    ck_assert(!finished());
+}
+END_TEST
+
+START_TEST(test_adopted_tombstone)
+{
+    scene_run.state = "void";
+    adopt(SCENE_JOB("starting", "2", "t-1-x.1", "0", "<null>", "f"));
+    scene_until(voided, "void_confirmed");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("job");
+    TCase *tcase = tcase_create("job");
+    tcase_set_timeout(tcase, 30);
+    tcase_add_checked_fixture(tcase, scene_setup, scene_teardown);
+    tcase_add_test(tcase, test_success);
+    tcase_add_test(tcase, test_fails_by_exit);
+    tcase_add_test(tcase, test_killed_by_a_signal);
+    tcase_add_loop_test(tcase, test_host_reasons, 0, 7);
+    tcase_add_test(tcase, test_lost);
+    tcase_add_test(tcase, test_rebooted);
+    tcase_add_test(tcase, test_shrunken_output);
+    tcase_add_test(tcase, test_cancel_of_a_claim);
+    tcase_add_test(tcase, test_cancel_found_by_starting);
+    tcase_add_test(tcase, test_cancel_of_a_run);
+    tcase_add_test(tcase, test_refused_start_is_voided);
+    tcase_add_test(tcase, test_foreign_directory);
+    tcase_add_test(tcase, test_tombstone_found_by_start);
+    tcase_add_test(tcase, test_fenced_on_the_host);
+    tcase_add_test(tcase, test_fenced_in_sql);
+    tcase_add_test(tcase, test_cut_start_is_repeated);
+    tcase_add_test(tcase, test_adopted_run_goes_on);
+    tcase_add_test(tcase, test_adopted_start_is_sent_again);
+    tcase_add_test(tcase, test_adopted_start_was_carried_out);
+    tcase_add_test(tcase, test_vanished_run_is_no_proof);
+    tcase_add_test(tcase, test_adopted_tombstone);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}

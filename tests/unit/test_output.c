@@ -1,0 +1,71 @@
+#include <check.h>
+#include <string.h>
+
+#include "worker/job.h"
+#include "worker/output.h"
+
+static struct stream stream;
+
+static void setup(void)
+{
+    stream = (struct stream){.stored = 100, .final = -1};
+    buf_init(&stream.pending, 1000);
+    buf_adds(&stream.pending, "abcdef");
+}
+
+static void teardown(void)
+{
+    buf_release(&stream.pending);
+}
+
+START_TEST(test_stored)
+{
+    stream_settle(&stream, 104);
+    ck_assert_int_eq(stream.stored, 104);
+    ck_assert_str_eq(buf_text(&stream.pending), "ef");
+    stream_settle(&stream, 106);
+    ck_assert_int_eq(stream.stored, 106);
+    ck_assert_uint_eq(stream.pending.len, 0);
+}
+END_TEST
+
+START_TEST(test_nothing_new)
+{
+    stream_settle(&stream, 100);
+    ck_assert_int_eq(stream.stored, 100);
+    ck_assert_str_eq(buf_text(&stream.pending), "abcdef");
+}
+END_TEST
+
+START_TEST(test_rows_were_lost)
+{
+    stream_settle(&stream, 40); /* read again from there */
+    ck_assert_int_eq(stream.stored, 40);
+    ck_assert_uint_eq(stream.pending.len, 0);
+}
+END_TEST
+
+START_TEST(test_more_than_we_read)
+{
+    stream_settle(&stream, 500);
+    ck_assert_int_eq(stream.stored, 500);
+    ck_assert_uint_eq(stream.pending.len, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("output");
+    TCase *tcase = tcase_create("output");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_stored);
+    tcase_add_test(tcase, test_nothing_new);
+    tcase_add_test(tcase, test_rows_were_lost);
+    tcase_add_test(tcase, test_more_than_we_read);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}

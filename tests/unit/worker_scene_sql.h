@@ -1,0 +1,197 @@
+/* The database of worker_scene.h: db_query() answers from a table. */
+#ifndef FLEET_WORKER_SCENE_SQL_H
+#define FLEET_WORKER_SCENE_SQL_H
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/crypto.h"
+#include "common/db_internal.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "worker/dispatch.h"
+#include "worker/host.h"
+#include "worker/job.h"
+
+#define SCENE_ROW_MAX 64
+
+/* One SQL function: what it answers next. rows: "column=value;column=value|next row…". */
+struct scene_sql {
+    const char *name;  /* "fleet.<name>(" in the text of the query */
+    const char *rows;  /* literal; NULL: no rows */
+    const char *state; /* literal: SQLSTATE of an error instead, or NULL */
+    int times;         /* how often this answer is given; 0 = always */
+    int calls;
+    char last[8][4096]; /* parameters of the last call */
+};
+
+static struct scene_sql scene_sql[] = {
+    {.name = "node_start",
+     .rows = "fleet_id=f1;schema_version=1;beat_ms=50;dead_ms=400;lease_ms=60000"},
+    {.name = "configure", .rows = "host_id=h1;verdict=ok"},
+    {.name = "host_report", .rows = "verdict=ok"},
+    {.name = "renew"},
+    {.name = "claim"},
+    {.name = "adopt"},
+    {.name = "jobs"},
+    {.name = "starting", .rows = "verdict=go;run=<null>;command=<null>;prompt=<null>"},
+    {.name = "started", .rows = "started="},
+    {.name = "phase", .rows = "phase="},
+    {.name = "append"},
+    {.name = "finish", .rows = "status=completed"},
+    {.name = "release", .rows = "status=created"},
+    {.name = "void_confirmed", .rows = "status=created"},
+    {.name = "promote", .rows = "count=0"},
+    {.name = "reap", .rows = "reap=0"},
+    {.name = "sleep_begin", .rows = "sleep_begin="},
+    {.name = "sleep_end", .rows = "sleep_end="},
+    {.name = "node_stop", .rows = "node_stop="},
+};
+
+static struct scene_sql *sql(const char *name)
+{
+    for (size_t i = 0; i < sizeof scene_sql / sizeof scene_sql[0]; i++)
+        if (strcmp(scene_sql[i].name, name) == 0)
+            return &scene_sql[i];
+    ck_abort_msg("no such SQL function: %s", name);
+}
+
+struct scene_query {
+    struct list link;
+    struct scene_sql *sql;
+    char *rows; /* owned */
+    const char *state;
+    db_done_cb on_done;
+    void *data;
+};
+
+static struct scene {
+    struct loop loop;
+    struct dispatch *dispatch;
+    struct list queries;
+    struct timer pump, guard, close;
+    uint64_t generation;
+    bool (*until)(void);
+    bool reached, drained;
+    char stored[2][65536]; /* what append() got: stdout, stderr */
+    size_t stored_len[2];
+    bool append_fails_once;
+} scene;
+
+uint64_t db_generation(const struct db *db)
+{
+    (void)db;
+    return scene.generation;
+}
+
+/* append() stores what comes, chunk by chunk: the arrays have one element per chunk. */
+static char *scene_append(const char *const *params)
+{
+    struct buf rows;
+    buf_init(&rows, 4096);
+    const char *stream = params[3], *offset = params[4], *chunk = params[5];
+    for (int ord = 1; (chunk = strstr(chunk, "\\\\x")) != NULL; ord++) {
+        int which = strncmp(stream + 2, "stdout", 6) == 0 ? 0 : 1;
+        long at = strtol(offset + 1, NULL, 10);
+        size_t digits = strspn(chunk + 3, "0123456789abcdef");
+        ck_assert_uint_eq((size_t)at, scene.stored_len[which]);
+        ck_assert(crypto_unhex(chunk + 3, digits, (uint8_t *)scene.stored[which] + at));
+        scene.stored_len[which] += digits / 2;
+        buf_addf(&rows, "%sord=%d;verdict=ok;next_offset=%zu", ord > 1 ? "|" : "", ord,
+                 scene.stored_len[which]);
+        chunk += 3 + digits;
+        stream = strchr(stream + 2, ',');
+        offset = strchr(offset + 1, ',');
+    }
+    return buf_take(&rows);
+}
+
+void db_query(struct db *db, const char *text, enum db_repeat repeat, int count,
+              const char *const *params, db_done_cb on_done, void *data)
+{
+    (void)db, (void)repeat;
+    struct scene_query *query = mem_alloc(sizeof *query);
+    for (size_t i = 0; i < sizeof scene_sql / sizeof scene_sql[0] && query->sql == NULL; i++) {
+        char call[64];
+        snprintf(call, sizeof call, "fleet.%s(", scene_sql[i].name);
+        if (strstr(text, call) != NULL)
+            query->sql = &scene_sql[i];
+    }
+    ck_assert_msg(query->sql != NULL, "unknown query: %s", text);
+    struct scene_sql *answer = query->sql;
+    answer->calls++;
+    for (int i = 0; i < count && i < 8; i++)
+        snprintf(answer->last[i], sizeof answer->last[i], "%s", params[i] ? params[i] : "<null>");
+    query->state = answer->state;
+    if (strcmp(answer->name, "append") == 0 && answer->state == NULL)
+        query->rows = scene_append(params);
+    else
+        query->rows = mem_strdup(answer->rows);
+    if (answer->times > 0 && --answer->times == 0)
+        answer->rows = answer->state = NULL;
+    query->on_done = on_done;
+    query->data = data;
+    list_append(&scene.queries, &query->link);
+    timer_start(&scene.pump, 1, 0);
+}
+
+static void scene_cells(PGresult *res, int row, char *text)
+{
+    char *rest = NULL;
+    int column = 0;
+    for (char *cell = strtok_r(text, ";", &rest); cell; cell = strtok_r(NULL, ";", &rest)) {
+        char *value = strchr(cell, '=');
+        *value++ = '\0';
+        if (strcmp(value, "<null>") == 0)
+            PQsetvalue(res, row, column, NULL, -1);
+        else
+            PQsetvalue(res, row, column, value, (int)strlen(value));
+        column++;
+    }
+}
+
+static PGresult *scene_result(const char *rows)
+{
+    PGresult *res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    if (rows == NULL || rows[0] == '\0')
+        return res;
+    char *copy = mem_strdup(rows), *rest = NULL, *names = mem_strdup(rows);
+    PGresAttDesc attributes[SCENE_ROW_MAX];
+    int columns = 0;
+    names[strcspn(names, "|")] = '\0';
+    for (char *cell = strtok_r(names, ";", &rest); cell; cell = strtok_r(NULL, ";", &rest)) {
+        *strchr(cell, '=') = '\0';
+        attributes[columns++] = (PGresAttDesc){.name = cell, .typlen = -1, .atttypmod = -1};
+    }
+    PQsetResultAttrs(res, columns, attributes);
+    int row = 0;
+    for (char *line = strtok_r(copy, "|", &rest); line; line = strtok_r(NULL, "|", &rest))
+        scene_cells(res, row++, line);
+    free(copy);
+    free(names);
+    return res;
+}
+
+static void scene_pump(void *data)
+{
+    (void)data;
+    while (!list_empty(&scene.queries)) {
+        struct scene_query *query = list_entry(scene.queries.next, struct scene_query, link);
+        list_remove(&query->link);
+        struct error err;
+        PGresult *pg = scene_result(query->rows);
+        struct db_result res = {.pg = pg};
+        if (query->state != NULL)
+            error_set_state(&err, query->state, "told to fail");
+        query->on_done(query->data, query->state == NULL ? &res : NULL,
+                       query->state == NULL ? NULL : &err);
+        PQclear(pg);
+        free(query->rows);
+        free(query);
+    }
+}
+
+#endif
