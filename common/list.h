@@ -10,9 +10,11 @@ struct list {
 };
 
 #define list_entry(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
+/* NOLINTBEGIN(bugprone-macro-parentheses): `link` is a name to declare */
 #define list_each(link, head)                                                         \
     for (struct list *link = (head)->next, *link##_next = link->next; link != (head); \
          link = link##_next, link##_next = link->next) /* the current link may be removed */
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static inline void list_init(struct list *head)
 {

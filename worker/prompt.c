@@ -56,7 +56,7 @@ char *prompt_branch(const char *task_id)
 
 bool prompt_branch_valid(const char *name)
 {
-    if (name == NULL || strlen(name) > 2 * BRANCH_MAX)
+    if (name == NULL || strlen(name) > (size_t)2 * BRANCH_MAX)
         return false;
     char copy[2 * BRANCH_MAX + 1];
     snprintf(copy, sizeof copy, "%s", name);

@@ -34,6 +34,9 @@ post "a value out of range" 422 '{"title": "T", "priority": 99999999}'
 check "... which it names" grep -q priority "$E2E/body"
 post "an empty title" 422 '{"title": ""}'
 post "an id of Forgejo's form" 422 '{"title": "T", "task_id": "acme/rocket#1"}'
+post "requirements longer than an index entry" 422 \
+    "{\"title\": \"T\", \"labels\": [$(for i in $(seq 50); do printf '"agent:%s",' "$(openssl rand -hex 100)"; done)\"x\"]}"
+post "an id that clients take for a folder" 422 '{"title": "T", "task_id": ".."}'
 post "trailing text" 400 '{"title": "T"} x'
 post "an escaped NUL" 400 '{"title": "a\u0000b"}'
 post "deep nesting" 400 "{\"title\": \"T\", \"metadata\": $(printf '[%.0s' {1..40})$(printf ']%.0s' {1..40})}"
@@ -45,6 +48,8 @@ refuses "another content type" 415 -H 'Content-Type: text/plain' --data-binary '
 refuses "another method" 405 -X DELETE "$URL/api/v1/tasks"
 refuses "an unknown path" 404 "$URL/api/v1/nothing"
 refuses "an unknown query parameter" 400 "$URL/api/v1/tasks?colour=red"
+refuses "an unknown status" 422 "$URL/api/v1/tasks?status=created,runing"
+check "... which it names" grep -q runing "$E2E/body"
 refuses "a limit out of range" '400|422' "$URL/api/v1/tasks?limit=100000"
 for id in a%2Fb%2399 %2E%2E ..%2f..%2fetc %25 %23 100%25; do
     refuses "task id $id" 404 --path-as-is "$URL/api/v1/tasks/$id"
@@ -91,3 +96,20 @@ done
 ready=0
 for _ in $(seq 20); do [[ $(curl -fsS -m 5 "$URL/healthz") == ok ]] && ready=$((ready + 1)); done
 check "both nodes serve through Caddy" [ "$ready" = 20 ]
+
+# A token that could not be written is no success.
+check "token create into a full disk fails" eval '! token admin >/dev/full'
+
+# Open mode has no token to ask for, so a page of another site must not get through a browser.
+config "$E2E/etc/server-3.yaml" "${PORT[server-3]:=$(free_port)}" "$(postgres_url fleet fleet_server_login)"
+sed -i 's/^server: { /&insecure_open: true, /' "$E2E/etc/server-3.yaml"
+process_start "$E2E/run" server-3 "$E2E/log/server-3.log" env WEBHOOK_SECRET="$FLEET_SECRET" \
+    "$BUILD/fleet-server" --config "$E2E/etc/server-3.yaml"
+open=http://127.0.0.1:${PORT[server-3]}
+wait_for 20 "server-3 to be ready" curl -fsS -o /dev/null "$open/readyz"
+auth=()
+check "open mode needs no token" curl -fsS -o /dev/null "$open/api/v1/tasks"
+refuses "open mode under another name" 421 -H 'Host: rebound.example.org' "$open/api/v1/tasks"
+refuses "open mode from another site's page" 403 -X POST -H 'Origin: https://evil.example.org' \
+    "$open/api/v1/tasks/t-1/cancel"
+process_stop "$E2E/run" server-3 TERM 30

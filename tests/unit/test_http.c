@@ -50,6 +50,10 @@ static void on_request(void *data, struct call *call)
         scene.kept = call;
         if (target_is(call, "/late"))
             call->deadline_ms = clock_ms() + 100;
+    } else if (target_is(call, "/forwarded")) {
+        size_t len, count;
+        const char *hops = call_header(call, "x-forwarded-for", &len, &count);
+        call_answer(call, 200, "text/plain", hops, len);
     } else if (!target_is(call, "/forget")) {
         size_t len;
         call_body(call, &len);
@@ -200,6 +204,19 @@ START_TEST(answers_have_their_headers)
     ck_assert_int_eq(client_count(&client, "Content-Length: 12"), 2);
     ck_assert_int_eq(client_count(&client, "{\"bytes\""), 1);
     ck_assert(!client_has(&client, "x-request-id: a b"));
+    client_close(&client);
+    close_scene();
+}
+END_TEST
+
+/* A proxy may add a line of its own behind the client's: only that one can be believed. */
+START_TEST(the_last_of_equal_headers_counts)
+{
+    struct client client;
+    client_open(&client);
+    client_ask(&client, "GET /forwarded HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: made up\r\n"
+                        "X-Forwarded-For: 192.0.2.7\r\n\r\n");
+    UNTIL(client_has(&client, "\r\n\r\n192.0.2.7"));
     client_close(&client);
     close_scene();
 }
@@ -422,6 +439,7 @@ int main(void)
     tcase_set_timeout(own, 60);
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, answers_have_their_headers);
+    tcase_add_test(tests, the_last_of_equal_headers_counts);
     tcase_add_test(tests, pipelined_requests_are_all_answered);
     tcase_add_test(tests, a_forgotten_call_is_answered_500);
     tcase_add_test(tests, a_late_call_is_answered_503);

@@ -5,94 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/buf.h"
-#include "common/mem.h"
-#include "worker/exec.h"
-
-struct probe {
-    struct loop loop;
-    struct exec_host *host;
-    struct timer guard;
-    int wanted, done, failed, status;
-    bool stopped, truncated;
-    struct buf out, err;
-    char error[512];
-};
+#include "tests/unit/exec_probe.h"
 
 static struct config_host localhost = {.host_id = "here", .hostname = "localhost"};
-
-static void on_guard(void *data)
-{
-    struct probe *probe = data;
-    ck_abort_msg("not done in time: %d of %d", probe->done, probe->wanted);
-}
-
-static void on_stopped(void *data)
-{
-    struct probe *probe = data;
-    probe->stopped = true;
-}
-
-static void on_done(void *data, const struct exec_result *res, const struct error *err)
-{
-    struct probe *probe = data;
-    ck_assert((res == NULL) != (err == NULL));
-    if (err != NULL) {
-        probe->failed++;
-        snprintf(probe->error, sizeof(probe->error), "%s", err->text);
-    } else {
-        buf_clear(&probe->out);
-        buf_clear(&probe->err);
-        buf_add(&probe->out, res->out, res->out_len);
-        buf_add(&probe->err, res->err, res->err_len);
-        probe->status = res->status;
-        probe->truncated = res->truncated;
-    }
-    if (++probe->done < probe->wanted)
-        return;
-    exec_host_stop(probe->host, on_stopped, probe);
-    timer_close(&probe->guard, NULL);
-}
-
-static void probe_init(struct probe *probe)
-{
-    *probe = (struct probe){.status = -2};
-    buf_init(&probe->out, 16 << 20);
-    buf_init(&probe->err, 8192);
-    loop_init(&probe->loop);
-    loop_signals(&probe->loop, NULL, NULL, NULL);
-    timer_init(&probe->guard, &probe->loop, on_guard, probe);
-    timer_start(&probe->guard, 30000, 0);
-    probe->host = exec_host_new(&probe->loop, &localhost);
-}
-
-static void probe_run(struct probe *probe, const char *command, const void *input, size_t len,
-                      size_t out_max, int timeout_ms)
-{
-    probe->wanted++;
-    exec_run(probe->host, &(struct exec_request){
-                              .command = command,
-                              .input = input,
-                              .input_len = len,
-                              .out_max = out_max,
-                              .timeout_ms = timeout_ms,
-                              .on_done = on_done,
-                              .data = probe,
-                          });
-}
-
-static void probe_finish(struct probe *probe)
-{
-    loop_run(&probe->loop);
-    ck_assert(probe->stopped);
-    loop_release(&probe->loop);
-}
-
-static void probe_release(struct probe *probe)
-{
-    buf_release(&probe->out);
-    buf_release(&probe->err);
-}
 
 START_TEST(statuses)
 {
@@ -105,7 +20,7 @@ START_TEST(statuses)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct probe probe;
-        probe_init(&probe);
+        probe_init(&probe, &localhost, 30);
         probe_run(&probe, cases[i].command, NULL, 0, 100, 10000);
         probe_finish(&probe);
         ck_assert_int_eq(probe.failed, 0);
@@ -118,7 +33,7 @@ END_TEST
 START_TEST(streams)
 {
     struct probe probe;
-    probe_init(&probe);
+    probe_init(&probe, &localhost, 30);
     ck_assert_str_eq(exec_host_key(probe.host), "");
     probe_run(&probe, "cat; printf 'a\\0b'; echo err >&2", "in\n", 3, 100, 10000);
     probe_finish(&probe);
@@ -138,14 +53,14 @@ START_TEST(big_streams)
     char *bytes = mem_alloc(MEGABYTES_5);
     for (size_t i = 0; i < MEGABYTES_5; i++)
         bytes[i] = (char)(i * 2654435761u >> 13);
-    probe_init(&probe);
+    probe_init(&probe, &localhost, 30);
     probe_run(&probe, "cat", bytes, MEGABYTES_5, MEGABYTES_5, 20000);
     probe_finish(&probe);
     ck_assert_uint_eq(probe.out.len, MEGABYTES_5);
     ck_assert(memcmp(probe.out.data, bytes, MEGABYTES_5) == 0);
     ck_assert(!probe.truncated);
     probe_release(&probe);
-    probe_init(&probe);
+    probe_init(&probe, &localhost, 30);
     probe_run(&probe, "head -c 100000 /dev/zero; head -c 100000 /dev/zero >&2; exit 3", bytes,
               MEGABYTES_5, 1000, 20000);
     probe_finish(&probe);
@@ -161,7 +76,7 @@ END_TEST
 START_TEST(many_at_once)
 {
     struct probe probe;
-    probe_init(&probe);
+    probe_init(&probe, &localhost, 30);
     for (int i = 0; i < 100; i++)
         probe_run(&probe, "echo x", NULL, 0, 100, 20000);
     probe_finish(&probe);
@@ -177,7 +92,7 @@ START_TEST(environment_is_listed)
     struct probe probe;
     setenv("FLEET_SECRET", "hidden", 1);
     setenv("LANG", "C.UTF-8", 1);
-    probe_init(&probe);
+    probe_init(&probe, &localhost, 30);
     probe_run(&probe, "env", NULL, 0, 65536, 10000);
     probe_finish(&probe);
     ck_assert_ptr_null(strstr(buf_text(&probe.out), "hidden"));
@@ -193,7 +108,7 @@ START_TEST(no_descriptor_is_inherited)
     struct probe probe;
     int fds[2];
     ck_assert_int_eq(pipe(fds), 0); /* without close-on-exec */
-    probe_init(&probe);
+    probe_init(&probe, &localhost, 30);
     probe_run(&probe, "ls /proc/self/fd", NULL, 0, 65536, 10000);
     probe_finish(&probe);
     ck_assert_str_eq(buf_text(&probe.out), "0\n1\n2\n3\n");
@@ -205,7 +120,7 @@ END_TEST
 START_TEST(time_out_ends_the_group)
 {
     struct probe probe;
-    probe_init(&probe);
+    probe_init(&probe, &localhost, 30);
     probe_run(&probe, "tail -f /dev/null & tail -f /dev/null", NULL, 0, 100, 200);
     probe_run(&probe, "echo other", NULL, 0, 100, 10000);
     probe_finish(&probe);
@@ -223,7 +138,7 @@ START_TEST(background_child_holds_the_output)
     char command[128];
     snprintf(command, sizeof(command), "setsid tail --pid=%d -f /dev/null & echo started",
              (int)getpid());
-    probe_init(&probe);
+    probe_init(&probe, &localhost, 30);
     probe_run(&probe, command, NULL, 0, 100, 300);
     probe_finish(&probe);
     ck_assert_int_eq(probe.failed, 1);
@@ -234,7 +149,7 @@ END_TEST
 START_TEST(stop_fails_what_is_in_flight)
 {
     struct probe probe;
-    probe_init(&probe);
+    probe_init(&probe, &localhost, 30);
     for (int i = 0; i < 5; i++)
         probe_run(&probe, "tail -f /dev/null", NULL, 0, 100, 20000);
     probe.wanted = 100;
@@ -258,7 +173,7 @@ static void on_late(void *data, const struct exec_result *res, const struct erro
 START_TEST(run_while_stopping_fails)
 {
     struct probe probe;
-    probe_init(&probe);
+    probe_init(&probe, &localhost, 30);
     probe.wanted = 1;
     exec_run(probe.host,
              &(struct exec_request){

@@ -82,6 +82,8 @@ START_TEST(values_out_of_limits_are_422)
                                           "\"title\": \"x\", \"task_id\": \"\"",
                                           "\"title\": \"x\", \"task_id\": \" a\"",
                                           "\"title\": \"x\", \"task_id\": \"a\\tb\"",
+                                          "\"title\": \"x\", \"task_id\": \".\"",
+                                          "\"title\": \"x\", \"task_id\": \"..\"",
                                           "\"title\": \"x\", \"repo\": \"a/b/c\"",
                                           "\"title\": \"x\", \"issue_number\": 0",
                                           "\"title\": \"x\", \"max_retries\": 101",
@@ -90,7 +92,11 @@ START_TEST(values_out_of_limits_are_422)
                                           "\"title\": \"x\", \"run_at\": \"tomorrow\"",
                                           "\"title\": \"x\", \"execution_mode\": \"fast\"",
                                           "\"title\": \"x\", \"labels\": [\"\"]",
-                                          "\"title\": \"x\", \"metadata\": {\"a\": 1e-99999}"};
+                                          "\"title\": \"x\", \"metadata\": {\"a\": 1e-99999}",
+                                          "\"title\": \"x\", \"metadata\": {\"a\": "
+                                          "99999999999999999999}",
+                                          "\"title\": \"x\", \"metadata\": {\"a\": "
+                                          "[-99999999999999999999]}"};
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         char body[200];
         snprintf(body, sizeof body, "{%s}", members[i]);
@@ -120,6 +126,27 @@ START_TEST(lists_are_bounded)
     body[strlen(body) - 1] = '\0';
     strcat(body, ",{\"title\":\"x\"}]");
     ck_assert_int_eq(refused(body), 422);
+}
+END_TEST
+
+/* A body with `count` labels of 206 bytes that begin with `prefix`. */
+static int refused_labels(const char *prefix, int count)
+{
+    static char body[30000];
+    int used = snprintf(body, sizeof body, "{\"title\": \"x\", \"labels\": [");
+    for (int i = 0; i < count; i++)
+        used += snprintf(body + used, sizeof body - (size_t)used, "%s\"%s%0200d\"",
+                         i > 0 ? ", " : "", prefix, i);
+    snprintf(body + used, sizeof body - (size_t)used, "]}");
+    return refused(body);
+}
+
+START_TEST(requirements_are_bounded_together)
+{
+    ck_assert_int_eq(refused_labels("agent:", 9), 0);
+    ck_assert_int_eq(refused_labels("agent:", 10), 422);
+    ck_assert_ptr_nonnull(strstr(fault.text.text, "'labels'"));
+    ck_assert_int_eq(refused_labels("topic:", 100), 0);
 }
 END_TEST
 
@@ -164,6 +191,7 @@ int main(void)
     tcase_add_test(tests, values_out_of_limits_are_422);
     tcase_add_test(tests, a_fault_names_member_limit_and_value);
     tcase_add_test(tests, lists_are_bounded);
+    tcase_add_test(tests, requirements_are_bounded_together);
     tcase_add_test(tests, long_values_are_cut_when_shown);
     tcase_add_test(tests, tokens_are_made_and_read);
     suite_add_tcase(suite, tests);

@@ -206,6 +206,22 @@ START_TEST(other_shapes_are_refused)
 }
 END_TEST
 
+/* One database index entry holds what a task requires. */
+START_TEST(requirements_are_bounded_together)
+{
+    char labels[4096], *text = NULL;
+    for (int count = 9; count <= 10; count++) {
+        int used = 0;
+        for (int i = 0; i < count; i++)
+            used += snprintf(labels + used, sizeof labels - (size_t)used,
+                             "%s{\"name\": \"agent:%0200d\"}", i > 0 ? ", " : "[", i);
+        text = with("[{\"id\": 1, \"name\": \"agent:code:rust\"}", labels);
+        ck_assert_int_eq(parse(text, ""), count == 9 ? FORGEJO_PARSED : FORGEJO_INVALID);
+    }
+    ck_assert_ptr_nonnull(strstr(err.text, "agent:"));
+}
+END_TEST
+
 static const char *refusal(const char *repository, const char *user)
 {
     struct forgejo_issue issue = {.repo = "Acme/Rocket", .sender = "Octo"};
@@ -269,6 +285,7 @@ int main(void)
     tcase_add_test(tests, null_and_missing_texts_are_empty);
     tcase_add_test(tests, headers_and_body_have_to_agree);
     tcase_add_test(tests, other_shapes_are_refused);
+    tcase_add_test(tests, requirements_are_bounded_together);
     tcase_add_test(tests, only_the_listed_may_start_work);
     tcase_add_test(tests, values_have_shapes);
     suite_add_tcase(suite, tests);
