@@ -22,7 +22,7 @@ static void give_back_flying(struct db_connection *connection, const char *reaso
         }
         error_set_state(&query->err, "08006", "the connection to the database was lost: %s",
                         reason);
-        db_lost_query(connection->db, query);
+        db_lost_query(connection, query);
     }
 }
 

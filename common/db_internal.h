@@ -37,9 +37,10 @@ struct db_query {
     db_done_cb on_done;
     void *data;    /* borrowed, for on_done */
     int64_t since; /* clock_ms() when it began to wait: when asked, or when its connection broke */
-    int losses;    /* connections that broke under it */
-    int retries;   /* errors after which it was sent again */
-    int statement; /* number of its prepared statement, -1 for none */
+    int losses;    /* times that connections broke under it: those that broke together count once */
+    uint64_t lost_at; /* db->stands at the last loss */
+    int retries;      /* errors after which it was sent again */
+    int statement;    /* number of its prepared statement, -1 for none */
     unsigned renewal; /* of that statement, when it was sent */
     bool preparing;   /* the answer of its Parse has yet to come */
     bool failed;      /* err is set */
@@ -105,6 +106,7 @@ struct db_connection {
     unsigned failures;             /* in a row: the back-off */
     int64_t logged_at;             /* when a failure was logged */
     bool stood;                    /* before: the next time is a re-establishment */
+    uint64_t stand;                /* db->stands when it stood up */
     struct list flying;
     size_t flying_count;
     int64_t heard_at; /* clock_ms() of the last byte, or of the first query after rest */
@@ -143,6 +145,7 @@ struct db {
     int up;             /* connections for queries that stand */
     int64_t down_since; /* clock_ms() of the last moment with one, or of db_start */
     uint64_t generation;
+    uint64_t stands; /* how often one of the connections for queries stood up */
     struct db_statement statements[DB_STATEMENTS];
     int statement_count;
     uv_idle_t pump; /* runs once in the next turn of the loop: db_pump */
@@ -165,7 +168,7 @@ void db_close(struct db *db);       /* nothing waits, flies or failed any more *
 void db_connected(struct db_connection *connection);
 void db_disconnected(struct db_connection *connection);
 /* The query's connection broke: it waits again, or fails with "08006". */
-void db_lost_query(struct db *db, struct db_query *query);
+void db_lost_query(struct db_connection *connection, struct db_query *query);
 void db_again(struct db *db, struct db_query *query);    /* an error that trying again may cure */
 void db_finish(struct db_query *query);                  /* calls back and frees */
 int db_statement_number(struct db *db, const char *sql); /* -1: the table is full */

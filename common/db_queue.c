@@ -123,13 +123,25 @@ void db_again(struct db *db, struct db_query *query)
     db_pump(db);
 }
 
-void db_lost_query(struct db *db, struct db_query *query)
+/* When the server goes away, its connections break one after the other. A query that is sent again
+ * meanwhile may go from one dying connection to the next: that is one loss, not many. */
+static void count_loss(const struct db_connection *connection, struct db_query *query)
 {
+    if (query->losses == 0 || connection->stand > query->lost_at)
+        query->losses++;
+    query->lost_at = connection->db->stands;
+}
+
+void db_lost_query(struct db_connection *connection, struct db_query *query)
+{
+    struct db *db = connection->db;
+
+    count_loss(connection, query);
     PQclear(query->result);
     query->result = NULL;
     query->failed = false;
     query->since = clock_ms();
-    if (query->repeat == DB_ONCE || query->losses++ >= DB_RESENDS || db->closing) {
+    if (query->repeat == DB_ONCE || query->losses > DB_RESENDS || db->closing) {
         fail_soon(db, query);
         return;
     }
@@ -202,6 +214,7 @@ void db_connected(struct db_connection *connection)
     if (connection->stood)
         db->generation++;
     connection->stood = true;
+    connection->stand = ++db->stands;
     timer_stop(&db->expiry);
     db_pump(db);
     if (++db->up == 1 && !db->stopping && db->options.on_up)

@@ -28,7 +28,7 @@ struct submission {
     struct call *call; /* borrowed */
     bool many;
     int count, left;
-    struct outcome outcomes[TASK_BODY_ITEMS];
+    struct outcome outcomes[]; /* count of them */
 };
 
 static void submission_free(void *state)
@@ -249,8 +249,11 @@ static void submit_list(struct call *call, struct json_object *list, bool many, 
 {
     char hash[2 * SHA256_SIZE + 1];
     int count = (int)json_object_array_length(list);
-    struct submission *submission = mem_alloc(sizeof *submission);
-    *submission = (struct submission){.call = call, .many = many, .count = count, .left = count};
+    struct submission *submission =
+        mem_alloc(sizeof *submission + (size_t)count * sizeof *submission->outcomes);
+    submission->call = call;
+    submission->many = many;
+    submission->count = submission->left = count;
     call->state = submission;
     call->state_free = submission_free;
     hash_body(call, hash);

@@ -63,6 +63,36 @@ static bool add_single(struct call *call, struct json_object *filter, const char
     return true;
 }
 
+static bool is_word(const char *words, const char *value)
+{
+    size_t len = strlen(value);
+    for (const char *at = words; *at != '\0';) {
+        size_t word = strcspn(at, " ");
+        if (word == len && memcmp(at, value, len) == 0)
+            return true;
+        at += word + (at[word] == ' ');
+    }
+    return false;
+}
+
+/* A misspelt word would answer an empty list. False: the call is answered. */
+static bool check_words(struct call *call, const struct json_object *filter, const char *name,
+                        const char *words)
+{
+    const struct json_object *values = json_member(filter, name);
+    size_t count = values != NULL ? json_object_array_length(values) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *value = json_object_get_string(json_object_array_get_idx(values, i));
+        if (is_word(words, value))
+            continue;
+        call_error(call, 422, "invalid_value", NULL,
+                   "the parameter '%s' has to be of %s; '%.*s' is none of them", name, words,
+                   value_cut(value, 64), value);
+        return false;
+    }
+    return true;
+}
+
 static void query_list(struct call *call, struct json_object *filter)
 {
     struct error err = {0};
@@ -88,7 +118,12 @@ void api_task_list(struct call *call)
     static const char *const names[] = {"status", "host_id", "agent_id",       "label",
                                         "repo",   "source",  "execution_mode", NULL};
     struct json_object *filter = filter_build(&call->query, names);
-    if (add_single(call, filter, "q", false) && add_single(call, filter, "created_after", true) &&
+    if (check_words(call, filter, "status",
+                    "created assigned running agent_lost review_pending completed failed "
+                    "cancelled") &&
+        check_words(call, filter, "execution_mode", "ssh_cli http_pull undecided") &&
+        check_words(call, filter, "source", "api forgejo") &&
+        add_single(call, filter, "q", false) && add_single(call, filter, "created_after", true) &&
         add_single(call, filter, "created_before", true))
         query_list(call, filter);
     json_object_put(filter);

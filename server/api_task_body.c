@@ -25,6 +25,8 @@ struct member {
 static bool is_id(const char *text)
 {
     size_t len = strlen(text);
+    if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
+        return false; /* clients and proxies take them out of a path: RFC 3986 5.2.4 */
     return !value_has_control(text) && text[0] != ' ' && text[len - 1] != ' ';
 }
 
@@ -41,9 +43,11 @@ static bool is_line(const char *text)
 
 static const struct member members[] = {
     {"title", json_type_string, 1, 500, is_line, "one line of 1 to 500 characters"},
-    {"task_id", json_type_string, 1, 200, is_id, "1 to 200 characters without controls"},
+    {"task_id", json_type_string, 1, 200, is_id,
+     "1 to 200 characters without controls, not . or .."},
     {"body", json_type_string, 0, 1048576, NULL, "at most 1048576 characters"},
-    {"labels", json_type_array, 0, 100, NULL, "at most 100 strings of 1 to 255 characters"},
+    {"labels", json_type_array, 0, 100, NULL,
+     "at most 100 strings of 1 to 255 characters, those with agent: about 2000 bytes together"},
     {"priority", json_type_int, -1000, 1000, NULL, "a whole number from -1000 to 1000"},
     {"execution_mode", json_type_string, 1, 20, is_mode, "ssh_cli, http_pull or undecided"},
     {"task_type", json_type_string, 1, 64, is_line, "one line of 1 to 64 characters"},
@@ -52,7 +56,8 @@ static const struct member members[] = {
     {"max_retries", json_type_int, 0, 100, NULL, "a whole number from 0 to 100"},
     {"timeout_secs", json_type_int, 1, 604800, NULL, "a whole number from 1 to 604800"},
     {"run_at", json_type_string, 1, 64, value_is_time, "an RFC 3339 time with its zone"},
-    {"metadata", json_type_object, 0, 16384, NULL, "an object of at most 16384 bytes as JSON"},
+    {"metadata", json_type_object, 0, 16384, NULL,
+     "an object of at most 16384 bytes as JSON, whole numbers of less than 64 bits"},
 };
 
 static const char *type_word(enum json_type type)
@@ -137,11 +142,13 @@ static bool labels_fit(struct json_object *list, int64_t max, bool *wrong_type)
 {
     if ((int64_t)json_object_array_length(list) > max)
         return false;
+    size_t required = 0;
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         struct json_object *item = json_object_array_get_idx(list, i);
         *wrong_type = *wrong_type || !json_object_is_type(item, json_type_string);
         const char *text = *wrong_type ? "" : json_object_get_string(item);
-        if (text[0] == '\0' || value_characters(text) > 255 || !is_line(text))
+        if (text[0] == '\0' || value_characters(text) > 255 || !is_line(text) ||
+            !value_requirement_fits(text, &required))
             return false;
     }
     return true;
@@ -174,9 +181,11 @@ static bool numbers_fit(struct json_object *value)
         }
         return fit;
     }
+    case json_type_int: /* json-c turns what is beyond 64 bits into these */
+        return json_object_get_int64(value) != INT64_MIN &&
+               json_object_get_uint64(value) != UINT64_MAX;
     case json_type_null:
     case json_type_boolean:
-    case json_type_int:
     case json_type_string:
         return true;
     }
@@ -241,10 +250,15 @@ static bool check_member(const char *name, struct json_object *value, int index,
     return false;
 }
 
-static void set_default(struct json_object *task, const char *name, int64_t value)
+/* What the task did not name goes beside its members, so that it does not count as its content. */
+static void add_defaults(struct json_object *task, const struct task_defaults *defaults)
 {
-    if (json_member(task, name) == NULL)
-        json_object_object_add(task, name, json_object_new_int64(value));
+    struct json_object *values = json_object_new_object();
+    json_object_object_add(values, "max_retries", json_object_new_int64(defaults->max_retries));
+    json_object_object_add(values, "timeout_secs", json_object_new_int64(defaults->timeout_secs));
+    json_object_object_add(values, "max_attempts_total",
+                           json_object_new_int64(defaults->max_attempts_total));
+    json_object_object_add(task, "defaults", values);
 }
 
 /* One task in place: members that are null count as absent and are taken out. */
@@ -277,9 +291,7 @@ static bool check_task(struct json_object *task, int index, const struct task_de
         fault_details(fault, "title", index, NULL, NULL);
         return false;
     }
-    set_default(task, "max_retries", defaults->max_retries);
-    set_default(task, "timeout_secs", defaults->timeout_secs);
-    set_default(task, "max_attempts_total", defaults->max_attempts_total);
+    add_defaults(task, defaults);
     return true;
 }
 

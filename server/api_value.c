@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* An entry of a btree has at most 2704 bytes; the repository's name needs some of them. */
+#define REQUIREMENTS_MAX 2048
+#define ELEMENT_OVERHEAD 8 /* bytes: length and alignment of a text in an array */
+
 /* Two digits as a number; -1 when they are none. */
 static int two_digits(const char *at)
 {
@@ -91,6 +95,15 @@ bool value_has_control(const char *text)
             return true;
     }
     return false;
+}
+
+bool value_requirement_fits(const char *label, size_t *used)
+{
+    static const char prefix[] = "agent:";
+    size_t len = strlen(prefix);
+    if (strncmp(label, prefix, len) == 0)
+        *used += strlen(label + len) + ELEMENT_OVERHEAD;
+    return *used <= REQUIREMENTS_MAX;
 }
 
 size_t value_characters(const char *text)

@@ -15,4 +15,8 @@ size_t value_characters(const char *text);        /* of valid UTF-8 */
 int value_cut(const char *text,
               int max); /* bytes of text, at most max, that end no character short */
 
+/* Adds what a label takes in the database's index over requirements, which is nothing for one
+ * without "agent:". False once all of them take more than an entry of it has room for. */
+bool value_requirement_fits(const char *label, size_t *used);
+
 #endif

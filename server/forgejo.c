@@ -149,10 +149,13 @@ static bool read_labels(struct forgejo_issue *issue, const struct json_object *i
     if (!json_object_is_type(labels, json_type_array) ||
         json_object_array_length(labels) > LABELS_MAX)
         return invalid(err, "\"issue.labels\" is not a list of at most 500 labels");
+    size_t required = 0;
     for (size_t i = 0; i < json_object_array_length(labels); i++) {
         const char *name = json_string(json_object_array_get_idx(labels, i), "name", "");
         if (name[0] == '\0' || strlen(name) > LABEL_MAX)
             return invalid(err, "a label has no usable name");
+        if (!value_requirement_fits(name, &required))
+            return invalid(err, "its agent: labels have more than about 2000 bytes together");
         json_object_array_add(issue->labels, json_object_new_string(name));
     }
     return true;

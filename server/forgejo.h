@@ -12,7 +12,7 @@
 #include "common/error.h"
 #include "common/json.h"
 
-/* A header as it came: its first value and how often it was there. */
+/* A header as it came: its last value and how often it was there. */
 struct forgejo_header {
     const char *value; /* borrowed; not NUL-ended; NULL when absent */
     size_t len;

@@ -195,10 +195,9 @@ const char *call_header(const struct call *call, const char *name, size_t *len, 
         const h2o_header_t *header = &call->req->headers.entries[i];
         if (!h2o_memis(header->name->base, header->name->len, name, strlen(name)))
             continue;
-        if ((*count)++ == 0) {
-            value = header->value.base != NULL ? header->value.base : "";
-            *len = header->value.len;
-        }
+        (*count)++;
+        value = header->value.base != NULL ? header->value.base : "";
+        *len = header->value.len;
     }
     return value;
 }

@@ -54,7 +54,7 @@ const char *call_method(const struct call *call, size_t *len);
 const char *call_target(const struct call *call, size_t *len); /* raw path and query */
 const char *call_host(const struct call *call, size_t *len);
 const char *call_body(const struct call *call, size_t *len);
-/* The first header of this (lower-case) name, NULL when absent; *count says how many there are. */
+/* The last header of this (lower-case) name, NULL when absent; *count says how many there are. */
 const char *call_header(const struct call *call, const char *name, size_t *len, size_t *count);
 size_t call_header_bytes(const struct call *call); /* of all request headers */
 

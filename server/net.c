@@ -105,9 +105,10 @@ static size_t name_length(const char *host, size_t len)
     return colon != NULL ? (size_t)(colon - host) : len;
 }
 
-static bool names_loopback(const char *host, size_t len)
+bool net_host_is_loopback(const char *host, size_t len)
 {
     char text[64];
+    len = name_length(host, len);
     if (len >= 2 && host[0] == '[') {
         host++;
         len -= 2;
@@ -122,7 +123,7 @@ static bool names_loopback(const char *host, size_t len)
 bool net_host_known(const struct config_list *hosts, const char *host, size_t len)
 {
     size_t name_len = name_length(host, len);
-    if (hosts->count == 0 || names_loopback(host, name_len))
+    if (hosts->count == 0 || net_host_is_loopback(host, len))
         return true;
     for (size_t i = 0; i < hosts->count; i++) {
         size_t entry_len = strlen(hosts->items[i]);

@@ -18,6 +18,9 @@ bool net_in_list(const struct config_list *list, const char *address);
 void net_client(const struct config_list *trusted, const char *peer, const char *forwarded,
                 size_t forwarded_len, char *client, size_t size);
 
+/* Does this Host header, with or without its port, name the loopback? */
+bool net_host_is_loopback(const char *host, size_t len);
+
 /* May a request carry this Host header? Yes when it names the loopback, when `hosts` is empty, or
  * when `hosts` lists it, with or without its port. */
 bool net_host_known(const struct config_list *hosts, const char *host, size_t len);

@@ -1,5 +1,6 @@
 #include "server/token_command.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ static const char usage[] =
     "SCOPE is admin, operate, submit or read; each includes those after it.\n"
     "Options of create:\n"
     "  --name NAME              who it is for, as the history shows it\n"
-    "  --repository OWNER/REPO  bounds the token to this repository; may be repeated\n"
+    "  --repository OWNER/REPO  a repository that it may submit tasks of; may be repeated\n"
     "  --expires DAYS           after that many days it stops working\n";
 
 /* One run of the command. */
@@ -235,6 +236,7 @@ static int run_with(struct command *command, const struct config *config)
 {
     struct loop loop;
     struct error err = {0};
+    loop_limits();
     struct db_options options = {.url = config->database.url,
                                  .application = "fleet-server token",
                                  .connections = 1,
@@ -269,6 +271,10 @@ int token_command(int argc, char **argv)
     if (status >= 0)
         return status;
     status = run_with(&command, config);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "fleet-server token: cannot write to stdout: %s\n", strerror(errno));
+        status = 1;
+    }
     crypto_wipe(command.token, sizeof command.token);
     config_free(config);
     return status;

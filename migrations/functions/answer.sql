@@ -1,9 +1,9 @@
--- JSON answers of the API.
+-- JSON answers of the API. (PL/pgSQL: a function in SQL that is not inlined is planned at every call.)
 
 create function fleet.task_json(p_task bigint) returns json
-    language sql stable
-begin atomic
-    select json_build_object(
+    language plpgsql stable as $$
+begin
+    return (select json_build_object(
         'task_id', t.task_id, 'source', t.source, 'task_type', t.task_type, 'title', t.title, 'repo', t.repo,
         'issue_number', t.issue_number, 'labels', t.labels, 'requirements', t.requirements, 'priority', t.priority,
         'status', t.status, 'execution_mode', coalesce(e.kind, t.execution_mode), 'assigned_agent_id', e.agent_id,
@@ -17,13 +17,13 @@ begin atomic
     left join fleet.executor e on e.executor = t.executor
     left join fleet.reason r on r.reason = t.failure_reason
     left join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
-    where t.task = p_task;
-end;
+    where t.task = p_task);
+end $$;
 
 create function fleet.attempt_json(p_attempt bigint) returns json
-    language sql stable
-begin atomic
-    select json_build_object(
+    language plpgsql stable as $$
+begin
+    return (select json_build_object(
         'attempt', a.number, 'epoch', a.epoch, 'agent_id', e.agent_id, 'host_id', e.host_id, 'agent_type', e.agent_type,
         'node', coalesce(n.name, a.node::text), 'adopted_from', a.adopted_from, 'phase', a.phase, 'phase_reason', a.phase_reason,
         'outcome', a.outcome, 'reason', a.reason, 'advice', r.advice, 'exit_status', a.exit_status, 'exit_signal', a.exit_signal,
@@ -36,23 +36,24 @@ begin atomic
     join fleet.executor e on e.executor = a.executor
     left join fleet.node n on n.node = a.node
     left join fleet.reason r on r.reason = a.reason
-    where a.attempt = p_attempt;
-end;
+    where a.attempt = p_attempt);
+end $$;
 
 -- The newest 100 events, oldest first.
 create function fleet.events_json(p_task bigint) returns json
-    language sql stable
-begin atomic
-    select coalesce(json_agg(json_build_object(
+    language plpgsql stable as $$
+begin
+    return (select coalesce(json_agg(json_build_object(
                'event_id', e.event_id, 'task_id', t.task_id, 'event_type', e.event_type, 'from_status', e.from_status,
                'to_status', e.to_status, 'attempt', e.attempt, 'actor', e.actor, 'at', fleet.utc(e.at),
                'payload', coalesce(e.payload, '{}')) order by e.event_id), '[]')
     from (select * from fleet.event x where x.task = p_task order by x.event_id desc limit 100) e
-    join fleet.task t on t.task = e.task;
-end;
+    join fleet.task t on t.task = e.task);
+end $$;
 
 create function fleet.task_detail(p_task_id text) returns text
-    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp as $$
+    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp
+    set plan_cache_mode = force_generic_plan as $$
 declare
     t fleet.task;
     v_head text;
@@ -77,7 +78,8 @@ end;
 
 -- Newest first. The cursor names the last task of the page before.
 create function fleet.task_list(p_filter jsonb, p_limit int, p_cursor text, out body text, out next_cursor text)
-    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp as $$
+    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp
+    set plan_cache_mode = force_generic_plan as $$
 declare
     v_limit int := greatest(least(coalesce(p_limit, 50), 200), 1);
     v_filter jsonb := coalesce(p_filter, '{}');
@@ -89,7 +91,7 @@ begin
     select array_agg(x.task order by x.task desc) into v_tasks
     from (select t.task from fleet.task t
           left join fleet.executor e on e.executor = t.executor
-          where (p_cursor is null or t.task < p_cursor::bigint)
+          where t.task < coalesce(p_cursor::bigint, 9223372036854775807)
             and fleet.admits(v_filter, 'status', t.status) and fleet.admits(v_filter, 'source', t.source)
             and fleet.admits(v_filter, 'repo', t.repo) and fleet.admits(v_filter, 'host_id', e.host_id)
             and fleet.admits(v_filter, 'agent_id', e.agent_id)

@@ -14,8 +14,9 @@ begin atomic
 end;
 
 create function fleet.job_rows(p_attempts bigint[]) returns setof fleet.job
-    language sql stable
-begin atomic
+    language plpgsql stable as $$
+begin
+    return query
     select a.attempt, t.task_id, a.number, a.epoch, a.nonce, a.phase, a.run, e.host_id, e.agent_type,
            t.title, t.body, t.labels, t.requirements, t.repo, t.issue_number, t.branch_name,
            t.timeout_secs, a.prompt, a.command, a.stdout_bytes, a.stderr_bytes, a.checkpoint,
@@ -25,7 +26,7 @@ begin atomic
     join fleet.executor e on e.executor = a.executor
     where a.attempt = any (p_attempts)
     order by -t.priority, t.task;
-end;
+end $$;
 
 -- What a node owns, of the attempts it names.
 create function fleet.jobs(p_node uuid, p_attempts bigint[]) returns setof fleet.job

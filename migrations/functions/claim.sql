@@ -2,16 +2,16 @@
 
 -- SSH executors that this node may place work on now.
 create function fleet.open_executors(p_node uuid) returns int[]
-    language sql stable
-begin atomic
-    select coalesce(array_agg(e.executor), '{}')
+    language plpgsql stable as $$
+begin
+    return (select coalesce(array_agg(e.executor), '{}')
     from fleet.node_host nh
     join fleet.host h on h.host_id = nh.host_id
     join fleet.executor e on e.host_id = h.host_id
     where nh.node = p_node and nh.reachable and nh.reported_at > now() - fleet.ms('host_fresh_ms')
       and h.cordoned_at is null and e.enabled
-      and exists (select from fleet.slot s where s.executor = e.executor and s.attempt is null and not s.retiring);
-end;
+      and exists (select from fleet.slot s where s.executor = e.executor and s.attempt is null and not s.retiring));
+end $$;
 
 -- Locks up to p_want free slots of these executors: least loaded first, then the one with the fewest capabilities.
 create function fleet.take_slots(p_executors int[], p_lane int, p_want int) returns bigint[]
@@ -87,7 +87,8 @@ end $$;
 -- One lane a statement. The heads of all lanes that the open executors serve are compared first; a batch from the best lane
 -- stops at the priority of the next best head.
 create function fleet.claim(p_node uuid, p_want int) returns setof fleet.job
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
+    set plan_cache_mode = force_generic_plan as $$
 declare
     v_left int := least(coalesce(p_want, 0), 1000);
     v_open int[];
@@ -97,6 +98,7 @@ declare
     v_all bigint[] := array[]::bigint[];
     v_lane int;
     v_stop int;
+    v_need int;
 begin
     perform fleet.node_check(p_node);
     v_open := fleet.open_executors(p_node);
@@ -109,7 +111,10 @@ begin
                                   order by x.prio, x.task limit 1) q
               order by q.prio, q.task limit 1) h;
         exit when not found;
-        v_slots := fleet.take_slots(v_open, v_lane, v_left);
+        -- no more slots than tasks: a locked one is lost to whoever claims at the same time
+        select count(*) into v_need
+        from (select from fleet.queue x where x.lane = v_lane and x.prio <= v_stop limit v_left) w;
+        v_slots := fleet.take_slots(v_open, v_lane, v_need);
         if cardinality(v_slots) = 0 then
             -- whoever could serve this lane is full or being filled: they must not fall through to something less urgent
             v_open := array(select o from unnest(v_open) o

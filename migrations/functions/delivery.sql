@@ -117,7 +117,7 @@ begin
         if v_had and not v_has then
             perform fleet.cancel_waiting(t.task, 'label_removed', null, p_actor);
             return 'label_removed';
-        elsif i.labels is distinct from p_labels then
+        elsif v_has and i.labels is distinct from p_labels then
             perform fleet.relabel_waiting(t, p_labels, p_actor);
             return 'relabelled';
         end if;
@@ -147,25 +147,70 @@ begin atomic
     select case when p ->> 'action' = 'label_cleared' then '{}' else fleet.words(p -> 'labels') end;
 end;
 
--- This very delivery was refused before, and is admitted now: a person sent it again.
+-- This very body was refused before, and is admitted now: a person sent it again. (Ids of deliveries are not signed.)
 create function fleet.was_refused(p jsonb) returns boolean
     language sql stable
 begin atomic
     select exists (select from fleet.delivery d
-                   where (d.delivery_id = p ->> 'delivery' or d.sha256 = p ->> 'sha256') and d.reason = 'sender_not_allowed');
+                   where d.sha256 = p ->> 'sha256' and d.repo = p ->> 'repo' and d.reason = 'sender_not_allowed');
 end;
 
 -- A label is not an approval: one that came by a sender who may not start work must not start it with the next event of
--- somebody who may. It is remembered, and counts again only after it was taken away.
+-- somebody who may. It is remembered, and counts again only after it was taken away. Taking away is free to all: stopping is.
 create function fleet.refuse_labels(p jsonb) returns void language plpgsql as $$
-declare i fleet.issue := fleet.lock_issue(p ->> 'repo', fleet.delivery_number(p));
+declare
+    i fleet.issue := fleet.lock_issue(p ->> 'repo', fleet.delivery_number(p));
+    v_at timestamptz := fleet.delivery_time(p);
+    v_told text[] := fleet.delivery_labels(p);
+    v_left text[];
 begin
-    if p ->> 'action' in ('opened', 'label_updated', 'label_cleared')
-       and fleet.delivery_time(p) >= coalesce(i.labels_at, '-infinity') then
-        update fleet.issue
-        set refused = array(select l from unnest(fleet.delivery_labels(p)) l where l like 'agent:%' and l <> all (i.labels))
-        where issue = i.issue;
+    if coalesce(p ->> 'action', '') not in ('opened', 'label_updated', 'label_cleared') or v_at < i.labels_at then
+        return;
     end if;
+    if v_at > i.labels_at then -- in the same second it may have been before
+        v_left := array(select l from unnest(i.labels) l where l = any (v_told));
+        if fleet.requirements_of(v_left) = '{}' then
+            perform fleet.apply_labels(i, v_left, p, 'forgejo:' || coalesce(p ->> 'sender', ''));
+        end if;
+        if v_left <> i.labels then
+            i.labels_at := v_at; -- what was before this, and comes after it, tells of labels that are gone
+        end if;
+        i.labels := v_left;
+    end if;
+    update fleet.issue
+    set labels = i.labels, labels_at = i.labels_at, refused = array(select l from unnest(v_told) l where l like 'agent:%' and l <> all (i.labels))
+    where issue = i.issue;
+end $$;
+
+-- Stopping is free to whoever Forgejo let close the issue.
+create function fleet.refuse_close(p jsonb) returns void language plpgsql as $$
+declare
+    i fleet.issue := fleet.lock_issue(p ->> 'repo', fleet.delivery_number(p));
+begin
+    if p ->> 'action' = 'closed' and fleet.apply_state(i, p, fleet.delivery_time(p)) then
+        perform fleet.issue_closed(i.repo || '#' || i.number, 'forgejo:' || coalesce(p ->> 'sender', ''));
+    end if;
+end $$;
+
+-- Stores the issue's state as a delivery shows it; false when it is older than what is known. Deliveries overtake each other:
+-- one that shows the issue closed may come before the one that says so, and of two of the same second the closing one counts.
+create function fleet.apply_state(i fleet.issue, p jsonb, p_at timestamptz) returns boolean
+    language plpgsql as $$
+declare
+    v_state text := i.state;
+    v_action text := coalesce(p ->> 'action', '');
+begin
+    if p_at < i.updated_at then
+        return false;
+    end if;
+    if p_at is distinct from i.updated_at or i.state <> 'closed' or v_action = 'reopened' then
+        v_state := coalesce(p ->> 'state', i.state);
+    end if;
+    update fleet.issue set state = v_state, updated_at = p_at, html_url = coalesce(p ->> 'html_url', html_url) where issue = i.issue;
+    if v_state = 'closed' and i.state <> 'closed' and v_action <> 'closed' then
+        perform fleet.issue_closed(i.repo || '#' || i.number, 'forgejo:' || coalesce(p ->> 'sender', ''));
+    end if;
+    return true;
 end $$;
 
 -- An admitted issues delivery, in the order of the issue's own clock.
@@ -175,22 +220,22 @@ declare
     v_actor text := 'forgejo:' || coalesce(p ->> 'sender', '');
     v_at timestamptz := fleet.delivery_time(p);
     v_labels text[];
+    v_fresh boolean;
     i fleet.issue := fleet.lock_issue(p ->> 'repo', fleet.delivery_number(p));
 begin
     if fleet.seen_delivery(p) then
         result := 'duplicate'; reason := 'seen_before';
         return;
-    end if;
-    result := 'accepted';
-    if v_at >= coalesce(i.updated_at, '-infinity') then
-        i.state := coalesce(p ->> 'state', i.state);
-        update fleet.issue set state = i.state, updated_at = v_at, html_url = coalesce(p ->> 'html_url', html_url)
-        where issue = i.issue;
-    elsif v_action in ('closed', 'reopened') then
-        result := 'ignored'; reason := 'stale';
+    elsif not fleet.lane_fits(fleet.requirements_of(fleet.delivery_labels(p)), i.repo) then
+        result := 'ignored'; reason := 'labels_too_long';
         return;
     end if;
-    if v_action in ('opened', 'label_updated', 'label_cleared') then
+    result := 'accepted';
+    v_fresh := fleet.apply_state(i, p, v_at);
+    select * into i from fleet.issue where issue = i.issue;
+    if not v_fresh and v_action in ('closed', 'reopened') then
+        result := 'ignored'; reason := 'stale';
+    elsif v_action in ('opened', 'label_updated', 'label_cleared') then
         if v_at < i.labels_at then
             result := 'ignored'; reason := 'stale';
             return;
@@ -221,6 +266,7 @@ begin
         result := 'ignored'; reason := 'no_issue';
     elsif not coalesce((p ->> 'admitted')::boolean, false) then
         perform fleet.refuse_labels(p);
+        perform fleet.refuse_close(p);
         result := 'ignored'; reason := 'sender_not_allowed';
     else
         select a.result, a.reason into result, reason from fleet.apply_issue(p) a;

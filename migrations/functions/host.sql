@@ -26,10 +26,10 @@ begin
 end $$;
 
 create function fleet.words(p jsonb) returns text[]
-    language sql immutable
-begin atomic
-    select case when jsonb_typeof(p) = 'array' then array(select jsonb_array_elements_text(p)) else '{}' end;
-end;
+    language plpgsql immutable as $$
+begin
+    return case when jsonb_typeof(p) = 'array' then array(select jsonb_array_elements_text(p)) else '{}' end;
+end $$;
 
 create function fleet.configure_executors(p_host_id text, p_agents jsonb) returns void
     language plpgsql as $$

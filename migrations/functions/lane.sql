@@ -26,13 +26,21 @@ begin
 end $$;
 
 create function fleet.repo_allowed(p_patterns text[], p_repo text) returns boolean
-    language sql immutable
-begin atomic
-    select p_repo is null or exists (
+    language plpgsql immutable as $$
+begin
+    return p_repo is null or exists (
         select from unnest(p_patterns) p
         where p = '*' or lower(p) = lower(p_repo)
            or (p like '%/*' and lower(split_part(p, '/', 1)) = lower(split_part(p_repo, '/', 1))));
-end;
+end $$;
+
+-- A lane is found by an index, whose rows may not be larger than a third of a page.
+create function fleet.lane_fits(p_requirements text[], p_repo text) returns boolean
+    language plpgsql immutable as $$
+begin
+    return octet_length(array_to_string(p_requirements, '')) + 8 * cardinality(p_requirements)
+         + coalesce(octet_length(p_repo), 0) <= 2500;
+end $$;
 
 -- Brings executor_lane in line with view executor_lane_wanted, for one lane or one executor. New lanes and changed executors
 -- both hold the latch, and this computes in a later statement, so that no pair is missed between them.

@@ -18,20 +18,23 @@ begin atomic
       and l.start < p_offset + length(p_bytes) and l.start + length(l.bytes) > p_offset;
 end;
 
--- Row by row; each chunk is stored when it starts exactly where its stream ends and the caller owns the attempt.
+-- Row by row; each chunk is stored when it starts exactly where its stream ends and the caller owns the attempt. What somebody
+-- else holds is answered 'busy' (send it again soon), so that one open transaction does not stall the output of all runs.
 create function fleet.append(p_node uuid, p_attempts bigint[], p_epochs int[], p_streams text[], p_offsets bigint[],
                              p_chunks bytea[], p_checkpoints text[])
     returns table (ord int, verdict text, next_offset bigint)
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
+    set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
     r record;
     a fleet.attempt;
     v_end bigint;
+    v_held bigint[];
 begin
     perform fleet.node_check(p_node);
-    -- in one order for all callers
-    perform from fleet.attempt x where x.attempt = any (p_attempts) order by x.attempt for no key update;
+    v_held := array(select x.attempt from fleet.attempt x where x.attempt = any (p_attempts) order by x.attempt
+                    for no key update skip locked);
     for r in
         select i.ord::int as ord, i.attempt, i.epoch, i.stream, i.start, coalesce(i.bytes, '') as bytes, i.checkpoint
         from unnest(p_attempts, p_epochs, p_streams, p_offsets, p_chunks, p_checkpoints)
@@ -42,6 +45,8 @@ begin
         v_end := case r.stream when 'stdout' then a.stdout_bytes when 'stderr' then a.stderr_bytes end;
         if a.attempt is null or v_end is null or a.node <> p_node or a.epoch <> r.epoch then
             return query select r.ord, 'fenced', null::bigint;
+        elsif r.attempt <> all (v_held) then
+            return query select r.ord, 'busy', r.start;
         elsif r.start < v_end and r.start + length(r.bytes) <= v_end
               and fleet.log_same(r.attempt, r.stream, r.start, r.bytes) then
             return query select r.ord, 'ok', v_end;
@@ -74,6 +79,7 @@ declare
     a fleet.attempt;
     v_task bigint;
     v_both boolean := coalesce(cardinality(p_streams), 0) = 0 or p_streams @> '{stdout,stderr}';
+    v_stream text := case when p_streams @> '{stderr}' then 'stderr' else 'stdout' end;
     v_total bigint;
     v_from bigint;
     v_to bigint;
@@ -97,7 +103,7 @@ begin
     v_since := a.claimed_at - interval '1 day';
     v_until := coalesce(a.ended_at, now()) + interval '1 day';
     v_total := case when v_both then a.stdout_bytes + a.stderr_bytes
-                    when p_streams @> '{stderr}' then a.stderr_bytes else a.stdout_bytes end;
+                    when v_stream = 'stderr' then a.stderr_bytes else a.stdout_bytes end;
     v_from := case when p_tail is not null then greatest(v_total - greatest(p_tail, 0), 0)
                    else least(greatest(coalesce(p_offset, 0), 0), v_total) end;
     v_to := least(v_from + least(greatest(coalesce(p_limit, 1048576), 0), 16777216), v_total);
@@ -111,11 +117,11 @@ begin
     else
         select string_agg(fleet.cut(l.bytes, l.start, v_from, v_to), '' order by l.start)
         into v_bytes from fleet.log l
-        where l.attempt = a.attempt and l.at between v_since and v_until and l.stream = p_streams[1]
+        where l.attempt = a.attempt and l.at between v_since and v_until and l.stream = v_stream
           and l.start < v_to
           and l.start >= coalesce((select max(m.start) from fleet.log m
                                    where m.attempt = a.attempt and m.at between v_since and v_until
-                                     and m.stream = p_streams[1] and m.start <= v_from), 0);
+                                     and m.stream = v_stream and m.start <= v_from), 0);
     end if;
     v_bytes := coalesce(v_bytes, '');
     return query select a.number, v_from, v_from + length(v_bytes), v_total, a.ended_at is null, v_bytes;

@@ -36,7 +36,8 @@ end $$;
 -- The beat, and what its owner should know. synchronous_commit off: a crash can only take back the newest beat.
 create function fleet.renew(p_node uuid, p_known bigint[])
     returns table (kind text, attempt bigint, epoch int, node uuid, beat bigint)
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
+    set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare v_kind text;
 begin
@@ -59,8 +60,7 @@ begin
         where (n.dead_at is not null or n.stopped_at is not null) and n.node <> p_node
           and exists (select from fleet.attempt a
                       join fleet.executor e on e.executor = a.executor
-                      join fleet.node_host nh on nh.host_id = e.host_id and nh.node = p_node
-                      where a.node = n.node and a.ended_at is null);
+                      where a.node = n.node and a.ended_at is null and fleet.may_adopt(p_node, e.host_id));
     return query
         select k.kind, a.attempt, a.epoch, null::uuid, null::bigint
         from fleet.attempt a
@@ -78,7 +78,8 @@ end $$;
 -- ---------------------------------------------------------------- taking over what a dead or stopped node owned
 
 
--- Marks p_from dead when its beat is still the one that the caller watched standing still; AF006 when that is not proven.
+-- Marks p_from dead when its beat is still the one that the caller watched standing still, and the database too has not seen
+-- another for dead_ms; AF006 when that is not proven.
 create function fleet.bury(p_node uuid, p_from uuid, p_beat bigint) returns fleet.node
     language plpgsql as $$
 declare n fleet.node;
@@ -95,18 +96,33 @@ begin
     end if;
     update fleet.node set dead_at = clock_timestamp(), dead_by = p_node
     where node = p_from and beat = p_beat and dead_at is null and stopped_at is null
+      and beat_at < clock_timestamp() - fleet.ms('dead_ms')
     returning * into n;
     if not found then
         select * into n from fleet.node where node = p_from;
         if n.dead_at is null and n.stopped_at is null then
-            raise exception 'node % has given a beat since', n.name using errcode = 'AF006';
+            raise exception 'node % has given a beat since, or not long enough ago', n.name using errcode = 'AF006';
         end if;
     end if;
     return n;
 end $$;
 
+-- May p_node take over what runs on this host? When it reaches it; or when it lists it and no living node reaches it.
+create function fleet.may_adopt(p_node uuid, p_host_id text) returns boolean
+    language plpgsql stable as $$
+begin
+    return coalesce((
+        select nh.reachable or not exists (
+            select from fleet.node_host o
+            join fleet.node n on n.node = o.node and n.dead_at is null and n.stopped_at is null
+            where o.host_id = p_host_id and o.node <> p_node and o.reachable
+              and o.reported_at > now() - fleet.ms('host_fresh_ms'))
+        from fleet.node_host nh where nh.node = p_node and nh.host_id = p_host_id), false);
+end $$;
+
 create function fleet.adopt(p_node uuid, p_from uuid, p_beat bigint, p_want int) returns setof fleet.job
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
+    set plan_cache_mode = force_generic_plan as $$
 declare
     n fleet.node;
     v_taken bigint[];
@@ -122,8 +138,7 @@ begin
         select a.attempt from fleet.attempt a
         join fleet.task t on t.task = a.task
         join fleet.executor e on e.executor = a.executor
-        join fleet.node_host nh on nh.host_id = e.host_id and nh.node = p_node
-        where a.node = p_from and a.ended_at is null
+        where a.node = p_from and a.ended_at is null and fleet.may_adopt(p_node, e.host_id)
         order by a.attempt
         limit greatest(p_want, 0)
         for update of t, a skip locked
@@ -139,5 +154,10 @@ begin
         from taken k, fleet.node me where me.node = p_node
     )
     select array_agg(attempt) into v_taken from taken;
+    -- shown as lost because nobody was there; whether its host is, the new owner will say
+    perform fleet.move(t.task, case when a.started_at is null then 'assigned' else 'running' end, 'taken_over', a.number,
+                       fleet.node_actor(p_node))
+    from fleet.attempt a join fleet.task t on t.task = a.task
+    where a.attempt = any (v_taken) and t.status = 'agent_lost' and a.unreachable_at is null and a.abandoned_at is null;
     return query select * from fleet.job_rows(v_taken);
 end $$;

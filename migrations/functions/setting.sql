@@ -1,16 +1,16 @@
 -- Tunables, versions, and who is calling.
 
 create function fleet.get(p_name text) returns bigint
-    language sql stable security definer set search_path = pg_catalog, fleet, pg_temp
-begin atomic
-    select value from fleet.setting where name = p_name;
-end;
+    language plpgsql stable as $$
+begin
+    return (select value from fleet.setting where name = p_name);
+end $$;
 
 create function fleet.ms(p_name text) returns interval
-    language sql stable security definer set search_path = pg_catalog, fleet, pg_temp
-begin atomic
-    select make_interval(secs => value / 1000.0) from fleet.setting where name = p_name;
-end;
+    language plpgsql stable as $$
+begin
+    return (select make_interval(secs => value / 1000.0) from fleet.setting where name = p_name);
+end $$;
 
 create function fleet.set(p_name text, p_value bigint) returns void
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
@@ -41,7 +41,7 @@ end;
 
 -- Who did it, when the caller does not say: the login role.
 create function fleet.actor(p_actor text) returns text
-    language sql stable
-begin atomic
-    select coalesce(nullif(p_actor, ''), 'psql:' || session_user);
-end;
+    language plpgsql stable as $$
+begin
+    return coalesce(nullif(p_actor, ''), 'psql:' || session_user);
+end $$;

@@ -2,11 +2,11 @@
 
 -- Doubling back-off with up to a quarter of jitter on top, never sooner than the plain value.
 create function fleet.backoff(p_count int, p_base text, p_max text) returns interval
-    language sql volatile
-begin atomic
-    select make_interval(secs => least(fleet.get(p_base) * power(2::float8, least(p_count, 30)), fleet.get(p_max)) / 1000.0
+    language plpgsql volatile as $$
+begin
+    return make_interval(secs => least(fleet.get(p_base) * power(2::float8, least(p_count, 30)), fleet.get(p_max)) / 1000.0
                                  * (1 + random() / 4));
-end;
+end $$;
 
 -- Back to waiting, for a new attempt not before p_run_at.
 create function fleet.wait_again(p_task bigint, p_event text, p_number int, p_actor text, p_run_at timestamptz, p_payload jsonb)
@@ -81,6 +81,8 @@ begin
     set phase = 'ended', ended_at = now(), outcome = p_outcome, reason = fleet.known_reason(p_reason), exit_status = p_exit,
         exit_signal = p_signal, report = p_report, phase_reason = null, unreachable_at = null
     where attempt = a.attempt;
+    -- locked in a statement of its own: the next sees what configure() did to it meanwhile
+    perform from fleet.slot where slot_id = a.slot_id for update;
     delete from fleet.slot where slot_id = a.slot_id and attempt = a.attempt and retiring;
     if not found then
         update fleet.slot set attempt = null where slot_id = a.slot_id and attempt = a.attempt;
@@ -105,7 +107,8 @@ end $$;
 
 create function fleet.finish(p_node uuid, p_attempt bigint, p_epoch int, p_outcome text, p_reason text, p_exit int, p_signal int,
                              p_report jsonb) returns text
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
+    set plan_cache_mode = force_generic_plan as $$
 declare
     a fleet.attempt := fleet.fence(p_node, p_attempt, p_epoch);
 begin

@@ -14,11 +14,11 @@ begin
 end $$;
 
 create function fleet.new_task_id() returns text
-    language sql volatile
-begin atomic
-    select 't-' || string_agg(substr('abcdefghijklmnopqrstuvwxyz234567', get_byte(r.bytes, i) % 32 + 1, 1), '')
-    from (select sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) as bytes) r, generate_series(0, 11) i;
-end;
+    language plpgsql volatile as $$
+begin
+    return (select 't-' || string_agg(substr('abcdefghijklmnopqrstuvwxyz234567', get_byte(r.bytes, i) % 32 + 1, 1), '')
+    from (select sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) as bytes) r, generate_series(0, 11) i);
+end $$;
 
 -- What is wrong with a task's members, as a sentence; null when nothing. The caller checked types already; this keeps a bad
 -- item from failing its neighbours.
@@ -64,10 +64,16 @@ begin
            and exists (select from jsonb_array_elements(p -> 'labels') l where jsonb_typeof(l) <> 'string')) then
         return 'labels must be a list of texts';
     end if;
+    if not fleet.lane_fits(fleet.requirements_of(fleet.words(p -> 'labels')), p ->> 'repo') then
+        return 'repo and the labels that begin with agent: are too long together';
+    end if;
     if jsonb_typeof(p -> 'metadata') not in ('object', 'null') then
         return 'metadata must be an object';
     end if;
     if p ->> 'run_at' is not null then
+        if (p ->> 'run_at') !~* '^\d{4}-\d\d-\d\d[t ]\d\d:\d\d:\d\d(\.\d+)?(z|[+-]\d\d:\d\d)$' then
+            return 'run_at must be a time as RFC 3339 writes it';
+        end if;
         begin
             perform (p ->> 'run_at')::timestamptz;
         exception when data_exception then
@@ -81,7 +87,7 @@ end $$;
 create function fleet.content_hash(p jsonb) returns bytea
     language plpgsql immutable as $$
 begin
-    return sha256(convert_to((jsonb_strip_nulls(p) - 'task_id')::text, 'UTF8'));
+    return sha256(convert_to((jsonb_strip_nulls(p) - 'task_id' - 'defaults')::text, 'UTF8'));
 end $$;
 
 -- Inserts one task and puts it where it waits. Null when the id stands already.
@@ -93,6 +99,7 @@ declare
     v_labels text[] := fleet.words(p -> 'labels');
     v_requirements text[] := fleet.requirements_of(v_labels);
     v_mode text := coalesce(p ->> 'execution_mode', 'undecided');
+    v_limits jsonb := coalesce(p -> 'defaults', '{}') || p; -- defaults are the submitting node's, not content
     v_run_at timestamptz := greatest(coalesce((p ->> 'run_at')::timestamptz, now()), now());
 begin
     v_lane := fleet.lane_for(v_requirements, v_mode, p ->> 'repo');
@@ -101,8 +108,8 @@ begin
                             lane, run_at)
     values (p_task_id, p_source, p ->> 'task_type', p ->> 'title', coalesce(p ->> 'body', ''), fleet.content_hash(p),
             v_labels, v_requirements, v_mode, coalesce((p ->> 'priority')::int, fleet.priority_of(v_labels)),
-            p ->> 'repo', (p ->> 'issue_number')::int, fleet.branch_of(p_task_id), coalesce((p ->> 'timeout_secs')::int, 1800),
-            coalesce((p ->> 'max_retries')::int, 2), coalesce((p ->> 'max_attempts_total')::int, 10),
+            p ->> 'repo', (p ->> 'issue_number')::int, fleet.branch_of(p_task_id), coalesce((v_limits ->> 'timeout_secs')::int, 1800),
+            coalesce((v_limits ->> 'max_retries')::int, 2), coalesce((v_limits ->> 'max_attempts_total')::int, 10),
             case when jsonb_typeof(p -> 'metadata') = 'object' then p -> 'metadata' else '{}' end, p_actor, v_lane, v_run_at)
     on conflict (task_id) do nothing
     returning task into v_task;
@@ -114,8 +121,9 @@ begin
     return v_task;
 end $$;
 
--- One item of a submission, its key taken already. See submit().
-create function fleet.submit_item(p_item jsonb, out verdict text, out code text, out detail text, out task_id text, out answer json)
+-- One item of a submission, its faults looked for and its key taken already. See submit().
+create function fleet.submit_item(p_item jsonb, p_fault text, out verdict text, out code text, out detail text, out task_id text,
+                                  out answer json)
     language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -127,9 +135,8 @@ declare
     v_task bigint;
     v_content bytea;
 begin
-    detail := fleet.item_fault(v_in);
-    if detail is not null then
-        verdict := 'refused'; code := 'invalid';
+    if p_fault is not null then
+        verdict := 'refused'; code := 'invalid'; detail := p_fault;
         return;
     end if;
     task_id := v_in ->> 'task_id';
@@ -176,15 +183,19 @@ end $$;
 -- Send wake() behind it.
 create function fleet.submit(p_items jsonb)
     returns table (ord int, verdict text, code text, detail text, task_id text, answer json)
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
+    set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
+declare
+    v_faults text[] := array(select fleet.item_fault(e.item -> 'task')
+                             from jsonb_array_elements(p_items) with ordinality e (item, ord) order by e.ord);
 begin
     perform fleet.lane_for(n.requirements, n.mode, n.repo)
     from (select distinct fleet.requirements_of(fleet.words(w.task -> 'labels')) as requirements,
                  coalesce(w.task ->> 'execution_mode', 'undecided') as mode, w.task ->> 'repo' as repo
           from (select e.item -> 'task' as task, fleet.words(e.item -> 'repositories') as repositories
-                from jsonb_array_elements(p_items) e (item)) w
-          where fleet.repo_allowed(w.repositories, w.task ->> 'repo') and fleet.item_fault(w.task) is null
+                from jsonb_array_elements(p_items) with ordinality e (item, ord) where v_faults[e.ord] is null offset 0) w
+          where fleet.repo_allowed(w.repositories, w.task ->> 'repo')
           order by 1, 2, 3) n;
     with named as (
         select distinct on (token_id, key) token_id, key, request_hash
@@ -202,7 +213,7 @@ begin
         select x.ord::int, s.verdict, s.code, s.detail, s.task_id, s.answer
         from (select e.item, e.ord from jsonb_array_elements(p_items) with ordinality e (item, ord)
               order by e.item -> 'task' ->> 'task_id', e.ord) x
-        cross join lateral fleet.submit_item(x.item) s;
+        cross join lateral fleet.submit_item(x.item, v_faults[x.ord]) s;
     -- a key that came to nothing may be used again
     delete from fleet.idempotency i using jsonb_array_elements(p_items) e (item)
     where i.token_id = coalesce((e.item ->> 'token_id')::bigint, 0) and i.key = e.item ->> 'idempotency_key'

@@ -9,7 +9,7 @@ begin
     end if;
     execute format('create table fleet.%I (like fleet.%I including all)', p_name, p_parent);
     execute format('alter table fleet.%I attach partition fleet.%I for values from (%L) to (%L)', p_parent, p_name,
-                   p_from at time zone 'UTC', p_to at time zone 'UTC');
+                   to_char(p_from, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), to_char(p_to, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'));
 end $$;
 
 -- Months of events and days of output, made ahead (and one back, for a clock that is set). One caller at a time; the others go on.
@@ -51,13 +51,21 @@ begin
     insert into fleet.queue (lane, prio, task) select due.lane, -due.priority, due.task from due join gone using (task);
     get diagnostics v_count = row_count;
     if v_count > 0 then
-        perform fleet.wake();
+        -- not wake(): who goes to sleep before this commits is not seen here
+        perform pg_notify('fleet_work', '');
     end if;
     return v_count;
 end $$;
 
--- What its host's silence means for a task: after lost_ms it is shown as agent_lost; after reattach_ms it fails. The attempt keeps its
+-- What silence about a run means for its task: after lost_ms it is shown as agent_lost; after reattach_ms it fails. The attempt keeps its
 -- slot, and nothing runs the task again before it is proven ended or a person abandons it.
+-- Since when nobody has seen an attempt's run: its host is unreachable, or its node is gone and nobody took over.
+create function fleet.unseen_since(a fleet.attempt) returns timestamptz
+    language plpgsql stable as $$
+begin
+    return least(a.unreachable_at, (select coalesce(n.dead_at, n.stopped_at) from fleet.node n where n.node = a.node));
+end $$;
+
 create function fleet.lose(p_actor text) returns int
     language plpgsql as $$
 declare
@@ -66,26 +74,26 @@ declare
     a fleet.attempt;
 begin
     for v_id in
-        select x.attempt from fleet.attempt x where x.ended_at is null and x.unreachable_at < now() - fleet.ms('lost_ms') order by 1
+        select x.attempt from fleet.attempt x where x.ended_at is null and fleet.unseen_since(x) < now() - fleet.ms('lost_ms') order by 1
     loop
         select x.* into a from fleet.attempt x join fleet.task t on t.task = x.task
         where x.attempt = v_id and x.ended_at is null and x.abandoned_at is null
           and t.status in ('assigned', 'running', 'agent_lost')
-          and x.unreachable_at < now() - fleet.ms(case when t.status = 'agent_lost' then 'reattach_ms' else 'lost_ms' end)
+          and fleet.unseen_since(x) < now() - fleet.ms(case when t.status = 'agent_lost' then 'reattach_ms' else 'lost_ms' end)
         for update of t, x skip locked;
         continue when not found;
-        if a.unreachable_at < now() - fleet.ms('reattach_ms') then
+        if fleet.unseen_since(a) < now() - fleet.ms('reattach_ms') then
             update fleet.task set failure_reason = 'host_lost' where task = a.task;
             perform fleet.move(a.task, 'failed', 'failed', a.number, p_actor, '{"reason": "host_lost"}');
         else
-            perform fleet.move(a.task, 'agent_lost', 'agent_lost', a.number, p_actor, jsonb_build_object('reason', a.phase_reason));
+            perform fleet.move(a.task, 'agent_lost', 'agent_lost', a.number, p_actor, jsonb_build_object('reason', coalesce(a.phase_reason, 'its node is gone')));
         end if;
         v_count := v_count + 1;
     end loop;
     return v_count;
 end $$;
 
--- Housekeeping, by any node, every minute or so. Answers how many rows it changed.
+-- Housekeeping, by any node, every minute or so: skips what is locked, takes the rest next time. Answers how many rows it changed.
 create function fleet.reap(p_node uuid) returns int
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare
@@ -95,19 +103,27 @@ begin
     perform fleet.node_check(p_node);
     perform fleet.partitions();
     v_sum := fleet.lose(fleet.node_actor(p_node));
-    delete from fleet.delivery where received_at < now() - make_interval(days => fleet.get('delivery_days')::int);
+    delete from fleet.delivery where ctid = any (array(
+        select d.ctid from fleet.delivery d where d.received_at < now() - make_interval(days => fleet.get('delivery_days')::int)
+        limit 10000 for update skip locked));
     get diagnostics v_count = row_count;
     v_sum := v_sum + v_count;
-    delete from fleet.idempotency where made_at < now() - make_interval(hours => fleet.get('idempotency_hours')::int);
+    delete from fleet.idempotency where ctid = any (array(
+        select i.ctid from fleet.idempotency i where i.made_at < now() - make_interval(hours => fleet.get('idempotency_hours')::int)
+        limit 10000 for update skip locked));
     get diagnostics v_count = row_count;
     v_sum := v_sum + v_count;
-    delete from fleet.waiter w
-    where not exists (select from fleet.node n
-                      where n.node = w.node and n.dead_at is null and n.stopped_at is null
-                        and n.beat_at > clock_timestamp() - 10 * fleet.ms('lease_ms'));
-    delete from fleet.node n
-    where coalesce(n.dead_at, n.stopped_at, n.beat_at) < now() - make_interval(days => fleet.get('node_days')::int)
-      and not exists (select from fleet.attempt x where x.node = n.node and x.ended_at is null);
+    delete from fleet.waiter where ctid = any (array(
+        select w.ctid from fleet.waiter w
+        where not exists (select from fleet.node n
+                          where n.node = w.node and n.dead_at is null and n.stopped_at is null
+                            and n.beat_at > clock_timestamp() - 10 * fleet.ms('lease_ms'))
+        for update skip locked));
+    delete from fleet.node where ctid = any (array(
+        select n.ctid from fleet.node n
+        where coalesce(n.dead_at, n.stopped_at, n.beat_at) < now() - make_interval(days => fleet.get('node_days')::int)
+          and not exists (select from fleet.attempt x where x.node = n.node and x.ended_at is null)
+        for update skip locked));
     get diagnostics v_count = row_count;
     return v_sum + v_count;
 end $$;

@@ -27,3 +27,14 @@ begin;
 select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', :'refuse');
 select t.is(t.starts('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z'), true, 'the very same delivery counts when its sender is admitted');
 rollback;
+
+\echo 'closing'
+begin;
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
+select t.is(t.deliver('d2', 'closed', '{agent:x}', '2026-01-01T10:00:05Z', '{"admitted": false, "refusal": "sender_not_allowed", "state": "closed"}'),
+  'ignored sender_not_allowed', 'by a sender who may not start work');
+select t.is((select status from fleet.task), 'cancelled', '... stops all the same: stopping is free');
+select t.is(t.deliver('d3', 'closed', '{agent:x}', '2026-01-01T09:00:00Z', '{"admitted": false, "refusal": "sender_not_allowed", "state": "closed"}'),
+  'ignored sender_not_allowed', '... an old one is ignored');
+select t.sound('every invariant');
+rollback;

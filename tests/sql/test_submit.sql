@@ -153,3 +153,11 @@ select t.ok((select string_agg(x::text, ' ') from fleet.explain_task('b') x) ~* 
 select t.ok(t.rows($$select fleet.explain_task('a')$$) <> '', 'explain_task of what runs says something');
 select t.throws($$select fleet.explain_task('nobody')$$, 'AF003', 'explain_task of nothing: not found');
 rollback;
+
+\echo 'defaults of the node are no content'
+begin;
+select t.is((select verdict from fleet.submit('[{"task": {"task_id": "d", "title": "T", "defaults": {"timeout_secs": 60, "max_retries": 5}}}]')), 'created', 'a task with defaults');
+select t.is((select timeout_secs || ' ' || max_retries from fleet.task where task_id = 'd'), '60 5', 'takes them');
+select t.is((select verdict from fleet.submit('[{"task": {"task_id": "d", "title": "T", "defaults": {"timeout_secs": 90, "max_retries": 5}}}]')), 'exists', 'is the same from a node with other defaults');
+select t.is((select verdict from fleet.submit('[{"task": {"task_id": "d", "title": "T", "timeout_secs": 90}}]')), 'conflict', 'and another when the submitter asks for something else');
+rollback;

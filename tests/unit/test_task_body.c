@@ -31,8 +31,8 @@ START_TEST(defaults_are_filled_in)
     struct json_object *list = parse("{\"title\": \"x\", \"body\": null, \"max_retries\": 0}");
     ck_assert_ptr_nonnull(list);
     ck_assert_str_eq(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PLAIN),
-                     "[{\"title\":\"x\",\"max_retries\":0,\"timeout_secs\":1800,"
-                     "\"max_attempts_total\":10}]");
+                     "[{\"title\":\"x\",\"max_retries\":0,\"defaults\":{\"max_retries\":2,"
+                     "\"timeout_secs\":1800,\"max_attempts_total\":10}}]");
     json_object_put(list);
 }
 END_TEST
