@@ -73,7 +73,7 @@ struct host *dispatch_host(const struct dispatch *dispatch, const char *id)
     list_each(link, hosts)
     {
         struct host *host = list_entry(link, struct host, link);
-        if (strcmp(host_id(host), id) == 0)
+        if (host->on_stopped == NULL && strcmp(host_id(host), id) == 0)
             return host;
     }
     return NULL;
@@ -107,7 +107,10 @@ void dispatch_breakpoint(const char *point)
 
 static void on_promoted(void *data, const struct db_result *res, const struct error *err)
 {
-    struct dispatch *dispatch = data;
+    struct dispatch_call *call = data;
+    struct dispatch *dispatch = call->dispatch;
+    if (!dispatch_call_end(call))
+        return;
     dispatch->promoting = false;
     if (err != NULL)
         dispatch_failed(dispatch, "promote", err);
@@ -122,13 +125,16 @@ static void promote_when_due(struct dispatch *dispatch, int64_t now)
     dispatch->promoting = true;
     dispatch->next_promote = now + PROMOTE_EVERY_MS;
     db_query(dispatch->db, "select fleet.promote(1000) as count", DB_ONCE, 0, NULL, on_promoted,
-             dispatch);
+             dispatch_call_new(dispatch));
 }
 
 static void on_reaped(void *data, const struct db_result *res, const struct error *err)
 {
-    struct dispatch *dispatch = data;
+    struct dispatch_call *call = data;
+    struct dispatch *dispatch = call->dispatch;
     (void)res;
+    if (!dispatch_call_end(call))
+        return;
     dispatch->reaping = false;
     if (err != NULL)
         dispatch_failed(dispatch, "reap", err);
@@ -141,7 +147,8 @@ static void reap_when_due(struct dispatch *dispatch, int64_t now)
         return;
     dispatch->reaping = true;
     dispatch->next_reap = now + REAP_EVERY_MS;
-    db_query(dispatch->db, "select fleet.reap($1)", DB_ONCE, 1, params, on_reaped, dispatch);
+    db_query(dispatch->db, "select fleet.reap($1)", DB_ONCE, 1, params, on_reaped,
+             dispatch_call_new(dispatch));
 }
 
 static void tick_jobs(struct dispatch *dispatch)
@@ -160,12 +167,20 @@ static void on_host_left(void *data)
     dispatch->hosts_closing--;
 }
 
+/* What the database gave us on a host that leaves may still be on its way. */
+static bool may_bring_jobs(const struct dispatch *dispatch)
+{
+    return dispatch->configure_due || dispatch->calling || dispatch->claiming ||
+           dispatch->adopting || dispatch->fetching;
+}
+
 static void tick_hosts(struct dispatch *dispatch)
 {
     list_each(link, &dispatch->hosts)
     {
         struct host *host = list_entry(link, struct host, link);
-        if (host->leaving && list_empty(&host->jobs) && host->on_stopped == NULL) {
+        if (host->leaving && list_empty(&host->jobs) && host->on_stopped == NULL &&
+            !may_bring_jobs(dispatch)) {
             log_info(host->subject, "left the configuration and has no run any more: closed");
             dispatch->hosts_closing++;
             host_stop(host, on_host_left, host);

@@ -126,5 +126,6 @@ struct dispatch_call {
     char peer[37]; /* adopt: from whom */
 };
 struct dispatch_call *dispatch_call_new(struct dispatch *dispatch);
+bool dispatch_call_end(struct dispatch_call *call); /* frees it; true when its life goes on */
 
 #endif

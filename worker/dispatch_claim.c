@@ -33,19 +33,14 @@ static struct job *take_row(struct dispatch *dispatch, const struct db_result *r
     return job_new(dispatch, host, res, row);
 }
 
-static bool call_end(struct dispatch_call *call)
-{
-    bool current = call->life == call->dispatch->life && !dispatch_draining(call->dispatch);
-    free(call);
-    return current;
-}
-
 /* -- claim ---------------------------------------------------------------------------------------
  */
 
 static int capacity(const struct config_host *host)
 {
     int sum = 0;
+    if (host == NULL)
+        return 0;
     for (size_t i = 0; i < host->agent_count; i++)
         sum += host->agents[i].max_concurrency;
     return sum;
@@ -66,7 +61,7 @@ static int room(const struct dispatch *dispatch)
         {
             used++;
         }
-        int mine = capacity(host->config) - used;
+        int mine = capacity(host_entry(host)) - used;
         sum += mine > 0 ? mine : 0;
     }
     return sum < DISPATCH_CLAIM_MAX ? sum : DISPATCH_CLAIM_MAX;
@@ -77,7 +72,7 @@ static void on_sleep(void *data, const struct db_result *res, const struct error
     struct dispatch_call *call = data;
     struct dispatch *dispatch = call->dispatch;
     (void)res;
-    if (!call_end(call))
+    if (!dispatch_call_end(call))
         return;
     if (err != NULL) {
         dispatch->asleep = false;
@@ -92,7 +87,7 @@ static void on_awake(void *data, const struct db_result *res, const struct error
     (void)res;
     struct dispatch_call *call = data;
     struct dispatch *dispatch = call->dispatch;
-    if (call_end(call) && err != NULL)
+    if (dispatch_call_end(call) && err != NULL)
         dispatch_failed(dispatch, "sleep_end", err);
 }
 
@@ -123,7 +118,7 @@ static void on_claim(void *data, const struct db_result *res, const struct error
 {
     struct dispatch_call *call = data;
     struct dispatch *dispatch = call->dispatch;
-    if (!call_end(call))
+    if (!dispatch_call_end(call))
         return;
     dispatch->claiming = false;
     if (err != NULL) {
@@ -184,7 +179,7 @@ static void on_adopt(void *data, const struct db_result *res, const struct error
     struct dispatch_call *call = data;
     struct dispatch *dispatch = call->dispatch;
     struct peer *peer = peers_find(&dispatch->peers, call->peer);
-    if (!call_end(call))
+    if (!dispatch_call_end(call))
         return;
     dispatch->adopting = false;
     if (peer != NULL)
@@ -229,7 +224,7 @@ static void on_fetch(void *data, const struct db_result *res, const struct error
 {
     struct dispatch_call *call = data;
     struct dispatch *dispatch = call->dispatch;
-    if (!call_end(call))
+    if (!dispatch_call_end(call))
         return;
     dispatch->fetching = false;
     if (err != NULL) {

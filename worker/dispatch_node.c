@@ -26,8 +26,7 @@ struct dispatch_call *dispatch_call_new(struct dispatch *dispatch)
     return call;
 }
 
-/* Frees the call; true when it belongs to the life that goes on now. */
-static bool call_end(struct dispatch_call *call)
+bool dispatch_call_end(struct dispatch_call *call)
 {
     bool current = call->life == call->dispatch->life && !dispatch_draining(call->dispatch);
     free(call);
@@ -70,7 +69,7 @@ static void on_node_start(void *data, const struct db_result *res, const struct 
 {
     struct dispatch_call *call = data;
     struct dispatch *dispatch = call->dispatch;
-    if (!call_end(call))
+    if (!dispatch_call_end(call))
         return;
     dispatch->calling = false;
     dispatch->next_call = clock_ms() + CALL_AGAIN_MS;
@@ -175,7 +174,7 @@ static void on_configure(void *data, const struct db_result *res, const struct e
 {
     struct dispatch_call *call = data;
     struct dispatch *dispatch = call->dispatch;
-    if (!call_end(call))
+    if (!dispatch_call_end(call))
         return;
     dispatch->calling = false;
     dispatch->next_call = clock_ms() + CALL_AGAIN_MS;
@@ -274,7 +273,7 @@ static void on_renew(void *data, const struct db_result *res, const struct error
 {
     struct dispatch_call *call = data;
     struct dispatch *dispatch = call->dispatch;
-    if (!call_end(call))
+    if (!dispatch_call_end(call))
         return;
     dispatch->renewing = false;
     if (err != NULL) {

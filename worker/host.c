@@ -193,17 +193,21 @@ bool host_boot_differs(const struct host *host, const char *boot)
     return boot[0] != '\0' && host->hello.boot[0] != '\0' && strcmp(boot, host->hello.boot) != 0;
 }
 
-bool host_template(const struct host *host, const char *agent_type, struct adapter_template *found)
+const struct config_host *host_entry(const struct host *host)
 {
     const struct config *config = dispatch_config(host->dispatch);
-    for (size_t i = 0; i < config->host_count; i++) {
-        const struct config_host *entry = &config->hosts[i];
-        if (strcmp(entry->host_id, host->config->host_id) != 0)
-            continue;
-        for (size_t k = 0; k < entry->agent_count; k++)
-            if (strcmp(entry->agents[k].agent_type, agent_type) == 0)
-                return adapter_find(config, &entry->agents[k], found);
-    }
+    for (size_t i = 0; i < config->host_count; i++)
+        if (strcmp(config->hosts[i].host_id, host->config->host_id) == 0)
+            return &config->hosts[i];
+    return NULL;
+}
+
+bool host_template(const struct host *host, const char *agent_type, struct adapter_template *found)
+{
+    const struct config_host *entry = host_entry(host);
+    for (size_t i = 0; entry != NULL && i < entry->agent_count; i++)
+        if (strcmp(entry->agents[i].agent_type, agent_type) == 0)
+            return adapter_find(dispatch_config(host->dispatch), &entry->agents[i], found);
     return false;
 }
 
@@ -252,7 +256,8 @@ static void on_report(void *data, const struct db_result *res, const struct erro
     if (err != NULL) {
         host->report_due = true;
         host->next_report = clock_ms() + BACKOFF_FIRST_MS;
-        dispatch_failed(host->dispatch, "host_report", err);
+        if (host->report_life == host->dispatch->life)
+            dispatch_failed(host->dispatch, "host_report", err);
     } else if (!host->report_down && host->exec != NULL && host->on_stopped == NULL) {
         const char *verdict = db_rows(res) == 1 ? db_text(res, 0, "verdict") : NULL;
         if (verdict != NULL && strcmp(verdict, "ok") == 0) {
@@ -273,6 +278,7 @@ static void report(struct host *host)
     host->report_due = false;
     host->reporting = true;
     host->report_down = host->state == HOST_DOWN;
+    host->report_life = host->dispatch->life;
     const struct runner_hello *hello = &host->hello;
     buf_adds(&identity, "{\"machine\":");
     json_quote(&identity, hello->machine, strlen(hello->machine));
@@ -306,10 +312,12 @@ static void greeted(struct host *host)
     char identity[sizeof host->identity];
     identify(host, identity, sizeof identity);
     host->report_due = true;
-    if (strcmp(identity, host->identity) == 0)
+    if (strcmp(identity, host->identity) == 0) {
         go_ready(host);
-    else
+    } else { /* nothing is sent before SQL knows it */
+        host->state = HOST_CHECKING;
         host->next_check = clock_ms() + CHECK_EVERY_MS;
+    }
 }
 
 static void on_hello(void *data, const char *bytes, size_t len, const struct error *err)
@@ -360,7 +368,7 @@ void host_tick(struct host *host)
         return;
     if (!host->checking && clock_ms() >= host->next_check)
         check(host);
-    if (host->report_due && !host->reporting && clock_ms() >= host->next_report &&
+    if (host->report_due && !host->leaving && !host->reporting && clock_ms() >= host->next_report &&
         dispatch_live(host->dispatch))
         report(host);
     if (host->state == HOST_READY && !host->polling && !timer_active(&host->timer) &&

@@ -60,6 +60,7 @@ struct host {
 
     bool report_due, reporting; /* host_report() */
     bool report_down;           /* what the report in flight says */
+    uint64_t report_life;       /* the dispatcher's, of the report in flight */
     int64_t next_report;        /* clock_ms before which a failed report is not repeated */
 
     struct timer timer; /* next poll */
@@ -96,6 +97,8 @@ struct runner_place host_place(const struct host *host);
 char *host_run_dir(const struct host *host, const char *run); /* absolute; the caller owns it */
 bool host_boot_differs(const struct host *host,
                        const char *boot); /* false when either is unknown */
+/* Its entry in the newest configuration; NULL when it left. */
+const struct config_host *host_entry(const struct host *host);
 bool host_template(const struct host *host, const char *agent_type, struct adapter_template *found);
 
 /* -- Calls (host_call.c) -------------------------------------------------------------------------

@@ -215,12 +215,13 @@ static bool start_is_late(struct job *job)
 }
 
 /* A call that changes something on the host waits for the host and for our lease. SQL learns why
- * nothing happens. */
+ * nothing happens with a run; of one that may never have started it keeps the phase, for an adopter
+ * takes any later phase as proof of the start. */
 static void when_reachable(struct job *job, void (*call)(struct job *))
 {
     if (host_ready(job->host) && dispatch_may_act(job->dispatch))
         call(job);
-    else if (host_down(job->host) && job->told == PHASE_RUNNING)
+    else if (host_down(job->host) && job->proven && job->told == PHASE_RUNNING)
         job_sql_phase(job, PHASE_UNREACHABLE, host_reason(job->host));
 }
 

@@ -65,15 +65,15 @@ struct job {
     char subject[256]; /* "task=… attempt=… host=…" */
 
     enum job_state state;
-    int64_t since;    /* clock_ms of the last change of state */
-    int64_t taken;    /* clock_ms of the claim or adoption: start time-out */
-    int64_t retry_at; /* clock_ms before which no step is tried */
-    int retry_ms;     /* next back-off; 0 after a success */
-    bool busy;        /* a step is in flight */
-    int callbacks;    /* calls that will come back, appends included */
-    bool proven;      /* started() committed, by us or by an owner before us */
-    bool cancel;      /* somebody wants it stopped */
-    enum job_phase told;
+    int64_t since;                    /* clock_ms of the last change of state */
+    int64_t taken;                    /* clock_ms of the claim or adoption: start time-out */
+    int64_t retry_at;                 /* clock_ms before which no step is tried */
+    int retry_ms;                     /* next back-off; 0 after a success */
+    bool busy;                        /* a step is in flight */
+    int callbacks;                    /* calls that will come back, appends included */
+    bool proven;                      /* started() committed, by us or by an owner before us */
+    bool cancel;                      /* somebody wants it stopped */
+    enum job_phase told, told_before; /* told may be on its way: before it came that */
     const char *give_up; /* literal: reason for release(), void_confirmed() or a refused start */
 
     const char *stop_reason; /* literal: why we stop it; NULL when we do not */

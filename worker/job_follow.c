@@ -124,6 +124,13 @@ static void ended(struct job *job, const struct runner_record *record)
     job_step(job);
 }
 
+/* What lies in a directory that is not ours is not our output. */
+static bool has_output(const struct runner_record *record)
+{
+    return record->state == RUNNER_RUNNING || record->state == RUNNER_ORPHANED ||
+           record->state == RUNNER_ENDED || record->state == RUNNER_LOST;
+}
+
 static bool is_tampered(const struct job *job, const struct runner_record *record)
 {
     int64_t cap = dispatch_config(job->dispatch)->orchestrator.max_output_bytes + CAP_SLACK;
@@ -157,7 +164,7 @@ void job_on_record(struct job *job, const struct runner_record *record)
         log_warn(job->subject, "output files on the host shrank or were replaced");
         job->tampered = true;
     }
-    if (!job->tampered)
+    if (!job->tampered && has_output(record))
         take_output(job, record);
     job->record = *record;
     job->record.out = job->record.err = NULL;

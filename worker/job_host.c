@@ -52,6 +52,17 @@ static void foreign(struct job *job)
     }
 }
 
+/* It never started: nothing was ever told of it, or the tombstone cannot be true. */
+static void tombstone(struct job *job)
+{
+    if (job->proven) {
+        foreign(job);
+        return;
+    }
+    job_set(job, JOB_VOIDED);
+    job_step(job);
+}
+
 /* The host says that the run was started (whatever became of it): polls tell the rest. */
 static void was_started(struct job *job, const struct runner_record *record)
 {
@@ -97,8 +108,7 @@ static void on_start(void *data, const struct runner_reply *reply, const struct 
         was_started(job, &reply->record);
         break;
     case RUNNER_VOIDED:
-        job_set(job, JOB_VOIDED);
-        job_step(job);
+        tombstone(job);
         break;
     case RUNNER_FENCED:
         fenced(job, reply);
@@ -153,8 +163,7 @@ static void on_raised(struct job *job, const struct runner_record *record)
         was_started(job, record);
         break;
     case RUNNER_VOID:
-        job_set(job, JOB_VOIDED);
-        job_step(job);
+        tombstone(job);
         break;
     case RUNNER_FOREIGN:
         foreign(job);
@@ -174,8 +183,7 @@ static void on_raise(void *data, const struct runner_reply *reply, const struct 
         on_raised(job, &reply->record);
         break;
     case RUNNER_VOIDED:
-        job_set(job, JOB_VOIDED);
-        job_step(job);
+        tombstone(job);
         break;
     case RUNNER_FENCED:
         fenced(job, reply);
@@ -209,8 +217,7 @@ static void on_void(void *data, const struct runner_reply *reply, const struct e
         return;
     switch (reply->verdict) {
     case RUNNER_VOIDED:
-        job_set(job, JOB_VOIDED);
-        job_step(job);
+        tombstone(job);
         break;
     case RUNNER_STARTED: /* too late: it did start; the host says how it is */
     case RUNNER_EXISTS:

@@ -67,8 +67,10 @@ static void on_starting(void *data, const struct db_result *res, const struct er
         return;
     const char *verdict = db_rows(res) == 1 ? db_text(res, 0, "verdict") : NULL;
     if (verdict == NULL || strcmp(verdict, "go") != 0) {
+        /* A run that is stored already: an earlier call committed and its answer was lost. */
+        bool announced = verdict != NULL && db_text(res, 0, "run") != NULL;
         job->give_up = "cancelled";
-        job_set(job, JOB_RELEASING);
+        job_set(job, announced ? JOB_VOIDING : JOB_RELEASING);
     } else {
         keep(&job->run, db_text(res, 0, "run"));
         keep(&job->command, db_text(res, 0, "command"));
@@ -142,6 +144,8 @@ static void on_phase(void *data, const struct db_result *res, const struct error
 {
     struct job *job = data;
     (void)res;
+    if (err != NULL)
+        job->told = job->told_before; /* to be told again */
     if (answered(job, "phase", err))
         job_step(job);
 }
@@ -154,6 +158,7 @@ void job_sql_phase(struct job *job, enum job_phase phase, const char *reason)
                             why};
     log_info(job->subject, "phase %s%s%s", phase_name(phase), why != NULL ? ": " : "",
              why != NULL ? why : "");
+    job->told_before = job->told;
     job->told = phase;
     call(job, "select fleet.phase($1, $2, $3, $4, $5)", 5, params, on_phase);
 }

@@ -29,10 +29,25 @@ void output_close(struct output *output)
     timer_close(&output->timer, NULL);
 }
 
+/* Whoever has a whole chunk waiting does not wait for others to have more. */
+static uint64_t pause_ms(const struct output *output)
+{
+    list_each(link, &output->dispatch->jobs)
+    {
+        const struct job *job = list_entry(link, struct job, link);
+        if (job->out.pending.len >= CHUNK_MAX || job->err.pending.len >= CHUNK_MAX)
+            return 1;
+    }
+    return FLUSH_MS;
+}
+
 void output_soon(struct output *output)
 {
-    if (!output->closed && !output->sending && !timer_active(&output->timer))
-        timer_start(&output->timer, FLUSH_MS, 0);
+    if (output->closed || output->sending)
+        return;
+    uint64_t pause = pause_ms(output);
+    if (pause < FLUSH_MS || !timer_active(&output->timer))
+        timer_start(&output->timer, pause, 0);
 }
 
 void stream_settle(struct stream *stream, int64_t next_offset)
@@ -131,18 +146,6 @@ static void settle(struct job *job, struct stream *stream, const struct db_resul
     stream_settle(stream, next);
 }
 
-/* Whoever has a whole chunk waiting does not wait for others to have more. */
-static uint64_t pause_ms(const struct output *output)
-{
-    list_each(link, &output->dispatch->jobs)
-    {
-        const struct job *job = list_entry(link, struct job, link);
-        if (job->out.pending.len >= CHUNK_MAX || job->err.pending.len >= CHUNK_MAX)
-            return 1;
-    }
-    return FLUSH_MS;
-}
-
 static void on_append(void *data, const struct db_result *res, const struct error *err)
 {
     struct output *output = data;
@@ -150,9 +153,9 @@ static void on_append(void *data, const struct db_result *res, const struct erro
     output->sending = false;
     if (failed && !db_fault(err->state)->transient && strcmp(err->state, "AF002") != 0)
         refused(output, err);
-    else if (failed)
+    else if (failed && output->life == output->dispatch->life)
         dispatch_failed(output->dispatch, "append", err);
-    else if (output->one_by_one > 0)
+    else if (!failed && output->one_by_one > 0)
         output->one_by_one--;
     for (int row = 0; !failed && row < db_rows(res); row++) {
         int64_t ord = db_int(res, row, "ord", 0);
@@ -244,6 +247,7 @@ void output_flush(struct output *output)
                             buf_text(&arrays.offsets),       buf_text(&arrays.chunks),
                             buf_text(&arrays.checkpoints)};
     output->sending = true;
+    output->life = output->dispatch->life;
     db_query(dispatch_db(output->dispatch),
              "select * from fleet.append($1, $2, $3, $4, $5, $6, $7)", DB_REPEAT, 7, params,
              on_append, output);

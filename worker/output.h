@@ -25,6 +25,7 @@ struct output {
     struct dispatch *dispatch; /* borrowed */
     struct timer timer;        /* the next append */
     bool sending;
+    uint64_t life;     /* the dispatcher's, of the append in flight */
     bool closed;       /* no timer any more */
     size_t one_by_one; /* so many appends carry one chunk only: a batch failed as a whole */
     struct output_item items[OUTPUT_ITEMS_MAX];

@@ -211,28 +211,48 @@ write_void() {
 
 # --- how a run is ------------------------------------------------------------------------------------
 
+# The files that are measured, the status before the streams: where it stands, they are final.
+add_files() {
+    files="$files $dir/nonce $dir/epoch $dir/status $dir/go/void $dir/go/supervisor $dir/out $dir/err"
+}
+
 # Sizes of the streams, and in `has` the control files: regular, small ones only.
 measure() {
-    has=' '
-    for entry in $(stat -c '%f:%s:%n' "$dir/nonce" "$dir/epoch" "$dir/status" "$dir/go/void" \
-        "$dir/go/supervisor" "$dir/out" "$dir/err" 2>/dev/null); do
-        case $entry in
-        8???:*) ;; # S_IFREG
-        *) continue ;;
-        esac
-        size=${entry#*:}
-        size=${size%%:*}
-        case $entry in
-        */out) out=$size ;;
-        */err) err=$size ;;
-        *) [ "$size" -gt 4096 ] || has="$has${entry##*/} " ;;
-        esac
+    has=' ' out=- err=- files=''
+    add_files
+    # shellcheck disable=SC2086 # words
+    for entry in $(stat -c '%f:%s:%n' $files 2>/dev/null); do
+        take_entry "$entry"
     done
+}
+
+take_entry() { # mode:size:file
+    case $1 in
+    8???:*) ;; # S_IFREG
+    *) return ;;
+    esac
+    size=${1#*:}
+    size=${size%%:*}
+    case $1 in
+    */out) out=$size ;;
+    */err) err=$size ;;
+    *) [ "$size" -gt 4096 ] || has="$has${1##*/} " ;;
+    esac
 }
 
 # Sets how and what belongs to it for $run and $nonce; changes nothing.
 look() {
-    how=absent epoch=- pid=- start=- booted=- out=- err=- out_end=- err_end=- code=- ms=- why=-
+    measure
+    judge
+}
+
+judge() {
+    judge_files
+    [ "$how" != foreign ] || out=- err=- # not ours to read
+}
+
+judge_files() {
+    how=absent epoch=- pid=- start=- booted=- out_end=- err_end=- code=- ms=- why=-
     if [ ! -e "$dir" ] && [ ! -L "$dir" ]; then
         return
     fi
@@ -240,7 +260,6 @@ look() {
     if [ -L "$dir" ] || [ -L "$dir/go" ]; then
         return
     fi
-    measure
     case $has in
     *' nonce epoch '*) ;;
     *) return ;;
@@ -330,8 +349,8 @@ find_machine() {
 # The owner file is made once: ln refuses where one stands.
 find_owner() {
     if [ ! -e ../owner ]; then
-        head -c 16 /dev/urandom | od -An -tx1 | tr -d ' ' >"../owner.$$" && sync "../owner.$$"
-        ln "../owner.$$" ../owner 2>/dev/null
+        head -c 16 /dev/urandom | od -An -tx1 | tr -d ' ' >"../owner.$$" 2>/dev/null
+        line_of "../owner.$$" && is_hex "$line" 32 && sync "../owner.$$" && ln "../owner.$$" ../owner 2>/dev/null
         rm -f "../owner.$$"
         sync ..
     fi
@@ -459,25 +478,54 @@ send() { # file offset n
     esac
 }
 
+# RUN:NONCE:OUT_OFFSET:ERR_OFFSET of each proper line in `asks`, their files in `files`.
+read_asks() {
+    asks='' files='' asked=0
+    while read -r run nonce from_out from_err && [ "$asked" -lt 256 ]; do
+        asked=$((asked + 1))
+        if is_name "$run" && is_hex "$nonce" 32 && is_number "$from_out" && is_number "$from_err"; then
+            asks="$asks $run:$nonce:$from_out:$from_err" dir=runs/$run
+            add_files
+        fi
+    done
+}
+
+take_ask() { # RUN:NONCE:OUT_OFFSET:ERR_OFFSET
+    run=${1%%:*} from_err=${1##*:}
+    nonce=${1#*:} from_out=${1%:*}
+    nonce=${nonce%%:*} from_out=${from_out##*:}
+    dir=runs/$run mark=$run.$nonce has=' ' out=- err=-
+}
+
+answer_ask() {
+    judge
+    clamp "$out" "$from_out"
+    n1=$n
+    clamp "$err" "$from_err"
+    record "$n1" "$n"
+    send "$dir/out" "$from_out" "$n1"
+    send "$dir/err" "$from_err" "$n"
+}
+
+# One stat measures the files of all runs: it names them in the order of the asks.
 call_poll() {
     max=$1
     is_number "$max" || refuse usage
     exec 4>&1
     banner
-    asked=0
-    while read -r run nonce from_out from_err && [ "$asked" -lt 256 ]; do
-        asked=$((asked + 1))
-        if ! is_name "$run" || ! is_hex "$nonce" 32 || ! is_number "$from_out" || ! is_number "$from_err"; then
-            continue
-        fi
-        dir=runs/$run mark=$run.$nonce
-        look
-        clamp "$out" "$from_out"
-        n1=$n
-        clamp "$err" "$from_err"
-        record "$n1" "$n"
-        send "$dir/out" "$from_out" "$n1"
-        send "$dir/err" "$from_err" "$n"
+    read_asks
+    # shellcheck disable=SC2046,SC2086 # words
+    set -- $(stat -c '%f:%s:%n' $files 2>/dev/null)
+    for ask in $asks; do
+        take_ask "$ask"
+        while [ "$#" -gt 0 ]; do
+            case $1 in
+            *":$dir/"*) take_entry "$1" ;;
+            *) break ;;
+            esac
+            shift
+        done
+        answer_ask
     done
     echo end
 }
@@ -557,7 +605,7 @@ call_start() {
 #               └─ timer, if one is armed
 #
 # Descriptors: 3 ctl; 4, 5 the job's pipes until the keeper has them; 6 write end of hold, which only the
-# supervisor has; 7 its read end: a read ends when the supervisor does.
+# supervisor has; 7 its read end: a read ends when the supervisor does; 8 a reader's end, while it is forked.
 
 go() {
     find_boot
@@ -599,11 +647,14 @@ call_supervise() {
     finish
 }
 
-# Bytes as they come; the kernel stops the file at its cap.
+# Bytes as they come; the kernel stops the file at its cap. The pipe is opened before the fork: a job that is
+# faster than its readers must not die of a pipe that nobody reads.
 read_stream() { # name
+    exec 8<"$up/$1"
     # shellcheck disable=SC2016 # expanded by that shell
-    setsid /bin/sh -c 'prlimit --core=0 --fsize="$1:$1" cat <"$2" >>"$3" 2>/dev/null; echo "$4 $?" >&3' reader \
-        "$cap" "$up/$1" "$dir/$1" "$1" 4<&- 5<&- 6<&- 7<&- &
+    setsid /bin/sh -c 'prlimit --core=0 --fsize="$1:$1" cat >>"$2" 2>/dev/null; echo "$3 $?" >&3' reader \
+        "$cap" "$dir/$1" "$1" <&8 4<&- 5<&- 6<&- 7<&- 8<&- &
+    exec 8<&-
 }
 
 arm() { # seconds
@@ -635,13 +686,22 @@ on_event() { # word value
         exec 4<&- 5<&-
         on_job 137
         ;;
-    time) [ "$2" != "$serial" ] || on_time ;;
+    time)
+        if [ "$2" = "$serial" ]; then
+            timer=''
+            on_time
+        fi
+        ;;
     stop) on_stop ;;
     esac
 }
 
-on_reader() { # stream status
+on_reader() { # stream status; its process is gone, and its number may soon be another's
     readers=$((readers - 1))
+    case $1 in
+    out) out_reader='' ;;
+    err) err_reader='' ;;
+    esac
     if [ "$2" != 0 ]; then
         if [ "$(stat -c %s "$dir/$1")" -ge "$cap" ]; then
             quit output_limit 0 10
@@ -721,7 +781,7 @@ drain() {
     fi
     [ "$ticks" -lt 25 ] || signal_all KILL
     if [ "$ticks" -ge 35 ] && [ "$readers" -gt 0 ]; then
-        kill -KILL "-$out_reader" "-$err_reader" 2>/dev/null
+        kill_readers
         readers=0
     fi
     if [ "$ticks" -lt 100 ]; then
@@ -731,12 +791,19 @@ drain() {
     fi
 }
 
+kill_readers() {
+    for reader in $out_reader $err_reader; do
+        kill -KILL "-$reader" 2>/dev/null
+    done
+}
+
 finish() {
     disarm
     [ -z "$group" ] || kill -KILL "-$group" 2>/dev/null
     exec 6>&-
-    kill -KILL "-$out_reader" "-$err_reader" 2>/dev/null
-    wait "$keeper" "$out_reader" "$err_reader" 2>/dev/null
+    kill_readers
+    # shellcheck disable=SC2086 # words
+    wait $keeper $out_reader $err_reader 2>/dev/null
     is_number "$code" || code=137
     sizes=$(stat -c %s "$dir/out" "$dir/err" 2>/dev/null | tr '\n' ' ')
     echo "status $nonce $code $(((ended - began) * 10)) ${cause:-exit} ${sizes:-0 0 }." 1<>"$up/reserve"

@@ -195,6 +195,24 @@ static void go_down(struct ssh *ssh)
     drop_session(ssh);
 }
 
+/* Without a channel libssh2 offers no way to read: what lies on the socket (the answer to a
+ * keepalive) waits there for the next channel, and must not wake the loop again and again. */
+static bool is_idle(const struct ssh *ssh)
+{
+    return ssh->state == SSH_UP && list_empty(&ssh->channels);
+}
+
+/* Looks for the end of an idle connection, and for a sign of life, without taking bytes off. */
+static void peek(struct ssh *ssh)
+{
+    char byte;
+    ssize_t got = recv(ssh->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got > 0)
+        ssh->silent_ticks = 0;
+    else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+        ssh_fail(ssh, "it closed the connection");
+}
+
 /* Until a pass moves nothing: one channel's read takes the others' packets off the socket too. */
 void ssh_pump(struct ssh *ssh)
 {
@@ -209,7 +227,7 @@ void ssh_pump(struct ssh *ssh)
     if (ssh->state == SSH_DOWN)
         go_down(ssh);
     else if (ssh->watch != NULL)
-        watch_set(ssh->watch, true, ssh->unsent.len > 0);
+        watch_set(ssh->watch, !is_idle(ssh), ssh->unsent.len > 0);
     if (moved || ssh->changed)
         timer_start(&ssh->soon, 0, 0);
 }
@@ -237,6 +255,8 @@ static void on_tick(void *data)
 {
     struct ssh *ssh = data;
     int next = 0;
+    if (is_idle(ssh))
+        peek(ssh);
     if (ssh->state != SSH_UP)
         ssh_fail(ssh, "no %s within %d s", ssh->state == SSH_HANDSHAKING ? "handshake" : "log-in",
                  SETUP_MS / 1000);

@@ -16,7 +16,7 @@ install_list() {
         ;;&
     test)
         echo check clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck \
-            postgresql-15-plpgsql-check git
+            postgresql-15-plpgsql-check git procps
         ;;
     codex) command -v npm >/dev/null || echo nodejs npm ;;
     scripted) command -v node >/dev/null || echo nodejs ;;

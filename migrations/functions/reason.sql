@@ -22,6 +22,7 @@ insert into fleet.reason (reason, advice) values
     ('start_refused', 'The host refused the start; the log of the worker says why.'),
     ('adapter_missing', 'The agent''s command is not installed on the host or not configured.'),
     ('auth_failed', 'The agent is not logged in, or its login was refused; log it in on the host.'),
+    ('context_overflow', 'The task did not fit into the model''s context; split it.'),
     ('rate_limited', 'The agent''s provider limits its use; it will work again later.'),
     ('draining', 'The worker was shutting down before the start.'),
     ('voided', 'The run was given up before it started.'),

@@ -42,11 +42,16 @@ free_port() {
 
 sshd_up() { sshd_start "$E2E/run" sshd "$E2E/log/sshd.log" "$E2E/sshd" "$SSHD_PORT"; }
 
+end_children() { # PID
+    local child
+    for child in $(cat "/proc/$1/task/$1/children"); do kill -KILL "$child"; done
+}
+
 # The listener and every session that it serves.
 sshd_down() {
     local pid
     pid=$(pid_of sshd)
-    pkill -KILL -P "$pid"
+    end_children "$pid"
     process_stop "$E2E/run" sshd KILL
 }
 

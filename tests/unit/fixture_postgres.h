@@ -68,6 +68,8 @@ static inline pid_t fixture_postgres_spawn(const char *program, char *const argv
     if (pid == 0) {
         int fd;
 
+        if (chdir("/") != 0) /* user postgres may not be let into the folder of the tests */
+            _exit(127);
         fixture_postgres_become();
         fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
         dup2(fd, 1);

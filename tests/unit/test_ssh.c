@@ -63,7 +63,7 @@ START_TEST(two_hundred_at_once)
         probe_run(&probe, command, input, (size_t)len, 100, 50000);
     }
     probe_finish(&probe);
-    ck_assert_int_eq(probe.failed, 0);
+    ck_assert_msg(probe.failed == 0, "%d failed, the last: %s", probe.failed, probe.error);
     ck_assert_int_eq(probe.zeros, 200);
     probe_release(&probe);
 }

@@ -25,6 +25,7 @@ struct scene_sql {
     const char *state; /* literal: SQLSTATE of an error instead, or NULL */
     int times;         /* how often this answer is given; 0 = always */
     int calls;
+    bool held;          /* no answer before it is let go; what it then says is decided then */
     char last[8][4096]; /* parameters of the last call */
 };
 
@@ -178,8 +179,11 @@ static PGresult *scene_result(const char *rows)
 static void scene_pump(void *data)
 {
     (void)data;
-    while (!list_empty(&scene.queries)) {
-        struct scene_query *query = list_entry(scene.queries.next, struct scene_query, link);
+    list_each(link, &scene.queries)
+    {
+        struct scene_query *query = list_entry(link, struct scene_query, link);
+        if (query->sql->held)
+            continue;
         list_remove(&query->link);
         struct error err;
         PGresult *pg = scene_result(query->rows);
