@@ -32,13 +32,9 @@ fleet_begin() {
 
 sql() { postgres_query fleet "$1"; }
 
-# A port that nothing listens on, another one at each call.
-NEXT_PORT=$((20000 + RANDOM % 20000))
-free_port() {
-    local port
-    port=$(process_free_port "$((NEXT_PORT + RANDOM % 2000))")
-    echo "$port"
-}
+# A port that nothing listens on, most likely another one at each call; below those that the kernel
+# hands out to clients (32768 and above).
+free_port() { process_free_port "$((20000 + RANDOM % 12000))"; }
 
 sshd_up() { sshd_start "$E2E/run" sshd "$E2E/log/sshd.log" "$E2E/sshd" "$SSHD_PORT"; }
 
