@@ -129,27 +129,30 @@ static void refused(struct output *output, const struct error *err)
     }
 }
 
-static void settle(struct job *job, struct stream *stream, const struct db_result *res, int row)
+/* False when somebody else holds the attempt's row: nothing was stored, to be sent again. */
+static bool settle(struct job *job, struct stream *stream, const struct db_result *res, int row)
 {
     const char *verdict = db_text(res, row, "verdict");
-    if (verdict == NULL)
-        return;
+    if (verdict == NULL || strcmp(verdict, "busy") == 0)
+        return false;
     if (strcmp(verdict, "fenced") == 0) {
         if (job->state != JOB_FINISHING)
             job_drop(job, "append was fenced out");
-        return;
+        return true;
     }
     int64_t next = db_int(res, row, "next_offset", stream->stored);
     if (strcmp(verdict, "gap") == 0)
         log_warn(job->subject, "stored output ends at %" PRId64 ", ours began at %" PRId64, next,
                  stream->stored);
     stream_settle(stream, next);
+    return true;
 }
 
 static void on_append(void *data, const struct db_result *res, const struct error *err)
 {
     struct output *output = data;
     bool failed = err != NULL;
+    bool busy = false;
     output->sending = false;
     if (failed && !db_fault(err->state)->transient && strcmp(err->state, "AF002") != 0)
         refused(output, err);
@@ -161,7 +164,7 @@ static void on_append(void *data, const struct db_result *res, const struct erro
         int64_t ord = db_int(res, row, "ord", 0);
         if (ord >= 1 && (size_t)ord <= output->count &&
             output->items[ord - 1].job->state != JOB_GONE)
-            settle(output->items[ord - 1].job, output->items[ord - 1].stream, res, row);
+            busy |= !settle(output->items[ord - 1].job, output->items[ord - 1].stream, res, row);
     }
     size_t count = output->count;
     output->count = 0;
@@ -172,7 +175,7 @@ static void on_append(void *data, const struct db_result *res, const struct erro
             job_step(job); /* it may have waited for this to end */
     }
     if (!output->closed && !output->sending && !output_idle(output))
-        timer_start(&output->timer, failed ? AGAIN_MS : pause_ms(output), 0);
+        timer_start(&output->timer, failed || busy ? AGAIN_MS : pause_ms(output), 0);
 }
 
 /* -- Sending -------------------------------------------------------------------------------------

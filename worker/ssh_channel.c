@@ -28,8 +28,8 @@ static void forget(struct ssh_channel *channel)
     list_remove(&channel->link);
     ssh->load--;
     ssh->changed = true;
-    if (ssh->opening == channel)
-        ssh->opening = NULL;
+    if (ssh->asking == channel)
+        ssh->asking = NULL;
     free(channel);
 }
 
@@ -41,9 +41,9 @@ static void on_timeout(struct exec_job *job)
     exec_job_fail(job, "host %s: the command did not end within %d ms (it may still run)",
                   ssh->host->host_id, job->timeout_ms);
     channel->job = NULL;
-    if (channel->step == SSH_STEP_OPEN && ssh->opening != channel)
+    if (channel->step == SSH_STEP_OPEN && ssh->asking != channel)
         forget(channel);
-    else if (channel->step != SSH_STEP_OPEN)
+    else if (ssh->asking != channel) /* else its answer has to be taken first */
         channel->step = SSH_STEP_CLOSE;
     if (ssh->silent_ticks >= 3)
         ssh_fail(ssh, "the connection is silent");
@@ -119,16 +119,20 @@ static void on_refused(struct ssh_channel *channel)
 static bool step_open(struct ssh_channel *channel)
 {
     struct ssh *ssh = channel->ssh;
-    if (ssh->opening != NULL && ssh->opening != channel)
+    if (ssh->asking != NULL && ssh->asking != channel)
         return false;
-    ssh->opening = channel;
+    ssh->asking = channel;
     channel->channel = libssh2_channel_open_ex(ssh->session, "session", 7, WINDOW, PACKET, NULL, 0);
     int rc = channel->channel == NULL ? libssh2_session_last_errno(ssh->session) : 0;
     if (rc == LIBSSH2_ERROR_EAGAIN)
         return false;
-    ssh->opening = NULL;
+    if (rc == 0 && channel->job != NULL) {
+        channel->step = SSH_STEP_EXEC;
+        return true;
+    }
+    ssh->asking = NULL;
     if (rc == 0)
-        channel->step = channel->job != NULL ? SSH_STEP_EXEC : SSH_STEP_CLOSE;
+        channel->step = SSH_STEP_CLOSE;
     else if (of_channel(rc))
         on_refused(channel);
     else
@@ -136,13 +140,14 @@ static bool step_open(struct ssh_channel *channel)
     return true;
 }
 
-/* libssh2 copies the command: repeated calls only wait for the answer. */
+/* libssh2 copies the command: repeated calls only wait for its answer, also when the job is gone.
+ */
 static int ask_for_command(struct ssh_channel *channel)
 {
     struct buf command;
     buf_init(&command, COMMAND_MAX);
     buf_adds(&command, WRAPPER);
-    exec_quote(&command, channel->job->command);
+    exec_quote(&command, channel->job != NULL ? channel->job->command : "");
     int rc = LIBSSH2_ERROR_OUT_OF_BOUNDARY;
     if (!command.failed)
         rc = libssh2_channel_process_startup(channel->channel, "exec", 4, command.data,
@@ -156,7 +161,8 @@ static bool step_exec(struct ssh_channel *channel)
     int rc = ask_for_command(channel);
     if (rc == LIBSSH2_ERROR_EAGAIN)
         return false;
-    channel->step = rc == 0 ? SSH_STEP_TALK : SSH_STEP_CLOSE;
+    channel->ssh->asking = NULL;
+    channel->step = rc == 0 && channel->job != NULL ? SSH_STEP_TALK : SSH_STEP_CLOSE;
     if (rc == LIBSSH2_ERROR_OUT_OF_BOUNDARY)
         fail_job(channel, "the command line is too long");
     else if (rc != 0 && of_channel(rc))

