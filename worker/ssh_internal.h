@@ -24,20 +24,20 @@ struct ssh {
      * socket: after a partial send it takes the next packet, of whichever channel, for the rest of
      * the first one (1.10 transport.c, send_existing: "Address is different"). */
     struct buf unsent;
-    bool gone;                   /* the peer has closed, or the socket is broken */
-    uint64_t received;           /* bytes, ever */
-    int silent_ticks;            /* ticks since the last byte came */
-    struct list channels;        /* owned */
-    int load;                    /* length of channels */
-    int channels_max;            /* what the host lets us have at once */
+    bool gone;            /* the peer has closed, or the socket is broken */
+    uint64_t received;    /* bytes, ever */
+    int silent_ticks;     /* ticks since the last byte came */
+    struct list channels; /* owned */
+    int load;             /* length of channels */
+    int channels_max;     /* what the host lets us have at once */
     /* The one whose open or exec waits for its answer. One at a time: libssh2 1.10 takes another
      * channel's answer of the same type for a failure (packet.c, _libssh2_packet_requirev). */
     struct ssh_channel *asking;
-    struct list back;            /* jobs that were never sent */
-    struct timer tick;           /* limit of the set-up; then keep-alive */
-    struct timer soon;           /* on_change, and a pump that had more to do */
-    bool changed;                /* on_change is due */
-    int handles;                 /* timers not yet closed */
+    struct list back;  /* jobs that were never sent */
+    struct timer tick; /* limit of the set-up; then keep-alive */
+    struct timer soon; /* on_change, and a pump that had more to do */
+    bool changed;      /* on_change is due */
+    int handles;       /* timers not yet closed */
     char host_key[65];
 };
 
