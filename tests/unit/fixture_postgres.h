@@ -56,8 +56,9 @@ static inline void fixture_postgres_become(void)
         _exit(126);
 }
 
-/* Starts a program of the server; its output goes to the log. Returns its pid. */
-static inline pid_t fixture_postgres_spawn(const char *program, char *const argv[])
+/* Starts a program of the server; its output goes to the log. Returns its pid. argv[0] becomes the
+ * whole path: the programs of PostgreSQL look for each other beside it, else along PATH. */
+static inline pid_t fixture_postgres_spawn(const char *program, char *argv[])
 {
     char path[300], log[200];
     pid_t pid;
@@ -77,6 +78,7 @@ static inline pid_t fixture_postgres_spawn(const char *program, char *const argv
         if (getppid() == fixture_postgres.owner)
             prctl(PR_SET_PDEATHSIG, SIGINT); /* a killed test program leaves no server behind */
         setpgid(0, 0);                       /* Check kills the group of a test that hangs */
+        argv[0] = path;
         execv(path, argv);
         _exit(127);
     }
