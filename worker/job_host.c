@@ -21,6 +21,20 @@ static void call(struct job *job, struct buf *command, struct buf *input, host_r
     host_call(job->host, command, input, on_reply, job);
 }
 
+/* A call that says no more than which run is meant. */
+static void call_by_key(struct job *job,
+                        void (*build)(struct buf *, const struct runner_place *,
+                                      const struct runner_key *),
+                        host_reply_cb on_reply)
+{
+    struct buf command, input;
+    struct runner_key key = key_of(job);
+    struct runner_place place = host_place(job->host);
+    host_call_init(&command, &input);
+    build(&command, &place, &key);
+    call(job, &command, &input, on_reply);
+}
+
 /* True when the host answered. Else the call may or may not have been carried out: asked again. */
 static bool answered(struct job *job, const char *what, const struct error *err)
 {
@@ -199,12 +213,7 @@ static void on_raise(void *data, const struct runner_reply *reply, const struct 
 
 void job_host_raise(struct job *job)
 {
-    struct buf command, input;
-    struct runner_key key = key_of(job);
-    struct runner_place place = host_place(job->host);
-    host_call_init(&command, &input);
-    runner_build_raise(&command, &place, &key);
-    call(job, &command, &input, on_raise);
+    call_by_key(job, runner_build_raise, on_raise);
 }
 
 /* -- void ----------------------------------------------------------------------------------------
@@ -239,12 +248,7 @@ static void on_void(void *data, const struct runner_reply *reply, const struct e
 
 void job_host_void(struct job *job)
 {
-    struct buf command, input;
-    struct runner_key key = key_of(job);
-    struct runner_place place = host_place(job->host);
-    host_call_init(&command, &input);
-    runner_build_void(&command, &place, &key);
-    call(job, &command, &input, on_void);
+    call_by_key(job, runner_build_void, on_void);
 }
 
 /* -- stop ----------------------------------------------------------------------------------------
