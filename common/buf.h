@@ -1,4 +1,4 @@
-/* A growing byte buffer with a mandatory ceiling. Floor 0.
+/* A growing byte buffer with a mandatory ceiling.
  *
  * Always true: data[len] == '\0' once anything was added; len <= max; after a failed addition the
  * buffer is unchanged and `failed` is set, so a chain of additions needs one check at its end. */

@@ -1,4 +1,4 @@
-/* Time of this machine. Floor 0. Verdicts about tasks use the database's clock, never this one. */
+/* Time of this machine. Verdicts about tasks use the database's clock, never this one. */
 #ifndef FLEET_CLOCK_H
 #define FLEET_CLOCK_H
 

@@ -1,4 +1,4 @@
-/* Hashes, HMAC, random bytes and their encodings (libcrypto). Floor 0. */
+/* Hashes, HMAC, random bytes and their encodings (libcrypto). */
 #ifndef FLEET_CRYPTO_H
 #define FLEET_CRYPTO_H
 

@@ -1,4 +1,4 @@
-/* What went wrong, for a human and for the program. Floor 0. */
+/* What went wrong, for a human and for the program. */
 #ifndef FLEET_ERROR_H
 #define FLEET_ERROR_H
 

@@ -1,4 +1,4 @@
-/* JSON reading with json-c, bounded and strict, and writing into a buf. Floor 0. */
+/* JSON reading with json-c, bounded and strict, and writing into a buf. */
 #ifndef FLEET_JSON_H
 #define FLEET_JSON_H
 

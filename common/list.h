@@ -1,4 +1,4 @@
-/* Intrusive doubly linked list. Floor 0. A zeroed link is not in a list. */
+/* Intrusive doubly linked list. A zeroed link is not in a list. */
 #ifndef FLEET_LIST_H
 #define FLEET_LIST_H
 

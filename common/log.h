@@ -1,4 +1,4 @@
-/* Log lines on stderr: one JSON object a line, or logfmt when stderr is a terminal. Floor 0.
+/* Log lines on stderr: one JSON object a line, or logfmt when stderr is a terminal.
  * Never log secrets or bodies. */
 #ifndef FLEET_LOG_H
 #define FLEET_LOG_H

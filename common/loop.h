@@ -1,4 +1,4 @@
-/* The one event loop of a node: libuv glue. Floor 1.
+/* The one event loop of a node: libuv glue.
  *
  * All handles live inside the structs below and are closed with their stop/close function; memory
  * of a watch or timer may be freed only in or after its closed callback. */

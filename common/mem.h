@@ -1,4 +1,4 @@
-/* Allocation that ends the process with a message instead of returning NULL. Floor 0. */
+/* Allocation that ends the process with a message instead of returning NULL. */
 #ifndef FLEET_MEM_H
 #define FLEET_MEM_H
 

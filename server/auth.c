@@ -30,20 +30,6 @@ struct lookup {
     void *data;
 };
 
-void identity_release(struct identity *who)
-{
-    free(who->name);
-    free(who->repositories);
-    *who = (struct identity){0};
-}
-
-void identity_copy(struct identity *to, const struct identity *from)
-{
-    *to = *from;
-    to->name = mem_strdup(from->name);
-    to->repositories = mem_strdup(from->repositories);
-}
-
 struct auth *auth_new(struct db *db)
 {
     struct auth *auth = mem_alloc(sizeof *auth);

@@ -1,4 +1,4 @@
-/* Who is asking: bearer tokens, looked up in the database by their SHA-256. Floor 3.
+/* Who is asking: bearer tokens, looked up in the database by their SHA-256.
  *
  * Tokens look like "aft_<letter of the scope>_<43 base64url>"; the whole text is hashed. Tokens
  * that were found are remembered for AUTH_CACHE_MS, so a revoked one works that long on a node;
@@ -11,22 +11,12 @@
 #include <stdint.h>
 
 #include "common/crypto.h"
-#include "common/db.h"
+#include "common/db/db.h"
 #include "common/error.h"
-#include "server/router.h"
+#include "server/identity.h"
 
 #define AUTH_CACHE_MS 5000
 #define AUTH_TOKEN_MAX 64 /* bytes of a token's text, with NUL */
-
-struct identity {
-    int64_t token_id; /* 0: nobody, or open mode */
-    enum scope scope;
-    char *name;         /* owned; NULL for nobody */
-    char *repositories; /* owned: JSON array that bounds the token, or NULL */
-};
-
-void identity_release(struct identity *who);
-void identity_copy(struct identity *to, const struct identity *from);
 
 struct auth;
 struct auth *auth_new(struct db *db);

@@ -8,8 +8,9 @@
 
 #include "common/log.h"
 #include "common/mem.h"
-#include "server/api_routes.h"
-#include "server/api_server.h"
+#include "server/api/enter.h"
+#include "server/routes.h"
+#include "server/server.h"
 #include "server/token_command.h"
 
 #define LAME_DUCK_MS 2000 /* answers go on while /readyz already says no; FLEET_LAME_DUCK_MS */
@@ -214,6 +215,7 @@ int main(int argc, char **argv)
         return token_command(argc - 1, argv + 1);
     static struct server server;
     struct error err = {0};
+    server.routes = server_routes;
     log_open("fleet-server", LOG_INFO_LEVEL);
     int status =
         config_command_line(argc, argv, "fleet-server", usage, CONFIG_SERVER, &server.config);

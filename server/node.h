@@ -1,9 +1,9 @@
-/* This server among the nodes of the fleet: registered, beating, and gone in good order. Floor 4.
+/* This server among the nodes of the fleet: registered, beating, and gone in good order.
  */
 #ifndef FLEET_NODE_H
 #define FLEET_NODE_H
 
-#include "common/db.h"
+#include "common/db/db.h"
 #include "common/loop.h"
 
 #define FLEET_SCHEMA 1 /* the lowest schema version that this binary works with */

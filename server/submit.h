@@ -1,12 +1,12 @@
 /* Submissions on their way into the database. What arrives while one statement is under way goes
- * into the next one together: one commit for many tasks, and a verdict for each. Floor 4. */
+ * into the next one together: one commit for many tasks, and a verdict for each. */
 #ifndef FLEET_SUBMIT_H
 #define FLEET_SUBMIT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/db.h"
+#include "common/db/db.h"
 #include "common/error.h"
 
 struct submit;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/config.h"
-#include "common/db.h"
+#include "common/config/config.h"
+#include "common/db/db.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"

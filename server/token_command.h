@@ -1,4 +1,4 @@
-/* fleet-server token create|list|revoke: tokens from the command line of a server. Floor 4. */
+/* fleet-server token create|list|revoke: tokens from the command line of a server. */
 #ifndef FLEET_TOKEN_COMMAND_H
 #define FLEET_TOKEN_COMMAND_H
 

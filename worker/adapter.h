@@ -1,4 +1,4 @@
-/* Adapters: how an agent is started, and what its output means. Floor 4.
+/* Adapters: how an agent is started, and what its output means.
  *
  * Life of one run's reader: adapter_init, adapter_restore (an adopter), adapter_feed with the bytes
  * of stdout in order from adapter_next(), adapter_end at the end of the output, adapter_judge,
@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
-#include "common/config.h"
+#include "common/config/config.h"
 
 #define ADAPTER_LINE_MAX ((size_t)1 << 20) /* longer lines are kept in the log, not parsed */
 #define ADAPTER_SUMMARY_CHARS 4000

@@ -1,4 +1,4 @@
-/* The dispatcher: one worker node's life in the database, its hosts and its jobs. Floor 4.
+/* The dispatcher: one worker node's life in the database, its hosts and its jobs.
  *
  * Life: dispatch_new, dispatch_start, dispatch_drain, on_drained, dispatch_free. A node registers
  * under a random id, beats, claims, adopts. Declared dead by others (AF002 on a call of the node's
@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/config.h"
-#include "common/db.h"
+#include "common/config/config.h"
+#include "common/db/db.h"
 #include "common/error.h"
 #include "common/list.h"
 #include "common/loop.h"

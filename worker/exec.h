@@ -1,11 +1,11 @@
-/* One command on one host, over SSH or locally: what ssh.c and local.c both offer. Floor 3. */
+/* One command on one host, over SSH or locally: what ssh.c and local.c both offer. */
 #ifndef FLEET_EXEC_H
 #define FLEET_EXEC_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/config.h"
+#include "common/config/config.h"
 #include "common/error.h"
 #include "common/loop.h"
 

@@ -1,4 +1,4 @@
-/* One command on its way: what exec.c, local.c and the SSH side hand to each other. Floor 3.
+/* One command on its way: what exec.c, local.c and the SSH side hand to each other.
  *
  * Life: exec_job_new; whoever works on it calls exec_job_hold; ended once with exec_job_end or
  * exec_job_fail. The caller's callback is then called from the loop, never from inside of those, so

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/db.h"
+#include "common/db/db.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"

@@ -1,4 +1,4 @@
-/* One host as this worker sees it: can it be reached, is it the right one, and its runs. Floor 4.
+/* One host as this worker sees it: can it be reached, is it the right one, and its runs.
  *
  * Life: host_new, host_tick several times a second, host_call and polls while it is ready,
  * host_stop, on_stopped, host_free. A call that fails makes it CHECKING: only a failed hello calls
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
-#include "common/config.h"
+#include "common/config/config.h"
 #include "common/error.h"
 #include "common/list.h"
 #include "common/loop.h"

@@ -1,4 +1,4 @@
-/* One attempt in our hands, from its claim (or adoption) to its proven end. Floor 4.
+/* One attempt in our hands, from its claim (or adoption) to its proven end.
  *
  * Life: job_new from a row of claim(), adopt() or jobs(); job_step whenever time passed or
  * something was answered; job_on_record for what a poll says; it ends itself by finish(), release()
@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
-#include "common/db.h"
+#include "common/db/db.h"
 #include "common/list.h"
 #include "worker/adapter.h"
 #include "worker/runner.h"

@@ -1,4 +1,4 @@
-/* known_hosts, read strictly: what we cannot judge is an error, never skipped. Floor 3.
+/* known_hosts, read strictly: what we cannot judge is an error, never skipped.
  *
  * Plain and hashed names, [host]:port. `@` markers, wildcards and broken lines are configuration
  * errors: libssh2 would ignore a @revoked line in silence and never match a pattern. */

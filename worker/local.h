@@ -1,4 +1,4 @@
-/* Commands on this machine, as worker/exec.h has them, without SSH. Floor 3. */
+/* Commands on this machine, as worker/exec.h has them, without SSH. */
 #ifndef FLEET_LOCAL_H
 #define FLEET_LOCAL_H
 

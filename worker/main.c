@@ -1,10 +1,10 @@
-/* fleet-worker: claims tasks, runs agents on hosts, follows them to their proven end. Floor 5. */
+/* fleet-worker: claims tasks, runs agents on hosts, follows them to their proven end. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "common/config.h"
-#include "common/db.h"
+#include "common/config/config.h"
+#include "common/db/db.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"

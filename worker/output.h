@@ -1,5 +1,5 @@
 /* Output of all runs on its way into the database: one append() in flight, whatever is pending goes
- * with the next. Floor 4. */
+ * with the next. */
 #ifndef FLEET_OUTPUT_H
 #define FLEET_OUTPUT_H
 

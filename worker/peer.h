@@ -1,4 +1,4 @@
-/* The beats of the other workers, as this one sees them. Pure: time is given. Floor 4.
+/* The beats of the other workers, as this one sees them. Pure: time is given.
  *
  * A peer is dead when its beat stood still for dead_ms, watched on an unbroken connection by a
  * process that was itself awake: after a reconnect or a pause of our own every watch starts anew.

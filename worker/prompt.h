@@ -1,4 +1,4 @@
-/* What an agent is asked: the prompt in sections, and the branch name. Pure functions. Floor 4. */
+/* What an agent is asked: the prompt in sections, and the branch name. Pure functions. */
 #ifndef FLEET_PROMPT_H
 #define FLEET_PROMPT_H
 

@@ -1,5 +1,4 @@
 /* The runner: a POSIX sh script on the host that owns run directories, and the protocol with it.
- * Floor 3.
  *
  * Nothing here does I/O: builders write the command line (and stdin) of one call for exec_run(),
  * parsers read what came back on stdout. All that comes back is hostile: the parsers copy only

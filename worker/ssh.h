@@ -1,4 +1,4 @@
-/* One SSH connection to one host, for many commands at once. Floor 3.
+/* One SSH connection to one host, for many commands at once.
  *
  * Life: ssh_open; on_change whenever it is up, down, or has more room; ssh_run while it is up;
  * ssh_close at any time, also when it is down: frees it. on_change comes from the loop, never from

@@ -1,4 +1,4 @@
-/* A TCP connection by name, without blocking: resolve, then try each address in turn. Floor 3. */
+/* A TCP connection by name, without blocking: resolve, then try each address in turn. */
 #ifndef FLEET_SSH_CONNECT_H
 #define FLEET_SSH_CONNECT_H
 

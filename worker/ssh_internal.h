@@ -1,5 +1,5 @@
 /* Between ssh.c (the connection) and ssh_channel.c (a command in it). The only users of libssh2
- * with known_host.c. Floor 3. */
+ * with known_host.c. */
 #ifndef FLEET_SSH_INTERNAL_H
 #define FLEET_SSH_INTERNAL_H
 

@@ -1,5 +1,5 @@
 /* Is a private key one that libssh2 can log in with? Read from its own bytes, so that the error
- * names what is wrong with the key instead of "authentication failed". Floor 3. */
+ * names what is wrong with the key instead of "authentication failed". */
 #ifndef FLEET_SSH_KEY_H
 #define FLEET_SSH_KEY_H
 

@@ -1,4 +1,4 @@
-/* The connections to one host, and the jobs that wait for one. Floor 3.
+/* The connections to one host, and the jobs that wait for one.
  *
  * One connection stays warm; another is opened when all channels are in use, at most SSH_LINKS; not
  * more than 5 are being set up at once in this process (sshd drops new ones above its MaxStartups).

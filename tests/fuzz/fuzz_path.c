@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "common/json.h"
-#include "server/api_filter.h"
-#include "server/api_routes.h"
-#include "server/net.h"
+#include "server/api/filter.h"
+#include "server/http/net.h"
+#include "server/routes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     for (int i = 0; i < path.count && i < ROUTER_SEGMENTS; i++)
         expect(json_valid_utf8(path.segments[i], strlen(path.segments[i])));
-    if (router_find(api_routes, "GET", 3, &path, &match) == ROUTER_FOUND && match.id != NULL)
+    if (router_find(server_routes, "GET", 3, &path, &match) == ROUTER_FOUND && match.id != NULL)
         expect(match.id[0] != '\0');
     read_query(path.query, path.query_len);
     return 0;

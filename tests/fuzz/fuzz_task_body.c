@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/api_task_body.h"
+#include "server/api/task_body.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/config.h"
+#include "common/config/config.h"
 #include "common/mem.h"
 
 #define DATABASE "database: { url: postgresql:///fleet }\n"

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/db_internal.h"
+#include "common/db/internal.h"
 #include "common/log.h"
 #include "tests/unit/fixture_postgres.h"
 

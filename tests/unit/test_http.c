@@ -12,7 +12,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/loop.h"
-#include "server/http.h"
+#include "server/http/http.h"
 
 #define WAIT_MS 15000 /* a condition that takes longer has failed */
 
@@ -41,9 +41,8 @@ static bool target_is(const struct call *call, const char *text)
     return len == strlen(text) && memcmp(target, text, len) == 0;
 }
 
-static void on_request(void *data, struct call *call)
+static void on_request(struct call *call)
 {
-    (void)data;
     scene.requests++;
     if (target_is(call, "/keep") || target_is(call, "/late")) {
         call_hold(call);

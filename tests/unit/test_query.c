@@ -1,12 +1,13 @@
-/* server/router_query, server/api_filter, server/net: what comes with a request besides its path.
+/* server/router/query, server/api/filter, server/http/net: what comes with a request besides its
+ * path.
  */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/api_filter.h"
-#include "server/net.h"
-#include "server/router_query.h"
+#include "server/api/filter.h"
+#include "server/http/net.h"
+#include "server/router/query.h"
 
 static struct query query;
 static struct error err;

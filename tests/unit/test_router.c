@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/api_routes.h"
-#include "server/router.h"
+#include "server/router/router.h"
+#include "server/routes.h"
 
 static struct router_path path;
 static struct router_match match;
@@ -19,7 +19,7 @@ static int split(const char *target)
 static enum router_verdict find(const char *method, const char *target)
 {
     ck_assert_int_eq(split(target), 0);
-    return router_find(api_routes, method, strlen(method), &path, &match);
+    return router_find(server_routes, method, strlen(method), &path, &match);
 }
 
 START_TEST(an_encoded_slash_stays_in_its_segment)

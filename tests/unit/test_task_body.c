@@ -1,10 +1,10 @@
-/* server/api_task_body and server/auth: bodies of POST /tasks, and tokens. */
+/* server/api/task_body and server/auth: bodies of POST /tasks, and tokens. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/api_task_body.h"
+#include "server/api/task_body.h"
 #include "server/auth.h"
 
 static const struct task_defaults defaults = {2, 1800, 10};

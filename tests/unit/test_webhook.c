@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/api_value.h"
-#include "server/forgejo.h"
+#include "server/api/value.h"
+#include "server/webhook/forgejo.h"
 
 static struct error err;
 static uint8_t mac[SHA256_SIZE];

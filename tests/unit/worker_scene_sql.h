@@ -9,7 +9,7 @@
 
 #include "common/clock.h"
 #include "common/crypto.h"
-#include "common/db_internal.h"
+#include "common/db/internal.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "worker/dispatch.h"

@@ -1,0 +1,165 @@
+/* What one row of the schema cannot see. Runs on a tree that was read without problems, so list
+ * entries of the tree and of struct config stand at the same index. */
+#include <string.h>
+
+#include "common/config/read.h"
+
+/* "user:password@" or a password parameter in a database URL. */
+bool config_url_has_password(const char *url)
+{
+    const char *scheme = strstr(url, "://");
+    if (scheme == NULL)
+        return false;
+    const char *rest = scheme + 3;
+    size_t user = strcspn(rest, "@/"); /* as libpq's conninfo_uri_parse_options */
+    bool inside = rest[user] == '@' && memchr(rest, ':', user) != NULL;
+    return inside || strstr(rest, "password=") != NULL;
+}
+
+static const struct tree_node *child(const struct tree_node *map, const char *key)
+{
+    return map != NULL && map->kind == TREE_MAP ? tree_child(map, key) : NULL;
+}
+
+static const struct tree_node *entry(const struct tree_node *list, size_t index)
+{
+    const struct tree_node *node = list != NULL ? list->first : NULL;
+    while (node != NULL && index-- > 0)
+        node = node->next;
+    return node;
+}
+
+static bool has_adapter(const struct config *config, const char *agent_type)
+{
+    for (size_t i = 0; i < config->adapter_count; i++) {
+        if (strcmp(config->adapters[i].agent_type, agent_type) == 0)
+            return true;
+    }
+    return strcmp(agent_type, "codex-cli") == 0; /* built in */
+}
+
+static void check_agents(struct config_reading *reading, const struct config_host *host,
+                         const struct tree_node *node)
+{
+    const struct tree_node *list = tree_child(node, "agents");
+    if (host->agent_count == 0)
+        config_warning(reading, list, "no agents; this host runs nothing");
+    for (size_t i = 0; i < host->agent_count; i++) {
+        const struct config_agent *agent = &host->agents[i];
+        const struct tree_node *at = entry(list, i);
+        const struct tree_node *type = tree_child(at, "agent_type");
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(host->agents[j].agent_type, agent->agent_type) == 0)
+                config_problem(reading, type,
+                               "%s stands in agents[%zu] already; give one entry with a higher "
+                               "max_concurrency",
+                               agent->agent_type, j);
+        }
+        if (!has_adapter(reading->config, agent->agent_type))
+            config_problem(reading, type,
+                           "no adapter is known for %s; use codex-cli, or describe its command "
+                           "under adapters: { %s: { command: [ … ] } }",
+                           agent->agent_type, agent->agent_type);
+        if (strcmp(agent->profile, "full") == 0)
+            config_warning(reading, tree_child(at, "profile"),
+                           "full: %s runs on this host without a sandbox", agent->agent_type);
+    }
+}
+
+static void check_host(struct config_reading *reading, size_t index, const struct tree_node *node)
+{
+    const struct config *config = reading->config;
+    const struct config_host *host = &config->hosts[index];
+    for (size_t i = 0; i < index; i++) {
+        if (strcmp(config->hosts[i].host_id, host->host_id) == 0)
+            config_problem(reading, tree_child(node, "host_id"),
+                           "%s is the name of hosts[%zu] already; names must differ", host->host_id,
+                           i);
+    }
+    if (strcmp(host->hostname, "localhost") != 0) {
+        static const char *const needed[] = {"ssh_user", "ssh_key_path"};
+        for (size_t i = 0; i < 2; i++) {
+            if (tree_child(node, needed[i]) == NULL)
+                config_problem(reading, node, "%s is missing; every host but localhost needs it",
+                               needed[i]);
+        }
+    }
+    check_agents(reading, host, node);
+}
+
+static void warn_star(struct config_reading *reading, const struct tree_node *root, const char *key,
+                      const struct config_list *list, const char *what)
+{
+    const struct tree_node *node = child(child(root, "forgejo"), key);
+    if (node != NULL && config_list_has(list, "*"))
+        config_warning(reading, node, "\"*\" %s", what);
+}
+
+static void check_server(struct config_reading *reading, const struct tree_node *root)
+{
+    const struct config *config = reading->config;
+    const struct tree_node *open = child(child(root, "server"), "insecure_open");
+    const char *bind = config->server.bind;
+    if (open == NULL || !config->server.insecure_open)
+        return;
+    config_warning(reading, open, "true: everybody who reaches the port may do everything");
+    if (strncmp(bind, "127.", 4) != 0 && strcmp(bind, "::1") != 0)
+        config_problem(reading, open,
+                       "true wants a loopback address in server.bind, not %s; set 127.0.0.1 or "
+                       "false",
+                       bind);
+}
+
+static void check_forgejo(struct config_reading *reading, const struct tree_node *root)
+{
+    const struct config *config = reading->config;
+    const struct tree_node *forgejo = child(root, "forgejo");
+    warn_star(reading, root, "repositories", &config->forgejo.repositories,
+              "admits every repository whose webhook knows the secret");
+    warn_star(reading, root, "trigger_users", &config->forgejo.trigger_users,
+              "lets everybody who may label an issue start agents");
+    if (forgejo == NULL || reading->node != CONFIG_SERVER)
+        return;
+    if (config->forgejo.webhook_secret == NULL)
+        config_warning(reading, forgejo, "no webhook_secret; every webhook is refused");
+    else if (strlen(config->forgejo.webhook_secret) < 16)
+        config_warning(reading, tree_child(forgejo, "webhook_secret"),
+                       "shorter than 16 characters, so it can be guessed; openssl rand -hex 32 "
+                       "makes a good one");
+}
+
+/* "{word}" in an argument that no adapter fills in: perhaps a typing error, perhaps meant so. */
+static void check_command(struct config_reading *reading, const struct config_list *command,
+                          const struct tree_node *list)
+{
+    static const char known[] = "{work_dir} {task_id} {branch} {run_dir}";
+    for (size_t i = 0; i < command->count; i++) {
+        const char *word = strchr(command->items[i], '{');
+        for (; word != NULL; word = strchr(word + 1, '{')) {
+            size_t len = 1 + strspn(word + 1, "abcdefghijklmnopqrstuvwxyz_");
+            if (len == 1 || len > 30 || word[len] != '}' ||
+                memmem(known, sizeof known - 1, word, len + 1) != NULL)
+                continue;
+            config_warning(reading, entry(list, i), "%.*s is passed as it is; placeholders are %s",
+                           (int)len + 1, word, known);
+        }
+    }
+}
+
+void config_check(struct config_reading *reading, const struct tree_node *root)
+{
+    const struct config *config = reading->config;
+    const struct tree_node *hosts = child(root, "hosts");
+    const struct tree_node *plaintext = child(child(root, "database"), "insecure_plaintext");
+    check_server(reading, root);
+    check_forgejo(reading, root);
+    if (plaintext != NULL && config->database.insecure_plaintext)
+        config_warning(reading, plaintext, "true: the way to the database may be read on the wire");
+    for (size_t i = 0; i < config->adapter_count; i++)
+        check_command(reading, &config->adapters[i].command,
+                      child(entry(child(root, "adapters"), i), "command"));
+    for (size_t i = 0; i < config->host_count; i++)
+        check_host(reading, i, entry(hosts, i));
+    if (config->host_count == 0 && reading->node == CONFIG_WORKER)
+        config_warning(reading, hosts != NULL ? hosts : root, "no hosts; this worker runs nothing");
+}

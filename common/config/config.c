@@ -1,0 +1,132 @@
+#include "common/config/config.h"
+
+#include <stdlib.h>
+
+#include "common/config/read.h"
+#include "common/crypto.h"
+#include "common/json.h"
+#include "common/mem.h"
+
+#define FILE_MAX 1048576
+
+static void problem_at_byte(struct config_reading *reading, const char *bytes, size_t at,
+                            const char *what)
+{
+    size_t line = 1;
+    size_t start = 0;
+    for (size_t i = 0; i < at; i++) {
+        if (bytes[i] == '\n') {
+            line++;
+            start = i + 1;
+        }
+    }
+    config_problem_at(reading, line, at - start + 1, "", "%s", what);
+}
+
+static bool check_bytes(struct config_reading *reading, const char *bytes, size_t len)
+{
+    if (len > FILE_MAX) {
+        config_problem_at(reading, 1, 1, "", "larger than 1 MiB; this is no configuration");
+        return false;
+    }
+    size_t good = json_utf8_prefix(bytes, len);
+    if (good == len)
+        return true;
+    problem_at_byte(reading, bytes, good, "not UTF-8; save the file as UTF-8");
+    return false;
+}
+
+/* The tree, NULL with problems. */
+static struct tree_node *read_tree(struct config_reading *reading, const char *bytes, size_t len)
+{
+    struct tree_fault fault;
+    if (!check_bytes(reading, bytes, len))
+        return NULL;
+    struct tree_node *root = tree_read(bytes, len, &fault);
+    if (root != NULL && root->kind == TREE_MAP)
+        return root;
+    if (config_toml(reading, bytes, len, root == NULL ? fault.line : 0)) {
+        tree_free(root);
+        return NULL;
+    }
+    if (root == NULL)
+        config_problem_at(reading, fault.line, fault.column, "", "%s", fault.text);
+    return root;
+}
+
+/* Everything but the problems, which stay with the caller. */
+static struct config *parse(struct config_reading *reading, const char *bytes, size_t len)
+{
+    uint8_t digest[SHA256_SIZE];
+    struct tree_node *root = read_tree(reading, bytes, len);
+    if (root == NULL)
+        return NULL;
+    struct config *config = mem_alloc(sizeof *config);
+    reading->config = config;
+    config->path = mem_strdup(reading->path);
+    crypto_sha256(bytes, len, digest);
+    crypto_hex(digest, sizeof digest, config->hash);
+    if (config_read(reading, root))
+        config_check(reading, root);
+    tree_free(root);
+    if (reading->problems.count > 0) {
+        config_free(config);
+        return NULL;
+    }
+    return config;
+}
+
+static struct config *load(struct config_reading *reading)
+{
+    struct buf bytes;
+    struct error err;
+    if (!config_file(reading->path, FILE_MAX, &bytes, &reading->loose, &err)) {
+        config_list_add(&reading->problems, mem_strdup(err.text));
+        return NULL;
+    }
+    struct config *config = parse(reading, bytes.data, bytes.len);
+    config_wipe(&bytes);
+    return config;
+}
+
+/* The first problem to *err. */
+static struct config *finish(struct config_reading *reading, struct config *config,
+                             struct error *err)
+{
+    if (config == NULL)
+        error_set(err, "%s", reading->problems.items[0]);
+    config_list_release(&reading->problems);
+    return config;
+}
+
+struct config *config_load(const char *path, enum config_node node, struct error *err)
+{
+    struct config_reading reading = {.path = path, .node = node};
+    return finish(&reading, load(&reading), err);
+}
+
+struct config *config_parse(const char *bytes, size_t len, const char *path, enum config_node node,
+                            struct error *err)
+{
+    struct config_reading reading = {.path = path, .node = node};
+    return finish(&reading, parse(&reading, bytes, len), err);
+}
+
+struct config *config_load_all(const char *path, enum config_node node,
+                               struct config_list *problems)
+{
+    struct config_reading reading = {.path = path, .node = node};
+    struct config *config = load(&reading);
+    *problems = reading.problems;
+    return config;
+}
+
+void config_free(struct config *config)
+{
+    if (config == NULL)
+        return;
+    config_release(config_fields, config);
+    config_list_release(&config->warnings);
+    free(config->path);
+    free(config);
+}

@@ -1,0 +1,105 @@
+/* The configuration file (YAML), shared by both nodes. The only user of libyaml. */
+#ifndef FLEET_CONFIG_H
+#define FLEET_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+struct config_list {
+    char **items; /* owned */
+    size_t count;
+};
+
+/* One (host, agent type): an executor. */
+struct config_agent {
+    char *agent_type;
+    int max_concurrency; /* 1 to 256, default 1 */
+    struct config_list capabilities;
+    char *profile; /* "sandboxed" (default) or "full" */
+};
+
+struct config_host {
+    char *host_id;  /* [A-Za-z0-9._-]{1,64} */
+    char *hostname; /* "localhost" runs without SSH */
+    char *ssh_user;
+    int ssh_port;                    /* default 22 */
+    char *ssh_key_path;              /* ed25519 or ECDSA private key */
+    char *known_hosts;               /* path; default ~/.ssh/known_hosts */
+    char *work_dir;                  /* absolute */
+    char *workspace;                 /* "plain" (the only one yet) */
+    struct config_list repositories; /* default "*": every one that the fleet admits; empty: none */
+    struct config_agent *agents;     /* owned */
+    size_t agent_count;
+};
+
+struct config_adapter {
+    char *agent_type;
+    struct config_list command; /* argv; placeholders {work_dir} {task_id} {branch} {run_dir} */
+    char *output;               /* "codex-json" or "text" (default) */
+};
+
+struct config {
+    struct {
+        char *bind;                         /* default 127.0.0.1 */
+        int port;                           /* default 9090; 0 = any free one, logged */
+        int64_t max_body_bytes;             /* default 1048576 */
+        struct config_list trusted_proxies; /* addresses or CIDR */
+        struct config_list public_hosts;
+        bool insecure_open;
+    } server;
+    struct {
+        char *url;
+        char *listen_url;        /* NULL: as url */
+        int connections;         /* default 4 */
+        bool insecure_plaintext; /* permits a non-local database without verify-full */
+    } database;
+    struct {
+        char *url;
+        char *webhook_secret;
+        char *webhook_secret_previous; /* accepted too, for rotation */
+        struct config_list
+            repositories; /* "owner/repo", "owner/" + "*", or "*"; empty admits none */
+        struct config_list trigger_users; /* logins or "*"; empty admits none */
+    } forgejo;
+    struct {
+        int task_timeout_secs;      /* 1800 */
+        int default_max_retries;    /* 2 */
+        char *retry_on;             /* "all" (the only one yet) */
+        int dispatch_interval_secs; /* 10: slow poll under NOTIFY */
+        int start_timeout_secs;     /* 300 */
+        int silence_timeout_secs;   /* 900 */
+        int max_attempts_total;     /* 10 */
+        int64_t max_output_bytes;   /* 268435456: a run is stopped at this size of a stream */
+    } orchestrator;
+    struct config_adapter *adapters; /* owned */
+    size_t adapter_count;
+    struct config_host *hosts; /* owned */
+    size_t host_count;
+    char hash[65]; /* SHA-256 of the file's bytes, hex: nodes whose files differ show it */
+    char *path;
+    struct config_list warnings; /* to be logged at every start, e.g. "repositories: \"*\" …" */
+};
+
+enum config_node { CONFIG_SERVER, CONFIG_WORKER };
+
+/* Reads and checks. NULL with err ("file:line:column: key: what is wrong; what would be right").
+ * `node` says which secrets to resolve: a server never opens SSH keys, a worker never the webhook
+ * secret. */
+struct config *config_load(const char *path, enum config_node node, struct error *err);
+/* The same from memory, for tests and fuzzing; `path` names it in errors; {file:} is relative to
+ * its folder. */
+struct config *config_parse(const char *bytes, size_t len, const char *path, enum config_node node,
+                            struct error *err);
+void config_free(struct config *config); /* wipes secrets */
+bool config_list_has(const struct config_list *list, const char *text);
+
+/* The command line that both nodes share: --config --env-file --check-config --version --help (else
+ * FLEET_CONFIG, else /etc/agent-fleet/fleet.yaml). Returns the exit status to end with, or -1 to go
+ * on with *config set. */
+int config_command_line(int argc, char **argv, const char *program, const char *usage,
+                        enum config_node node, struct config **config);
+
+#endif

@@ -1,0 +1,52 @@
+/* Which keys there are: one row per key. Reading, defaults, errors and freeing all walk these rows,
+ * so a new key is one row here and one member in config.h. */
+#ifndef FLEET_CONFIG_SCHEMA_H
+#define FLEET_CONFIG_SCHEMA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/config/config.h"
+
+enum field_type {
+    FIELD_TEXT,  /* char * */
+    FIELD_INT,   /* int */
+    FIELD_INT64, /* int64_t */
+    FIELD_FLAG,  /* bool */
+    FIELD_TEXTS, /* struct config_list */
+    FIELD_GROUP, /* a mapping whose members lie in the same struct */
+    FIELD_ITEMS, /* an owned array of structs and its size_t count */
+    FIELD_LATER  /* known, not taken: `text` says why */
+};
+
+enum field_flag {
+    FIELD_REQUIRED = 1,
+    FIELD_SECRET = 2,       /* a literal value wants a file that only its owner reads */
+    FIELD_SERVER_ONLY = 4,  /* a worker does not resolve it: NULL there */
+    FIELD_WORKER_ONLY = 8,  /* a server does not resolve it */
+    FIELD_RAW = 16,         /* may hold "${" and control characters, entries may repeat */
+    FIELD_PATH = 32,        /* "~/" and relative paths are made absolute */
+    FIELD_NAMED = 64,       /* FIELD_ITEMS from a mapping; its key goes to the first member */
+    FIELD_CAPABILITY = 128, /* one leading "agent:" is stripped */
+    FIELD_URL = 256,        /* may hold a password: never shown; then as FIELD_SECRET */
+};
+
+struct config_field {
+    const char *key; /* NULL ends a table */
+    enum field_type type;
+    unsigned flags;
+    size_t offset;      /* of the member in its struct */
+    int64_t min, max;   /* numbers: the range; texts: max is the length, 1024 when 0 */
+    int64_t fallback;   /* of numbers and flags */
+    const char *text;   /* of texts: the default, or NULL; FIELD_LATER: the reason */
+    const char *one_of; /* texts: "a|b", or NULL for any */
+    const char *later;  /* texts: "c|d" that a later version will take */
+    const char *(*check)(const char *text); /* NULL when right, else what would be right */
+    const struct config_field *fields;      /* FIELD_GROUP, FIELD_ITEMS */
+    size_t size;                            /* FIELD_ITEMS: of one struct */
+    size_t count_offset;                    /* FIELD_ITEMS */
+};
+
+extern const struct config_field config_fields[];
+
+#endif

@@ -1,0 +1,95 @@
+/* PostgreSQL: a few pipelined connections and one LISTEN connection. The only user of libpq.
+ *
+ * Life: db_new, db_start (connects, retries for ever with jittered back-off), db_query any time,
+ * db_stop (waits for what is in flight, up to a deadline), on_stopped, db_free.
+ *
+ * Each query is its own Sync, so its own transaction, and success means that it is committed. A
+ * query whose answer was lost because the connection broke is sent again when it was marked
+ * DB_REPEAT (our functions are made to be repeated: ids are made by the node), up to three times;
+ * so is one that met a serialization failure or a deadlock. A DB_ONCE query gets an error with
+ * state "08006", and so does a DB_REPEAT query when no connection stood again within `wait_ms` of
+ * the loss. While no connection stands, queries wait up to `wait_ms`, then fail with state "08001";
+ * a queue over `queue_max` refuses at once ("53300"), a stopped one too ("08003"). A connection on
+ * which a query had no answer at all for 60 s counts as broken. Queries have no order among each
+ * other, unless there is one connection and none is sent again. */
+#ifndef FLEET_DB_H
+#define FLEET_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/error.h"
+#include "common/loop.h"
+
+struct db;
+struct db_result; /* borrowed during the callback */
+
+struct db_options {
+    const char *url;         /* libpq URI; several hosts allowed; borrowed until db_new returns */
+    const char *listen_url;  /* NULL: as url */
+    const char *application; /* application_name */
+    const char *channel;     /* LISTEN channel, or NULL for no LISTEN connection */
+    int connections;         /* 1 to 16 */
+    int wait_ms;             /* how long a query waits for a connection (default 5000 when 0) */
+    int queue_max;           /* default 10000 when 0 */
+    bool allow_plaintext;    /* permits a non-local database without sslmode=verify-full */
+    /* Also called once with "" after each (re)connect of LISTEN: what was told meanwhile is
+     * unknown. */
+    void (*on_notify)(void *data, const char *payload);
+    /* A connection to the database stands after none did: also the first one, with generation 0. */
+    void (*on_up)(void *data, uint64_t generation);
+    void *data; /* borrowed, for both */
+};
+
+enum db_repeat { DB_ONCE, DB_REPEAT };
+
+/* Exactly once, later. On success err is NULL; on failure res is NULL. */
+typedef void (*db_done_cb)(void *data, const struct db_result *res, const struct error *err);
+
+/* NULL on a URL that cannot be read, or that names another machine without sslmode=verify-full; err
+ * holds nothing of the URL but the host's name. */
+struct db *db_new(struct loop *loop, const struct db_options *options, struct error *err);
+void db_start(struct db *db);
+/* Lets what waits and flies finish, for deadline_ms at most; what is left then fails. Every
+ * callback comes before on_stopped; neither on_notify nor on_up comes any more. Never calls back
+ * from within. */
+void db_stop(struct db *db, int deadline_ms, void (*on_stopped)(void *data), void *data);
+void db_free(struct db *db);     /* after on_stopped */
+bool db_up(const struct db *db); /* at least one connection stands */
+/* Grows by one each time a connection was re-established after a loss: "an unbroken connection". */
+uint64_t db_generation(const struct db *db);
+
+/* `sql` is one statement, a literal that outlives the query (prepared by address, once per
+ * connection). params: count texts, NULL = SQL null; copied. on_done may be NULL. It may be called
+ * from within any callback, and before db_start. */
+void db_query(struct db *db, const char *sql, enum db_repeat repeat, int count,
+              const char *const *params, db_done_cb on_done, void *data);
+
+int db_rows(const struct db_result *res);
+const char *db_text(const struct db_result *res, int row,
+                    const char *column); /* NULL = SQL null; unknown column aborts */
+int64_t db_int(const struct db_result *res, int row, const char *column, int64_t fallback);
+bool db_bool(const struct db_result *res, int row, const char *column); /* null = false */
+/* bytea in hex form to bytes; false when it is none. */
+bool db_bytes(const struct db_result *res, int row, const char *column, struct buf *out);
+
+/* Array literals for parameters: begin, add…, end; then buf_text(). */
+void db_array_begin(struct buf *out);
+void db_array_text(struct buf *out, const char *text); /* NULL = NULL */
+void db_array_int(struct buf *out, int64_t value);
+void db_array_bytes(struct buf *out, const void *bytes, size_t len); /* bytea */
+void db_array_end(struct buf *out);
+void db_bytea(struct buf *out, const void *bytes, size_t len); /* one bytea parameter */
+
+/* What a SQLSTATE means to callers: the one table. Never NULL. */
+struct db_fault {
+    const char *state; /* SQLSTATE or its class */
+    const char *code;  /* stable word of REST errors */
+    int http;          /* HTTP status */
+    bool transient;    /* trying again may help */
+};
+const struct db_fault *db_fault(const char *state);
+
+#endif

@@ -1,0 +1,20 @@
+/* Handlers of the API: each answers its call exactly once, now or later. */
+#ifndef FLEET_API_HANDLERS_H
+#define FLEET_API_HANDLERS_H
+
+#include "server/http/call.h"
+
+void api_healthz(struct call *call);
+void api_livez(struct call *call);
+void api_readyz(struct call *call);
+void api_task_submit(struct call *call);
+void api_task_list(struct call *call);
+void api_task_detail(struct call *call);
+void api_task_logs(struct call *call);
+void api_task_retry(struct call *call);
+void api_task_cancel(struct call *call);
+void api_agent_list(struct call *call);
+void api_host_list(struct call *call);
+void api_node_list(struct call *call);
+
+#endif

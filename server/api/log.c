@@ -1,0 +1,110 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "server/api/handlers.h"
+#include "server/server.h"
+
+#define LIMIT_DEFAULT 262144 /* bytes of one answer */
+#define LIMIT_MAX 1048576
+
+static void add_number(struct call *call, const char *name, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    call_add_header(call, name, text);
+}
+
+/* Agents write what they like: a browser must neither guess the type nor run anything of it. */
+static void answer_logs(struct call *call, const struct db_result *res, const struct buf *bytes)
+{
+    add_number(call, "x-log-start", db_int(res, 0, "start", 0));
+    add_number(call, "x-log-next-offset", db_int(res, 0, "next", 0));
+    add_number(call, "x-log-total", db_int(res, 0, "total", 0));
+    if (db_text(res, 0, "attempt") != NULL)
+        add_number(call, "x-log-attempt", db_int(res, 0, "attempt", 0));
+    call_add_header(call, "x-log-live", db_bool(res, 0, "live") ? "true" : "false");
+    call_add_header(call, "content-security-policy", "sandbox; default-src 'none'");
+    call_answer(call, 200, "text/plain; charset=utf-8", bytes->data != NULL ? bytes->data : "",
+                bytes->len);
+}
+
+static void on_logs(void *data, const struct db_result *res, const struct error *err)
+{
+    struct call *call = data;
+    struct buf bytes;
+    buf_init(&bytes, LIMIT_MAX + 1);
+    if (err != NULL)
+        call_db_error(call, err);
+    else if (db_rows(res) != 1)
+        call_error(call, 404, "not_found", NULL, "there is no such task");
+    else if (db_text(res, 0, "bytes") != NULL && !db_bytes(res, 0, "bytes", &bytes))
+        call_error(call, 500, "internal", NULL, "internal error in request %s", call->id);
+    else
+        answer_logs(call, res, &bytes);
+    buf_release(&bytes);
+    call_drop(call);
+}
+
+struct streams {
+    struct buf array; /* SQL array */
+    bool good;
+};
+
+static void add_stream(void *data, const char *part, size_t len)
+{
+    struct streams *streams = data;
+    if (len != 6 || (memcmp(part, "stdout", 6) != 0 && memcmp(part, "stderr", 6) != 0))
+        streams->good = false;
+    else
+        db_array_text(&streams->array, memcmp(part, "stdout", 6) == 0 ? "stdout" : "stderr");
+}
+
+/* A number as a parameter; NULL when it was not given. */
+static const char *as_parameter(int64_t value, char text[24])
+{
+    if (value < 0)
+        return NULL;
+    snprintf(text, 24, "%lld", (long long)value);
+    return text;
+}
+
+static void query_logs(struct call *call, const char *streams)
+{
+    struct error err = {0};
+    int64_t attempt, offset, limit, tail;
+    char texts[4][24];
+    const struct query *query = &call->query;
+    if (!query_int(query, "attempt", 1, INT32_MAX, -1, &attempt, &err) ||
+        !query_int(query, "offset", 0, INT64_MAX, 0, &offset, &err) ||
+        !query_int(query, "limit_bytes", 1, LIMIT_MAX, LIMIT_DEFAULT, &limit, &err) ||
+        !query_int(query, "tail", 0, LIMIT_MAX, -1, &tail, &err)) {
+        call_error(call, 422, "invalid_value", NULL, "%s", err.text);
+        return;
+    }
+    const char *params[] = {call->match.id,
+                            as_parameter(attempt, texts[0]),
+                            streams,
+                            as_parameter(offset, texts[1]),
+                            as_parameter(limit, texts[2]),
+                            as_parameter(tail, texts[3])};
+    call_hold(call);
+    db_query(call_server(call)->db,
+             "select attempt, start, next, total, live, bytes from fleet.task_logs($1, $2::int, "
+             "$3::text[], $4::bigint, $5::bigint, $6::bigint)",
+             DB_REPEAT, 6, params, on_logs, call);
+}
+
+void api_task_logs(struct call *call)
+{
+    struct streams streams = {.good = true};
+    buf_init(&streams.array, 65536);
+    db_array_begin(&streams.array);
+    int count = query_each(&call->query, "stream", add_stream, &streams);
+    db_array_end(&streams.array);
+    if (!streams.good)
+        call_error(call, 422, "invalid_value", "{\"member\": \"stream\"}",
+                   "the parameter 'stream' has to be stdout, stderr or both");
+    else
+        query_logs(call, count > 0 ? buf_text(&streams.array) : NULL);
+    buf_release(&streams.array);
+}

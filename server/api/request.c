@@ -1,0 +1,84 @@
+#include "server/api/request.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "common/mem.h"
+#include "server/api/value.h"
+
+#define REASON_MAX 1000
+
+bool request_is_json(struct call *call)
+{
+    static const char wanted[] = "application/json";
+    size_t len, count;
+    const char *type = call_header(call, "content-type", &len, &count);
+    size_t at = strlen(wanted);
+    if (count == 1 && len >= at && strncasecmp(type, wanted, at) == 0 &&
+        (len == at || type[at] == ';' || type[at] == ' '))
+        return true;
+    call_error(call, 415, "unsupported_media_type", NULL,
+               "the body has to be declared as Content-Type: application/json");
+    return false;
+}
+
+static bool is_listed(const char *name, const char *const *members)
+{
+    for (; *members != NULL; members++) {
+        if (strcmp(*members, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool check_members(struct call *call, struct json_object *object, const char *const *members)
+{
+    json_object_object_foreach(object, name, value)
+    {
+        if (!is_listed(name, members)) {
+            call_error(call, 400, "unknown_member", NULL, "there is no member '%.100s' here", name);
+            return false;
+        }
+        if (strcmp(name, "reason") != 0 || value == NULL)
+            continue;
+        if (!json_object_is_type(value, json_type_string)) {
+            call_error(call, 400, "wrong_type", NULL, "'reason' has to be a string");
+            return false;
+        }
+        if (value_characters(json_object_get_string(value)) > REASON_MAX) {
+            call_error(call, 422, "invalid_value", NULL, "'reason' has to be at most %d characters",
+                       REASON_MAX);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool request_object(struct call *call, const char *const *members, struct json_object **object)
+{
+    struct error err = {0};
+    size_t len;
+    const char *body = call_body(call, &len);
+    if (len == 0) {
+        *object = json_object_new_object();
+        return true;
+    }
+    if (!request_is_json(call))
+        return false;
+    *object = json_parse(body, len, &err);
+    if (*object == NULL && err.text[0] != '\0') {
+        call_error(call, 400, "malformed_json", NULL, "%s", err.text);
+        return false;
+    }
+    if (!json_object_is_type(*object, json_type_object))
+        call_error(call, 400, "wrong_type", NULL, "the body has to be a JSON object");
+    else if (check_members(call, *object, members))
+        return true;
+    json_object_put(*object);
+    return false;
+}
+
+char *request_actor(const struct call *call)
+{
+    return mem_printf("token:%s", call->who.name != NULL ? call->who.name : "open");
+}

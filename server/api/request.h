@@ -1,0 +1,21 @@
+/* What handlers read of a request: its body's type, small JSON bodies, who acts. */
+#ifndef FLEET_API_REQUEST_H
+#define FLEET_API_REQUEST_H
+
+#include <stdbool.h>
+
+#include "common/json.h"
+#include "server/http/call.h"
+
+/* Is the body declared as application/json? False: the call is answered 415. */
+bool request_is_json(struct call *call);
+
+/* The body as an object of these members (ended by NULL; "reason" has to be a text of at most 1000
+ * characters); an empty body is an empty object. The caller puts it. False: the call is answered.
+ */
+bool request_object(struct call *call, const char *const *members, struct json_object **object);
+
+/* "token:NAME" of the caller, for the history. The caller frees it. */
+char *request_actor(const struct call *call);
+
+#endif

@@ -1,0 +1,290 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/crypto.h"
+#include "common/json.h"
+#include "common/mem.h"
+#include "server/api/filter.h"
+#include "server/api/handlers.h"
+#include "server/api/request.h"
+#include "server/api/task_body.h"
+#include "server/server.h"
+
+#define KEY_MAX 200 /* bytes of an Idempotency-Key */
+
+/* One submitted task of a request: what became of it. */
+struct outcome {
+    struct submission *submission; /* borrowed: the owner */
+    bool made_id;                  /* the id was made here: "exists" means that we created it */
+    int status;                    /* HTTP */
+    char *code, *text;             /* owned; of a refusal */
+    char *task_id, *answer;        /* owned */
+    struct error err;              /* the database did not take it; text empty = it did */
+};
+
+/* A request: lives as long as its call. */
+struct submission {
+    struct call *call; /* borrowed */
+    bool many;
+    int count, left;
+    struct outcome outcomes[]; /* count of them */
+};
+
+static void submission_free(void *state)
+{
+    struct submission *submission = state;
+    for (int i = 0; i < submission->count; i++) {
+        free(submission->outcomes[i].code);
+        free(submission->outcomes[i].text);
+        free(submission->outcomes[i].task_id);
+        free(submission->outcomes[i].answer);
+    }
+    free(submission);
+}
+
+/* --- answers --- */
+
+static void answer_one(struct call *call, const struct outcome *outcome)
+{
+    if (outcome->err.text[0] != '\0') {
+        call_db_error(call, &outcome->err);
+    } else if (outcome->status >= 300) {
+        call_error(call, outcome->status, outcome->code, NULL, "%s", outcome->text);
+    } else {
+        struct buf location;
+        buf_init(&location, 4096);
+        buf_adds(&location, "/api/v1/tasks/");
+        filter_encode(&location, outcome->task_id);
+        call_add_header(call, "location", buf_text(&location));
+        call_json(call, outcome->status, outcome->answer);
+        buf_release(&location);
+    }
+}
+
+static void write_outcome(struct buf *out, const struct outcome *outcome)
+{
+    const struct error *err = &outcome->err;
+    int status = err->text[0] != '\0' ? db_fault(err->state)->http : outcome->status;
+    buf_addf(out, "{\"status\": %d", status);
+    if (outcome->task_id != NULL) {
+        buf_adds(out, ", \"task_id\": ");
+        json_quote(out, outcome->task_id, strlen(outcome->task_id));
+    }
+    if (status < 300) {
+        buf_addf(out, ", \"task\": %s}", outcome->answer);
+        return;
+    }
+    const char *code = outcome->code != NULL ? outcome->code : db_fault(err->state)->code;
+    const char *text = outcome->text != NULL ? outcome->text : "the database did not take it";
+    buf_adds(out, ", \"code\": ");
+    json_quote(out, code, strlen(code));
+    buf_adds(out, ", \"error\": ");
+    json_quote(out, text, strlen(text));
+    buf_adds(out, "}");
+}
+
+/* 201 when all were created, 200 when all stand now, else 207: each element has its own status. */
+static void answer_many(struct call *call, const struct submission *submission)
+{
+    struct buf out;
+    int status = 201;
+    buf_init(&out, 64 << 20);
+    for (int i = 0; i < submission->count; i++) {
+        const struct outcome *outcome = &submission->outcomes[i];
+        buf_adds(&out, i > 0 ? ", " : "[");
+        write_outcome(&out, outcome);
+        if (outcome->err.text[0] != '\0' || outcome->status >= 300)
+            status = 207;
+        else if (outcome->status == 200 && status == 201)
+            status = 200;
+    }
+    buf_adds(&out, "]");
+    if (out.failed)
+        call_error(call, 500, "internal", NULL, "the answer is too large; ask for the tasks by id");
+    else
+        call_json(call, status, buf_text(&out));
+    buf_release(&out);
+}
+
+/* --- verdicts --- */
+
+static int status_of(const struct submit_verdict *verdict, bool made_id)
+{
+    if (strcmp(verdict->verdict, "created") == 0)
+        return 201;
+    if (strcmp(verdict->verdict, "exists") == 0)
+        return made_id ? 201 : 200;
+    if (strcmp(verdict->verdict, "conflict") == 0)
+        return 409;
+    const char *code = verdict->code != NULL ? verdict->code : "";
+    return strcmp(code, "repository_not_allowed") == 0 || strcmp(code, "forbidden") == 0 ? 403
+                                                                                         : 422;
+}
+
+static void on_verdict(void *data, const struct submit_verdict *verdict, const struct error *err)
+{
+    struct outcome *outcome = data;
+    struct submission *submission = outcome->submission;
+    struct call *call = submission->call;
+    if (verdict == NULL) {
+        outcome->err = *err;
+    } else {
+        outcome->status = status_of(verdict, outcome->made_id);
+        outcome->code = mem_strdup(verdict->code != NULL ? verdict->code : verdict->verdict);
+        outcome->text = mem_strdup(verdict->detail != NULL ? verdict->detail : "refused");
+        outcome->task_id = mem_strdup(verdict->task_id != NULL ? verdict->task_id : "");
+        outcome->answer = mem_strdup(verdict->answer != NULL ? verdict->answer : "null");
+    }
+    submission->left--;
+    if (submission->left == 0 && submission->many)
+        answer_many(call, submission);
+    else if (submission->left == 0)
+        answer_one(call, outcome);
+    call_drop(call);
+}
+
+/* --- items --- */
+
+static void make_id(char text[16])
+{
+    static const char base32[] = "abcdefghijklmnopqrstuvwxyz234567"; /* RFC 4648, lower case */
+    uint8_t random[12];
+    crypto_random(random, sizeof random);
+    memcpy(text, "t-", 2);
+    for (int i = 0; i < 12; i++)
+        text[2 + i] = base32[random[i] % 32];
+    text[14] = '\0';
+}
+
+/* The id is made here, before the first try: a statement that is sent again makes no second task.
+ */
+static bool give_id(struct json_object *task)
+{
+    char text[16];
+    if (json_member(task, "task_id") != NULL)
+        return false;
+    make_id(text);
+    json_object_object_add(task, "task_id", json_object_new_string(text));
+    return true;
+}
+
+static void add_text(struct json_object *item, const char *name, const char *text)
+{
+    json_object_object_add(item, name, text != NULL ? json_object_new_string(text) : NULL);
+}
+
+/* An item of fleet.submit's list. `key` is the Idempotency-Key or NULL. */
+static struct json_object *make_item(const struct call *call, struct json_object *task,
+                                     const char *key, const char *hash)
+{
+    struct json_object *item = json_object_new_object();
+    const struct identity *who = &call->who;
+    char *actor = request_actor(call);
+    add_text(item, "actor", actor);
+    free(actor);
+    json_object_object_add(item, "token_id",
+                           who->token_id != 0 ? json_object_new_int64(who->token_id) : NULL);
+    json_object_object_add(item, "repositories",
+                           who->repositories != NULL ? json_tokener_parse(who->repositories)
+                                                     : NULL);
+    add_text(item, "idempotency_key", key);
+    add_text(item, "request_hash", hash);
+    json_object_object_add(item, "task", json_object_get(task));
+    return item;
+}
+
+/* The request's hash: the body without what this node adds, so that a repeat has the same. */
+static void hash_body(struct call *call, char hex[2 * SHA256_SIZE + 1])
+{
+    uint8_t digest[SHA256_SIZE];
+    size_t len;
+    const char *body = call_body(call, &len);
+    crypto_sha256(body, len, digest);
+    crypto_hex(digest, sizeof digest, hex);
+}
+
+/* False: the call is answered. *key is owned by the caller; NULL when there is none. */
+static bool read_key(struct call *call, char **key)
+{
+    size_t len, count;
+    const char *text = call_header(call, "idempotency-key", &len, &count);
+    *key = NULL;
+    if (text == NULL)
+        return true;
+    bool good = count == 1 && len >= 1 && len <= KEY_MAX;
+    for (size_t i = 0; good && i < len; i++)
+        good = text[i] > 0x20 && text[i] < 0x7f;
+    if (good)
+        *key = mem_strndup(text, len);
+    else
+        call_error(call, 422, "invalid_value", "{\"member\": \"Idempotency-Key\"}",
+                   "Idempotency-Key has to be 1 to %d visible ASCII characters, given once",
+                   KEY_MAX);
+    return good;
+}
+
+static void submit_item(struct submission *submission, int index, struct json_object *task,
+                        const char *key, const char *hash)
+{
+    struct call *call = submission->call;
+    struct outcome *outcome = &submission->outcomes[index];
+    struct error err = {0};
+    outcome->submission = submission;
+    outcome->made_id = give_id(task);
+    char *own_key = key == NULL        ? NULL
+                    : submission->many ? mem_printf("%s#%d", key, index)
+                                       : mem_strdup(key);
+    struct json_object *item = make_item(call, task, own_key, hash);
+    call_hold(call);
+    if (!submit_add(call_server(call)->submit,
+                    json_object_to_json_string_ext(item, JSON_C_TO_STRING_PLAIN), on_verdict,
+                    outcome, &err))
+        on_verdict(outcome, NULL, &err);
+    json_object_put(item);
+    free(own_key);
+}
+
+static void submit_list(struct call *call, struct json_object *list, bool many, const char *key)
+{
+    char hash[2 * SHA256_SIZE + 1];
+    int count = (int)json_object_array_length(list);
+    struct submission *submission =
+        mem_alloc(sizeof *submission + (size_t)count * sizeof *submission->outcomes);
+    submission->call = call;
+    submission->many = many;
+    submission->count = submission->left = count;
+    call->state = submission;
+    call->state_free = submission_free;
+    hash_body(call, hash);
+    for (int i = 0; i < count; i++)
+        submit_item(submission, i, json_object_array_get_idx(list, (size_t)i), key, hash);
+}
+
+static void refuse_body(struct call *call, const struct task_fault *fault)
+{
+    call_error(call, fault->http, fault->code, fault->details[0] != '\0' ? fault->details : NULL,
+               "%s", fault->text.text);
+}
+
+void api_task_submit(struct call *call)
+{
+    const struct config *config = call_server(call)->config;
+    struct task_defaults defaults = {config->orchestrator.default_max_retries,
+                                     config->orchestrator.task_timeout_secs,
+                                     config->orchestrator.max_attempts_total};
+    struct task_fault fault;
+    size_t len;
+    bool many;
+    char *key;
+    if (!request_is_json(call) || !read_key(call, &key))
+        return;
+    const char *body = call_body(call, &len);
+    struct json_object *list = task_body_parse(body, len, &defaults, &many, &fault);
+    if (list == NULL)
+        refuse_body(call, &fault);
+    else
+        submit_list(call, list, many, key);
+    json_object_put(list);
+    free(key);
+}

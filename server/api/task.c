@@ -1,0 +1,252 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/mem.h"
+#include "server/api/filter.h"
+#include "server/api/handlers.h"
+#include "server/api/request.h"
+#include "server/api/value.h"
+#include "server/server.h"
+
+#define LIST_DEFAULT 50
+#define LIST_MAX 200
+#define LINK_MAX 32768
+
+/* --- list --- */
+
+static void add_next_link(struct call *call, const char *cursor)
+{
+    struct buf link;
+    buf_init(&link, LINK_MAX);
+    buf_adds(&link, "</api/v1/tasks?");
+    filter_next_query(&link, &call->query, cursor);
+    buf_adds(&link, ">; rel=\"next\"");
+    if (!link.failed)
+        call_add_header(call, "link", buf_text(&link));
+    buf_release(&link);
+}
+
+static void on_list(void *data, const struct db_result *res, const struct error *err)
+{
+    struct call *call = data;
+    if (err != NULL) {
+        call_db_error(call, err);
+    } else {
+        const char *body = db_rows(res) > 0 ? db_text(res, 0, "body") : NULL;
+        const char *cursor = db_rows(res) > 0 ? db_text(res, 0, "next_cursor") : NULL;
+        if (cursor != NULL)
+            add_next_link(call, cursor);
+        call_json(call, 200, body != NULL ? body : "[]");
+    }
+    call_drop(call);
+}
+
+/* One value each, not a list. False: the call is answered. */
+static bool add_single(struct call *call, struct json_object *filter, const char *name, bool time)
+{
+    struct error err = {0};
+    const char *value;
+    if (!query_text(&call->query, name, &value, &err)) {
+        call_error(call, 400, "malformed_query", NULL, "%s", err.text);
+        return false;
+    }
+    if (value != NULL && time && !value_is_time(value)) {
+        call_error(call, 422, "invalid_value", NULL,
+                   "the parameter '%s' has to be an RFC 3339 time with its zone, not '%.64s'", name,
+                   value);
+        return false;
+    }
+    if (value != NULL)
+        json_object_object_add(filter, name, json_object_new_string(value));
+    return true;
+}
+
+static bool is_word(const char *words, const char *value)
+{
+    size_t len = strlen(value);
+    for (const char *at = words; *at != '\0';) {
+        size_t word = strcspn(at, " ");
+        if (word == len && memcmp(at, value, len) == 0)
+            return true;
+        at += word + (at[word] == ' ');
+    }
+    return false;
+}
+
+/* A misspelt word would answer an empty list. False: the call is answered. */
+static bool check_words(struct call *call, const struct json_object *filter, const char *name,
+                        const char *words)
+{
+    const struct json_object *values = json_member(filter, name);
+    size_t count = values != NULL ? json_object_array_length(values) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *value = json_object_get_string(json_object_array_get_idx(values, i));
+        if (is_word(words, value))
+            continue;
+        call_error(call, 422, "invalid_value", NULL,
+                   "the parameter '%s' has to be of %s; '%.*s' is none of them", name, words,
+                   value_cut(value, 64), value);
+        return false;
+    }
+    return true;
+}
+
+static void query_list(struct call *call, struct json_object *filter)
+{
+    struct error err = {0};
+    int64_t limit;
+    const char *cursor;
+    if (!query_int(&call->query, "limit", 1, LIST_MAX, LIST_DEFAULT, &limit, &err) ||
+        !query_text(&call->query, "cursor", &cursor, &err)) {
+        call_error(call, 422, "invalid_value", NULL, "%s", err.text);
+        return;
+    }
+    char limit_text[24];
+    snprintf(limit_text, sizeof limit_text, "%lld", (long long)limit);
+    const char *params[] = {json_object_to_json_string_ext(filter, JSON_C_TO_STRING_PLAIN),
+                            limit_text, cursor};
+    call_hold(call);
+    db_query(call_server(call)->db,
+             "select body, next_cursor from fleet.task_list($1::jsonb, $2::int, $3)", DB_REPEAT, 3,
+             params, on_list, call);
+}
+
+void api_task_list(struct call *call)
+{
+    static const char *const names[] = {"status", "host_id", "agent_id",       "label",
+                                        "repo",   "source",  "execution_mode", NULL};
+    struct json_object *filter = filter_build(&call->query, names);
+    if (check_words(call, filter, "status",
+                    "created assigned running agent_lost review_pending completed failed "
+                    "cancelled") &&
+        check_words(call, filter, "execution_mode", "ssh_cli http_pull undecided") &&
+        check_words(call, filter, "source", "api forgejo") &&
+        add_single(call, filter, "q", false) && add_single(call, filter, "created_after", true) &&
+        add_single(call, filter, "created_before", true))
+        query_list(call, filter);
+    json_object_put(filter);
+}
+
+/* --- one task --- */
+
+static void on_detail(void *data, const struct db_result *res, const struct error *err)
+{
+    struct call *call = data;
+    const char *body = err == NULL && db_rows(res) == 1 ? db_text(res, 0, "body") : NULL;
+    if (err != NULL)
+        call_db_error(call, err);
+    else if (body == NULL)
+        call_error(call, 404, "not_found", NULL, "there is no such task");
+    else
+        call_json(call, 200, body);
+    call_drop(call);
+}
+
+void api_task_detail(struct call *call)
+{
+    const char *params[] = {call->match.id};
+    call_hold(call);
+    db_query(call_server(call)->db, "select fleet.task_detail($1) as body", DB_REPEAT, 1, params,
+             on_detail, call);
+}
+
+/* --- retry and cancel --- */
+
+static void answer_status(struct call *call, int http, const char *status)
+{
+    struct buf out;
+    buf_init(&out, 16384);
+    buf_adds(&out, "{\"task_id\": ");
+    json_quote(&out, call->match.id, strlen(call->match.id));
+    buf_adds(&out, ", \"status\": ");
+    json_quote(&out, status, strlen(status));
+    buf_adds(&out, "}");
+    call_json(call, http, buf_text(&out));
+    buf_release(&out);
+}
+
+static void on_retry(void *data, const struct db_result *res, const struct error *err)
+{
+    struct call *call = data;
+    if (err != NULL) {
+        call_db_error(call, err);
+    } else {
+        submit_wake(call_server(call)->submit);
+        answer_status(call, 200, db_text(res, 0, "status"));
+    }
+    call_drop(call);
+}
+
+static const char *const retry_members[] = {"force", "reason", NULL};
+
+/* "force" is absent, a boolean, or "abandon", which needs a reason. False: the call is answered. */
+static bool read_force(struct call *call, const struct json_object *body, bool *force,
+                       const char **abandon)
+{
+    struct json_object *value = json_member(body, "force");
+    const char *reason = json_string(body, "reason", NULL);
+    *force = json_flag(body, "force", false);
+    *abandon = NULL;
+    if (value == NULL || json_object_is_type(value, json_type_boolean))
+        return true;
+    if (strcmp(json_string(body, "force", ""), "abandon") != 0) {
+        call_error(call, 422, "invalid_value", "{\"member\": \"force\"}",
+                   "'force' has to be true, false or \"abandon\"");
+        return false;
+    }
+    if (reason == NULL || reason[0] == '\0') {
+        call_error(call, 422, "invalid_value", "{\"member\": \"reason\"}",
+                   "'reason' is missing: abandoning a run that may still live needs one");
+        return false;
+    }
+    *abandon = reason;
+    return true;
+}
+
+void api_task_retry(struct call *call)
+{
+    struct json_object *body;
+    bool force;
+    const char *abandon;
+    if (!request_object(call, retry_members, &body))
+        return;
+    if (read_force(call, body, &force, &abandon)) {
+        char *actor = request_actor(call);
+        const char *params[] = {call->match.id, force || abandon != NULL ? "true" : "false",
+                                abandon, actor};
+        call_hold(call);
+        db_query(call_server(call)->db, "select fleet.retry($1, $2::boolean, $3, $4) as status",
+                 DB_ONCE, 4, params, on_retry, call);
+        free(actor);
+    }
+    json_object_put(body);
+}
+
+static void on_cancel(void *data, const struct db_result *res, const struct error *err)
+{
+    struct call *call = data;
+    const char *status = err == NULL ? db_text(res, 0, "status") : NULL;
+    if (err != NULL)
+        call_db_error(call, err);
+    else
+        answer_status(call, strcmp(status, "cancelling") == 0 ? 202 : 200, status);
+    call_drop(call);
+}
+
+static const char *const cancel_members[] = {"reason", NULL};
+
+void api_task_cancel(struct call *call)
+{
+    struct json_object *body;
+    if (!request_object(call, cancel_members, &body))
+        return;
+    char *actor = request_actor(call);
+    const char *params[] = {call->match.id, json_string(body, "reason", NULL), actor};
+    call_hold(call);
+    db_query(call_server(call)->db, "select fleet.cancel($1, $2, $3) as status", DB_ONCE, 3, params,
+             on_cancel, call);
+    free(actor);
+    json_object_put(body);
+}

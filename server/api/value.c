@@ -1,0 +1,126 @@
+#include "server/api/value.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+/* An entry of a btree has at most 2704 bytes; the repository's name needs some of them. */
+#define REQUIREMENTS_MAX 2048
+#define ELEMENT_OVERHEAD 8 /* bytes: length and alignment of a text in an array */
+
+/* Two digits as a number; -1 when they are none. */
+static int two_digits(const char *at)
+{
+    if (!isdigit((unsigned char)at[0]) || !isdigit((unsigned char)at[1]))
+        return -1;
+    return (at[0] - '0') * 10 + (at[1] - '0');
+}
+
+static bool in_range(int value, int min, int max)
+{
+    return value >= min && value <= max;
+}
+
+static int days_of(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (month == 2 && leap);
+}
+
+/* "Z" or "+hh:mm"; PostgreSQL takes zones up to 15:59. */
+static bool zone_is_valid(const char *at)
+{
+    if ((at[0] == 'Z' || at[0] == 'z') && at[1] == '\0')
+        return true;
+    return (at[0] == '+' || at[0] == '-') && strlen(at) == 6 && at[3] == ':' &&
+           in_range(two_digits(at + 1), 0, 15) && in_range(two_digits(at + 4), 0, 59);
+}
+
+bool value_is_time(const char *text)
+{
+    size_t len = strlen(text);
+    if (len < 20 || len > 40 || text[4] != '-' || text[7] != '-' || text[13] != ':' ||
+        text[16] != ':' || (text[10] != 'T' && text[10] != 't'))
+        return false;
+    int century = two_digits(text), rest = two_digits(text + 2), month = two_digits(text + 5);
+    if (century < 0 || rest < 0 || !in_range(month, 1, 12))
+        return false;
+    int year = century * 100 + rest;
+    if (year < 1 || !in_range(two_digits(text + 8), 1, days_of(year, month)))
+        return false;
+    if (!in_range(two_digits(text + 11), 0, 23) || !in_range(two_digits(text + 14), 0, 59) ||
+        !in_range(two_digits(text + 17), 0, 59))
+        return false;
+    const char *at = text + 19;
+    if (*at == '.') {
+        size_t digits = strspn(at + 1, "0123456789");
+        if (digits == 0)
+            return false;
+        at += 1 + digits;
+    }
+    return zone_is_valid(at);
+}
+
+bool value_is_uuid(const char *text, size_t len)
+{
+    if (len != 36)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (dash ? text[i] != '-' : !isxdigit((unsigned char)text[i]))
+            return false;
+    }
+    return true;
+}
+
+static size_t name_part(const char *text)
+{
+    return strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+}
+
+bool value_is_repo(const char *text)
+{
+    size_t owner = name_part(text);
+    if (owner == 0 || owner > 100 || text[owner] != '/')
+        return false;
+    size_t name = name_part(text + owner + 1);
+    return name > 0 && name <= 100 && text[owner + 1 + name] == '\0';
+}
+
+bool value_has_control(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+bool value_requirement_fits(const char *label, size_t *used)
+{
+    static const char prefix[] = "agent:";
+    size_t len = strlen(prefix);
+    if (strncmp(label, prefix, len) == 0)
+        *used += strlen(label + len) + ELEMENT_OVERHEAD;
+    return *used <= REQUIREMENTS_MAX;
+}
+
+size_t value_characters(const char *text)
+{
+    size_t count = 0;
+    for (; *text != '\0'; text++)
+        count += ((unsigned char)*text & 0xc0) != 0x80;
+    return count;
+}
+
+int value_cut(const char *text, int max)
+{
+    int len = (int)strnlen(text, (size_t)max + 1);
+    if (len <= max)
+        return len;
+    len = max;
+    while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+        len--;
+    return len;
+}

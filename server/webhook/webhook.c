@@ -1,0 +1,241 @@
+/* POST /api/v1/webhooks/forgejo. Nothing is believed, stored or parsed before the signature fits.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/webhook/webhook.h"
+
+#include "common/json.h"
+#include "common/mem.h"
+#include "server/api/enter.h"
+#include "server/api/request.h"
+#include "server/api/value.h"
+#include "server/server.h"
+#include "server/webhook/forgejo.h"
+
+#define DEADLINE_MS 4000 /* Forgejo waits 5 s for the whole exchange */
+#define EVENT_MAX 64     /* bytes of an event's name, with NUL */
+
+struct delivery {
+    char id[37];
+    char event[EVENT_MAX]; /* X-Forgejo-Event: not signed, only a hint */
+    char type[EVENT_MAX];  /* X-Forgejo-Event-Type, or "" */
+};
+
+/* --- answers --- */
+
+static void answer(struct call *call, const char *result, const char *reason, const char *task_id)
+{
+    const struct delivery *delivery = call->state;
+    struct buf out;
+    buf_init(&out, 8192);
+    buf_addf(&out, "{\"delivery\": \"%s\", \"result\": ", delivery->id);
+    json_quote(&out, result, strlen(result));
+    if (reason != NULL) {
+        buf_adds(&out, ", \"reason\": ");
+        json_quote(&out, reason, strlen(reason));
+    }
+    if (task_id != NULL) {
+        buf_adds(&out, ", \"task_id\": ");
+        json_quote(&out, task_id, strlen(task_id));
+    }
+    buf_adds(&out, "}");
+    call_json(call, 202, buf_text(&out));
+    buf_release(&out);
+}
+
+static void refuse_signature(struct call *call, const char *why)
+{
+    api_log_refusal(call, why);
+    call_error(call, 401, "bad_signature", NULL,
+               "the delivery is not signed with this fleet's secret");
+}
+
+/* --- headers --- */
+
+static struct forgejo_header header_of(const struct call *call, const char *name)
+{
+    struct forgejo_header header;
+    header.value = call_header(call, name, &header.len, &header.count);
+    return header;
+}
+
+/* The first of two headers that is there, as text; "" when neither is, or too long. */
+static void read_header(const struct call *call, const char *first, const char *second, char *text,
+                        size_t size)
+{
+    struct forgejo_header header = header_of(call, first);
+    if (header.count == 0)
+        header = header_of(call, second);
+    text[0] = '\0';
+    if (header.count == 0 || header.len >= size || memchr(header.value, '\0', header.len) != NULL)
+        return;
+    memcpy(text, header.value, header.len);
+    text[header.len] = '\0';
+}
+
+static bool is_signed(struct call *call)
+{
+    const struct config *config = call_server(call)->config;
+    struct forgejo_signatures headers = {header_of(call, "x-forgejo-signature"),
+                                         header_of(call, "x-gitea-signature"),
+                                         header_of(call, "x-hub-signature-256")};
+    uint8_t mac[SHA256_SIZE];
+    struct error err = {0};
+    size_t len;
+    const char *secret = config->forgejo.webhook_secret;
+    if (secret == NULL || secret[0] == '\0') {
+        refuse_signature(call, "forgejo.webhook_secret is not configured on this node");
+        return false;
+    }
+    if (!forgejo_signature(&headers, mac, &err)) {
+        refuse_signature(call, err.text);
+        return false;
+    }
+    const char *body = call_body(call, &len);
+    bool current = forgejo_signed_with(secret, body, len, mac);
+    bool previous = forgejo_signed_with(config->forgejo.webhook_secret_previous, body, len, mac);
+    if (!current && !previous)
+        refuse_signature(call, "the signature does not fit the body");
+    return current || previous;
+}
+
+/* --- the delivery --- */
+
+static void add_text(struct json_object *object, const char *name, const char *text)
+{
+    json_object_object_add(object, name, text != NULL ? json_object_new_string(text) : NULL);
+}
+
+static void add_number(struct json_object *object, const char *name, int64_t value)
+{
+    json_object_object_add(object, name, json_object_new_int64(value));
+}
+
+/* The argument of fleet.receive_delivery. */
+static struct json_object *describe(struct call *call, const struct forgejo_issue *issue)
+{
+    const struct config *config = call_server(call)->config;
+    const struct delivery *delivery = call->state;
+    struct json_object *p = json_object_new_object();
+    uint8_t digest[SHA256_SIZE];
+    char hex[2 * SHA256_SIZE + 1];
+    size_t len;
+    const char *body = call_body(call, &len);
+    crypto_sha256(body, len, digest);
+    crypto_hex(digest, sizeof digest, hex);
+    const char *refusal =
+        forgejo_refusal(issue, &config->forgejo.repositories, &config->forgejo.trigger_users);
+
+    add_text(p, "delivery", delivery->id);
+    add_text(p, "sha256", hex);
+    add_text(p, "event", delivery->event);
+    add_text(p, "event_type", delivery->type);
+    add_text(p, "action", issue->action);
+    add_text(p, "repo", issue->repo);
+    add_number(p, "number", issue->number);
+    add_text(p, "title", issue->title);
+    add_text(p, "body", issue->body);
+    json_object_object_add(p, "labels", json_object_get(issue->labels));
+    add_text(p, "state", issue->state);
+    add_text(p, "updated_at", issue->updated_at);
+    add_text(p, "html_url", issue->html_url);
+    add_text(p, "sender", issue->sender);
+    json_object_object_add(p, "admitted", json_object_new_boolean(refusal == NULL));
+    add_text(p, "refusal", refusal);
+    add_number(p, "timeout_secs", config->orchestrator.task_timeout_secs);
+    add_number(p, "max_retries", config->orchestrator.default_max_retries);
+    add_number(p, "max_attempts_total", config->orchestrator.max_attempts_total);
+    return p;
+}
+
+static void on_received(void *data, const struct db_result *res, const struct error *err)
+{
+    struct call *call = data;
+    if (err != NULL) {
+        call_db_error(call, err);
+    } else if (db_rows(res) != 1) {
+        call_error(call, 500, "internal", NULL, "internal error in request %s", call->id);
+    } else {
+        const char *result = db_text(res, 0, "result");
+        if (strcmp(result, "accepted") == 0)
+            submit_wake(call_server(call)->submit);
+        answer(call, result, db_text(res, 0, "reason"), db_text(res, 0, "task_id"));
+    }
+    call_drop(call);
+}
+
+static void store(struct call *call, const struct forgejo_issue *issue)
+{
+    struct json_object *p = describe(call, issue);
+    const char *params[] = {json_object_to_json_string_ext(p, JSON_C_TO_STRING_PLAIN)};
+    call_hold(call);
+    db_query(call_server(call)->db,
+             "select result, reason, task_id from fleet.receive_delivery($1::jsonb)", DB_REPEAT, 1,
+             params, on_received, call);
+    json_object_put(p);
+}
+
+static void take_issue(struct call *call)
+{
+    const struct delivery *delivery = call->state;
+    struct forgejo_issue issue;
+    struct error err = {0};
+    size_t len;
+    const char *body = call_body(call, &len);
+    switch (forgejo_issue_parse(&issue, body, len, delivery->type, &err)) {
+    case FORGEJO_PARSED:
+        store(call, &issue);
+        break;
+    case FORGEJO_IGNORED:
+        answer(call, "ignored", "action_not_used", NULL);
+        break;
+    case FORGEJO_INVALID:
+        call_error(call, 400, "malformed_payload", NULL, "%s", err.text);
+        break;
+    }
+    forgejo_issue_release(&issue);
+}
+
+static void take_delivery(struct call *call)
+{
+    const struct delivery *delivery = call->state;
+    if (!value_is_uuid(delivery->id, strlen(delivery->id))) {
+        call_error(call, 400, "malformed_delivery", NULL,
+                   "there is no X-Forgejo-Delivery header with a UUID");
+        return;
+    }
+    switch (forgejo_event_of(delivery->event, delivery->type)) {
+    case FORGEJO_ISSUE:
+        take_issue(call);
+        break;
+    case FORGEJO_OTHER:
+        answer(call, "ignored", "event_not_used", NULL);
+        break;
+    case FORGEJO_UNKNOWN:
+        answer(call, "ignored", "event_unknown", NULL);
+        break;
+    }
+}
+
+void webhook_receive(struct call *call)
+{
+    call->deadline_ms = call->began_ms + DEADLINE_MS;
+    if (!request_is_json(call))
+        return;
+    if (!call->framed) {
+        call_error(call, 411, "length_required", NULL, "the delivery has no Content-Length");
+        return;
+    }
+    if (!api_size_fits(call, WEBHOOK_BODY_MAX) || !is_signed(call))
+        return;
+    struct delivery *delivery = mem_alloc(sizeof *delivery);
+    call->state = delivery;
+    call->state_free = free;
+    read_header(call, "x-forgejo-delivery", "x-gitea-delivery", delivery->id, sizeof delivery->id);
+    read_header(call, "x-forgejo-event", "x-gitea-event", delivery->event, sizeof delivery->event);
+    read_header(call, "x-forgejo-event-type", "x-gitea-event-type", delivery->type,
+                sizeof delivery->type);
+    take_delivery(call);
+}
