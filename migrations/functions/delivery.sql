@@ -57,8 +57,7 @@ declare
 begin
     update fleet.task
     set title = p_item ->> 'title', body = coalesce(p_item ->> 'body', ''), content_hash = fleet.content_hash(p_item),
-        labels = v_labels, requirements = v_requirements, priority = fleet.priority_of(v_labels),
-        lane = fleet.lane_for(v_requirements, execution_mode, repo), timeout_secs = (p_item ->> 'timeout_secs')::int,
+        labels = v_labels, requirements = v_requirements, priority = fleet.priority_of(v_labels), timeout_secs = (p_item ->> 'timeout_secs')::int,
         max_retries = (p_item ->> 'max_retries')::int, max_attempts_total = (p_item ->> 'max_attempts_total')::int,
         retry_count = 0, attempts = 0, release_count = 0
     where task = t.task;

@@ -1,7 +1,8 @@
 -- Why a task is not running, in words; and whether the invariants hold. After the views.
 
 create function fleet.explain_task(p_task_id text) returns table (agent_id text, can_take boolean, reason text)
-    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp as $$
+    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp
+    set jit = off as $$ -- which would compile for longer than it runs
 #variable_conflict use_column
 begin
     return query

@@ -50,7 +50,7 @@ begin
     update fleet.executor set enabled = false where host_id = p_host_id and enabled and executor <> all (v_seen);
     for v_executor in select executor from fleet.executor where host_id = p_host_id order by executor loop
         perform fleet.fit_slots(v_executor);
-        perform fleet.relane(null, v_executor);
+        perform fleet.relane_executor(v_executor);
     end loop;
 end $$;
 

@@ -42,18 +42,30 @@ begin
          + coalesce(octet_length(p_repo), 0) <= 2500;
 end $$;
 
--- Brings executor_lane in line with view executor_lane_wanted, for one lane or one executor. New lanes and changed executors
--- both hold the latch, and this computes in a later statement, so that no pair is missed between them.
-create function fleet.relane(p_lane int, p_executor int) returns void
+-- Bring executor_lane in line with view executor_lane_wanted, for one lane or for one executor. New lanes and changed executors
+-- both hold the latch, and these compute in a later statement, so that no pair is missed between them. (Two functions: under the
+-- generic plan of submit() one that takes either reads the whole table for each new lane.)
+create function fleet.relane_lane(p_lane int) returns void
     language plpgsql as $$
 begin
     perform from fleet.latch where name = 'lanes' for update;
     delete from fleet.executor_lane el
-    where (el.lane = p_lane or el.executor = p_executor)
-      and not exists (select from fleet.executor_lane_wanted w where w.executor = el.executor and w.lane = el.lane);
+    where el.lane = p_lane
+      and not exists (select from fleet.executor_lane_wanted w where w.executor = el.executor and w.lane = p_lane);
     insert into fleet.executor_lane (executor, lane)
-    select w.executor, w.lane from fleet.executor_lane_wanted w
-    where w.lane = p_lane or w.executor = p_executor
+    select w.executor, w.lane from fleet.executor_lane_wanted w where w.lane = p_lane
+    on conflict do nothing;
+end $$;
+
+create function fleet.relane_executor(p_executor int) returns void
+    language plpgsql as $$
+begin
+    perform from fleet.latch where name = 'lanes' for update;
+    delete from fleet.executor_lane el
+    where el.executor = p_executor
+      and not exists (select from fleet.executor_lane_wanted w where w.executor = p_executor and w.lane = el.lane);
+    insert into fleet.executor_lane (executor, lane)
+    select w.executor, w.lane from fleet.executor_lane_wanted w where w.executor = p_executor
     on conflict do nothing;
 end $$;
 
@@ -63,14 +75,44 @@ create function fleet.lane_for(p_requirements text[], p_mode text, p_repo text) 
 declare v_lane int;
 begin
     select lane into v_lane from fleet.lane
-    where requirements = p_requirements and mode = p_mode and repo is not distinct from p_repo and pinned is null;
+    where requirements = p_requirements and mode = p_mode and repo is not distinct from p_repo and pinned is null
+      and unused_at is null;
     if found then
         return v_lane;
     end if;
     perform from fleet.latch where name = 'lanes' for update;
-    insert into fleet.lane (requirements, mode, repo) values (p_requirements, p_mode, p_repo) on conflict do nothing;
-    select lane into strict v_lane from fleet.lane
-    where requirements = p_requirements and mode = p_mode and repo is not distinct from p_repo and pinned is null;
-    perform fleet.relane(v_lane, null);
+    insert into fleet.lane (requirements, mode, repo) values (p_requirements, p_mode, p_repo)
+    on conflict (requirements, mode, repo, pinned) do update set unused_at = null
+    returning lane into v_lane;
+    perform fleet.relane_lane(v_lane);
     return v_lane;
+end $$;
+
+-- Removes lanes in which nothing has waited for long. The first look only marks one: a submission that has found it unmarked puts
+-- its task there within that time, and one that finds it marked takes the mark away. Skips all when the latch is held.
+create function fleet.forget_lanes(p_max int) returns int
+    language plpgsql as $$
+declare
+    v_idle int[];
+    v_used int[];
+begin
+    perform from fleet.latch where name = 'lanes' for update skip locked;
+    if not found then
+        return 0;
+    end if;
+    update fleet.lane l set unused_at = now()
+    where l.unused_at is null and not exists (select from fleet.queue q where q.lane = l.lane);
+    v_idle := array(select l.lane from fleet.lane l where l.unused_at < now() - fleet.ms('lane_unused_ms')
+                    order by l.unused_at limit p_max);
+    if cardinality(v_idle) = 0 then
+        return 0;
+    end if;
+    v_used := array(
+        select l from unnest(v_idle) l where exists (select from fleet.queue q where q.lane = l)
+        union select t.lane from fleet.delayed d join fleet.task t on t.task = d.task where t.lane = any (v_idle)
+        union select t.lane from fleet.attempt a join fleet.task t on t.task = a.task where a.ended_at is null and t.lane = any (v_idle));
+    update fleet.lane set unused_at = now() where lane = any (v_used);
+    delete from fleet.executor_lane where lane = any (v_idle) and lane <> all (v_used);
+    delete from fleet.lane where lane = any (v_idle) and lane <> all (v_used);
+    return cardinality(v_idle) - cardinality(v_used);
 end $$;

@@ -40,7 +40,8 @@ create function fleet.again(t fleet.task, p_event text, p_actor text, p_payload 
     language plpgsql as $$
 begin
     update fleet.task
-    set cancel_at = null, cancel_by = null, cancel_reason = null, failure_reason = null, assigned_at = null
+    set cancel_at = null, cancel_by = null, cancel_reason = null, failure_reason = null, assigned_at = null,
+        lane = fleet.lane_for(requirements, execution_mode, repo) -- its old one may be gone
     where task = t.task;
     perform fleet.move(t.task, 'created', p_event, t.attempt_number, p_actor, p_payload);
     perform fleet.enqueue(t.task, now());

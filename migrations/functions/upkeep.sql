@@ -125,7 +125,7 @@ begin
           and not exists (select from fleet.attempt x where x.node = n.node and x.ended_at is null)
         for update skip locked));
     get diagnostics v_count = row_count;
-    return v_sum + v_count;
+    return v_sum + v_count + fleet.forget_lanes(1000);
 end $$;
 
 -- Wakes the workers that wait. Send it in a transaction of its own after the commit that made work: reading the flags inside

@@ -17,9 +17,12 @@ from fleet.task t
 where t.status = 'created' and not exists (select from fleet.executor)
 union all
 select t.task_id, x.agent_id, w.why is null,
-       coalesce(w.why, format('can take it now: %s free slots, %s tasks ahead of it in its lane', x.free,
-                              (select count(*) from fleet.queue q where q.lane = t.lane and (q.prio, q.task) < (-t.priority, t.task))))
+       coalesce(w.why, format('can take it now: %s free slots, %s tasks ahead of it in its lane', x.free, a.ahead))
 from fleet.task t
+-- by the index, and no more than a person wants to know
+cross join lateral (select case when count(*) > 1000 then 'more than 1000' else count(*)::text end as ahead
+                    from (select from fleet.queue q where q.lane = t.lane and (q.prio, q.task) < (-t.priority, t.task)
+                          limit 1001) q) a
 left join fleet.delayed d on d.task = t.task and d.run_at > now()
 cross join fleet.executor_now x
 cross join lateral (select array(select r from unnest(t.requirements) r where r <> all (x.capabilities)) as missing) m
