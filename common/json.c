@@ -313,12 +313,14 @@ bool json_flag(const struct json_object *object, const char *name, bool fallback
 /* ---- Writing ---- */
 
 /* What must be escaped, and what could steer a terminal or hide in a line when somebody reads the
- * JSON as text: controls, line separators, marks of direction and of no width. */
+ * JSON as text: controls, line separators, marks of direction, of no width and of no shape. */
 static bool needs_escape(uint32_t code)
 {
     return code < 0x20 || code == '"' || code == '\\' || (code >= 0x7f && code < 0xa0) ||
-           (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-           (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
+           code == 0xad || code == 0x61c || code == 0x180e || (code >= 0x200b && code <= 0x200f) ||
+           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) ||
+           code == 0xfeff || (code >= 0xfff9 && code <= 0xfffb) ||
+           (code >= 0xe0000 && code <= 0xe0fff);
 }
 
 static void quote_character(struct buf *out, uint32_t code)
@@ -330,7 +332,10 @@ static void quote_character(struct buf *out, uint32_t code)
             return;
         }
     }
-    buf_addf(out, "\\u%04x", code);
+    if (code < 0x10000)
+        buf_addf(out, "\\u%04x", code);
+    else
+        buf_addf(out, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10), 0xdc00 + (code & 0x3ff));
 }
 
 void json_quote(struct buf *out, const char *bytes, size_t len)

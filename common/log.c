@@ -1,8 +1,8 @@
+/* Writes log lines: one event, one line, one write. */
 #include "common/log.h"
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,7 +12,8 @@
 #include "common/json.h"
 
 #define MESSAGE_MAX 8192
-#define LINE_MAX_BYTES 65536
+#define VALUE_MAX 1024
+#define LINE_MAX_BYTES (1 << 20) /* never reached: a byte is six at most */
 
 static struct {
     const char *program; /* borrowed: a literal */
@@ -29,55 +30,37 @@ void log_open(const char *program, enum log_level level)
     log_state.terminal = isatty(STDERR_FILENO) == 1;
 }
 
-/* One member of the line. Values are always quoted by JSON's rules, which logfmt shares. */
-static void add_pair(struct buf *line, const char *key, size_t key_len, const char *value,
-                     size_t value_len)
+bool log_level_parse(const char *name, enum log_level *level)
 {
-    if (log_state.terminal) {
-        if (line->len > 0)
-            buf_add(line, " ", 1);
-        buf_add(line, key, key_len);
-        buf_add(line, "=", 1);
-    } else {
-        buf_add(line, line->len > 0 ? "," : "{", 1);
-        json_quote(line, key, key_len);
-        buf_add(line, ":", 1);
+    for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++) {
+        if (strcmp(level_names[i], name) == 0) {
+            *level = (enum log_level)i;
+            return true;
+        }
     }
-    json_quote(line, value, value_len);
+    return false;
 }
 
-static void add_text(struct buf *line, const char *key, const char *value)
+/* One member of the line. Values are always quoted by JSON's rules, which logfmt shares; keys are
+ * literals and need no quoting. */
+static void add(struct buf *line, const char *key, const char *value, size_t len)
 {
-    add_pair(line, key, strlen(key), value, strlen(value));
+    const char *between = log_state.terminal ? " " : ",";
+    const char *before = line->len > 0 ? between : log_state.terminal ? "" : "{";
+    buf_addf(line, log_state.terminal ? "%s%s=" : "%s\"%s\":", before, key);
+    json_quote(line, value, len);
 }
 
-static bool plain_key(const char *key, size_t len)
+static void add_field(struct buf *line, const struct log_field *field)
 {
-    static const char *const taken[] = {"time", "level", "program", "message"};
-    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
-        if (strlen(taken[i]) == len && memcmp(taken[i], key, len) == 0)
-            return false;
+    char value[VALUE_MAX + 4];
+    size_t len = field->value != NULL ? strnlen(field->value, VALUE_MAX + 1) : 0;
+    memcpy(value, field->value != NULL ? field->value : "", len);
+    if (len > VALUE_MAX) {
+        memcpy(value + VALUE_MAX, "...", 3);
+        len = VALUE_MAX + 3;
     }
-    return len > 0 && len == strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                         "0123456789_.-");
-}
-
-/* "task=acme/r#1 attempt=2": a member for each pair. Text that is no pair becomes "subject". */
-static void add_subject(struct buf *line, const char *subject)
-{
-    const char *at = subject;
-    for (;;) {
-        at += strspn(at, " ");
-        if (*at == '\0')
-            return;
-        size_t len = strcspn(at, " ");
-        size_t key_len = strcspn(at, "= ");
-        if (key_len < len && plain_key(at, key_len))
-            add_pair(line, at, key_len, at + key_len + 1, len - key_len - 1);
-        else
-            add_pair(line, "subject", 7, at, len);
-        at += len;
-    }
+    add(line, field->key, value, len);
 }
 
 /* One write for one line, so that lines of several processes do not mix. What cannot be written is
@@ -97,7 +80,7 @@ static void emit(const struct buf *line)
     }
 }
 
-void log_write(enum log_level level, const char *subject, const char *format, ...)
+void log_write(enum log_level level, const struct log_field *about, const char *format, ...)
 {
     if (level < log_state.level)
         return;
@@ -116,17 +99,12 @@ void log_write(enum log_level level, const char *subject, const char *format, ..
 
     struct buf line;
     buf_init(&line, LINE_MAX_BYTES);
-    add_text(&line, "time", now);
-    add_text(&line, "level", level_names[level]);
-    add_text(&line, "program", log_state.program);
-    add_text(&line, "message", message);
-    size_t without_subject = line.len;
-    if (subject != NULL)
-        add_subject(&line, subject);
-    if (line.failed) { /* the subject alone is over 16 KiB: go without it */
-        line.failed = false;
-        line.len = without_subject;
-    }
+    add(&line, "time", now, strlen(now));
+    add(&line, "level", level_names[level], strlen(level_names[level]));
+    add(&line, "program", log_state.program, strlen(log_state.program));
+    add(&line, "message", message, strlen(message));
+    for (; about != NULL && about->key != NULL; about++)
+        add_field(&line, about);
     buf_adds(&line, log_state.terminal ? "\n" : "}\n");
     emit(&line);
     buf_release(&line);

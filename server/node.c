@@ -39,7 +39,8 @@ static void on_registered(void *data, const struct db_result *res, const struct 
     }
     node->beat_ms = (uint64_t)db_int(res, 0, "beat_ms", 3000);
     if (!node->registered)
-        log_info(NULL, "node=%s registered as %s in fleet %s, schema %lld", node->id, node->name,
+        log_info(LOG_ABOUT(LOG_FIELD("node", node->id)),
+                 "registered as %s in fleet %s, schema %lld", node->name,
                  db_text(res, 0, "fleet_id"), (long long)db_int(res, 0, "schema_version", 0));
     node->registered = true;
     timer_start(&node->timer, node->beat_ms, 0);
@@ -62,7 +63,7 @@ static void on_beat(void *data, const struct db_result *res, const struct error 
     if (node->stopping)
         return;
     if (err != NULL && strcmp(err->state, "AF002") == 0) {
-        log_warn(NULL, "node=%s was declared dead: registering anew", node->id);
+        log_warn(LOG_ABOUT(LOG_FIELD("node", node->id)), "declared dead: registering anew");
         crypto_uuid(node->id);
         node->registered = false;
         node_register(node);
@@ -119,7 +120,7 @@ static void on_left(void *data, const struct db_result *res, const struct error 
     struct node *node = data;
     (void)res;
     if (err != NULL)
-        log_warn(NULL, "node=%s could not take its leave: %s", node->id, err->text);
+        log_warn(LOG_ABOUT(LOG_FIELD("node", node->id)), "could not take its leave: %s", err->text);
     timer_close(&node->timer, on_timer_closed);
 }
 

@@ -181,7 +181,7 @@ static void tick_hosts(struct dispatch *dispatch)
         struct host *host = list_entry(link, struct host, link);
         if (host->leaving && list_empty(&host->jobs) && host->on_stopped == NULL &&
             !may_bring_jobs(dispatch)) {
-            log_info(host->subject, "left the configuration and has no run any more: closed");
+            log_info(host->about, "left the configuration and has no run any more: closed");
             dispatch->hosts_closing++;
             host_stop(host, on_host_left, host);
         } else {

@@ -26,8 +26,8 @@ static struct job *take_row(struct dispatch *dispatch, const struct db_result *r
         if (clock_ms() < dispatch->next_warning)
             return NULL;
         dispatch->next_warning = clock_ms() + WARN_EVERY_MS;
-        log_warn(NULL, "attempt %" PRId64 " is ours, but host %s is not in the configuration",
-                 attempt, id != NULL ? id : "(none)");
+        log_warn(LOG_ABOUT(LOG_FIELD("host", id)),
+                 "attempt %" PRId64 " is ours, but its host is not in the configuration", attempt);
         return NULL;
     }
     return job_new(dispatch, host, res, row);
@@ -131,7 +131,7 @@ static void on_claim(void *data, const struct db_result *res, const struct error
         struct job *job = take_row(dispatch, res, row);
         if (job == NULL)
             continue;
-        log_info(job->subject, "claimed");
+        log_info(job->about, "claimed");
         job_step(job);
     }
     if (db_rows(res) > 0)
@@ -168,7 +168,7 @@ static void adopted(struct job *job, const struct db_result *res, int row)
     const char *from = db_text(res, row, "adopted_from");
     double silence = (double)db_int(res, row, "adopted_silence_ms", 0) / 1000;
     int64_t bytes = job->out.stored + job->err.stored;
-    log_info(job->subject,
+    log_info(job->about,
              "adopted from %s after %.1f s, %" PRId64 " bytes so far, attempt %d epoch %d",
              from != NULL ? from : "a former owner", silence, bytes, job->number, job->epoch);
     job_step(job);
@@ -235,7 +235,7 @@ static void on_fetch(void *data, const struct db_result *res, const struct error
         struct job *job = take_row(dispatch, res, row);
         if (job == NULL)
             continue;
-        log_info(job->subject, "is ours: an answer was lost");
+        log_info(job->about, "is ours: an answer was lost");
         job_step(job);
     }
 }

@@ -89,9 +89,10 @@ static void on_node_start(void *data, const struct db_result *res, const struct 
     dispatch->beat_ms = (int)db_int(res, 0, "beat_ms", 3000);
     dispatch->dead_ms = (int)db_int(res, 0, "dead_ms", 10000);
     dispatch->lease_ms = (int)db_int(res, 0, "lease_ms", 45000);
-    log_info(NULL, "node %s (%s) of fleet %s: beat %d ms, dead after %d ms, lease %d ms",
-             dispatch->node, dispatch->name, dispatch->fleet_id, dispatch->beat_ms,
-             dispatch->dead_ms, dispatch->lease_ms);
+    log_info(LOG_ABOUT(LOG_FIELD("node", dispatch->node)),
+             "registered as %s in fleet %s: beat %d ms, dead after %d ms, lease %d ms",
+             dispatch->name, dispatch->fleet_id, dispatch->beat_ms, dispatch->dead_ms,
+             dispatch->lease_ms);
     dispatch->state = DISPATCH_REGISTERED;
     dispatch->next_call = 0;
     timer_start(&dispatch->beat, 0, (uint64_t)dispatch->beat_ms);
@@ -134,8 +135,9 @@ static void add_agents(struct buf *out, const struct config *config, const struc
     for (size_t i = 0; i < host->agent_count; i++) {
         const struct config_agent *agent = &host->agents[i];
         if (!adapter_find(config, agent, &found)) {
-            log_error(NULL, "host %s: agent type %s is left out: it has no entry in `adapters`",
-                      host->host_id, agent->agent_type);
+            log_error(LOG_ABOUT(LOG_FIELD("host", host->host_id)),
+                      "agent type %s is left out: it has no entry in `adapters`",
+                      agent->agent_type);
             continue;
         }
         buf_addf(out, "%s{", comma);
@@ -186,7 +188,7 @@ static void on_configure(void *data, const struct db_result *res, const struct e
     for (int row = 0; row < db_rows(res); row++) {
         const char *verdict = db_text(res, row, "verdict");
         if (verdict != NULL && strcmp(verdict, "ok") != 0)
-            log_warn(NULL, "host %s: %s", db_text(res, row, "host_id"), verdict);
+            log_warn(LOG_ABOUT(LOG_FIELD("host", db_text(res, row, "host_id"))), "%s", verdict);
     }
     if (dispatch->state == DISPATCH_REGISTERED)
         dispatch->state = DISPATCH_LIVE;

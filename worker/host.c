@@ -54,7 +54,8 @@ struct host *host_new(struct dispatch *dispatch, struct settings *settings,
     host->config = config;
     host->exec = exec_host_new(dispatch->loop, config);
     list_init(&host->jobs);
-    snprintf(host->subject, sizeof host->subject, "host=%s", config->host_id);
+    snprintf(host->id, sizeof host->id, "%s", config->host_id);
+    host->about[0] = LOG_FIELD("host", host->id);
     timer_init(&host->timer, dispatch->loop, host_poll_now, host);
     list_append(&dispatch->hosts, &host->link);
     return host;
@@ -84,7 +85,7 @@ void host_reconfigure(struct host *host, struct settings *settings,
     host->leaving = false;
     if (same_way_in(host->config, config))
         return;
-    log_info(host->subject, "connection settings changed: connecting anew");
+    log_info(host->about, "connection settings changed: connecting anew");
     exec_host_stop(host->exec, on_old_closed, host->settings);
     host->settings = settings_use(settings);
     host->config = config;
@@ -158,7 +159,7 @@ const char *host_reason(const struct host *host)
 
 const char *host_id(const struct host *host)
 {
-    return host->config->host_id;
+    return host->id;
 }
 
 const char *host_machine(const struct host *host)
@@ -226,7 +227,7 @@ static void go_ready(struct host *host)
     host->next_check = clock_ms() + CHECK_EVERY_MS;
     if (host->state == HOST_READY)
         return;
-    log_info(host->subject, "ready, %" PRId64 " MiB free", host->hello.disk_free >> 20);
+    log_info(host->about, "ready, %" PRId64 " MiB free", host->hello.disk_free >> 20);
     host->state = HOST_READY;
     host->reason[0] = '\0';
     host_poll_soon(host);
@@ -239,7 +240,7 @@ static void go_down(struct host *host, const char *reason)
     buf_init(&clean, sizeof host->reason - 1);
     clean_line(&clean, reason, strlen(reason), 60);
     if (host->state != HOST_DOWN)
-        log_warn(host->subject, "down: %s", reason);
+        log_warn(host->about, "down: %s", reason);
     snprintf(host->reason, sizeof host->reason, "%s", buf_text(&clean));
     buf_release(&clean);
     host->state = HOST_DOWN;
@@ -357,7 +358,7 @@ void host_trouble(struct host *host, const struct error *err)
 {
     if (host->state != HOST_READY)
         return;
-    log_warn(host->subject, "a call failed: %s", err->text);
+    log_warn(host->about, "a call failed: %s", err->text);
     host->state = HOST_CHECKING;
     host->next_check = 0;
 }

@@ -14,6 +14,7 @@
 #include "common/config/config.h"
 #include "common/error.h"
 #include "common/list.h"
+#include "common/log.h"
 #include "common/loop.h"
 #include "worker/adapter.h"
 #include "worker/exec.h"
@@ -47,7 +48,8 @@ struct host {
     const struct config_host *config; /* borrowed from settings */
     struct exec_host *exec;           /* owned; NULL once stopped */
     struct list jobs;                 /* of struct job.host_link */
-    char subject[80];                 /* "host=…" */
+    char id[65];                      /* host_id, longer-lived than a configuration */
+    struct log_field about[2];        /* host=… */
 
     enum host_state state;
     char reason[256];   /* why it is down; "" else */

@@ -84,8 +84,10 @@ struct job *job_new(struct dispatch *dispatch, struct host *host, const struct d
     job->host = host;
     read_row(job, res, row);
     job->folder = runner_folder(job->task_id);
-    snprintf(job->subject, sizeof job->subject, "task=%s attempt=%d host=%s", job->task_id,
-             job->number, host_id(host));
+    snprintf(job->number_text, sizeof job->number_text, "%d", job->number);
+    job->about[0] = LOG_FIELD("task", job->task_id);
+    job->about[1] = LOG_FIELD("attempt", job->number_text);
+    job->about[2] = LOG_FIELD("host", host_id(host));
     adapter_init(&job->adapter, kind_of(job));
     adapter_restore(&job->adapter, db_text(res, row, "checkpoint"));
     job->taken = job->since = clock_ms();
@@ -123,8 +125,8 @@ void job_set(struct job *job, enum job_state state)
 {
     if (job->state == state)
         return;
-    log_info(job->subject, "%s after %s, epoch %d", job_state_name(state),
-             job_state_name(job->state), job->epoch);
+    log_info(job->about, "%s after %s, epoch %d", job_state_name(state), job_state_name(job->state),
+             job->epoch);
     job->state = state;
     job->since = clock_ms();
     job->retry_at = 0;
@@ -140,7 +142,7 @@ void job_drop(struct job *job, const char *why)
 {
     if (job->state == JOB_GONE)
         return;
-    log_info(job->subject, "dropped: %s", why);
+    log_info(job->about, "dropped: %s", why);
     job_set(job, JOB_GONE);
     job_clean_up(job);
 }
@@ -179,7 +181,7 @@ void job_again(struct job *job, const char *what, const char *why)
     if (job->retry_ms > RETRY_LAST_MS)
         job->retry_ms = RETRY_LAST_MS;
     job->retry_at = clock_ms() + dispatch_jitter(job->retry_ms);
-    log_warn(job->subject, "%s: %s; again in %d ms", what, why, job->retry_ms);
+    log_warn(job->about, "%s: %s; again in %d ms", what, why, job->retry_ms);
 }
 
 /* -- What the states want ------------------------------------------------------------------------
@@ -239,7 +241,7 @@ void job_stop(struct job *job, const char *reason)
 {
     if (job->stop_reason == NULL) {
         job->stop_reason = reason;
-        log_info(job->subject, "to be stopped: %s", reason);
+        log_info(job->about, "to be stopped: %s", reason);
     }
     job_set(job, JOB_STOPPING);
 }
@@ -314,7 +316,7 @@ void job_finish(struct job *job, const char *outcome, const char *reason)
 void job_cancel(struct job *job)
 {
     if (!job->cancel)
-        log_info(job->subject, "cancel asked");
+        log_info(job->about, "cancel asked");
     job->cancel = true;
     job_step(job);
 }

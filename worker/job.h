@@ -17,6 +17,7 @@
 #include "common/buf.h"
 #include "common/db/db.h"
 #include "common/list.h"
+#include "common/log.h"
 #include "worker/adapter.h"
 #include "worker/runner.h"
 
@@ -61,8 +62,9 @@ struct job {
     char *title, *body, *labels, *repo, *branch;
     char *run, *folder; /* names on the host */
     char *command,
-        *prompt;       /* as stored with the attempt; NULL before starting() and after started() */
-    char subject[256]; /* "task=… attempt=… host=…" */
+        *prompt; /* as stored with the attempt; NULL before starting() and after started() */
+    char number_text[12];
+    struct log_field about[4]; /* task=… attempt=… host=… */
 
     enum job_state state;
     int64_t since;                    /* clock_ms of the last change of state */

@@ -142,7 +142,7 @@ static bool is_tampered(const struct job *job, const struct runner_record *recor
 static void unjudged(struct job *job, const char *why)
 {
     if (job->missing == NULL)
-        log_warn(job->subject, "the host answers, but the run cannot be judged: %s", why);
+        log_warn(job->about, "the host answers, but the run cannot be judged: %s", why);
     job->missing = why;
     job_step(job);
 }
@@ -161,7 +161,7 @@ void job_on_record(struct job *job, const struct runner_record *record)
     if (!is_followed(job))
         return;
     if (is_tampered(job, record) && !job->tampered) {
-        log_warn(job->subject, "output files on the host shrank or were replaced");
+        log_warn(job->about, "output files on the host shrank or were replaced");
         job->tampered = true;
     }
     if (!job->tampered && has_output(record))

@@ -50,7 +50,7 @@ static bool answered(struct job *job, const char *what, const struct error *err)
 /* Our epoch is older than the host's: another node owns the run. */
 static void fenced(struct job *job, const struct runner_reply *reply)
 {
-    log_warn(job->subject, "fenced out on the host: epoch %d, ours %d", reply->epoch, job->epoch);
+    log_warn(job->about, "fenced out on the host: epoch %d, ours %d", reply->epoch, job->epoch);
     job_drop(job, "the host has seen a later owner");
 }
 
@@ -101,7 +101,7 @@ static const char *refusal(const char *reason)
 static void refused(struct job *job, const char *reason)
 {
     const char *give_up = refusal(reason);
-    log_warn(job->subject, "%s refused by the host: %s", job_state_name(job->state), reason);
+    log_warn(job->about, "%s refused by the host: %s", job_state_name(job->state), reason);
     if (strcmp(reason, "nonce") == 0)
         foreign(job);
     else if (give_up == NULL || job->state != JOB_START)

@@ -70,7 +70,7 @@ bool job_prepare(struct job *job)
     bool ready = build_command(job, branch) && build_prompt(job, branch);
     free(branch);
     if (!ready)
-        log_error(job->subject, "cannot be prepared: no adapter for %s, or the text is too long",
+        log_error(job->about, "cannot be prepared: no adapter for %s, or the text is too long",
                   job->agent_type);
     return ready;
 }

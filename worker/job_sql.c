@@ -156,7 +156,7 @@ void job_sql_phase(struct job *job, enum job_phase phase, const char *reason)
     const char *why = reason != NULL && reason[0] != '\0' ? reason : NULL;
     const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, phase_name(phase),
                             why};
-    log_info(job->subject, "phase %s%s%s", phase_name(phase), why != NULL ? ": " : "",
+    log_info(job->about, "phase %s%s%s", phase_name(phase), why != NULL ? ": " : "",
              why != NULL ? why : "");
     job->told_before = job->told;
     job->told = phase;
@@ -174,7 +174,7 @@ static void on_end(void *data, const struct db_result *res, const struct error *
     const char *status = db_rows(res) == 1 ? db_text(res, 0, "status") : NULL;
     const char *outcome = job->state == JOB_FINISHING ? job->outcome : "not started";
     const char *reason = job->state == JOB_FINISHING ? job->reason : job->give_up;
-    log_info(job->subject, "%s%s%s, task is now %s", outcome, reason != NULL ? ": " : "",
+    log_info(job->about, "%s%s%s, task is now %s", outcome, reason != NULL ? ": " : "",
              reason != NULL ? reason : "", status != NULL ? status : "unknown");
     job_set(job, JOB_GONE);
     job_clean_up(job);

@@ -124,7 +124,7 @@ static void refused(struct output *output, const struct error *err)
                  err->text);
         output->one_by_one = output->count;
     } else {
-        log_error(job->subject, "append failed: %s", err->text);
+        log_error(job->about, "append failed: %s", err->text);
         job->append_at = clock_ms() + REFUSED_MS;
     }
 }
@@ -142,7 +142,7 @@ static bool settle(struct job *job, struct stream *stream, const struct db_resul
     }
     int64_t next = db_int(res, row, "next_offset", stream->stored);
     if (strcmp(verdict, "gap") == 0)
-        log_warn(job->subject, "stored output ends at %" PRId64 ", ours began at %" PRId64, next,
+        log_warn(job->about, "stored output ends at %" PRId64 ", ours began at %" PRId64, next,
                  stream->stored);
     stream_settle(stream, next);
     return true;

@@ -86,9 +86,7 @@ static void note_loss(struct ssh_pool *pool, struct ssh *link)
 {
     pool->last = *ssh_error(link);
     pool->failures = ssh_was_up(link) ? 0 : pool->failures + 1;
-    char subject[80];
-    snprintf(subject, sizeof(subject), "host=%s", pool->host->host_id);
-    log_warn(subject, "%s", pool->last.text);
+    log_warn(LOG_ABOUT(LOG_FIELD("host", pool->host->host_id)), "%s", pool->last.text);
     begin_pause(pool);
 }
 

@@ -37,7 +37,7 @@ static const char *phase_name(enum db_phase phase)
 /* The only place where the phase changes. */
 void db_connection_enter(struct db_connection *connection, enum db_phase phase)
 {
-    log_debug(connection->subject, "database connection: %s", phase_name(phase));
+    log_debug(connection->about, "database connection: %s", phase_name(phase));
     connection->phase = phase;
 }
 
@@ -92,7 +92,7 @@ static void connect_failed(struct db_connection *connection, const char *message
     db_one_line(reason, sizeof(reason), message);
     if (connection->failures == 0 || now - connection->logged_at >= LOG_AGAIN_MS) {
         connection->logged_at = now;
-        log_warn(connection->subject, "cannot connect to the database, trying again: %s", reason);
+        log_warn(connection->about, "cannot connect to the database, trying again: %s", reason);
     }
     db_connection_drop(connection);
     db_connection_back_off(connection);
@@ -109,7 +109,7 @@ static void connected(struct db_connection *connection)
     timer_stop(&connection->timer);
     db_addresses_release(&connection->addresses);
     if (connection->stood || connection->failures > 0)
-        log_info(connection->subject, "connected to the database");
+        log_info(connection->about, "connected to the database");
     db_connection_stand(connection);
 }
 

@@ -32,7 +32,7 @@ static void lost(struct db_connection *connection, const char *message)
     char reason[300];
 
     db_one_line(reason, sizeof(reason), message);
-    log_warn(connection->subject, "lost the connection to the database: %s", reason);
+    log_warn(connection->about, "lost the connection to the database: %s", reason);
     connection->logged_at = clock_ms();
     db_connection_drop(connection);
     db_connection_back_off(connection);
@@ -136,7 +136,7 @@ static bool listener_finish(struct db_connection *connection, struct db_query *q
     connection->failures = 0;
     timer_start(&connection->timer, (uint64_t)connection->db->probe_ms, 0);
     if (listening) {
-        log_info(connection->subject, "listening for notifications");
+        log_info(connection->about, "listening for notifications");
         notify(connection, ""); /* what was told meanwhile is unknown: look everywhere */
     }
     return true;
@@ -372,9 +372,10 @@ void db_connection_init(struct db_connection *connection, struct db *db,
     connection->target = target;
     connection->channel = channel;
     if (channel)
-        snprintf(connection->subject, sizeof(connection->subject), "connection=listen");
+        snprintf(connection->name, sizeof connection->name, "listen");
     else
-        snprintf(connection->subject, sizeof(connection->subject), "connection=%d", number);
+        snprintf(connection->name, sizeof connection->name, "%d", number);
+    connection->about[0] = LOG_FIELD("connection", connection->name);
     list_init(&connection->flying);
     timer_init(&connection->timer, db->loop, on_time, connection);
 }

@@ -17,6 +17,7 @@
 
 #include "common/db/db.h"
 #include "common/list.h"
+#include "common/log.h"
 
 #define DB_CONNECTIONS_MAX 16
 #define DB_FLYING_MAX 64  /* queries sent and not answered, on one connection */
@@ -95,7 +96,8 @@ struct db_connection {
     struct db *db;                  /* borrowed */
     const struct db_target *target; /* borrowed from db */
     const char *channel;            /* borrowed from db; set: only listens; NULL: carries queries */
-    char subject[32];               /* for log lines */
+    char name[16];                  /* "listen" or its number */
+    struct log_field about[2];      /* connection=… */
     enum db_phase phase;
     PGconn *pg;                    /* owned; connecting and standing */
     struct watch *watch;           /* owned */

@@ -110,12 +110,11 @@ void api_log_refusal(struct call *call, const char *why)
 {
     struct server *server = call_server(call);
     int64_t now = clock_ms();
-    char subject[160];
     server->refusals++;
     if (server->refusals_logged_ms != 0 && now - server->refusals_logged_ms < REFUSAL_LOG_MS)
         return;
-    snprintf(subject, sizeof subject, "client=%s request=%s", call->client, call->id);
-    log_warn(subject, "%llu requests answered 401 since the last such line; this one: %s",
+    log_warn(LOG_ABOUT(LOG_FIELD("client", call->client), LOG_FIELD("request", call->id)),
+             "%llu requests answered 401 since the last such line; this one: %s",
              (unsigned long long)server->refusals, why);
     server->refusals_logged_ms = now;
     server->refusals = 0;

@@ -85,7 +85,7 @@ void call_drop(struct call *call)
 {
     call->holds--;
     if (call->holds == 1 && call->req != NULL && !call->answered) {
-        log_error(NULL, "request %s was left without an answer", call->id);
+        log_error(LOG_ABOUT(LOG_FIELD("request", call->id)), "left without an answer");
         call_error(call, 500, "internal", NULL, "internal error in request %s", call->id);
     }
     if (call->holds == 0)
@@ -295,14 +295,13 @@ void call_db_error(struct call *call, const struct error *err)
         call_error(call, fault->http, fault->code, NULL, "%s", err->text);
         return;
     }
-    char subject[96];
-    snprintf(subject, sizeof subject, "request=%s", call->id);
+    const struct log_field *about = LOG_ABOUT(LOG_FIELD("request", call->id));
     if (fault->http == 503) {
-        log_warn(subject, "answered 503: %s", err->text);
+        log_warn(about, "answered 503: %s", err->text);
         call_error(call, 503, fault->code, NULL, "the database does not answer; try again soon");
         return;
     }
-    log_error(subject, "a query failed (%s): %s", err->state, err->text);
+    log_error(about, "a query failed (%s): %s", err->state, err->text);
     call_error(call, 500, "internal", NULL,
                "internal error; the log of the node has more about "
                "request %s",

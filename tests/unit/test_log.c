@@ -47,7 +47,9 @@ static struct json_object *captured_object(void)
 START_TEST(one_json_object_per_event)
 {
     capture(LOG_INFO_LEVEL);
-    log_warn("task=acme/r#1 attempt=2 note=a=b", "it took %d ms\nand \"more\"\x1b[2J", 12);
+    log_warn(LOG_ABOUT(LOG_FIELD("task", "acme/r#1"), LOG_FIELD("attempt", "2"),
+                       LOG_FIELD("note", "a=b")),
+             "it took %d ms\nand \"more\"\x1b[2J", 12);
     struct json_object *event = captured_object();
     ck_assert_str_eq(json_string(event, "level", ""), "warn");
     ck_assert_str_eq(json_string(event, "program", ""), "fleet-test");
@@ -65,7 +67,7 @@ START_TEST(levels)
 {
     capture(LOG_WARN_LEVEL);
     log_debug(NULL, "no");
-    log_info("", "no");
+    log_info(NULL, "no");
     log_error(NULL, "yes");
     struct json_object *event = captured_object();
     ck_assert_str_eq(json_string(event, "level", ""), "error");
@@ -73,14 +75,61 @@ START_TEST(levels)
 }
 END_TEST
 
-START_TEST(subject_cannot_replace_our_members)
+/* What somebody may put into a task id, a host's answer or a header to write a line of their own.
+ */
+static const char *const forgeries[] = {
+    "x attempt=9 host=other",
+    "message=forged",
+    "x\",\"message\":\"forged",
+    "x\n{\"time\":\"0\",\"level\":\"info\",\"message\":\"forged\"}",
+    "x\r\nlevel=error",
+    "",
+    " ",
+    "=",
+    "\\",
+    "\"",
+    "\x1b]0;title\x07\x1b[2J",
+    "\xc2\x9b[2J", /* CSI as one C1 character */
+    "a\xe2\x80\xae"
+    "b", /* right-to-left override */
+    "a\xe2\x81\xa6"
+    "b", /* left-to-right isolate */
+    "a\xd8\x9c"
+    "b", /* Arabic letter mark */
+    "a\xe2\x80\x8b"
+    "b", /* zero width space */
+    "a\xe2\x81\xa0"
+    "b", /* word joiner */
+    "a\xf3\xa0\x81\x81"
+    "b" /* tag A: shown as nothing */
+};
+
+#define FORGERIES (int)(sizeof forgeries / sizeof forgeries[0])
+
+START_TEST(a_value_is_one_member_whatever_it_holds)
+{
+    const char *value = forgeries[_i];
+    capture(LOG_INFO_LEVEL);
+    log_info(LOG_ABOUT(LOG_FIELD("task", value), LOG_FIELD("attempt", "2")), "true words");
+    struct json_object *event = captured_object();
+    ck_assert_int_eq(json_object_object_length(event), 6);
+    ck_assert_str_eq(json_string(event, "message", ""), "true words");
+    ck_assert_str_eq(json_string(event, "level", ""), "info");
+    ck_assert_str_eq(json_string(event, "task", "?"), value);
+    ck_assert_str_eq(json_string(event, "attempt", ""), "2");
+    for (const char *at = line; *at != '\0'; at++)
+        ck_assert(*at == '\n' || (*at >= ' ' && *at <= '~'));
+    json_object_put(event);
+}
+END_TEST
+
+START_TEST(a_value_that_is_missing_or_no_text_is_still_a_member)
 {
     capture(LOG_INFO_LEVEL);
-    log_info("message=forged bare =empty", "true words");
+    log_info(LOG_ABOUT(LOG_FIELD("task", NULL), LOG_FIELD("host", "\xff\xfe")), "words");
     struct json_object *event = captured_object();
-    ck_assert_str_eq(json_string(event, "message", ""), "true words");
-    ck_assert_ptr_nonnull(strstr(line, "\"subject\":\"message=forged\""));
-    ck_assert_ptr_nonnull(strstr(line, "\"subject\":\"bare\""));
+    ck_assert_str_eq(json_string(event, "task", "?"), "");
+    ck_assert_str_eq(json_string(event, "host", "?"), "\xef\xbf\xbd\xef\xbf\xbd");
     json_object_put(event);
 }
 END_TEST
@@ -101,15 +150,19 @@ START_TEST(long_messages_are_cut)
 }
 END_TEST
 
-START_TEST(a_huge_subject_does_not_lose_the_message)
+START_TEST(huge_values_are_cut_and_lose_nothing_else)
 {
     char *text = malloc(100001);
-    memset(text, 'x', 100000);
+    memset(text, 1, 100000);
     text[100000] = '\0';
     capture(LOG_INFO_LEVEL);
-    log_info(text, "kept");
+    log_info(LOG_ABOUT(LOG_FIELD("task", text), LOG_FIELD("host", "h1")), "kept");
     struct json_object *event = captured_object();
     ck_assert_str_eq(json_string(event, "message", ""), "kept");
+    ck_assert_str_eq(json_string(event, "host", ""), "h1");
+    const char *task = json_string(event, "task", "");
+    ck_assert_uint_eq(strlen(task), 1027);
+    ck_assert_str_eq(task + 1024, "...");
     json_object_put(event);
     free(text);
 }
@@ -122,11 +175,46 @@ START_TEST(logfmt_on_a_terminal)
     dup2(slave, STDERR_FILENO);
     from = master;
     log_open("fleet-test", LOG_INFO_LEVEL);
-    log_info("host=h1", "red \x1b[31m");
+    log_info(LOG_ABOUT(LOG_FIELD("host", "h1")), "red \x1b[31m");
     captured();
     ck_assert_ptr_nonnull(strstr(
         line, "level=\"info\" program=\"fleet-test\" message=\"red \\u001b[31m\" host=\"h1\""));
     ck_assert_ptr_null(strchr(line, '\x1b'));
+}
+END_TEST
+
+START_TEST(a_value_on_a_terminal_moves_nothing)
+{
+    int master, slave;
+    ck_assert_int_eq(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    dup2(slave, STDERR_FILENO);
+    from = master;
+    log_open("fleet-test", LOG_INFO_LEVEL);
+    log_info(LOG_ABOUT(LOG_FIELD("task", forgeries[_i])), "words");
+    captured();
+    size_t len = strlen(line);
+    ck_assert(len > 2 && strcmp(line + len - 2, "\r\n") == 0); /* the terminal's own end of line */
+    for (const char *at = line; at < line + len - 2; at++)
+        ck_assert(*at >= ' ' && *at <= '~');
+    const char *task = strstr(line, " message=\"words\" task=\"");
+    ck_assert_ptr_nonnull(task);
+    ck_assert_int_eq(line[len - 3], '"');
+    struct error err;
+    const char *value = strchr(task + 2, ' ') + strlen(" task=");
+    struct json_object *read = json_parse(value, (size_t)(line + len - 2 - value), &err);
+    ck_assert_str_eq(json_object_get_string(read), forgeries[_i]); /* one quoted word to the end */
+    json_object_put(read);
+}
+END_TEST
+
+START_TEST(level_names)
+{
+    enum log_level level;
+    ck_assert(log_level_parse("debug", &level) && level == LOG_DEBUG_LEVEL);
+    ck_assert(log_level_parse("error", &level) && level == LOG_ERROR_LEVEL);
+    ck_assert(!log_level_parse("", &level));
+    ck_assert(!log_level_parse("INFO", &level));
+    ck_assert(!log_level_parse("warning", &level));
 }
 END_TEST
 
@@ -168,10 +256,13 @@ int main(void)
     TCase *tests = tcase_create("log");
     tcase_add_test(tests, one_json_object_per_event);
     tcase_add_test(tests, levels);
-    tcase_add_test(tests, subject_cannot_replace_our_members);
+    tcase_add_loop_test(tests, a_value_is_one_member_whatever_it_holds, 0, FORGERIES);
+    tcase_add_test(tests, a_value_that_is_missing_or_no_text_is_still_a_member);
     tcase_add_test(tests, long_messages_are_cut);
-    tcase_add_test(tests, a_huge_subject_does_not_lose_the_message);
+    tcase_add_test(tests, huge_values_are_cut_and_lose_nothing_else);
     tcase_add_test(tests, logfmt_on_a_terminal);
+    tcase_add_loop_test(tests, a_value_on_a_terminal_moves_nothing, 0, FORGERIES);
+    tcase_add_test(tests, level_names);
     tcase_add_test(tests, errors);
     tcase_add_test(tests, clocks);
     suite_add_tcase(suite, tests);
