@@ -53,3 +53,8 @@ insert into fleet.queue (lane, prio, task) select lane, -1, -i from fleet.lane, 
 select t.is((select reason from fleet.explain_task('t3')), 'can take it now: 2 free slots, more than 1000 tasks ahead of it in its lane',
             'up to a thousand');
 rollback;
+
+\echo 'priorities out of the labels'
+select t.is(fleet.priority_of('{priority:9999}'), 1000, 'are bounded above');
+select t.is(fleet.priority_of('{priority:-9999}'), -1000, 'and below');
+select t.is(fleet.priority_of('{priority:high,priority:3,bug}'), 10, 'the most urgent counts');
