@@ -60,7 +60,7 @@ begin
     ), assigned as (
         update fleet.task t
         set status = 'assigned', attempt_number = t.attempt_number + 1, attempts = t.attempts + 1,
-            executor = s.executor, assigned_at = now(), started_at = null, changed_at = now()
+            executor = s.executor, assigned_at = now(), started_at = null, changed_at = now(), failure_reason = null
         from pair join fleet.slot s on s.slot_id = pair.slot_id
         where t.task = pair.task
         returning t.task, t.attempt_number, t.executor, pair.slot_id

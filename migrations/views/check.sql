@@ -88,6 +88,9 @@ union all
 select t.task_id, t.status, 'ended without a time, or not ended with one' from fleet.task t
 where (t.status in ('completed', 'failed', 'cancelled')) <> (t.completed_at is not null)
 union all
+select t.task_id, t.status, 'names a reason of failure while a run lives' from fleet.task t
+where t.status in ('assigned', 'running', 'agent_lost') and t.failure_reason is not null
+union all
 select t.task_id, t.status, 'running but never seen started'
 from fleet.task t join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
 where t.status = 'running' and a.started_at is null;
