@@ -22,14 +22,14 @@ to fleet_worker;
 grant execute on function
     fleet.authenticate(bytea), fleet.submit(jsonb), fleet.receive_delivery(jsonb),
     fleet.task_list(jsonb, int, text), fleet.task_detail(text), fleet.task_logs(text, int, text[], bigint, bigint, bigint),
-    fleet.retry(text, boolean, text, text), fleet.cancel(text, text, text),
+    fleet.retry_by_token(bigint, text, boolean, text), fleet.cancel_by_token(bigint, text, text),
     fleet.agent_list(jsonb), fleet.host_list(), fleet.node_list(), fleet.explain_task(text), fleet.check_all(),
     fleet.token_create(text, text, bytea, text, text[], timestamptz), fleet.token_list(), fleet.token_revoke(bigint)
 to fleet_server;
 
 -- people
 grant execute on function
-    fleet.cancel(text, text, text), fleet.retry(text, boolean, text, text), fleet.set(text, bigint), fleet.host_accept(text),
+    fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.set(text, bigint), fleet.host_accept(text),
     fleet.explain_task(text), fleet.check_all(), fleet.schema_version()
 to fleet_operator;
 

@@ -39,9 +39,9 @@ begin atomic
     select to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
 end;
 
--- Who did it, when the caller does not say: the login role.
-create function fleet.actor(p_actor text) returns text
+-- Who did it, by psql: the login, whatever role it has taken on. Nobody says so of himself.
+create function fleet.caller() returns text
     language plpgsql stable as $$
 begin
-    return coalesce(nullif(p_actor, ''), 'psql:' || session_user);
+    return 'psql:' || session_user;
 end $$;

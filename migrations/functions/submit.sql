@@ -159,7 +159,7 @@ begin
         return;
     end if;
     task_id := coalesce(task_id, fleet.new_task_id());
-    v_task := fleet.insert_task(task_id, 'api', v_in, fleet.actor(p_item ->> 'actor'));
+    v_task := fleet.insert_task(task_id, 'api', v_in, fleet.token_actor(v_token));
     if v_task is not null then
         verdict := 'created';
     else

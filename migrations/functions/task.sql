@@ -19,21 +19,39 @@ begin
     end if;
 end $$;
 
-create function fleet.cancel(p_task_id text, p_reason text default null, p_actor text default null) returns text
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
-declare t fleet.task := fleet.lock_task(p_task_id);
+-- Verdicts, never an error for what a task is: a statement over many tasks must not fail at the first that has ended.
+create function fleet.cancel_task(p_task_id text, p_reason text, p_actor text) returns text
+    language plpgsql as $$
+declare t fleet.task;
 begin
-    if t.status = 'created' then
-        perform fleet.cancel_waiting(t.task, 'cancelled', p_reason, fleet.actor(p_actor));
+    select * into t from fleet.task where task_id = p_task_id for update;
+    if not found then
+        return 'not_found';
+    elsif t.status = 'created' then
+        perform fleet.cancel_waiting(t.task, 'cancelled', p_reason, p_actor);
         return 'cancelled';
     elsif t.status in ('completed', 'failed', 'cancelled') then
-        raise exception 'task % has ended already: %', p_task_id, t.status using errcode = 'AF001';
+        return 'ended';
     end if;
-    perform fleet.ask_cancel(t, p_reason, fleet.actor(p_actor));
+    perform fleet.ask_cancel(t, p_reason, p_actor);
     return 'cancelling';
 end $$;
-comment on function fleet.cancel(text, text, text) is
-    'Cancels a waiting task (answers cancelled) or asks its run to be stopped (answers cancelling).';
+
+create function fleet.cancel(p_task_id text, p_reason text default null) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set lock_timeout = '1s' as $$
+begin
+    return fleet.cancel_task(p_task_id, p_reason, fleet.caller());
+exception when lock_not_available or deadlock_detected then
+    return 'busy';
+end $$;
+comment on function fleet.cancel(text, text) is
+    'Cancels a waiting task (cancelled) or asks for its run to be stopped (cancelling); or answers ended, not_found, busy (try again).';
+
+create function fleet.cancel_by_token(p_token_id bigint, p_task_id text, p_reason text) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set lock_timeout = '1s' as $$
+begin
+    return fleet.cancel_task(p_task_id, p_reason, fleet.token_actor(p_token_id));
+end $$;
 
 -- Back to created with fresh facts; attempt numbers go on. Under the task's lock.
 create function fleet.again(t fleet.task, p_event text, p_actor text, p_payload jsonb) returns void
@@ -57,35 +75,53 @@ begin
     perform fleet.note(a.task, 'abandoned', a.number, p_actor, jsonb_build_object('reason', p_why, 'epoch', a.epoch));
 end $$;
 
-create function fleet.retry(p_task_id text, p_force boolean default false, p_abandon text default null, p_actor text default null)
-    returns text language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+-- Verdicts as those of cancel_task().
+create function fleet.retry_task(p_task_id text, p_force boolean, p_abandon text, p_actor text) returns text
+    language plpgsql as $$
 declare
-    t fleet.task := fleet.lock_task(p_task_id);
+    t fleet.task;
     v_force boolean := coalesce(p_force, false);
     v_live bigint;
 begin
+    select * into t from fleet.task where task_id = p_task_id for update;
+    if not found then
+        return 'not_found';
+    end if;
     select attempt into v_live from fleet.attempt where task = t.task and ended_at is null and abandoned_at is null;
     if t.status = 'created' then
-        raise exception 'task % waits already', p_task_id using errcode = 'AF001';
+        return 'waiting';
     elsif t.status = 'completed' and not v_force then
-        raise exception 'task % is completed; only force runs it again', p_task_id using errcode = 'AF001';
+        return 'completed';
     elsif v_live is not null and coalesce(p_abandon, '') = '' then
-        raise exception 'attempt % of task % is not proven ended', t.attempt_number, p_task_id using errcode = 'AF006',
-            hint = 'cancel it, or abandon it with a reason: it may then run twice';
+        return 'not_proven_ended';
     elsif not v_force and (t.retry_count >= t.max_retries or t.attempts >= t.max_attempts_total) then
-        raise exception 'task % has used its % retries (% attempts of %)', p_task_id, t.max_retries, t.attempts, t.max_attempts_total
-            using errcode = 'AF008', hint = 'force starts the counters anew';
+        return 'retries_exhausted';
     end if;
     if v_live is not null then
-        perform fleet.abandon(v_live, p_abandon, fleet.actor(p_actor));
+        perform fleet.abandon(v_live, p_abandon, p_actor);
     end if;
     update fleet.task
     set retry_count = case when v_force then 0 else retry_count + 1 end,
         attempts = case when v_force then 0 else attempts end, release_count = 0
     where task = t.task;
-    perform fleet.again(t, 'retried', fleet.actor(p_actor), jsonb_build_object('force', v_force));
+    perform fleet.again(t, 'retried', p_actor, jsonb_build_object('force', v_force));
     perform pg_notify('fleet_work', ''); -- not wake(): who goes to sleep before this commits is not seen here
     return 'created';
 end $$;
-comment on function fleet.retry(text, boolean, text, text) is
-    'Runs an ended task again. force: counters anew. A reason to abandon: although its run is not proven ended.';
+
+create function fleet.retry(p_task_id text, p_force boolean default false, p_abandon text default null) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set lock_timeout = '1s' as $$
+begin
+    return fleet.retry_task(p_task_id, p_force, p_abandon, fleet.caller());
+exception when lock_not_available or deadlock_detected then
+    return 'busy';
+end $$;
+comment on function fleet.retry(text, boolean, text) is
+    'Runs an ended task again (created). force: counters anew. A reason to abandon: although its run is not proven ended. Or answers'
+    ' waiting, completed (only force), not_proven_ended, retries_exhausted, not_found, busy (try again).';
+
+create function fleet.retry_by_token(p_token_id bigint, p_task_id text, p_force boolean, p_abandon text) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set lock_timeout = '1s' as $$
+begin
+    return fleet.retry_task(p_task_id, p_force, p_abandon, fleet.token_actor(p_token_id));
+end $$;

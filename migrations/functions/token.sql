@@ -46,3 +46,13 @@ begin
     update fleet.token set revoked_at = now() where token_id = p_token_id and revoked_at is null;
     return found;
 end $$;
+
+-- Who did it, by REST: the server names a token, never a text. None in open mode.
+create function fleet.token_actor(p_token_id bigint) returns text
+    language plpgsql stable as $$
+begin
+    if coalesce(p_token_id, 0) = 0 then
+        return 'open';
+    end if;
+    return coalesce((select 'token:' || name from fleet.token where token_id = p_token_id), 'token #' || p_token_id);
+end $$;

@@ -58,15 +58,3 @@ begin atomic
     where t.task = p_task and q.lane = t.lane and q.prio = -t.priority and q.task = t.task;
     delete from fleet.delayed where task = p_task;
 end;
-
--- By its public id, locked; AF003 when absent.
-create function fleet.lock_task(p_task_id text) returns fleet.task
-    language plpgsql as $$
-declare t fleet.task;
-begin
-    select * into t from fleet.task where task_id = p_task_id for update;
-    if not found then
-        raise exception 'there is no task %', p_task_id using errcode = 'AF003';
-    end if;
-    return t;
-end $$;

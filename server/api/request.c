@@ -3,7 +3,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/mem.h"
 #include "server/api/value.h"
 
 #define REASON_MAX 1000
@@ -76,9 +75,4 @@ bool request_object(struct call *call, const char *const *members, struct json_o
         return true;
     json_object_put(*object);
     return false;
-}
-
-char *request_actor(const struct call *call)
-{
-    return mem_printf("token:%s", call->who.name != NULL ? call->who.name : "open");
 }

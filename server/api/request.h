@@ -1,4 +1,4 @@
-/* What handlers read of a request: its body's type, small JSON bodies, who acts. */
+/* What handlers read of a request: its body's type, small JSON bodies. */
 #ifndef FLEET_API_REQUEST_H
 #define FLEET_API_REQUEST_H
 
@@ -14,8 +14,5 @@ bool request_is_json(struct call *call);
  * characters); an empty body is an empty object. The caller puts it. False: the call is answered.
  */
 bool request_object(struct call *call, const char *const *members, struct json_object **object);
-
-/* "token:NAME" of the caller, for the history. The caller frees it. */
-char *request_actor(const struct call *call);
 
 #endif

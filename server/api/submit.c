@@ -180,9 +180,6 @@ static struct json_object *make_item(const struct call *call, struct json_object
 {
     struct json_object *item = json_object_new_object();
     const struct identity *who = &call->who;
-    char *actor = request_actor(call);
-    add_text(item, "actor", actor);
-    free(actor);
     json_object_object_add(item, "token_id",
                            who->token_id != 0 ? json_object_new_int64(who->token_id) : NULL);
     json_object_object_add(item, "repositories",

@@ -154,29 +154,71 @@ void api_task_detail(struct call *call)
 
 /* --- retry and cancel --- */
 
-static void answer_status(struct call *call, int http, const char *status)
+/* What fleet.cancel_by_token and fleet.retry_by_token answer, and what that is in HTTP. */
+struct verdict {
+    const char *word;
+    int http;
+    const char *code; /* NULL: the wish is granted, and the word is the status */
+    const char *text;
+};
+
+static const struct verdict verdicts[] = {
+    {"cancelled", 200, NULL, NULL},
+    {"cancelling", 202, NULL, NULL},
+    {"created", 200, NULL, NULL},
+    {"not_found", 404, "not_found", "there is no such task"},
+    {"ended", 409, "conflict", "the task has ended already"},
+    {"waiting", 400, "illegal_transition", "the task waits already"},
+    {"completed", 400, "illegal_transition",
+     "the task is completed: only with 'force' it runs again"},
+    {"not_proven_ended", 409, "not_proven_dead",
+     "the task's newest run is not proven ended: cancel it, or abandon it with a reason (it may "
+     "then "
+     "run twice)"},
+    {"retries_exhausted", 400, "retries_exhausted",
+     "the task has used its retries: only with 'force' it runs again"},
+};
+
+static void answer_granted(struct call *call, const struct verdict *verdict)
 {
     struct buf out;
     buf_init(&out, 16384);
     buf_adds(&out, "{\"task_id\": ");
     json_quote(&out, call->match.id, strlen(call->match.id));
-    buf_adds(&out, ", \"status\": ");
-    json_quote(&out, status, strlen(status));
-    buf_adds(&out, "}");
-    call_json(call, http, buf_text(&out));
+    buf_addf(&out, ", \"status\": \"%s\"}", verdict->word);
+    call_json(call, verdict->http, buf_text(&out));
     buf_release(&out);
 }
 
-static void on_retry(void *data, const struct db_result *res, const struct error *err)
+static void answer_verdict(struct call *call, const char *word)
+{
+    for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
+        const struct verdict *verdict = &verdicts[i];
+        if (word == NULL || strcmp(verdict->word, word) != 0)
+            continue;
+        if (verdict->code == NULL)
+            answer_granted(call, verdict);
+        else
+            call_error(call, verdict->http, verdict->code, NULL, "%s", verdict->text);
+        return;
+    }
+    call_error(call, 500, "internal", NULL, "internal error in request %s", call->id);
+}
+
+static void on_verdict(void *data, const struct db_result *res, const struct error *err)
 {
     struct call *call = data;
-    if (err != NULL) {
+    if (err != NULL)
         call_db_error(call, err);
-    } else {
-        submit_wake(call_server(call)->submit);
-        answer_status(call, 200, db_text(res, 0, "status"));
-    }
+    else
+        answer_verdict(call, db_rows(res) == 1 ? db_text(res, 0, "verdict") : NULL);
     call_drop(call);
+}
+
+static const char *token_number(const struct call *call, char text[24])
+{
+    snprintf(text, 24, "%lld", (long long)call->who.token_id);
+    return text;
 }
 
 static const char *const retry_members[] = {"force", "reason", NULL};
@@ -213,26 +255,15 @@ void api_task_retry(struct call *call)
     if (!request_object(call, retry_members, &body))
         return;
     if (read_force(call, body, &force, &abandon)) {
-        char *actor = request_actor(call);
-        const char *params[] = {call->match.id, force || abandon != NULL ? "true" : "false",
-                                abandon, actor};
+        char token[24];
+        const char *params[] = {token_number(call, token), call->match.id,
+                                force || abandon != NULL ? "true" : "false", abandon};
         call_hold(call);
-        db_query(call_server(call)->db, "select fleet.retry($1, $2::boolean, $3, $4) as status",
-                 DB_ONCE, 4, params, on_retry, call);
-        free(actor);
+        db_query(call_server(call)->db,
+                 "select fleet.retry_by_token($1::bigint, $2, $3::boolean, $4) as verdict", DB_ONCE,
+                 4, params, on_verdict, call);
     }
     json_object_put(body);
-}
-
-static void on_cancel(void *data, const struct db_result *res, const struct error *err)
-{
-    struct call *call = data;
-    const char *status = err == NULL ? db_text(res, 0, "status") : NULL;
-    if (err != NULL)
-        call_db_error(call, err);
-    else
-        answer_status(call, strcmp(status, "cancelling") == 0 ? 202 : 200, status);
-    call_drop(call);
 }
 
 static const char *const cancel_members[] = {"reason", NULL};
@@ -242,11 +273,11 @@ void api_task_cancel(struct call *call)
     struct json_object *body;
     if (!request_object(call, cancel_members, &body))
         return;
-    char *actor = request_actor(call);
-    const char *params[] = {call->match.id, json_string(body, "reason", NULL), actor};
+    char token[24];
+    const char *params[] = {token_number(call, token), call->match.id,
+                            json_string(body, "reason", NULL)};
     call_hold(call);
-    db_query(call_server(call)->db, "select fleet.cancel($1, $2, $3) as status", DB_ONCE, 3, params,
-             on_cancel, call);
-    free(actor);
+    db_query(call_server(call)->db, "select fleet.cancel_by_token($1::bigint, $2, $3) as verdict",
+             DB_ONCE, 3, params, on_verdict, call);
     json_object_put(body);
 }

@@ -132,7 +132,7 @@ begin
 end $$;
 
 create function t.item(p_task_id text, p_labels text[], p_more jsonb default '{}') returns jsonb language sql as $$
-  select jsonb_build_object('actor', 'token:test', 'token_id', null, 'repositories', '["*"]'::jsonb, 'idempotency_key', null,
+  select jsonb_build_object('token_id', null, 'repositories', '["*"]'::jsonb, 'idempotency_key', null,
     'request_hash', md5(concat(p_task_id, p_more)),
     'task', jsonb_build_object('task_id', p_task_id, 'title', concat('Do ', p_task_id), 'body', concat('Body of ', p_task_id),
       'labels', to_jsonb(p_labels), 'priority', 0, 'execution_mode', 'ssh_cli', 'max_retries', 2, 'timeout_secs', 1800,
