@@ -18,6 +18,7 @@ at_exit() { exit_commands+=("$(printf '%q ' "$@")"); }
 
 test_end() {
     local status=$? i
+    [[ $BASHPID == "$$" ]] || exit "$status" # a `&` child that ended before its exec: the test goes on
     trap - EXIT INT TERM
     for ((i = ${#exit_commands[@]} - 1; i >= 0; i--)); do
         eval "${exit_commands[i]}" >/dev/null 2>&1
