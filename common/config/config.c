@@ -1,6 +1,8 @@
 #include "common/config/config.h"
 
+#include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/config/read.h"
 #include "common/crypto.h"
@@ -36,6 +38,18 @@ static bool check_bytes(struct config_reading *reading, const char *bytes, size_
     return false;
 }
 
+/* The first line that says something is "[name]" or "key = value". */
+static bool looks_like_toml(const char *bytes)
+{
+    while (*bytes == '#' || isspace((unsigned char)*bytes))
+        bytes += *bytes == '#' ? strcspn(bytes, "\n") : 1;
+    size_t word =
+        strspn(bytes, "[]_-.\"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+    char next = bytes[word + strspn(bytes + word, " \t")];
+    return word > 0 && (bytes[0] == '[' ? bytes[word - 1] == ']' && strchr("\r\n#", next) != NULL
+                                        : next == '=');
+}
+
 /* The tree, NULL with problems. */
 static struct tree_node *read_tree(struct config_reading *reading, const char *bytes, size_t len)
 {
@@ -45,7 +59,10 @@ static struct tree_node *read_tree(struct config_reading *reading, const char *b
     struct tree_node *root = tree_read(bytes, len, &fault);
     if (root != NULL && root->kind == TREE_MAP)
         return root;
-    if (config_toml(reading, bytes, len, root == NULL ? fault.line : 0)) {
+    if (looks_like_toml(bytes)) {
+        config_problem_at(reading, 1, 1, "",
+                          "this is TOML; the configuration is YAML: \"server:\" for \"[server]\", "
+                          "\"- \" entries for \"[[hosts]]\", \"key: value\" for \"key = value\"");
         tree_free(root);
         return NULL;
     }

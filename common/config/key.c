@@ -28,7 +28,7 @@ static size_t distance(const char *a, const char *b)
 }
 
 static void unknown_key(struct config_reading *reading, const struct config_field *fields,
-                        const struct tree_node *node, const char *path)
+                        const struct tree_node *node)
 {
     const char *nearest = NULL;
     size_t least = strlen(node->key) / 3 + 2;
@@ -45,11 +45,9 @@ static void unknown_key(struct config_reading *reading, const struct config_fiel
         buf_addf(&known, "%s%s", known.len > 0 ? ", " : "", field->key);
     }
     if (nearest != NULL)
-        config_problem_at(reading, node->key_line, node->key_column, path,
-                          "unknown key; did you mean %s?", nearest);
+        config_key_problem(reading, node, "unknown key; did you mean %s?", nearest);
     else
-        config_problem_at(reading, node->key_line, node->key_column, path,
-                          "unknown key; here may stand %s", buf_text(&known));
+        config_key_problem(reading, node, "unknown key; here may stand %s", buf_text(&known));
     buf_release(&known);
 }
 
@@ -60,16 +58,9 @@ void config_keys(struct config_reading *reading, const struct config_field *fiel
         const struct config_field *field = fields;
         while (field->key != NULL && strcmp(field->key, node->key) != 0)
             field++;
-        if (field->key != NULL && field->type != FIELD_LATER)
-            continue;
-        struct buf path;
-        buf_init(&path, 300);
-        tree_path(node, &path);
         if (field->key == NULL)
-            unknown_key(reading, fields, node, buf_text(&path));
-        else
-            config_problem_at(reading, node->key_line, node->key_column, buf_text(&path), "%s",
-                              field->text);
-        buf_release(&path);
+            unknown_key(reading, fields, node);
+        else if (field->type == FIELD_LATER)
+            config_key_problem(reading, node, "%s", field->text);
     }
 }

@@ -35,9 +35,11 @@ bool config_list_has(const struct config_list *list, const char *text)
 }
 
 /* Control characters of the file, and characters cut in two, are not passed on. */
-static void add_line(struct config_list *list, const char *path, size_t line, size_t column,
-                     const char *key, const char *what)
+static void add(struct config_list *list, const char *path, size_t line, size_t column,
+                const char *key, const char *format, va_list args)
 {
+    char what[512];
+    vsnprintf(what, sizeof what, format, args);
     char *text =
         mem_printf("%s:%zu:%zu: %s%s%s", path, line, column, key, *key != '\0' ? ": " : "", what);
     size_t len = strlen(text);
@@ -50,47 +52,53 @@ static void add_line(struct config_list *list, const char *path, size_t line, si
     config_list_add(list, text);
 }
 
-static void add_node(struct config_list *list, const char *path, const struct tree_node *node,
-                     const char *what)
+void config_problem_at(struct config_reading *reading, size_t line, size_t column, const char *key,
+                       const char *format, ...)
 {
-    struct buf key;
-    buf_init(&key, 300);
-    tree_path(node, &key);
-    add_line(list, path, node->line, node->column, buf_text(&key), what);
-    buf_release(&key);
+    va_list args;
+    va_start(args, format);
+    if (reading->problems.count < CONFIG_PROBLEMS_MAX)
+        add(&reading->problems, reading->path, line, column, key, format, args);
+    va_end(args);
+}
+
+/* With the path of the node as the key, at its value or at its key. */
+static void add_node(struct config_reading *reading, struct config_list *list,
+                     const struct tree_node *node, bool at_key, const char *format, va_list args)
+{
+    struct buf path;
+    buf_init(&path, 300);
+    tree_path(node, &path);
+    add(list, reading->path, at_key ? node->key_line : node->line,
+        at_key ? node->key_column : node->column, buf_text(&path), format, args);
+    buf_release(&path);
 }
 
 void config_problem(struct config_reading *reading, const struct tree_node *at, const char *format,
                     ...)
 {
-    char what[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
     if (reading->problems.count < CONFIG_PROBLEMS_MAX)
-        add_node(&reading->problems, reading->path, at, what);
+        add_node(reading, &reading->problems, at, false, format, args);
+    va_end(args);
+}
+
+void config_key_problem(struct config_reading *reading, const struct tree_node *at,
+                        const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (reading->problems.count < CONFIG_PROBLEMS_MAX)
+        add_node(reading, &reading->problems, at, true, format, args);
+    va_end(args);
 }
 
 void config_warning(struct config_reading *reading, const struct tree_node *at, const char *format,
                     ...)
 {
-    char what[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
+    add_node(reading, &reading->config->warnings, at, false, format, args);
     va_end(args);
-    add_node(&reading->config->warnings, reading->path, at, what);
-}
-
-void config_problem_at(struct config_reading *reading, size_t line, size_t column, const char *key,
-                       const char *format, ...)
-{
-    char what[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    if (reading->problems.count < CONFIG_PROBLEMS_MAX)
-        add_line(&reading->problems, reading->path, line, column, key, what);
 }

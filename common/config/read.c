@@ -186,8 +186,7 @@ static void read_item(struct config_reading *reading, const struct config_field 
     if (field->flags & FIELD_NAMED) {
         const char *wrong = field->check(node->key);
         if (wrong != NULL)
-            config_problem_at(reading, node->key_line, node->key_column, buf_text(&prefix),
-                              "wrong name; must be %s", wrong);
+            config_key_problem(reading, node, "wrong name; must be %s", wrong);
         char *name = mem_strdup(node->key);
         memcpy(base, &name, sizeof name); /* its first member */
     }

@@ -1,4 +1,4 @@
-/* From the tree to struct config: walks the rows of config_schema.h, collects problems. */
+/* From the tree to struct config: walks the rows of schema.h, collects problems. */
 #ifndef FLEET_CONFIG_READ_H
 #define FLEET_CONFIG_READ_H
 
@@ -19,15 +19,15 @@ struct config_reading {
     struct config_list problems; /* owned: "file:line:column: key: what; what would be right" */
 };
 
-/* config_read.c. False when there are problems. */
+/* read.c. False when there are problems. */
 bool config_read(struct config_reading *reading, const struct tree_node *root);
 void config_release(const struct config_field *fields, void *base); /* frees members, wipes texts */
 
-/* config_key.c. Every key of the map stands in the table, and this version takes it. */
+/* key.c. Every key of the map stands in the table, and this version takes it. */
 void config_keys(struct config_reading *reading, const struct config_field *fields,
                  const struct tree_node *map);
 
-/* config_problem.c. */
+/* problem.c. */
 void config_list_add(struct config_list *list, char *text); /* takes text */
 void config_list_release(struct config_list *list);         /* wipes */
 
@@ -36,11 +36,14 @@ void config_problem(struct config_reading *reading, const struct tree_node *at, 
                     ...) __attribute__((format(printf, 3, 4)));
 void config_warning(struct config_reading *reading, const struct tree_node *at, const char *format,
                     ...) __attribute__((format(printf, 3, 4)));
+/* The same at its key. */
+void config_key_problem(struct config_reading *reading, const struct tree_node *at,
+                        const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* One problem at a place that no node stands for; `key` may be "". */
 void config_problem_at(struct config_reading *reading, size_t line, size_t column, const char *key,
                        const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* config_value.c. One scalar, resolved: literal, ${ENV_NAME} or {file: PATH}. */
+/* value.c. One scalar, resolved: literal, ${ENV_NAME} or {file: PATH}. */
 struct config_value {
     char *text;   /* owned; NULL: this node does not need it */
     bool literal; /* stood in the file itself: may be shown in problems unless secret */
@@ -56,19 +59,15 @@ char *config_absolute(const struct config_reading *reading, const char *path);
 struct config *config_load_all(const char *path, enum config_node node,
                                struct config_list *problems);
 
-/* config_check.c. What one row cannot see: duplicates, what a host needs, warnings. */
+/* check.c. What one row cannot see: duplicates, what a host needs, warnings. */
 void config_check(struct config_reading *reading, const struct tree_node *root);
 bool config_url_has_password(const char *url);
 
-/* config_toml.c. True when the lines are TOML: problems then hold the YAML form of each. `line` is
- * where YAML gave up (from 1), or 0 when it is YAML but no mapping. */
-bool config_toml(struct config_reading *reading, const char *bytes, size_t len, size_t line);
-
-/* config_file.c. The bytes of a file of at most `max` bytes, NUL-ended in *out (initialised by the
+/* file.c. The bytes of a file of at most `max` bytes, NUL-ended in *out (initialised by the
  * call); *loose (may be NULL): group or others may read it. */
 bool config_file(const char *path, size_t max, struct buf *out, bool *loose, struct error *err);
 void config_wipe(struct buf *buf); /* wipes and releases */
-/* config_file.c, --env-file: KEY=VALUE lines into the environment, which wins where both know a
+/* env.c, --env-file: KEY=VALUE lines into the environment, which wins where both know a
  * name. */
 bool config_env_file(const char *path, struct error *err);
 

@@ -1,3 +1,4 @@
+/* Copies libyaml's document into a tree, and says what is wrong with it. */
 #include "common/config/tree.h"
 
 #include <stdio.h>
@@ -6,280 +7,227 @@
 #include <yaml.h>
 
 #include "common/crypto.h"
-#include "common/json.h"
 #include "common/mem.h"
 
-struct reader {
-    yaml_parser_t parser;
-    const char *bytes; /* borrowed */
-    size_t len;
-    size_t nodes; /* made so far */
+struct copier {
+    yaml_document_t *document; /* borrowed */
+    bool *copied;              /* owned; by libyaml's number of the node */
+    size_t nodes;              /* made so far */
     struct tree_fault *fault;
 };
 
-static bool fail_at(struct reader *reader, yaml_mark_t mark, const char *what)
+static bool fail(struct tree_fault *fault, yaml_mark_t mark, const char *what)
 {
-    reader->fault->line = mark.line + 1;
-    reader->fault->column = mark.column + 1;
-    snprintf(reader->fault->text, sizeof reader->fault->text, "%s", what);
+    fault->line = mark.line + 1;
+    fault->column = mark.column + 1;
+    snprintf(fault->text, sizeof fault->text, "%s", what);
     return false;
 }
 
 /* ---- What libyaml says, in words that tell the way out ---- */
 
-static size_t offset_of(const struct reader *reader, yaml_mark_t mark)
+/* `line` is what stands in the file up to and with the character that libyaml did not like. */
+static const char *syntax_hint(const yaml_parser_t *parser, const char *line, size_t len)
 {
-    size_t at = 0;
-    for (size_t line = 0; line < mark.line && at < reader->len; at++)
-        line += reader->bytes[at] == '\n';
-    return at + mark.column < reader->len ? at + mark.column : reader->len;
-}
-
-static const char *syntax_hint(const struct reader *reader, yaml_mark_t mark)
-{
-    size_t at = offset_of(reader, mark);
-    size_t start = at;
-    size_t end = at < reader->len ? at + 1 : at;
-    const char *problem = reader->parser.problem;
-    while (start > 0 && reader->bytes[start - 1] != '\n')
-        start--;
-    if (at < reader->len && reader->bytes[at] == '\t')
+    const char *problem = parser->problem != NULL ? parser->problem : "";
+    const char *context = parser->context != NULL ? parser->context : "";
+    if (len > 0 && line[len - 1] == '\t')
         return "; YAML is indented with spaces, not tabs";
-    if (reader->parser.context != NULL && strstr(reader->parser.context, "alias") != NULL)
-        return "; write \"*\" in quotes";
-    if (memmem(reader->bytes + start, end - start, "${", 2) != NULL)
+    if (strstr(context, "alias") != NULL || strstr(problem, "alias") != NULL)
+        return "; aliases (*name) are not supported: write the value out, or write \"*\" in quotes";
+    if (memmem(line, len, "${", 2) != NULL)
         return "; inside { } or [ ] a \"${NAME}\" needs quotes";
-    if (problem != NULL && strstr(problem, "mapping values are not allowed") != NULL)
+    if (strstr(problem, "mapping values are not allowed") != NULL)
         return "; a value that holds \": \" needs quotes, and keys of one mapping the same indent";
     return "";
 }
 
-static bool fail_syntax(struct reader *reader)
+static bool fail_syntax(const yaml_parser_t *parser, const char *bytes, size_t len,
+                        struct tree_fault *fault)
 {
-    const yaml_parser_t *parser = &reader->parser;
     yaml_mark_t mark = parser->problem_mark;
-    char text[256];
-    if (parser->error == YAML_READER_ERROR) { /* only a byte offset is known */
-        mark = (yaml_mark_t){0};
-        for (size_t i = 0; i < parser->problem_offset && i < reader->len; i++) {
-            mark.column = reader->bytes[i] == '\n' ? 0 : mark.column + 1;
-            mark.line += reader->bytes[i] == '\n';
-        }
+    size_t line = 0; /* offset of its beginning */
+    size_t number = 0;
+    bool by_offset = parser->error == YAML_READER_ERROR; /* then only a byte offset is known */
+    for (size_t at = 0; at < len && (by_offset ? at < parser->problem_offset : number < mark.line);
+         at++) {
+        number += bytes[at] == '\n';
+        line = bytes[at] == '\n' ? at + 1 : line;
     }
-    const char *problem = parser->problem != NULL ? parser->problem : "no YAML";
-    snprintf(text, sizeof text, "%s%s%s%s", problem, parser->context != NULL ? " " : "",
-             parser->context != NULL ? parser->context : "", syntax_hint(reader, mark));
-    return fail_at(reader, mark, text);
+    if (by_offset)
+        mark = (yaml_mark_t){.line = number, .column = parser->problem_offset - line};
+    size_t shown = len - line < mark.column + 1 ? len - line : mark.column + 1;
+    char text[256];
+    snprintf(text, sizeof text, "%s%s%s%s", parser->problem != NULL ? parser->problem : "no YAML",
+             parser->context != NULL ? " " : "", parser->context != NULL ? parser->context : "",
+             syntax_hint(parser, bytes + line, shown));
+    return fail(fault, mark, text);
 }
 
 /* ---- The tree ---- */
 
-static struct tree_node *node_new(struct reader *reader, const yaml_event_t *event,
-                                  struct tree_node *parent)
+static const char *refusal(struct copier *copier, int number, const yaml_node_t *from, int depth)
 {
-    if (++reader->nodes > TREE_NODES_MAX) {
-        fail_at(reader, event->start_mark, "more than 100000 values");
-        return NULL;
-    }
-    struct tree_node *node = mem_alloc(sizeof *node);
-    node->line = event->start_mark.line + 1;
-    node->column = event->start_mark.column + 1;
+    if (copier->copied[number])
+        return "aliases (*name) are not supported; write this value out where it is needed";
+    copier->copied[number] = true;
+    if (++copier->nodes > TREE_NODES_MAX)
+        return "more than 100000 values";
+    if (depth == TREE_DEPTH_MAX)
+        return "nested too deeply";
+    const char *tag = from->type == YAML_SCALAR_NODE     ? YAML_DEFAULT_SCALAR_TAG
+                      : from->type == YAML_SEQUENCE_NODE ? YAML_DEFAULT_SEQUENCE_TAG
+                                                         : YAML_DEFAULT_MAPPING_TAG;
+    if (strcmp((const char *)from->tag, tag) != 0)
+        return "tags (!name) are not supported; leave it out";
+    if (from->type == YAML_SCALAR_NODE &&
+        strlen((const char *)from->data.scalar.value) != from->data.scalar.length)
+        return "a NUL character is not accepted";
+    return NULL;
+}
+
+static void append(struct tree_node *parent, struct tree_node *node)
+{
     node->parent = parent;
-    if (parent != NULL) {
-        *(parent->first == NULL ? &parent->first : &parent->last->next) = node;
-        parent->last = node;
-        parent->count++;
-    }
-    return node;
+    *(parent->first == NULL ? &parent->first : &parent->last->next) = node;
+    parent->last = node;
+    parent->count++;
 }
 
-/* The next event that says something; false on a syntax error. */
-static bool next_event(struct reader *reader, yaml_event_t *event)
-{
-    if (!yaml_parser_parse(&reader->parser, event))
-        return fail_syntax(reader);
-    return true;
-}
+static struct tree_node *copy(struct copier *copier, int number, struct tree_node *parent,
+                              int depth);
 
-static bool plain_event(struct reader *reader, const yaml_event_t *event)
+static bool copy_member(struct copier *copier, const yaml_node_pair_t *pair, struct tree_node *map,
+                        int depth)
 {
-    const yaml_char_t *anchor = NULL;
-    const yaml_char_t *tag = NULL;
-    if (event->type == YAML_ALIAS_EVENT)
-        return fail_at(
-            reader, event->start_mark,
-            "aliases (*name) are not supported; write the value out, or \"*\" in quotes");
-    if (event->type == YAML_SCALAR_EVENT) {
-        anchor = event->data.scalar.anchor;
-        tag = event->data.scalar.tag;
-        if (strlen((const char *)event->data.scalar.value) != event->data.scalar.length)
-            return fail_at(reader, event->start_mark, "a NUL character is not accepted");
-    } else if (event->type == YAML_SEQUENCE_START_EVENT) {
-        anchor = event->data.sequence_start.anchor;
-        tag = event->data.sequence_start.tag;
-    } else if (event->type == YAML_MAPPING_START_EVENT) {
-        anchor = event->data.mapping_start.anchor;
-        tag = event->data.mapping_start.tag;
-    }
-    if (anchor != NULL)
-        return fail_at(reader, event->start_mark,
-                       "anchors (&name) are not supported; write the value out where it is needed");
-    if (tag != NULL)
-        return fail_at(reader, event->start_mark, "tags (!name) are not supported; leave it out");
-    return true;
-}
-
-static struct tree_node *read_value(struct reader *reader, const yaml_event_t *event,
-                                    struct tree_node *parent, int depth);
-
-static bool read_list(struct reader *reader, struct tree_node *list, int depth)
-{
-    for (;;) {
-        yaml_event_t event;
-        if (!next_event(reader, &event))
-            return false;
-        bool end = event.type == YAML_SEQUENCE_END_EVENT;
-        bool good = end || read_value(reader, &event, list, depth) != NULL;
-        yaml_event_delete(&event);
-        if (end || !good)
-            return good;
-    }
-}
-
-/* The key, checked and copied; NULL on failure. Owned by the caller. */
-static char *read_key(struct reader *reader, const struct tree_node *map, const yaml_event_t *event)
-{
-    if (!plain_event(reader, event))
-        return NULL;
-    const char *key = (const char *)event->data.scalar.value;
-    if (event->type != YAML_SCALAR_EVENT) {
-        fail_at(reader, event->start_mark, "a key must be one word");
-        return NULL;
-    }
-    if (map->count == TREE_KEYS_MAX) { /* keeps the search for duplicates cheap */
-        fail_at(reader, event->start_mark, "more than 1000 keys in one mapping");
-        return NULL;
-    }
-    const struct tree_node *twin = tree_child(map, key);
+    const yaml_node_t *key = yaml_document_get_node(copier->document, pair->key);
+    yaml_mark_t mark = key->start_mark;
+    const char *wrong = refusal(copier, pair->key, key, depth);
+    if (wrong == NULL && key->type != YAML_SCALAR_NODE)
+        wrong = "a key must be one word";
+    if (wrong == NULL && map->count == TREE_KEYS_MAX) /* keeps the search for duplicates cheap */
+        wrong = "more than 1000 keys in one mapping";
+    if (wrong != NULL)
+        return fail(copier->fault, mark, wrong);
+    const char *name = (const char *)key->data.scalar.value;
+    const struct tree_node *twin = tree_child(map, name);
     if (twin != NULL) {
         char text[200];
-        snprintf(text, sizeof text, "%.80s: duplicate key; it stands on line %zu already", key,
+        snprintf(text, sizeof text, "%.80s: duplicate key; it stands on line %zu already", name,
                  twin->key_line);
-        fail_at(reader, event->start_mark, text);
-        return NULL;
+        return fail(copier->fault, mark, text);
     }
-    return mem_strdup(key);
-}
-
-/* One "key: value"; *end is set at the end of the map. */
-static bool read_member(struct reader *reader, struct tree_node *map, int depth, bool *end)
-{
-    yaml_event_t event;
-    if (!next_event(reader, &event))
+    struct tree_node *node = copy(copier, pair->value, map, depth);
+    if (node == NULL)
         return false;
-    *end = event.type == YAML_MAPPING_END_EVENT;
-    yaml_mark_t mark = event.start_mark;
-    char *key = *end ? NULL : read_key(reader, map, &event);
-    yaml_event_delete(&event);
-    if (*end)
-        return true;
-    if (key == NULL || !next_event(reader, &event)) {
-        free(key);
-        return false;
-    }
-    struct tree_node *node = read_value(reader, &event, map, depth);
-    yaml_event_delete(&event);
-    if (node == NULL) {
-        free(key);
-        return false;
-    }
-    node->key = key;
+    node->key = mem_strdup(name);
     node->key_line = mark.line + 1;
     node->key_column = mark.column + 1;
     return true;
 }
 
-static bool read_map(struct reader *reader, struct tree_node *map, int depth)
+/* NULL with a fault; what was made of it hangs in `parent` then, and goes with it. */
+static struct tree_node *copy(struct copier *copier, int number, struct tree_node *parent,
+                              int depth)
 {
-    bool end = false;
-    while (!end) {
-        if (!read_member(reader, map, depth, &end))
+    const yaml_node_t *from = yaml_document_get_node(copier->document, number);
+    const char *wrong = refusal(copier, number, from, depth);
+    if (wrong != NULL) {
+        fail(copier->fault, from->start_mark, wrong);
+        return NULL;
+    }
+    struct tree_node *node = mem_alloc(sizeof *node);
+    node->line = from->start_mark.line + 1;
+    node->column = from->start_mark.column + 1;
+    append(parent, node);
+    if (from->type == YAML_SCALAR_NODE) {
+        node->kind = TREE_TEXT;
+        node->text = mem_strdup((const char *)from->data.scalar.value);
+        node->quoted = from->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+    } else if (from->type == YAML_SEQUENCE_NODE) {
+        node->kind = TREE_LIST;
+        for (const yaml_node_item_t *item = from->data.sequence.items.start;
+             item < from->data.sequence.items.top; item++) {
+            if (copy(copier, *item, node, depth + 1) == NULL)
+                return NULL;
+        }
+    } else {
+        node->kind = TREE_MAP;
+        for (const yaml_node_pair_t *pair = from->data.mapping.pairs.start;
+             pair < from->data.mapping.pairs.top; pair++) {
+            if (!copy_member(copier, pair, node, depth + 1))
+                return NULL;
+        }
+    }
+    return node;
+}
+
+/* libyaml keeps what it read until the document is deleted. */
+static void delete_document(yaml_document_t *document)
+{
+    for (yaml_node_t *node = document->nodes.start; node < document->nodes.top; node++) {
+        if (node->type == YAML_SCALAR_NODE)
+            crypto_wipe(node->data.scalar.value, node->data.scalar.length);
+    }
+    yaml_document_delete(document);
+}
+
+/* The root hangs in *holder. */
+static bool copy_document(yaml_document_t *document, struct tree_node *holder,
+                          struct tree_fault *fault)
+{
+    if (yaml_document_get_root_node(document) == NULL) /* nothing but comments, or the end */
+        return true;
+    if (holder->count > 0)
+        return fail(fault, document->start_mark, "a second document; one file holds one");
+    struct copier copier = {
+        .document = document,
+        .copied = mem_array((size_t)(document->nodes.top - document->nodes.start) + 1, 1),
+        .fault = fault};
+    bool good = copy(&copier, 1, holder, 0) != NULL; /* the root is libyaml's number 1 */
+    free(copier.copied);
+    return good;
+}
+
+static bool read_documents(yaml_parser_t *parser, const char *bytes, size_t len,
+                           struct tree_node *holder, struct tree_fault *fault)
+{
+    for (bool more = true; more;) {
+        yaml_document_t document;
+        if (!yaml_parser_load(parser, &document))
+            return fail_syntax(parser, bytes, len, fault);
+        more = yaml_document_get_root_node(&document) != NULL;
+        bool good = copy_document(&document, holder, fault);
+        delete_document(&document);
+        if (!good)
             return false;
     }
     return true;
 }
 
-static struct tree_node *read_value(struct reader *reader, const yaml_event_t *event,
-                                    struct tree_node *parent, int depth)
-{
-    if (!plain_event(reader, event))
-        return NULL;
-    if (depth == TREE_DEPTH_MAX) {
-        fail_at(reader, event->start_mark, "nested too deeply");
-        return NULL;
-    }
-    struct tree_node *node = node_new(reader, event, parent);
-    if (node == NULL)
-        return NULL;
-    bool good = true;
-    if (event->type == YAML_SCALAR_EVENT) {
-        node->kind = TREE_TEXT;
-        node->text = mem_strdup((const char *)event->data.scalar.value);
-        node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
-    } else if (event->type == YAML_SEQUENCE_START_EVENT) {
-        node->kind = TREE_LIST;
-        good = read_list(reader, node, depth + 1);
-    } else {
-        node->kind = TREE_MAP;
-        good = read_map(reader, node, depth + 1);
-    }
-    if (!good && parent == NULL)
-        tree_free(node); /* else it hangs in the tree and goes with it */
-    return good ? node : NULL;
-}
-
-static struct tree_node *read_document(struct reader *reader)
-{
-    struct tree_node *root = NULL;
-    bool good = true;
-    bool end = false;
-    while (good && !end) {
-        yaml_event_t event;
-        if (!next_event(reader, &event)) {
-            good = false;
-            break;
-        }
-        end = event.type == YAML_STREAM_END_EVENT;
-        if (event.type == YAML_DOCUMENT_START_EVENT && root != NULL)
-            good = fail_at(reader, event.start_mark, "a second document; one file holds one");
-        else if (event.type == YAML_SCALAR_EVENT || event.type == YAML_ALIAS_EVENT ||
-                 event.type == YAML_SEQUENCE_START_EVENT || event.type == YAML_MAPPING_START_EVENT)
-            good = (root = read_value(reader, &event, NULL, 0)) != NULL;
-        yaml_event_delete(&event);
-    }
-    if (!good) {
-        tree_free(root);
-        return NULL;
-    }
-    return root;
-}
-
 struct tree_node *tree_read(const char *bytes, size_t len, struct tree_fault *fault)
 {
-    struct reader reader = {.bytes = bytes, .len = len, .fault = fault};
-    if (!yaml_parser_initialize(&reader.parser))
+    yaml_parser_t parser;
+    struct tree_node holder = {.kind = TREE_LIST};
+    if (!yaml_parser_initialize(&parser))
         abort();
-    yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&reader.parser, (const unsigned char *)bytes, len);
+    yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, len);
     *fault = (struct tree_fault){0};
-    struct tree_node *root = read_document(&reader);
-    yaml_parser_delete(&reader.parser);
-    if (root == NULL && fault->line == 0) { /* nothing but comments */
+    bool good = read_documents(&parser, bytes, len, &holder, fault);
+    yaml_parser_delete(&parser);
+    if (!good) {
+        tree_free(holder.first);
+        return NULL;
+    }
+    struct tree_node *root = holder.first;
+    if (root == NULL) {
         root = mem_alloc(sizeof *root);
         root->line = root->column = 1;
         root->kind = TREE_MAP;
     }
-    if (root != NULL && tree_is_null(root))
+    root->parent = NULL;
+    if (tree_is_null(root))
         root->kind = TREE_MAP;
     return root;
 }

@@ -1,7 +1,7 @@
 /* YAML bytes to a tree in which everything knows its line and column.
  *
- * Less than YAML: one document, scalars, lists and mappings with scalar keys; anchors, aliases,
- * tags and duplicate keys are refused, since in a configuration they hide what is meant.
+ * Less than YAML: one document, scalars, lists and mappings with scalar keys; aliases, tags and
+ * duplicate keys are refused, since in a configuration they hide what is meant.
  * The names begin with tree_, for a yaml_free of ours would replace libyaml's own. */
 #ifndef FLEET_CONFIG_TREE_H
 #define FLEET_CONFIG_TREE_H
@@ -10,7 +10,6 @@
 #include <stddef.h>
 
 #include "common/buf.h"
-#include "common/error.h"
 
 #define TREE_DEPTH_MAX 10
 #define TREE_NODES_MAX 100000
