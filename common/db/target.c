@@ -9,6 +9,16 @@
 
 #define CONNECT_MS 5000
 
+/* A login may have settings of its own (ALTER ROLE … SET) that change what a statement means or how
+ * a value is written: these are ours whatever it has. Its limits (time-outs, read-only) stay. */
+static const char pinned[] = "-c bytea_output=hex -c DateStyle=ISO -c IntervalStyle=postgres"
+                             " -c TimeZone=UTC -c extra_float_digits=1"
+                             " -c standard_conforming_strings=on -c array_nulls=on"
+                             " -c transform_null_equals=off -c exit_on_error=off"
+                             " -c search_path=pg_catalog,fleet,pg_temp -c default_tablespace="
+                             " -c default_transaction_isolation=read\\ committed"
+                             " -c default_transaction_deferrable=off";
+
 /* The options of a URL and, for what it leaves out, those of the environment (PGHOST, …). */
 struct given {
     PQconninfoOption *url, *defaults; /* owned */
@@ -206,14 +216,24 @@ static void put(struct db_target *target, const char *keyword, const char *value
 
 static bool is_ours(const char *keyword)
 {
-    static const char *const ours[] = {"host", "hostaddr", "port", "connect_timeout",
-                                       "client_encoding"};
+    static const char *const ours[] = {
+        "host", "hostaddr", "port", "connect_timeout", "client_encoding", "options"};
 
     for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++) {
         if (strcmp(keyword, ours[i]) == 0)
             return true;
     }
     return false;
+}
+
+/* The last word on a setting counts: ours come behind those of the URL. */
+static void put_options(struct db_target *target, const char *theirs)
+{
+    char *options = mem_printf("%s %s", theirs, pinned);
+
+    put(target, "options", options);
+    crypto_wipe(options, strlen(options));
+    free(options);
 }
 
 static void put_all(struct db_target *target, const struct given *given, const char *application)
@@ -233,6 +253,7 @@ static void put_all(struct db_target *target, const struct given *given, const c
             put(target, ours[i][0], ours[i][1]);
     }
     put(target, "client_encoding", "UTF8");
+    put_options(target, effective(given, "options"));
 }
 
 bool db_target_init(struct db_target *target, const char *url, const char *application,

@@ -225,6 +225,15 @@ static inline void scene_add(Suite *suite, const char *name, const TTest *const 
     suite_add_tcase(suite, tcase);
 }
 
+/* The only schema in which a db looks for tables. */
+static inline void scene_make_schema(void)
+{
+    PGconn *pg = PQconnectdb(fixture_postgres_url());
+
+    PQclear(PQexec(pg, "create schema if not exists fleet"));
+    PQfinish(pg);
+}
+
 static inline int scene_run(Suite *suite)
 {
     SRunner *runner;
@@ -232,6 +241,8 @@ static inline int scene_run(Suite *suite)
 
     log_open("test", LOG_ERROR_LEVEL);
     fixture_postgres_open();
+    scene_make_schema();
+    setenv("PGOPTIONS", "-c search_path=fleet", 1);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
