@@ -12,10 +12,11 @@ to fleet_server, fleet_worker;
 grant execute on function
     fleet.configure(uuid, jsonb), fleet.host_report(uuid, text, boolean, jsonb, text),
     fleet.claim(uuid, int), fleet.jobs(uuid, bigint[]), fleet.adopt(uuid, uuid, bigint, int),
-    fleet.starting(uuid, bigint, int, text, text, text), fleet.started(uuid, bigint, int, jsonb),
+    fleet.starting(uuid, bigint, int, text, text, text), fleet.started(uuid, bigint, int, bigint, text, text, text),
     fleet.phase(uuid, bigint, int, text, text),
     fleet.append(uuid, bigint[], int[], text[], bigint[], bytea[], text[]),
-    fleet.finish(uuid, bigint, int, text, text, int, int, jsonb), fleet.release(uuid, bigint, int, text),
+    fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint),
+    fleet.release(uuid, bigint, int, text),
     fleet.void_confirmed(uuid, bigint, int, text), fleet.sleep_begin(uuid), fleet.sleep_end(uuid)
 to fleet_worker;
 

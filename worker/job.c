@@ -56,6 +56,7 @@ static void read_row(struct job *job, const struct db_result *res, int row)
     job->command = copy(res, row, "command");
     job->prompt = copy(res, row, "prompt");
     job->cancel = db_bool(res, row, "cancel");
+    job->proven = db_bool(res, row, "proven");
     stream_init(&job->out, db_int(res, row, "stdout_bytes", 0));
     stream_init(&job->err, db_int(res, row, "stderr_bytes", 0));
 }
@@ -70,7 +71,6 @@ static const struct adapter_kind *kind_of(const struct job *job)
  * fenced there first, whatever SQL knows of it. */
 static enum job_state first_state(struct job *job, const char *phase)
 {
-    job->proven = strcmp(phase, "claimed") != 0 && strcmp(phase, "starting") != 0;
     if (strcmp(phase, "claimed") == 0 && job->run == NULL)
         return JOB_CLAIMED;
     return JOB_RAISE;

@@ -4,14 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "worker/dispatch.h"
 #include "worker/host.h"
 #include "worker/job.h"
-
-#define REPORT_MAX ((size_t)1 << 17)
 
 /* The three values that every write carries. */
 struct key {
@@ -108,27 +105,28 @@ static void on_started(void *data, const struct db_result *res, const struct err
     job_step(job);
 }
 
-static void member(struct buf *out, const char *name, const char *text)
+/* NULL for what is not known. */
+static const char *known(const char *text)
 {
-    if (text == NULL || text[0] == '\0')
-        return;
-    buf_addf(out, "%s\"%s\":", out->len > 1 ? "," : "", name);
-    json_quote(out, text, strlen(text));
+    return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
 void job_sql_started(struct job *job)
 {
     struct key key = key_of(job);
-    struct buf host;
-    buf_init(&host, 4096);
-    buf_addf(&host, "{\"pid\":%" PRId64, job->record.pid);
-    member(&host, "start", job->record.start);
-    member(&host, "boot", job->record.boot);
-    member(&host, "machine", host_machine(job->host));
-    buf_adds(&host, "}");
-    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, buf_text(&host)};
-    call(job, "select fleet.started($1, $2, $3, $4)", 4, params, on_started);
-    buf_release(&host);
+    char pid[24];
+    snprintf(pid, sizeof pid, "%" PRId64, job->record.pid);
+    const char *params[] = {dispatch_node(job->dispatch),
+                            key.attempt,
+                            key.epoch,
+                            pid,
+                            known(job->record.start),
+                            known(job->record.boot),
+                            known(host_machine(job->host))};
+    call(job,
+         "select fleet.started($1, $2, $3, p_pid => $4, p_start => $5, p_boot => $6, "
+         "p_machine => $7)",
+         7, params, on_started);
 }
 
 /* -- phase ---------------------------------------------------------------------------------------
@@ -153,7 +151,7 @@ static void on_phase(void *data, const struct db_result *res, const struct error
 void job_sql_phase(struct job *job, enum job_phase phase, const char *reason)
 {
     struct key key = key_of(job);
-    const char *why = reason != NULL && reason[0] != '\0' ? reason : NULL;
+    const char *why = known(reason);
     const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, phase_name(phase),
                             why};
     log_info(job->about, "phase %s%s%s", phase_name(phase), why != NULL ? ": " : "",
@@ -195,41 +193,29 @@ void job_sql_void_confirmed(struct job *job)
     call(job, "select fleet.void_confirmed($1, $2, $3, $4) as status", 4, params, on_end);
 }
 
-static void add_tokens(struct buf *out, const struct adapter_facts *facts)
+/* A count that the agent gave, as a parameter. */
+struct count {
+    char text[24];
+};
+
+static const char *count_text(struct count *count, const struct adapter_facts *facts, int64_t value)
 {
     if (!facts->has_tokens)
-        return;
-    buf_addf(out,
-             "%s\"tokens\":{\"input\":%" PRId64 ",\"cached_input\":%" PRId64 ",\"output\":%" PRId64
-             ",\"reasoning\":%" PRId64 "}",
-             out->len > 1 ? "," : "", facts->tokens.input, facts->tokens.cached_input,
-             facts->tokens.output, facts->tokens.reasoning);
-}
-
-/* What the agent claims of itself, and how we stopped it. */
-static void add_report(struct buf *out, const struct job *job)
-{
-    const struct adapter_facts *facts = &job->adapter.facts;
-    buf_adds(out, "{");
-    member(out, "session_id", facts->session_id);
-    member(out, "summary", facts->summary);
-    member(out, "error", facts->ending == ENDING_COMPLETED ? NULL : facts->error);
-    member(out, "stopped", job->stop_reason);
-    add_tokens(out, facts);
-    buf_adds(out, "}");
+        return NULL;
+    snprintf(count->text, sizeof count->text, "%" PRId64, value);
+    return count->text;
 }
 
 void job_sql_finish(struct job *job)
 {
     struct key key = key_of(job);
+    const struct adapter_facts *facts = &job->adapter.facts;
+    struct count input, cached, output, reasoning;
     char status[16], number[16];
     bool ended = job->record.state == RUNNER_ENDED && job->record.exit >= 0;
     bool killed = ended && job->record.signal > 0;
     snprintf(status, sizeof status, "%d", job->record.exit);
     snprintf(number, sizeof number, "%d", job->record.signal);
-    struct buf report;
-    buf_init(&report, REPORT_MAX);
-    add_report(&report, job);
     const char *params[] = {dispatch_node(job->dispatch),
                             key.attempt,
                             key.epoch,
@@ -237,7 +223,17 @@ void job_sql_finish(struct job *job)
                             job->reason,
                             ended ? status : NULL,
                             killed ? number : NULL,
-                            buf_text(&report)};
-    call(job, "select fleet.finish($1, $2, $3, $4, $5, $6, $7, $8) as status", 8, params, on_end);
-    buf_release(&report);
+                            known(facts->session_id),
+                            known(facts->summary),
+                            facts->ending == ENDING_COMPLETED ? NULL : known(facts->error),
+                            job->stop_reason,
+                            count_text(&input, facts, facts->tokens.input),
+                            count_text(&cached, facts, facts->tokens.cached_input),
+                            count_text(&output, facts, facts->tokens.output),
+                            count_text(&reasoning, facts, facts->tokens.reasoning)};
+    call(job,
+         "select fleet.finish($1, $2, $3, $4, $5, $6, $7, p_session_id => $8, p_summary => $9, "
+         "p_error => $10, p_stopped => $11, p_input_tokens => $12, p_cached_input_tokens => $13, "
+         "p_output_tokens => $14, p_reasoning_tokens => $15) as status",
+         15, params, on_end);
 }

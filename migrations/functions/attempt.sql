@@ -4,7 +4,7 @@ create type fleet.job as (
     attempt bigint, task_id text, number int, epoch int, nonce text, phase text, run text, host_id text, agent_type text,
     title text, body text, labels text[], requirements text[], repo text, issue_number int, branch_name text,
     timeout_secs int, prompt text, command text, stdout_bytes bigint, stderr_bytes bigint, checkpoint text,
-    cancel boolean, adopted_from text, adopted_silence_ms bigint);
+    cancel boolean, proven boolean, adopted_from text, adopted_silence_ms bigint);
 
 -- The run is to be stopped: on request, because a person abandoned it, or because its task has ended without it.
 create function fleet.unwanted(t fleet.task, a fleet.attempt) returns boolean
@@ -20,7 +20,7 @@ begin
     select a.attempt, t.task_id, a.number, a.epoch, a.nonce, a.phase, a.run, e.host_id, e.agent_type,
            t.title, t.body, t.labels, t.requirements, t.repo, t.issue_number, t.branch_name,
            t.timeout_secs, a.prompt, a.command, a.stdout_bytes, a.stderr_bytes, a.checkpoint,
-           fleet.unwanted(t, a), a.adopted_from, a.adopted_silence_ms
+           fleet.unwanted(t, a), a.started_at is not null, a.adopted_from, a.adopted_silence_ms
     from fleet.attempt a
     join fleet.task t on t.task = a.task
     join fleet.executor e on e.executor = a.executor
@@ -79,7 +79,7 @@ begin
         v_verdict := 'cancel';
     elsif a.phase = 'claimed' then
         update fleet.attempt x
-        set phase = 'starting', starting_at = now(), run = p_run, command = p_command, prompt = p_prompt
+        set phase = 'starting', starting_at = now(), starting_epoch = p_epoch, run = p_run, command = p_command, prompt = p_prompt
         where x.attempt = p_attempt
         returning * into a;
         perform fleet.note(a.task, 'starting', a.number, fleet.node_actor(p_node),
@@ -88,10 +88,13 @@ begin
     return query select v_verdict, a.run, a.command, a.prompt;
 end $$;
 
--- The host says that the run goes on. Repeatable.
-create function fleet.started(p_node uuid, p_attempt bigint, p_epoch int, p_host jsonb) returns void
+-- The host says that the run was started: from now on that is proven. Repeatable.
+create function fleet.started(p_node uuid, p_attempt bigint, p_epoch int, p_pid bigint default null, p_start text default null,
+                              p_boot text default null, p_machine text default null) returns void
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
-declare a fleet.attempt := fleet.fence(p_node, p_attempt, p_epoch);
+declare
+    a fleet.attempt := fleet.fence(p_node, p_attempt, p_epoch);
+    v_host jsonb := jsonb_strip_nulls(jsonb_build_object('pid', p_pid, 'start', p_start, 'boot', p_boot, 'machine', p_machine));
 begin
     if a.ended_at is not null then
         return;
@@ -100,17 +103,16 @@ begin
         raise exception 'attempt % was not announced by starting()', p_attempt using errcode = 'AF001';
     end if;
     update fleet.attempt
-    set phase = case when phase = 'stopping' then phase else 'running' end, phase_reason = null, unreachable_at = null,
-        started_at = coalesce(started_at, now()), host_state = coalesce(p_host, host_state)
+    set phase = case when phase = 'stopping' then phase else 'running' end, phase_reason = null, unreachable_at = null, unseen_ms = 0,
+        looked_at = null, started_at = coalesce(started_at, now()), host_state = coalesce(nullif(v_host, '{}'), host_state)
     where attempt = p_attempt;
-    update fleet.executor set version = p_host ->> 'agent_version'
-    where executor = a.executor and p_host ->> 'agent_version' <> '' and version is distinct from p_host ->> 'agent_version';
     if a.abandoned_at is null and (select status in ('assigned', 'agent_lost') from fleet.task where task = a.task) then
         perform fleet.move(a.task, 'running', 'running', a.number, fleet.node_actor(p_node), jsonb_build_object('epoch', a.epoch));
     end if;
 end $$;
 
--- What the dispatcher sees of a started run: running, unreachable (with a reason), or stopping. Never the end of it.
+-- What the owner sees of a run that was announced, its start proven or not: running, unreachable (with a reason), or stopping. Never
+-- the end of it.
 create function fleet.phase(p_node uuid, p_attempt bigint, p_epoch int, p_phase text, p_reason text) returns void
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare
@@ -130,7 +132,9 @@ begin
     end if;
     update fleet.attempt
     set phase = v_phase, phase_reason = p_reason,
-        unreachable_at = case when v_phase = 'unreachable' then coalesce(unreachable_at, now()) end
+        unreachable_at = case when v_phase = 'unreachable' then coalesce(unreachable_at, now()) end,
+        unseen_ms = case when v_phase = 'unreachable' then unseen_ms else 0 end,
+        looked_at = case when v_phase = 'unreachable' then looked_at end
     where attempt = p_attempt;
     if v_phase <> a.phase then
         perform fleet.note(a.task, case when a.phase = 'unreachable' then 'reachable' else v_phase end, a.number, fleet.node_actor(p_node),

@@ -144,7 +144,7 @@ begin
         for update of t, a skip locked
     ), taken as (
         update fleet.attempt a
-        set node = p_node, epoch = a.epoch + 1, adopted_from = n.name, adopted_silence_ms = v_silence
+        set node = p_node, epoch = a.epoch + 1, looked_at = null, adopted_from = n.name, adopted_silence_ms = v_silence
         from held where a.attempt = held.attempt
         returning a.attempt, a.task, a.number, a.epoch
     ), told as (

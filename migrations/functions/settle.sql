@@ -18,7 +18,8 @@ begin
 end $$;
 
 -- Decides the status from the stored facts, first rule that applies. Under the task's lock, at each fact; while an attempt lives
--- nothing is decided. Answers the status.
+-- nothing is decided. A proven success is never thrown away: not behind a cancel, not behind a host that was given up. Answers the
+-- status.
 create function fleet.settle(p_task bigint, p_actor text) returns text
     language plpgsql as $$
 declare
@@ -30,10 +31,11 @@ declare
 begin
     select * into strict t from fleet.task where task = p_task;
     select * into a from fleet.attempt where task = p_task and abandoned_at is null order by number desc limit 1;
-    if not found or a.ended_at is null or t.status in ('created', 'completed', 'failed', 'cancelled') then
+    v_good := a.outcome in ('succeeded', 'no_change');
+    if not found or a.ended_at is null or t.status in ('created', 'completed', 'cancelled')
+       or (t.status = 'failed' and not (v_good and t.failure_reason = 'host_lost')) then
         return t.status;
     end if;
-    v_good := a.outcome in ('succeeded', 'no_change');
     v_facts := jsonb_build_object('outcome', a.outcome, 'reason', a.reason);
 
     if t.cancel_at is not null and not v_good then
@@ -42,6 +44,9 @@ begin
     elsif v_good then
         if t.cancel_at is not null then
             perform fleet.note(p_task, 'cancel_too_late', a.number, p_actor);
+        end if;
+        if t.status = 'failed' then
+            perform fleet.note(p_task, 'given_up_too_soon', a.number, p_actor);
         end if;
         update fleet.task set failure_reason = null where task = p_task;
         perform fleet.move(p_task, 'completed', 'completed', a.number, p_actor, v_facts);
@@ -106,28 +111,36 @@ begin
 end $$;
 
 create function fleet.finish(p_node uuid, p_attempt bigint, p_epoch int, p_outcome text, p_reason text, p_exit int, p_signal int,
-                             p_report jsonb) returns text
+                             p_session_id text default null, p_summary text default null, p_error text default null,
+                             p_stopped text default null, p_input_tokens bigint default null,
+                             p_cached_input_tokens bigint default null, p_output_tokens bigint default null,
+                             p_reasoning_tokens bigint default null) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
     set plan_cache_mode = force_generic_plan as $$
 declare
     a fleet.attempt := fleet.fence(p_node, p_attempt, p_epoch);
+    v_tokens jsonb := jsonb_strip_nulls(jsonb_build_object(
+        'input', p_input_tokens, 'cached_input', p_cached_input_tokens, 'output', p_output_tokens, 'reasoning', p_reasoning_tokens));
+    v_report jsonb := jsonb_strip_nulls(jsonb_build_object(
+        'session_id', p_session_id, 'summary', p_summary, 'error', p_error, 'stopped', p_stopped, 'tokens', nullif(v_tokens, '{}')));
 begin
     if p_outcome is null or p_outcome not in ('succeeded', 'no_change', 'failed', 'timed_out', 'cancelled', 'lost', 'released') then
         raise exception 'no such outcome: %', p_outcome using errcode = 'AF007';
     end if;
     return coalesce(fleet.ended_before(a, p_outcome),
-                    fleet.end_attempt(a, p_outcome, p_reason, p_exit, p_signal, p_report));
+                    fleet.end_attempt(a, p_outcome, p_reason, p_exit, p_signal, v_report));
 end $$;
-comment on function fleet.finish(uuid, bigint, int, text, text, int, int, jsonb) is
+comment on function fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint) is
     'The proven end of a run. Answers the task''s new status; repeated, the same answer.';
 
--- Gives back what was claimed and of which not a byte reached the host.
+-- Gives back what was claimed and of whose start the caller knows that not a byte left it. Of a start that an owner before it
+-- announced it cannot know.
 create function fleet.release(p_node uuid, p_attempt bigint, p_epoch int, p_reason text) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare
     a fleet.attempt := fleet.fence(p_node, p_attempt, p_epoch);
 begin
-    if a.ended_at is null and a.phase <> 'claimed' then
+    if a.ended_at is null and a.phase <> 'claimed' and (a.started_at is not null or a.starting_epoch is distinct from p_epoch) then
         raise exception 'attempt % may have started: only its host can say', p_attempt using errcode = 'AF001',
             hint = 'ask the host for a tombstone, then void_confirmed()';
     end if;

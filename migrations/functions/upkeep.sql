@@ -57,8 +57,21 @@ begin
     return v_count;
 end $$;
 
--- What silence about a run means for its task: after lost_ms it is shown as agent_lost; after reattach_ms it fails. The attempt keeps its
--- slot, and nothing runs the task again before it is proven ended or a person abandons it.
+-- Counts the time in which a worker looks for what it owns and does not find it: the only time that counts towards reattach_ms. Of
+-- any pause between two looks little counts, and of one in which another worker reaches the host nothing: that is ours, not the
+-- host's.
+create function fleet.look(p_node uuid) returns void
+    language plpgsql as $$
+begin
+    update fleet.attempt
+    set unseen_ms = unseen_ms + extract(epoch from least(now() - coalesce(looked_at, now()), interval '2 min')) * 1000, looked_at = now()
+    where attempt = any (array(
+        select a.attempt from fleet.attempt a
+        join fleet.executor e on e.executor = a.executor
+        where a.node = p_node and a.ended_at is null and a.unreachable_at is not null and fleet.may_adopt(p_node, e.host_id)
+        for no key update of a skip locked));
+end $$;
+
 -- Since when nobody has seen an attempt's run: its host is unreachable, or its node is gone and nobody took over.
 create function fleet.unseen_since(a fleet.attempt) returns timestamptz
     language plpgsql stable as $$
@@ -66,6 +79,8 @@ begin
     return least(a.unreachable_at, (select coalesce(n.dead_at, n.stopped_at) from fleet.node n where n.node = a.node));
 end $$;
 
+-- What silence about a run means for its task: after lost_ms it is shown as agent_lost, whoever's the silence is; after reattach_ms of
+-- looks in vain it fails. The attempt keeps its slot, and nothing runs the task again before it is proven ended or a person abandons it.
 create function fleet.lose(p_actor text) returns int
     language plpgsql as $$
 declare
@@ -74,19 +89,25 @@ declare
     a fleet.attempt;
 begin
     for v_id in
-        select x.attempt from fleet.attempt x where x.ended_at is null and fleet.unseen_since(x) < now() - fleet.ms('lost_ms') order by 1
+        select x.attempt from fleet.attempt x
+        where x.ended_at is null
+          and (x.unseen_ms > fleet.get('reattach_ms') or fleet.unseen_since(x) < now() - fleet.ms('lost_ms'))
+        order by 1
     loop
         select x.* into a from fleet.attempt x join fleet.task t on t.task = x.task
         where x.attempt = v_id and x.ended_at is null and x.abandoned_at is null
           and t.status in ('assigned', 'running', 'agent_lost')
-          and fleet.unseen_since(x) < now() - fleet.ms(case when t.status = 'agent_lost' then 'reattach_ms' else 'lost_ms' end)
+          and (x.unseen_ms > fleet.get('reattach_ms')
+               or (t.status <> 'agent_lost' and fleet.unseen_since(x) < now() - fleet.ms('lost_ms')))
         for update of t, x skip locked;
         continue when not found;
-        if fleet.unseen_since(a) < now() - fleet.ms('reattach_ms') then
+        if a.unseen_ms > fleet.get('reattach_ms') then
             update fleet.task set failure_reason = 'host_lost' where task = a.task;
-            perform fleet.move(a.task, 'failed', 'failed', a.number, p_actor, '{"reason": "host_lost"}');
+            perform fleet.move(a.task, 'failed', 'failed', a.number, p_actor,
+                               jsonb_build_object('reason', 'host_lost', 'unseen_ms', a.unseen_ms));
         else
-            perform fleet.move(a.task, 'agent_lost', 'agent_lost', a.number, p_actor, jsonb_build_object('reason', coalesce(a.phase_reason, 'its node is gone')));
+            perform fleet.move(a.task, 'agent_lost', 'agent_lost', a.number, p_actor,
+                               jsonb_build_object('reason', coalesce(a.phase_reason, 'its node is gone')));
         end if;
         v_count := v_count + 1;
     end loop;
@@ -102,6 +123,7 @@ declare
 begin
     perform fleet.node_check(p_node);
     perform fleet.partitions();
+    perform fleet.look(p_node);
     v_sum := fleet.lose(fleet.node_actor(p_node));
     delete from fleet.delivery where ctid = any (array(
         select d.ctid from fleet.delivery d where d.received_at < now() - make_interval(days => fleet.get('delivery_days')::int)

@@ -161,7 +161,7 @@ create function t.claim(p_node text, p_want int) returns text language sql as $$
   select coalesce(string_agg(task_id, ' ' order by ord), '')
   from fleet.claim(t.node(p_node), p_want) with ordinality x(
     attempt, task_id, number, epoch, nonce, phase, run, host_id, agent_type, title, body, labels, requirements, repo, issue_number,
-    branch_name, timeout_secs, prompt, command, stdout_bytes, stderr_bytes, checkpoint, cancel, adopted_from, adopted_silence_ms, ord);
+    branch_name, timeout_secs, prompt, command, stdout_bytes, stderr_bytes, checkpoint, cancel, proven, adopted_from, adopted_silence_ms, ord);
 $$;
 
 -- Takes the claimed attempt of a task to `running`.
@@ -172,14 +172,14 @@ declare
 begin
   select * into go from fleet.starting(node, attempt, epoch, 'run-' || attempt, 'agent', 'prompt');
   if go.verdict <> 'go' then return go.verdict; end if;
-  perform fleet.started(node, attempt, epoch, '{"pid": 7, "start": "8", "boot": "b", "machine": "m", "agent_version": "1"}');
+  perform fleet.started(node, attempt, epoch, 7, '8', 'b', 'm');
   perform fleet.phase(node, attempt, epoch, 'running', null);
   return t.status(p_task_id);
 end $$;
 
 create function t.finish(p_node text, p_task_id text, p_outcome text default 'succeeded', p_reason text default null, p_exit int default 0)
 returns text language sql as $$
-  select fleet.finish(t.node(p_node), t.attempt(p_task_id), t.epoch(p_task_id), p_outcome, p_reason, p_exit, null, '{}');
+  select fleet.finish(t.node(p_node), t.attempt(p_task_id), t.epoch(p_task_id), p_outcome, p_reason, p_exit, null);
 $$;
 
 -- What waits out its back-off may start now.

@@ -15,10 +15,10 @@ insert into granted values
   ('jobs(uuid,bigint[])', '{worker}'),
   ('adopt(uuid,uuid,bigint,integer)', '{worker}'),
   ('starting(uuid,bigint,integer,text,text,text)', '{worker}'),
-  ('started(uuid,bigint,integer,jsonb)', '{worker}'),
+  ('started(uuid,bigint,integer,bigint,text,text,text)', '{worker}'),
   ('phase(uuid,bigint,integer,text,text)', '{worker}'),
   ('append(uuid,bigint[],integer[],text[],bigint[],bytea[],text[])', '{worker}'),
-  ('finish(uuid,bigint,integer,text,text,integer,integer,jsonb)', '{worker}'),
+  ('finish(uuid,bigint,integer,text,text,integer,integer,text,text,text,text,bigint,bigint,bigint,bigint)', '{worker}'),
   ('release(uuid,bigint,integer,text)', '{worker}'),
   ('void_confirmed(uuid,bigint,integer,text)', '{worker}'),
   ('sleep_begin(uuid)', '{worker}'),
@@ -114,12 +114,12 @@ select t.submit('a', '{agent:code:rust}', '{"body": "canary-body", "metadata": {
 select t.submit('b');
 select t.claim('w1', 1);
 select fleet.starting(t.node('w1'), t.attempt('a'), 1, 'run', 'canary-command', 'canary-prompt');
-select fleet.started(t.node('w1'), t.attempt('a'), 1, '{"pid": 1, "boot": "canary-state", "environment": "canary-environment"}');
+select fleet.started(t.node('w1'), t.attempt('a'), 1, 1, p_boot => 'canary-state');
 select t.append('w1', 'a', 'stdout', 0, 'canary-output', 'canary-checkpoint');
 select t.deliver('d', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"body": "canary-issue", "title": "T"}');
 select fleet.token_create('ci', 'read', sha256('canary'), 'aft_r_x', null, null);
 select fleet.finish(t.node('w1'), t.attempt('a'), 1, 'failed', 'exit_nonzero', 1, null,
-  '{"summary": "canary-summary", "error": "canary-error", "session_id": "canary-session"}');
+  p_summary => 'canary-summary', p_error => 'canary-error', p_session_id => 'canary-session');
 select t.claim('w1', 1);
 
 -- Everything that a role can read, as text.

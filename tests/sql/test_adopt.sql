@@ -27,7 +27,7 @@ select t.throws($$select t.adopt('w2', 'w2', t.beat('w2'))$$, 'AF007', 'nobody a
 select t.throws($$select t.adopt('w2', 'nobody', 0)$$, 'AF003', 'nor from a node that never was');
 select t.is((select node from fleet.tasks where task_id = 'a'), 'w1', 'the owner is still the owner');
 select t.is(t.adopt('w3', 'w1', t.beat('w1')), '', 'a worker that does not list the host gets nothing');
-select t.throws($$select fleet.finish(t.node('w2'), t.attempt('a'), 1, 'succeeded', null, 0, null, '{}')$$, 'AF002',
+select t.throws($$select fleet.finish(t.node('w2'), t.attempt('a'), 1, 'succeeded', null, 0, null)$$, 'AF002',
   'a live worker that does not own a run cannot end it');
 select t.is((select verdict from fleet.append(t.node('w2'), array[t.attempt('a')], array[1], '{stdout}', '{5}', array['x'::bytea], array[null::text])), 'fenced',
   'nor write its output');
@@ -51,19 +51,19 @@ select t.throws($$select fleet.node_start(t.node('w1'), 'worker', 'w1', 'v', 'c'
 select t.throws($$select fleet.adopt(t.node('w1'), t.node('w2'), 0, 9)$$, 'AF002', 'it adopts nothing');
 select t.throws($$select fleet.starting(t.node('w1'), t.attempt('b'), 1, 'r', 'c', 'p')$$, 'AF002', 'starting is fenced');
 select t.throws($$select fleet.starting(t.node('w1'), t.attempt('b'), 2, 'r', 'c', 'p')$$, 'AF002', 'with the right epoch as well');
-select t.throws($$select fleet.started(t.node('w1'), t.attempt('b'), 1, '{}')$$, 'AF002', 'started is fenced');
+select t.throws($$select fleet.started(t.node('w1'), t.attempt('b'), 1)$$, 'AF002', 'started is fenced');
 select t.throws($$select fleet.phase(t.node('w1'), t.attempt('a'), 1, 'unreachable', 'x')$$, 'AF002', 'phase is fenced');
 select t.throws($$select fleet.release(t.node('w1'), t.attempt('b'), 1, 'start_refused')$$, 'AF002', 'release is fenced');
 select t.throws($$select fleet.void_confirmed(t.node('w1'), t.attempt('b'), 1, 'start_timeout')$$, 'AF002', 'void_confirmed is fenced');
-select t.throws($$select fleet.finish(t.node('w1'), t.attempt('a'), 1, 'succeeded', null, 0, null, '{}')$$, 'AF002', 'finish is fenced');
-select t.throws($$select fleet.finish(t.node('w1'), t.attempt('r'), 1, 'succeeded', null, 0, null, '{}')$$, 'AF002',
+select t.throws($$select fleet.finish(t.node('w1'), t.attempt('a'), 1, 'succeeded', null, 0, null)$$, 'AF002', 'finish is fenced');
+select t.throws($$select fleet.finish(t.node('w1'), t.attempt('r'), 1, 'succeeded', null, 0, null)$$, 'AF002',
   'also for what nobody adopted yet');
 select t.throws($$select fleet.append(t.node('w1'), array[t.attempt('a')], array[1], '{stdout}', '{5}', array['x'::bytea], array[null::text])$$, 'AF002',
   'append is fenced');
 select t.is((select verdict from fleet.append(t.node('w2'), array[t.attempt('a')], array[1], '{stdout}', '{5}', array['x'::bytea], array[null::text])), 'fenced',
   'an old epoch is fenced row by row');
 select t.is((select stdout_bytes from fleet.attempt where attempt = t.attempt('a')), 5::bigint, 'and writes nothing');
-select t.throws($$select fleet.finish(t.node('w2'), t.attempt('a'), 1, 'succeeded', null, 0, null, '{}')$$, 'AF002',
+select t.throws($$select fleet.finish(t.node('w2'), t.attempt('a'), 1, 'succeeded', null, 0, null)$$, 'AF002',
   'the new owner with the old epoch is fenced too');
 select t.is(t.append('w2', 'a', 'stdout', 5, ' world'), 'ok 11', 'the new owner goes on');
 select t.is(t.finish('w2', 'a'), 'completed', 'and finishes');

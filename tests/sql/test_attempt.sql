@@ -36,7 +36,7 @@ select t.keep('old', t.attempt('a'));
 select * from fleet.starting(t.node('w1'), t.attempt('a'), 1, 'run', 'agent', 'prompt') \g /dev/null
 select fleet.retry('a', true, 'nobody knows where it is');
 select t.claim('w1', 1);
-select fleet.started(t.node('w1'), t.kept('old')::bigint, 1, '{}');
+select fleet.started(t.node('w1'), t.kept('old')::bigint, 1);
 select t.is(t.status('a'), 'assigned', 'its start is not the start of the new one');
 select t.start('w1', 'a');
 select fleet.phase(t.node('w1'), t.kept('old')::bigint, 1, 'unreachable', 'timeout');
@@ -48,7 +48,7 @@ select fleet.phase(t.node('w1'), t.kept('old')::bigint, 1, 'running', null);
 select t.is(t.status('a'), 'agent_lost', 'that the old one is back says nothing of it');
 select fleet.phase(t.node('w1'), t.attempt('a'), 1, 'running', null);
 select fleet.phase(t.node('w1'), t.kept('old')::bigint, 1, 'unreachable', 'timeout');
-update fleet.attempt set unreachable_at = now() - interval '5 hours' where attempt = t.kept('old')::bigint;
+update fleet.attempt set unreachable_at = now() - interval '5 hours', unseen_ms = 5 * 3600000 where attempt = t.kept('old')::bigint;
 select fleet.reap(t.node('w1'));
 select fleet.reap(t.node('w1'));
 select t.is(t.status('a'), 'running', 'nor does its loss');

@@ -12,8 +12,8 @@ select t.is((select row(verdict, run, command, prompt)::text from fleet.starting
   'starting says go');
 select t.is((select row(verdict, run, command, prompt)::text from fleet.starting(t.node('w1'), t.got('a'), 1, 'r2', 'c2', 'p2')), '(go,r1,c1,p1)',
   'repeated, the first run, command and prompt win');
-select fleet.started(t.node('w1'), t.got('a'), 1, '{"pid": 1}');
-select fleet.started(t.node('w1'), t.got('a'), 1, '{"pid": 1}');
+select fleet.started(t.node('w1'), t.got('a'), 1, 1);
+select fleet.started(t.node('w1'), t.got('a'), 1, 1);
 select fleet.phase(t.node('w1'), t.got('a'), 1, 'running', null);
 select fleet.phase(t.node('w1'), t.got('a'), 1, 'running', null);
 select t.is(t.status('a'), 'running', 'started: running');
@@ -21,14 +21,14 @@ select t.is(t.finish('w1', 'a'), 'completed', 'finished: completed');
 select t.is(t.finish('w1', 'a'), 'completed', 'the same again: the same answer');
 select t.is((select count(*) from fleet.event join fleet.task using (task) where task_id = 'a' and to_status = 'completed'), 1::bigint,
   'and one event');
-select t.throws($$select fleet.finish(t.node('w1'), t.got('a'), 1, 'failed', 'exit_nonzero', 1, null, '{}')$$, 'AF004',
+select t.throws($$select fleet.finish(t.node('w1'), t.got('a'), 1, 'failed', 'exit_nonzero', 1, null)$$, 'AF004',
   'another outcome for what ended is refused');
 select t.is(t.status('a'), 'completed', 'and changes nothing');
 select t.is((select string_agg(to_status, ' ' order by event_id) from fleet.event join fleet.task using (task) where task_id = 'a' and to_status is distinct from from_status), 'created assigned running completed',
   'each change of status has its event, in order');
-select t.throws($$select fleet.finish(t.node('w1'), t.got('a'), 1, 'splendid', null, 0, null, '{}')$$, 'AF007',
+select t.throws($$select fleet.finish(t.node('w1'), t.got('a'), 1, 'splendid', null, 0, null)$$, 'AF007',
   'an outcome that does not exist is refused');
-select t.throws($$select fleet.finish(t.node('w1'), -5, 1, 'succeeded', null, 0, null, '{}')$$, 'AF003',
+select t.throws($$select fleet.finish(t.node('w1'), -5, 1, 'succeeded', null, 0, null)$$, 'AF003',
   'an attempt that does not exist is not found');
 rollback;
 
@@ -168,7 +168,7 @@ select t.ok((select abandoned_at is not null and ended_at is null and abandoned_
 select t.is((select count(*) from fleet.renew(t.node('w1'), array[t.got('old')]) where kind = 'cancel' and attempt = t.got('old')), 1::bigint,
   'with a standing wish to be killed');
 select t.sound('every invariant with an abandoned attempt');
-select t.is(fleet.finish(t.node('w1'), t.got('old'), 1, 'succeeded', null, 0, null, '{"summary": "late"}'), 'created', 'its result settles nothing');
+select t.is(fleet.finish(t.node('w1'), t.got('old'), 1, 'succeeded', null, 0, null, p_summary => 'late'), 'created', 'its result settles nothing');
 select t.is((select outcome from fleet.attempt where attempt = t.got('old')), 'succeeded', 'but is kept as evidence');
 select t.is(t.claim('w1', 9), 'a', 'its slot is free then');
 select t.is((select number from fleet.attempt where attempt = t.attempt('a')), 2, 'for attempt 2');

@@ -15,7 +15,7 @@ create function t.take(p_node text) returns bigint language sql as \$\$
 -- ends most of what the node has; one in ten fails and comes again
 create function t.give(p_node text) returns bigint language sql as \$\$
   select count(fleet.finish(a.node, a.attempt, a.epoch, case when a.number = 1 and a.task % 10 = 0 then 'failed' else 'succeeded' end,
-                            'exit_nonzero', 0, null, '{}'))
+                            'exit_nonzero', 0, null))
   from fleet.attempt a where a.node = t.node(p_node) and a.ended_at is null \$\$;
 select fleet.set('retry_base_ms', 0);
 select t.worker('p' || i, t.host('h', '{code:rust}', 10)) from generate_series(0, $clients - 1) i;

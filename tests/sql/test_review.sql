@@ -93,7 +93,7 @@ select t.is(t.finish('w2', 'a'), 'completed', 'to its end');
 rollback to s;
 update fleet.node set stopped_at = now() - interval '4 hours' where node = t.node('w1');
 select fleet.reap(t.node('s'));
-select t.is(t.status('a'), 'failed', 'after reattach_ms it is given up');
+select t.is(t.status('a'), 'agent_lost', 'after hours as well: nobody looked for it');
 select t.is((select count(*) from fleet.slot where attempt is not null), 1::bigint, 'and its slot stays held');
 select t.sound();
 rollback;

@@ -2,7 +2,7 @@
  * hosts. */
 #include "tests/unit/worker_scene.h"
 
-#define CLAIMED SCENE_JOB("claimed", "1", "<null>", "0", "<null>", "f")
+#define CLAIMED SCENE_JOB("claimed;proven=f", "1", "<null>", "0", "<null>", "f")
 #define PEER "22222222-2222-4222-8222-222222222222"
 
 static bool live(void)

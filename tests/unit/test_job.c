@@ -6,7 +6,7 @@
     "{\"type\":\"thread.started\",\"thread_id\":\"th\"}\n"                                     \
     "{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"Done.\"}}\n" \
     "{\"type\":\"turn.completed\"}\n"
-#define CLAIMED SCENE_JOB("claimed", "1", "<null>", "0", "<null>", "f")
+#define CLAIMED SCENE_JOB("claimed;proven=f", "1", "<null>", "0", "<null>", "f")
 
 static bool finished(void)
 {
@@ -67,7 +67,8 @@ START_TEST(test_success)
     scene_ends(0, "exit");
     expect_finish("succeeded", "<null>");
     ck_assert_str_eq(sql("finish")->last[5], "0");
-    ck_assert_ptr_nonnull(strstr(sql("finish")->last[7], "\"summary\":\"Done.\""));
+    ck_assert_str_eq(sql("finish")->last[7], "th");
+    ck_assert_str_eq(sql("finish")->last[8], "Done.");
     scene_is_stored(DONE);
 }
 END_TEST
@@ -151,7 +152,7 @@ END_TEST
 
 START_TEST(test_cancel_of_a_claim)
 {
-    scene_once("claim", SCENE_JOB("claimed", "1", "<null>", "0", "<null>", "t"));
+    scene_once("claim", SCENE_JOB("claimed;proven=f", "1", "<null>", "0", "<null>", "t"));
     scene_until(released, "release");
     ck_assert_str_eq(sql("release")->last[3], "cancelled");
     ck_assert_int_eq(call("start")->calls, 0);
@@ -254,7 +255,7 @@ START_TEST(test_adopted_run_goes_on)
     memcpy(scene.stored[0], DONE, 60);
     scene.stored_len[0] = 60;
     scene_prints(DONE);
-    adopt(SCENE_JOB("running", "2", "t-1-x.1", "60", "<null>", "f"));
+    adopt(SCENE_JOB("running;proven=t", "2", "t-1-x.1", "60", "<null>", "f"));
     scene_until(is_running, "running");
     ck_assert_int_eq(call("raise")->calls, 1);
     ck_assert_int_eq(scene_run.epoch, 2);
@@ -269,7 +270,7 @@ END_TEST
 START_TEST(test_adopted_start_is_sent_again)
 {
     scene_run.state = "absent";
-    adopt(SCENE_JOB("starting", "2", "t-1-x.1", "0", "<null>", "f"));
+    adopt(SCENE_JOB("starting;proven=f", "2", "t-1-x.1", "0", "<null>", "f"));
     while (call("raise")->calls == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     while (call("start")->calls == 0)
@@ -283,7 +284,7 @@ END_TEST
 
 START_TEST(test_adopted_start_was_carried_out)
 {
-    adopt(SCENE_JOB("starting", "2", "t-1-x.1", "0", "<null>", "f"));
+    adopt(SCENE_JOB("starting;proven=f", "2", "t-1-x.1", "0", "<null>", "f"));
     scene_until(is_running, "running");
     ck_assert_int_eq(call("start")->calls, 0);
     ck_assert_int_eq(sql("started")->calls, 1);
@@ -298,7 +299,7 @@ static bool told_unreachable(void)
 START_TEST(test_vanished_run_is_no_proof)
 {
     scene_run.state = "absent";
-    adopt(SCENE_JOB("running", "2", "t-1-x.1", "0", "<null>", "f"));
+    adopt(SCENE_JOB("running;proven=t", "2", "t-1-x.1", "0", "<null>", "f"));
     scene_until(told_unreachable, "unreachable");
     ck_assert_str_eq(sql("phase")->last[4], "rundir_missing");
     ck_assert_int_eq(call("start")->calls, 0);
@@ -309,7 +310,7 @@ END_TEST
 START_TEST(test_adopted_tombstone)
 {
     scene_run.state = "void";
-    adopt(SCENE_JOB("starting", "2", "t-1-x.1", "0", "<null>", "f"));
+    adopt(SCENE_JOB("starting;proven=f", "2", "t-1-x.1", "0", "<null>", "f"));
     scene_until(voided, "void_confirmed");
 }
 END_TEST

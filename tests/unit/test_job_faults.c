@@ -2,7 +2,7 @@
  * and configurations that change under live runs. */
 #include "tests/unit/worker_scene.h"
 
-#define CLAIMED SCENE_JOB("claimed", "1", "<null>", "0", "<null>", "f")
+#define CLAIMED SCENE_JOB("claimed;proven=f", "1", "<null>", "0", "<null>", "f")
 
 static bool live(void)
 {
@@ -212,7 +212,7 @@ START_TEST(test_tombstone_of_a_proven_run_is_no_end)
     scene_run.state = "void";
     sql("renew")->rows = "kind=left;attempt=<null>;epoch=<null>;"
                          "node=22222222-2222-4222-8222-222222222222;beat=5";
-    scene_once("adopt", SCENE_JOB("running", "2", "t-1-x.1", "0", "<null>", "f"));
+    scene_once("adopt", SCENE_JOB("running;proven=t", "2", "t-1-x.1", "0", "<null>", "f"));
     scene_until(told_unreachable, "unreachable");
     ck_assert_str_eq(sql("phase")->last[4], "rundir_foreign");
     ck_assert_int_eq(sql("void_confirmed")->calls + sql("finish")->calls, 0);
