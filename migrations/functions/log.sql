@@ -70,22 +70,66 @@ begin
     end loop;
 end $$;
 
--- Bytes of one attempt. Offsets count the bytes of the chosen streams in the order of arrival.
+-- The stored chunks of an attempt from the one that holds the byte at p_from to p_to; at least the next one behind p_from, wherever
+-- it is. Offsets are those of one stream; of both in the order of arrival when p_stream is null.
+create function fleet.log_chunks(a fleet.attempt, p_stream text, p_from bigint, p_to bigint)
+    returns table (start bigint, at timestamptz, bytes bytea)
+    language plpgsql stable as $$
+#variable_conflict use_column
+declare -- for partition pruning, wide enough for a clock that was set
+    v_since timestamptz := a.claimed_at - interval '1 day';
+    v_until timestamptz := coalesce(a.ended_at, now()) + interval '1 day';
+    v_first bigint;
+    v_next bigint;
+begin
+    if p_stream is null then
+        select max(l.pos) into v_first from fleet.log l where l.attempt = a.attempt and l.at between v_since and v_until and l.pos <= p_from;
+        select min(l.pos) into v_next from fleet.log l where l.attempt = a.attempt and l.at between v_since and v_until and l.pos > p_from;
+        return query
+            select l.pos, l.at, l.bytes from fleet.log l
+            where l.attempt = a.attempt and l.at between v_since and v_until
+              and l.pos between coalesce(v_first, 0) and greatest(v_next, p_from, p_to - 1) and l.pos + length(l.bytes) > p_from;
+    else
+        select max(l.start) into v_first from fleet.log l
+        where l.attempt = a.attempt and l.at between v_since and v_until and l.stream = p_stream and l.start <= p_from;
+        select min(l.start) into v_next from fleet.log l
+        where l.attempt = a.attempt and l.at between v_since and v_until and l.stream = p_stream and l.start > p_from;
+        return query
+            select l.start, l.at, l.bytes from fleet.log l
+            where l.attempt = a.attempt and l.at between v_since and v_until and l.stream = p_stream
+              and l.start between coalesce(v_first, 0) and greatest(v_next, p_from, p_to - 1) and l.start + length(l.bytes) > p_from;
+    end if;
+end $$;
+
+-- The bytes of chunks from p_from to p_to, as far as they follow on each other.
+create function fleet.log_bytes(a fleet.attempt, p_stream text, p_from bigint, p_to bigint) returns bytea
+    language plpgsql stable as $$
+begin
+    return (select coalesce(string_agg(fleet.cut(c.bytes, c.start, p_from, p_to), '' order by c.start) filter (where c.joined), '')
+            from (select x.start, x.bytes,
+                         x.start - first_value(x.start) over w
+                         = coalesce(sum(length(x.bytes)) over (w rows between unbounded preceding and 1 preceding), 0) as joined
+                  from fleet.log_chunks(a, p_stream, p_from, p_to) x
+                  window w as (order by x.start)) c);
+end $$;
+
+-- Bytes of one attempt. Offsets count the bytes of the chosen streams in the order of arrival. What retention has removed: by an
+-- offset, `gone` tells before when it was written, and `next` where output goes on (null: nowhere); without one, or by p_tail, what is
+-- still there is answered, and `start` says where it begins.
 create function fleet.task_logs(p_task_id text, p_attempt int, p_streams text[], p_offset bigint, p_limit bigint, p_tail bigint)
-    returns table (attempt int, start bigint, next bigint, total bigint, live boolean, bytes bytea)
+    returns table (attempt int, start bigint, next bigint, total bigint, live boolean, bytes bytea, gone text)
     language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp as $$
 #variable_conflict use_column
 declare
     a fleet.attempt;
     v_task bigint;
-    v_both boolean := coalesce(cardinality(p_streams), 0) = 0 or p_streams @> '{stdout,stderr}';
-    v_stream text := case when p_streams @> '{stderr}' then 'stderr' else 'stdout' end;
+    v_stream text := case when cardinality(p_streams) > 0 and p_streams <@ '{stdout}' then 'stdout'
+                          when cardinality(p_streams) > 0 and p_streams <@ '{stderr}' then 'stderr' end; -- null: both
     v_total bigint;
     v_from bigint;
-    v_to bigint;
+    v_first bigint;
+    v_at timestamptz;
     v_bytes bytea;
-    v_since timestamptz; -- for partition pruning, wide enough for a clock that was set
-    v_until timestamptz;
 begin
     select t.task into v_task from fleet.task t where t.task_id = p_task_id;
     if not found then
@@ -97,32 +141,21 @@ begin
         if p_attempt is not null then
             raise exception 'task % has no attempt %', p_task_id, p_attempt using errcode = 'AF003';
         end if;
-        return query select null::int, 0::bigint, 0::bigint, 0::bigint, false, ''::bytea;
+        return query select null::int, 0::bigint, 0::bigint, 0::bigint, false, ''::bytea, null::text;
         return;
     end if;
-    v_since := a.claimed_at - interval '1 day';
-    v_until := coalesce(a.ended_at, now()) + interval '1 day';
-    v_total := case when v_both then a.stdout_bytes + a.stderr_bytes
-                    when v_stream = 'stderr' then a.stderr_bytes else a.stdout_bytes end;
+    v_total := case v_stream when 'stdout' then a.stdout_bytes when 'stderr' then a.stderr_bytes else a.stdout_bytes + a.stderr_bytes end;
     v_from := case when p_tail is not null then greatest(v_total - greatest(p_tail, 0), 0)
                    else least(greatest(coalesce(p_offset, 0), 0), v_total) end;
-    v_to := least(v_from + least(greatest(coalesce(p_limit, 1048576), 0), 16777216), v_total);
-    if v_both then
-        select string_agg(fleet.cut(l.bytes, l.pos, v_from, v_to), '' order by l.pos)
-        into v_bytes from fleet.log l
-        where l.attempt = a.attempt and l.at between v_since and v_until and l.pos < v_to
-          and l.pos >= coalesce((select max(m.pos) from fleet.log m
-                                 where m.attempt = a.attempt and m.at between v_since and v_until
-                                   and m.pos <= v_from), 0);
-    else
-        select string_agg(fleet.cut(l.bytes, l.start, v_from, v_to), '' order by l.start)
-        into v_bytes from fleet.log l
-        where l.attempt = a.attempt and l.at between v_since and v_until and l.stream = v_stream
-          and l.start < v_to
-          and l.start >= coalesce((select max(m.start) from fleet.log m
-                                   where m.attempt = a.attempt and m.at between v_since and v_until
-                                     and m.stream = v_stream and m.start <= v_from), 0);
+    if v_from < v_total then
+        select c.start, c.at into v_first, v_at from fleet.log_chunks(a, v_stream, v_from, v_from) c order by c.start limit 1;
+        if v_first is null or (v_first > v_from and p_offset is not null and p_tail is null) then
+            return query select a.number, v_from, v_first, v_total, a.ended_at is null, ''::bytea,
+                                fleet.utc(coalesce(v_at, a.output_at, a.claimed_at));
+            return;
+        end if;
+        v_from := greatest(v_from, v_first);
     end if;
-    v_bytes := coalesce(v_bytes, '');
-    return query select a.number, v_from, v_from + length(v_bytes), v_total, a.ended_at is null, v_bytes;
+    v_bytes := fleet.log_bytes(a, v_stream, v_from, least(v_from + least(greatest(coalesce(p_limit, 1048576), 0), 16777216), v_total));
+    return query select a.number, v_from, v_from + length(v_bytes), v_total, a.ended_at is null, v_bytes, null::text;
 end $$;

@@ -54,7 +54,7 @@ join fleet.task t on t.task = e.task;
 comment on view fleet.history is 'What happened, newest last: select * from fleet.history where task_id = … order by event_id.';
 
 create view fleet.attempts as
-select t.task_id, a.number as attempt, a.epoch, e.agent_id, coalesce(n.name, a.node::text) as node, a.adopted_from, a.phase, a.outcome,
+select t.task_id, a.number as attempt, a.epoch, e.agent_id, coalesce(n.name, a.node::text) as node, a.adopted_from, a.run, a.phase, a.outcome,
        a.reason, r.advice, a.exit_status, a.exit_signal, a.stdout_bytes, a.stderr_bytes, a.claimed_at, a.started_at, a.ended_at,
        a.abandoned_reason
 from fleet.attempt a

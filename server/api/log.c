@@ -28,6 +28,19 @@ static void answer_logs(struct call *call, const struct db_result *res, const st
                 bytes->len);
 }
 
+/* Retention has removed what was asked for. */
+static void answer_gone(struct call *call, const struct db_result *res)
+{
+    char details[200];
+    const char *gone = db_text(res, 0, "gone"), *next = db_text(res, 0, "next");
+    snprintf(details, sizeof details,
+             "{\"attempt\": %lld, \"written_before\": \"%s\", \"next_offset\": %s}",
+             (long long)db_int(res, 0, "attempt", 0), gone, next != NULL ? next : "null");
+    call_error(call, 410, "gone", details,
+               "this output was written before %s and has been removed since%s%s", gone,
+               next != NULL ? "; it goes on at offset " : "", next != NULL ? next : "");
+}
+
 static void on_logs(void *data, const struct db_result *res, const struct error *err)
 {
     struct call *call = data;
@@ -37,6 +50,8 @@ static void on_logs(void *data, const struct db_result *res, const struct error 
         call_db_error(call, err);
     else if (db_rows(res) != 1)
         call_error(call, 404, "not_found", NULL, "there is no such task");
+    else if (db_text(res, 0, "gone") != NULL)
+        answer_gone(call, res);
     else if (db_text(res, 0, "bytes") != NULL && !db_bytes(res, 0, "bytes", &bytes))
         call_error(call, 500, "internal", NULL, "internal error in request %s", call->id);
     else
@@ -75,7 +90,7 @@ static void query_logs(struct call *call, const char *streams)
     char texts[4][24];
     const struct query *query = &call->query;
     if (!query_int(query, "attempt", 1, INT32_MAX, -1, &attempt, &err) ||
-        !query_int(query, "offset", 0, INT64_MAX, 0, &offset, &err) ||
+        !query_int(query, "offset", 0, INT64_MAX, -1, &offset, &err) ||
         !query_int(query, "limit_bytes", 1, LIMIT_MAX, LIMIT_DEFAULT, &limit, &err) ||
         !query_int(query, "tail", 0, LIMIT_MAX, -1, &tail, &err)) {
         call_error(call, 422, "invalid_value", NULL, "%s", err.text);
@@ -89,7 +104,7 @@ static void query_logs(struct call *call, const char *streams)
                             as_parameter(tail, texts[3])};
     call_hold(call);
     db_query(call_server(call)->db,
-             "select attempt, start, next, total, live, bytes from fleet.task_logs($1, $2::int, "
+             "select attempt, start, next, total, live, bytes, gone from fleet.task_logs($1, $2::int, "
              "$3::text[], $4::bigint, $5::bigint, $6::bigint)",
              DB_REPEAT, 6, params, on_logs, call);
 }

@@ -37,7 +37,10 @@ select t.is((select row(start, next, length(bytes))::text from fleet.task_logs('
   'at the end there is nothing');
 select t.throws($$select fleet.task_logs('nobody', null, '{stdout}', 0, 10, null)$$, 'AF003', 'no task: not found');
 select t.throws($$select fleet.task_logs('a', 7, '{stdout}', 0, 10, null)$$, 'AF003', 'no such attempt: not found');
+select t.is(t.append('w1', 'a', 'stdout', 0, 'HELLO '), 'gap 13', 'other bytes where some are stored are no repetition');
 select t.finish('w1', 'a');
+select t.is(t.append('w1', 'a', 'stdout', 13, 'more'), 'fenced 13', 'an attempt that ended takes no more');
+select t.is(t.append('w1', 'a', 'stdout', 0, 'hello '), 'ok 13', 'but answers a repetition as before');
 select t.is((select live from fleet.task_logs('a', null, '{stdout}', 0, 10, null)), false, 'a log that ended is not live');
 select t.submit('c');
 select t.is((select row(total, length(bytes))::text from fleet.task_logs('c', null, '{stdout}', 0, 10, null)), '(0,0)',
