@@ -69,20 +69,17 @@ begin
                                 from fleet.attempt a where a.task = t.task)::text || '}';
 end $$;
 
--- True when the filter does not name this member, or names this value.
-create function fleet.admits(p_filter jsonb, p_member text, p_value text) returns boolean
-    language sql immutable
-begin atomic
-    select p_filter -> p_member is null or jsonb_typeof(p_filter -> p_member) = 'null' or coalesce(p_filter -> p_member ? p_value, false);
-end;
-
--- Newest first. The cursor names the last task of the page before.
-create function fleet.task_list(p_filter jsonb, p_limit int, p_cursor text, out body text, out next_cursor text)
+-- Newest first. A filter that is null admits all; of several values each is admitted. The cursor names the last task of the page
+-- before.
+create function fleet.task_list(p_limit int, p_cursor text, p_status text[] default null, p_source text[] default null,
+                                p_repo text[] default null, p_host_id text[] default null, p_agent_id text[] default null,
+                                p_execution_mode text[] default null, p_label text[] default null, p_q text default null,
+                                p_created_after timestamptz default null, p_created_before timestamptz default null,
+                                out body text, out next_cursor text)
     language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp
     set plan_cache_mode = force_generic_plan as $$
 declare
     v_limit int := greatest(least(coalesce(p_limit, 50), 200), 1);
-    v_filter jsonb := coalesce(p_filter, '{}');
     v_tasks bigint[];
 begin
     if p_cursor !~ '^[0-9]{1,18}$' then
@@ -92,14 +89,14 @@ begin
     from (select t.task from fleet.task t
           left join fleet.executor e on e.executor = t.executor
           where t.task < coalesce(p_cursor::bigint, 9223372036854775807)
-            and fleet.admits(v_filter, 'status', t.status) and fleet.admits(v_filter, 'source', t.source)
-            and fleet.admits(v_filter, 'repo', t.repo) and fleet.admits(v_filter, 'host_id', e.host_id)
-            and fleet.admits(v_filter, 'agent_id', e.agent_id)
-            and fleet.admits(v_filter, 'execution_mode', coalesce(e.kind, t.execution_mode))
-            and (v_filter -> 'label' is null or t.labels && fleet.words(v_filter -> 'label'))
-            and (v_filter ->> 'q' is null or strpos(lower(t.task_id || ' ' || t.title), lower(v_filter ->> 'q')) > 0)
-            and (v_filter ->> 'created_after' is null or t.created_at > (v_filter ->> 'created_after')::timestamptz)
-            and (v_filter ->> 'created_before' is null or t.created_at < (v_filter ->> 'created_before')::timestamptz)
+            and (p_status is null or t.status = any (p_status)) and (p_source is null or t.source = any (p_source))
+            and (p_repo is null or t.repo = any (p_repo)) and (p_host_id is null or e.host_id = any (p_host_id))
+            and (p_agent_id is null or e.agent_id = any (p_agent_id))
+            and (p_execution_mode is null or coalesce(e.kind, t.execution_mode) = any (p_execution_mode))
+            and (p_label is null or t.labels && p_label)
+            and (p_q is null or strpos(lower(t.task_id || ' ' || t.title), lower(p_q)) > 0)
+            and (p_created_after is null or t.created_at > p_created_after)
+            and (p_created_before is null or t.created_at < p_created_before)
           order by t.task desc limit v_limit + 1) x;
     if cardinality(v_tasks) > v_limit then
         v_tasks := v_tasks[1:v_limit];
@@ -109,7 +106,8 @@ begin
     from unnest(v_tasks) with ordinality u (k, o);
 end $$;
 
-create function fleet.agent_list(p_filter jsonb) returns text
+create function fleet.agent_list(p_status text[] default null, p_capability text[] default null, p_agent_type text[] default null)
+    returns text
     language sql stable security definer set search_path = pg_catalog, fleet, pg_temp
 begin atomic
     select coalesce(json_agg(json_build_object(
@@ -117,9 +115,8 @@ begin atomic
         'capabilities', x.capabilities, 'max_concurrency', x.max_concurrency, 'running', x.running, 'status', x.status,
         'last_heartbeat_at', fleet.utc(x.seen_at), 'version', x.version) order by x.agent_id), '[]')::text
     from fleet.executor_now x
-    where fleet.admits(p_filter, 'status', x.status) and fleet.admits(p_filter, 'agent_type', x.agent_type)
-      and (p_filter -> 'capability' is null
-           or x.capabilities && fleet.capabilities_of(fleet.words(p_filter -> 'capability')));
+    where (p_status is null or x.status = any (p_status)) and (p_agent_type is null or x.agent_type = any (p_agent_type))
+      and (p_capability is null or x.capabilities && fleet.capabilities_of(p_capability));
 end;
 
 create function fleet.host_list() returns text

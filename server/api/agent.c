@@ -1,4 +1,3 @@
-#include "common/json.h"
 #include "server/api/filter.h"
 #include "server/api/handlers.h"
 #include "server/server.h"
@@ -16,13 +15,21 @@ static void on_body(void *data, const struct db_result *res, const struct error 
 
 void api_agent_list(struct call *call)
 {
-    static const char *const names[] = {"status", "capability", "agent_type", NULL};
-    struct json_object *filter = filter_build(&call->query, names);
-    const char *params[] = {json_object_to_json_string_ext(filter, JSON_C_TO_STRING_PLAIN)};
+    struct buf status, capability, agent_type;
+    buf_init(&status, FILTER_MAX);
+    buf_init(&capability, FILTER_MAX);
+    buf_init(&agent_type, FILTER_MAX);
+    const char *params[] = {filter_array(&status, &call->query, "status"),
+                            filter_array(&capability, &call->query, "capability"),
+                            filter_array(&agent_type, &call->query, "agent_type")};
     call_hold(call);
-    db_query(call_server(call)->db, "select fleet.agent_list($1::jsonb) as body", DB_REPEAT, 1,
-             params, on_body, call);
-    json_object_put(filter);
+    db_query(call_server(call)->db,
+             "select fleet.agent_list(p_status => $1::text[], p_capability => $2::text[], "
+             "p_agent_type => $3::text[]) as body",
+             DB_REPEAT, 3, params, on_body, call);
+    buf_release(&status);
+    buf_release(&capability);
+    buf_release(&agent_type);
 }
 
 void api_host_list(struct call *call)

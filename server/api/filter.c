@@ -1,24 +1,61 @@
 #include "server/api/filter.h"
 
 #include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "common/db/db.h"
+#include "common/mem.h"
+#include "server/api/value.h"
 
 static void add_value(void *data, const char *part, size_t len)
 {
-    json_object_array_add(data, json_object_new_string_len(part, (int)len));
+    char *value = mem_strndup(part, len);
+    db_array_text(data, value);
+    free(value);
 }
 
-struct json_object *filter_build(const struct query *query, const char *const *names)
+const char *filter_array(struct buf *out, const struct query *query, const char *name)
 {
-    struct json_object *filter = json_object_new_object();
-    for (; *names != NULL; names++) {
-        struct json_object *values = json_object_new_array();
-        if (query_each(query, *names, add_value, values) > 0)
-            json_object_object_add(filter, *names, values);
-        else
-            json_object_put(values);
+    db_array_begin(out);
+    int count = query_each(query, name, add_value, out);
+    db_array_end(out);
+    return count > 0 ? buf_text(out) : NULL;
+}
+
+static bool is_word(const char *words, const char *value, size_t len)
+{
+    for (const char *at = words; *at != '\0';) {
+        size_t word = strcspn(at, " ");
+        if (word == len && memcmp(at, value, len) == 0)
+            return true;
+        at += word + (at[word] == ' ');
     }
-    return filter;
+    return false;
+}
+
+struct spelling {
+    const char *words; /* borrowed */
+    char *wrong;       /* borrowed */
+};
+
+static void check_value(void *data, const char *part, size_t len)
+{
+    struct spelling *spelling = data;
+    if (spelling->wrong[0] != '\0' || is_word(spelling->words, part, len))
+        return;
+    char *value = mem_strndup(part, len);
+    snprintf(spelling->wrong, 65, "%.*s", value_cut(value, 64), value);
+    free(value);
+}
+
+bool filter_misspelt(const struct query *query, const char *name, const char *words, char wrong[65])
+{
+    struct spelling spelling = {words, wrong};
+    wrong[0] = '\0';
+    query_each(query, name, check_value, &spelling);
+    return wrong[0] != '\0';
 }
 
 void filter_encode(struct buf *out, const char *text)

@@ -1,15 +1,23 @@
-/* Filters of lists: from query parameters to the JSON that the SQL functions take. Pure.
- */
+/* Filters of lists: from query parameters to the parameters of the SQL functions. Pure. */
 #ifndef FLEET_API_FILTER_H
 #define FLEET_API_FILTER_H
 
+#include <stdbool.h>
+
 #include "common/buf.h"
-#include "common/json.h"
 #include "server/router/query.h"
 
-/* {"name": ["value", …]} for each of `names` (ended by NULL) that is given; repeated and
- * comma-separated values are joined. The caller puts it. */
-struct json_object *filter_build(const struct query *query, const char *const *names);
+#define FILTER_MAX (1 << 18) /* bytes of one array: more than any request line gives */
+
+/* The values of parameter `name`, repeated or separated by commas, as an SQL array in `out`; NULL
+ * when there are none. */
+const char *filter_array(struct buf *out, const struct query *query, const char *name);
+
+/* The first value of parameter `name` that is not among `words` (separated by blanks): a misspelt
+ * one would answer an empty list. False when there is none; else it is in `wrong`, at most 64
+ * bytes. */
+bool filter_misspelt(const struct query *query, const char *name, const char *words,
+                     char wrong[65]);
 
 /* The query again, as it may stand in a URL, but with this cursor. */
 void filter_next_query(struct buf *out, const struct query *query, const char *cursor);

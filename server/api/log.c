@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/api/filter.h"
 #include "server/api/handlers.h"
 #include "server/server.h"
 
@@ -60,20 +61,6 @@ static void on_logs(void *data, const struct db_result *res, const struct error 
     call_drop(call);
 }
 
-struct streams {
-    struct buf array; /* SQL array */
-    bool good;
-};
-
-static void add_stream(void *data, const char *part, size_t len)
-{
-    struct streams *streams = data;
-    if (len != 6 || (memcmp(part, "stdout", 6) != 0 && memcmp(part, "stderr", 6) != 0))
-        streams->good = false;
-    else
-        db_array_text(&streams->array, memcmp(part, "stdout", 6) == 0 ? "stdout" : "stderr");
-}
-
 /* A number as a parameter; NULL when it was not given. */
 static const char *as_parameter(int64_t value, char text[24])
 {
@@ -103,23 +90,23 @@ static void query_logs(struct call *call, const char *streams)
                             as_parameter(limit, texts[2]),
                             as_parameter(tail, texts[3])};
     call_hold(call);
-    db_query(call_server(call)->db,
-             "select attempt, start, next, total, live, bytes, gone from fleet.task_logs($1, $2::int, "
-             "$3::text[], $4::bigint, $5::bigint, $6::bigint)",
-             DB_REPEAT, 6, params, on_logs, call);
+    db_query(
+        call_server(call)->db,
+        "select attempt, start, next, total, live, bytes, gone from fleet.task_logs($1, $2::int, "
+        "$3::text[], $4::bigint, $5::bigint, $6::bigint)",
+        DB_REPEAT, 6, params, on_logs, call);
 }
 
 void api_task_logs(struct call *call)
 {
-    struct streams streams = {.good = true};
-    buf_init(&streams.array, 65536);
-    db_array_begin(&streams.array);
-    int count = query_each(&call->query, "stream", add_stream, &streams);
-    db_array_end(&streams.array);
-    if (!streams.good)
+    struct buf streams;
+    char wrong[65];
+    if (filter_misspelt(&call->query, "stream", "stdout stderr", wrong)) {
         call_error(call, 422, "invalid_value", "{\"member\": \"stream\"}",
-                   "the parameter 'stream' has to be stdout, stderr or both");
-    else
-        query_logs(call, count > 0 ? buf_text(&streams.array) : NULL);
-    buf_release(&streams.array);
+                   "the parameter 'stream' has to be stdout, stderr or both, not '%s'", wrong);
+        return;
+    }
+    buf_init(&streams, FILTER_MAX);
+    query_logs(call, filter_array(&streams, &call->query, "stream"));
+    buf_release(&streams);
 }

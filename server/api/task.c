@@ -43,90 +43,91 @@ static void on_list(void *data, const struct db_result *res, const struct error 
     call_drop(call);
 }
 
-/* One value each, not a list. False: the call is answered. */
-static bool add_single(struct call *call, struct json_object *filter, const char *name, bool time)
+/* What may be given several times; the words that it may be, when they are known. */
+static const struct {
+    const char *name, *words;
+} lists[] = {
+    {"status", "created assigned running agent_lost review_pending completed failed cancelled"},
+    {"source", "api forgejo"},
+    {"repo", NULL},
+    {"host_id", NULL},
+    {"agent_id", NULL},
+    {"execution_mode", "ssh_cli http_pull undecided"},
+    {"label", NULL},
+};
+#define LISTS (sizeof lists / sizeof lists[0])
+
+static const char list_sql[] =
+    "select body, next_cursor from fleet.task_list(p_limit => $1::int, p_cursor => $2, p_q => $3, "
+    "p_created_after => $4::timestamptz, p_created_before => $5::timestamptz, "
+    "p_status => $6::text[], p_source => $7::text[], p_repo => $8::text[], "
+    "p_host_id => $9::text[], p_agent_id => $10::text[], p_execution_mode => $11::text[], "
+    "p_label => $12::text[])";
+
+/* One value, not a list; NULL when it is not given. False: the call is answered. */
+static bool read_single(struct call *call, const char *name, bool time, const char **value)
 {
     struct error err = {0};
-    const char *value;
-    if (!query_text(&call->query, name, &value, &err)) {
+    if (!query_text(&call->query, name, value, &err)) {
         call_error(call, 400, "malformed_query", NULL, "%s", err.text);
         return false;
     }
-    if (value != NULL && time && !value_is_time(value)) {
-        call_error(call, 422, "invalid_value", NULL,
-                   "the parameter '%s' has to be an RFC 3339 time with its zone, not '%.64s'", name,
-                   value);
-        return false;
-    }
-    if (value != NULL)
-        json_object_object_add(filter, name, json_object_new_string(value));
-    return true;
-}
-
-static bool is_word(const char *words, const char *value)
-{
-    size_t len = strlen(value);
-    for (const char *at = words; *at != '\0';) {
-        size_t word = strcspn(at, " ");
-        if (word == len && memcmp(at, value, len) == 0)
-            return true;
-        at += word + (at[word] == ' ');
-    }
+    if (*value == NULL || !time || value_is_time(*value))
+        return true;
+    call_error(call, 422, "invalid_value", NULL,
+               "the parameter '%s' has to be an RFC 3339 time with its zone, not '%.64s'", name,
+               *value);
     return false;
 }
 
-/* A misspelt word would answer an empty list. False: the call is answered. */
-static bool check_words(struct call *call, const struct json_object *filter, const char *name,
-                        const char *words)
+/* False: the call is answered. */
+static bool check_words(struct call *call)
 {
-    const struct json_object *values = json_member(filter, name);
-    size_t count = values != NULL ? json_object_array_length(values) : 0;
-    for (size_t i = 0; i < count; i++) {
-        const char *value = json_object_get_string(json_object_array_get_idx(values, i));
-        if (is_word(words, value))
+    char wrong[65];
+    for (size_t i = 0; i < LISTS; i++) {
+        if (lists[i].words == NULL ||
+            !filter_misspelt(&call->query, lists[i].name, lists[i].words, wrong))
             continue;
         call_error(call, 422, "invalid_value", NULL,
-                   "the parameter '%s' has to be of %s; '%.*s' is none of them", name, words,
-                   value_cut(value, 64), value);
+                   "the parameter '%s' has to be of %s; '%s' is none of them", lists[i].name,
+                   lists[i].words, wrong);
         return false;
     }
     return true;
 }
 
-static void query_list(struct call *call, struct json_object *filter)
+/* False: the call is answered. */
+static bool read_page(struct call *call, char limit[24], const char **cursor)
 {
     struct error err = {0};
-    int64_t limit;
-    const char *cursor;
-    if (!query_int(&call->query, "limit", 1, LIST_MAX, LIST_DEFAULT, &limit, &err) ||
-        !query_text(&call->query, "cursor", &cursor, &err)) {
+    int64_t number;
+    if (!query_int(&call->query, "limit", 1, LIST_MAX, LIST_DEFAULT, &number, &err) ||
+        !query_text(&call->query, "cursor", cursor, &err)) {
         call_error(call, 422, "invalid_value", NULL, "%s", err.text);
-        return;
+        return false;
     }
-    char limit_text[24];
-    snprintf(limit_text, sizeof limit_text, "%lld", (long long)limit);
-    const char *params[] = {json_object_to_json_string_ext(filter, JSON_C_TO_STRING_PLAIN),
-                            limit_text, cursor};
-    call_hold(call);
-    db_query(call_server(call)->db,
-             "select body, next_cursor from fleet.task_list($1::jsonb, $2::int, $3)", DB_REPEAT, 3,
-             params, on_list, call);
+    snprintf(limit, 24, "%lld", (long long)number);
+    return true;
 }
 
 void api_task_list(struct call *call)
 {
-    static const char *const names[] = {"status", "host_id", "agent_id",       "label",
-                                        "repo",   "source",  "execution_mode", NULL};
-    struct json_object *filter = filter_build(&call->query, names);
-    if (check_words(call, filter, "status",
-                    "created assigned running agent_lost review_pending completed failed "
-                    "cancelled") &&
-        check_words(call, filter, "execution_mode", "ssh_cli http_pull undecided") &&
-        check_words(call, filter, "source", "api forgejo") &&
-        add_single(call, filter, "q", false) && add_single(call, filter, "created_after", true) &&
-        add_single(call, filter, "created_before", true))
-        query_list(call, filter);
-    json_object_put(filter);
+    struct buf arrays[LISTS];
+    char limit[24];
+    const char *params[5 + LISTS] = {limit}; /* in the order of list_sql */
+    if (!check_words(call) || !read_page(call, limit, &params[1]) ||
+        !read_single(call, "q", false, &params[2]) ||
+        !read_single(call, "created_after", true, &params[3]) ||
+        !read_single(call, "created_before", true, &params[4]))
+        return;
+    for (size_t i = 0; i < LISTS; i++) {
+        buf_init(&arrays[i], FILTER_MAX);
+        params[5 + i] = filter_array(&arrays[i], &call->query, lists[i].name);
+    }
+    call_hold(call);
+    db_query(call_server(call)->db, list_sql, DB_REPEAT, 5 + LISTS, params, on_list, call);
+    for (size_t i = 0; i < LISTS; i++)
+        buf_release(&arrays[i]);
 }
 
 /* --- one task --- */

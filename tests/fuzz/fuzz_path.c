@@ -18,7 +18,6 @@ static void expect(bool good)
 
 static void read_query(const char *raw, size_t len)
 {
-    static const char *const names[] = {"status", "label", "q", NULL};
     struct query query;
     struct error err = {0};
     if (query_parse(&query, raw, len, &err)) {
@@ -27,7 +26,11 @@ static void read_query(const char *raw, size_t len)
         buf_init(&out, 1 << 20);
         for (int i = 0; i < query.count; i++)
             expect(json_valid_utf8(query.items[i].value, strlen(query.items[i].value)));
-        json_object_put(filter_build(&query, names));
+        char wrong[65];
+        filter_array(&out, &query, "status");
+        filter_misspelt(&query, "status", "created running", wrong);
+        expect(json_valid_utf8(wrong, strlen(wrong)));
+        buf_clear(&out);
         filter_next_query(&out, &query, "next");
         query_int(&query, "limit", 1, 200, 50, &value, &err);
         expect(value >= 1 && value <= 200);

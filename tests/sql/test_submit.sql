@@ -87,22 +87,35 @@ select t.worker('w1', t.host('h', '{code:rust}', 2));
 select t.submit('a' || i, case when i % 2 = 0 then '{agent:code:rust,bug}'::text[] else '{agent:doc}' end) from generate_series(1, 7) i;
 select t.claim('w1', 1);
 select t.start('w1', 'a2');
-create function pg_temp.list(p_filter jsonb) returns text language sql as $$
-  select string_agg(x->>'task_id', ' ' order by n) from fleet.task_list(p_filter, 100, null) l, jsonb_array_elements(l.body::jsonb) with ordinality e(x, n);
+create function pg_temp.ids(p_body text) returns text language sql as $$
+  select string_agg(x->>'task_id', ' ' order by n) from jsonb_array_elements(p_body::jsonb) with ordinality e(x, n);
 $$;
-select t.is(pg_temp.list('{}'), 'a7 a6 a5 a4 a3 a2 a1', 'all, newest first');
-select t.is(pg_temp.list('{"status": ["running"]}'), 'a2', 'by status');
-select t.is(pg_temp.list('{"status": ["running", "created"], "label": ["bug"]}'), 'a6 a4 a2', 'filters are ANDed, values ORed');
-select t.is(pg_temp.list('{"host_id": ["h"]}'), 'a2', 'by host');
-select t.is(pg_temp.list('{"agent_id": ["h/codex-cli"]}'), 'a2', 'by agent');
-select t.is(pg_temp.list('{"q": "Do a3"}'), 'a3', 'by text');
-select t.is(pg_temp.list('{"source": ["forgejo"]}'), null, 'by source');
-select t.is(pg_temp.list('{"created_after": "2999-01-01T00:00:00Z"}'), null, 'by time');
-create temp table page as select * from fleet.task_list('{}', 3, null);
+select t.is(pg_temp.ids((fleet.task_list(100, null)).body), 'a7 a6 a5 a4 a3 a2 a1', 'all, newest first');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_status => '{running}')).body), 'a2', 'by status');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_status => '{running,created}', p_label => '{bug}')).body), 'a6 a4 a2', 'filters are ANDed, values ORed');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_host_id => '{h}')).body), 'a2', 'by host');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_host_id => '{other}')).body), null, 'by another host');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_agent_id => '{h/codex-cli,h/other}')).body), 'a2', 'by agent');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_agent_id => '{h/other}')).body), null, 'by another agent');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_execution_mode => '{http_pull}')).body), null, 'by mode');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_execution_mode => '{ssh_cli}', p_status => '{running}')).body), 'a2', 'by mode and status');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_q => 'Do a3')).body), 'a3', 'by text');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_source => '{forgejo}')).body), null, 'by source');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_created_after => '2999-01-01Z')).body), null, 'after a time');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_created_before => '2999-01-01Z', p_status => '{running}')).body), 'a2', 'before a time');
+select t.submit('r', '{agent:doc}', '{"repo": "acme/rocket"}');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_repo => '{acme/rocket}')).body), 'r', 'by repository');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_repo => '{acme/other}')).body), null, 'by another repository');
+select t.throws($$select fleet.task_list(100, null, p_statu => '{running}')$$, '42883', 'a misspelt filter is an error, not no filter');
+select t.throws($$select fleet.task_list(100, 'x')$$, 'AF007', 'a cursor of no list');
+select fleet.cancel('r');
+delete from fleet.event where task = (select task from fleet.task where task_id = 'r');
+delete from fleet.task where task_id = 'r';
+create temp table page as select * from fleet.task_list(3, null);
 select t.is((select jsonb_path_query_array(body::jsonb, '$[*].task_id')::text from page), '["a7", "a6", "a5"]', 'a page');
-select t.is((select jsonb_path_query_array(l.body::jsonb, '$[*].task_id')::text from page, fleet.task_list('{}', 3, page.next_cursor) l), '["a4", "a3", "a2"]',
+select t.is((select jsonb_path_query_array(l.body::jsonb, '$[*].task_id')::text from page, fleet.task_list(3, page.next_cursor) l), '["a4", "a3", "a2"]',
   'the next one');
-select t.is((select m.next_cursor from page, fleet.task_list('{}', 3, page.next_cursor) l, fleet.task_list('{}', 3, l.next_cursor) m), null,
+select t.is((select m.next_cursor from page, fleet.task_list(3, page.next_cursor) l, fleet.task_list(3, l.next_cursor) m), null,
   'the last one has no next');
 select t.is(pg_temp.lacks(fleet.task_detail('a2')::jsonb, '
   task_id source task_type title repo issue_number labels requirements priority status execution_mode
@@ -118,11 +131,12 @@ select t.ok(fleet.task_detail('a2')::jsonb->>'created_at' ~ '^\d{4}-\d\d-\d\dT\d
   'times are RFC 3339 in UTC with microseconds, whatever the time zone of the database is');
 select t.is(fleet.task_detail('a2')::jsonb::text like '%nonce%', false, 'no nonce');
 select t.throws($$select fleet.task_detail('nobody')$$, 'AF003', 'not found');
-select t.is(pg_temp.lacks(fleet.agent_list('{}')::jsonb->0, '
+select t.is(pg_temp.lacks(fleet.agent_list()::jsonb->0, '
   agent_id kind agent_type hostname capabilities max_concurrency running status last_heartbeat_at version'), null, 'an agent has its members');
-select t.is(fleet.agent_list('{"status": ["no such"]}')::jsonb, '[]'::jsonb, 'agents are filtered');
-select t.is(fleet.agent_list('{"capability": ["code:rust"]}')::jsonb->0->>'agent_id', 'h/codex-cli', 'by capability');
-select t.is((fleet.agent_list('{}')::jsonb->0->>'running')::int, 1, 'with what runs on it');
+select t.is(fleet.agent_list(p_status => '{no such}')::jsonb, '[]'::jsonb, 'agents are filtered');
+select t.is(fleet.agent_list(p_capability => '{agent:code:rust}')::jsonb->0->>'agent_id', 'h/codex-cli', 'by capability');
+select t.is(fleet.agent_list(p_agent_type => '{other}')::jsonb, '[]'::jsonb, 'by type');
+select t.is((fleet.agent_list()::jsonb->0->>'running')::int, 1, 'with what runs on it');
 select t.is(pg_temp.lacks(fleet.host_list()::jsonb->0, '
   host_id hostname status reason executors last_checked_at free_disk_bytes cordoned'), null, 'a host has its members');
 select t.is(fleet.node_list()::jsonb->0->>'name', 'w1', 'nodes are listed');

@@ -83,12 +83,34 @@ END_TEST
 
 START_TEST(filters_are_joined)
 {
-    static const char *const names[] = {"status", "label", "repo", NULL};
-    ck_assert(parse("status=created,running&status=failed&label=,,&q=x&repo=a%2Cb"));
-    struct json_object *filter = filter_build(&query, names);
-    ck_assert_str_eq(json_object_to_json_string_ext(filter, JSON_C_TO_STRING_PLAIN),
-                     "{\"status\":[\"created\",\"running\",\"failed\"],\"repo\":[\"a\",\"b\"]}");
-    json_object_put(filter);
+    struct buf out;
+    ck_assert(parse("status=created,running&status=failed&label=,,&q=x&repo=a%2Cb,%22%5C"));
+    buf_init(&out, FILTER_MAX);
+    ck_assert_str_eq(filter_array(&out, &query, "status"), "{\"created\",\"running\",\"failed\"}");
+    buf_clear(&out);
+    ck_assert_str_eq(filter_array(&out, &query, "repo"), "{\"a\",\"b\",\"\\\"\\\\\"}");
+    buf_clear(&out);
+    ck_assert_ptr_null(filter_array(&out, &query, "label"));
+    ck_assert_ptr_null(filter_array(&out, &query, "host_id"));
+    buf_release(&out);
+    query_release(&query);
+}
+END_TEST
+
+START_TEST(misspelt_words_are_found)
+{
+    char wrong[65];
+    ck_assert(parse("status=created,runing&status=no&source=api,forgejo&mode=creat&long="
+                    "%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4"
+                    "%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4"
+                    "%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4x%C3%A4"));
+    ck_assert(filter_misspelt(&query, "status", "created running", wrong));
+    ck_assert_str_eq(wrong, "runing");
+    ck_assert(!filter_misspelt(&query, "source", "api forgejo", wrong));
+    ck_assert(!filter_misspelt(&query, "absent", "api forgejo", wrong));
+    ck_assert_msg(filter_misspelt(&query, "mode", "created", wrong), "a part is not the word");
+    ck_assert(filter_misspelt(&query, "long", "created", wrong));
+    ck_assert_uint_eq(strlen(wrong), 63); /* cut between characters */
     query_release(&query);
 }
 END_TEST
@@ -172,6 +194,7 @@ int main(void)
     tcase_add_test(tests, unknown_and_repeated_are_found);
     tcase_add_test(tests, numbers_have_limits);
     tcase_add_test(tests, filters_are_joined);
+    tcase_add_test(tests, misspelt_words_are_found);
     tcase_add_test(tests, the_next_page_keeps_the_filters);
     tcase_add_test(tests, clients_behind_a_proxy);
     tcase_add_test(tests, known_hosts_only);
