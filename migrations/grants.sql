@@ -43,3 +43,18 @@ grant select on
 to fleet_operator, fleet_reader, fleet_reader_full;
 
 grant select on fleet.task_texts, fleet.attempt_texts, fleet.logs, fleet.host_addresses to fleet_reader_full;
+
+-- Nobody's lock costs a caller more than a second: then 55P03, and a node comes again as long as its request has time. Here, so
+-- that no function that anybody may call is forgotten.
+do $$
+declare
+    v_function regprocedure;
+begin
+    for v_function in
+        select p.oid from pg_proc p
+        where p.pronamespace = 'fleet'::regnamespace and exists (
+            select from aclexplode(p.proacl) a where a.grantee <> p.proowner and a.privilege_type = 'EXECUTE')
+    loop
+        execute format('alter function %s set lock_timeout = %L', v_function, '1s');
+    end loop;
+end $$;

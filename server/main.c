@@ -17,6 +17,7 @@
 #define FINISH_MS 15000   /* for requests under way, once the listener is closed */
 #define DB_STOP_MS 3000
 #define DB_WAIT_MS 3000            /* how long a query waits for a connection */
+#define DB_STATEMENT_MS 20000      /* then the database ends it: nobody waits any more */
 #define CONNECTIONS_MAX 4096       /* two descriptors each */
 #define DESCRIPTORS_RESERVED 128   /* for the database, logs, lingering connections */
 #define BODY_READ_MAX (24 << 20)   /* read in full, so that 413 can be said without a reset */
@@ -139,6 +140,7 @@ static struct db *open_database(struct server *server, struct error *err)
                                  .application = "fleet-server",
                                  .connections = config->database.connections,
                                  .wait_ms = DB_WAIT_MS,
+                                 .statement_ms = DB_STATEMENT_MS,
                                  .allow_plaintext = config->database.insecure_plaintext,
                                  .data = server};
     return db_new(&server->loop, &options, err);

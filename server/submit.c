@@ -1,27 +1,32 @@
 #include "server/submit.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/list.h"
 #include "common/log.h"
 #include "common/mem.h"
 
 #define BATCH_ITEMS 200
-#define BATCH_BYTES (4 << 20)    /* of one statement, unless one item alone is larger */
+#define BATCH_BYTES (4 << 20) /* of one statement, unless one item alone is larger */
+#define BATCH_KEY "submit"
+#define BATCH_MS 1500            /* then its items are sent one by one */
 #define WAITING_BYTES (64 << 20) /* of all that waits */
 
 struct item {
     struct list link;
     char *json; /* owned */
     size_t len;
-    bool alone; /* its batch failed: sent again by itself */
     submit_done_cb on_done;
     void *data;
 };
 
 struct batch {
     struct submit *submit; /* borrowed */
+    char key[24];          /* "submit", or the name of an item that is sent by itself */
     int count;
     struct item *items[BATCH_ITEMS]; /* owned */
 };
@@ -30,12 +35,14 @@ struct submit {
     struct db *db;       /* borrowed */
     struct list waiting; /* items, oldest first */
     size_t bytes;        /* of what waits */
-    bool busy;           /* a statement is under way */
+    bool busy;           /* a batch is under way */
+    uint64_t alone;      /* items that were sent by themselves */
     bool waking;         /* so is a wake */
     bool wake_again;     /* asked for while one was */
 };
 
 static void submit_next(struct submit *submit);
+static void on_batch(void *data, const struct db_result *res, const struct error *err);
 
 struct submit *submit_new(struct db *db)
 {
@@ -67,7 +74,31 @@ void submit_free(struct submit *submit)
     free(submit);
 }
 
-/* A statement failed whole: because of one of its items, or of a deadlock. */
+static bool batch_is_alone(const struct batch *batch)
+{
+    return strcmp(batch->key, BATCH_KEY) != 0;
+}
+
+static void batch_send(struct batch *batch)
+{
+    bool alone = batch_is_alone(batch);
+    struct buf list;
+    buf_init(&list, (size_t)2 * WAITING_BYTES);
+    buf_adds(&list, "[");
+    for (int i = 0; i < batch->count; i++) {
+        buf_adds(&list, i > 0 ? "," : "");
+        buf_add(&list, batch->items[i]->json, batch->items[i]->len);
+    }
+    buf_adds(&list, "]");
+    const char *params[] = {buf_text(&list)};
+    db_query_locking(
+        batch->submit->db, batch->key, alone ? 0 : clock_ms() + BATCH_MS,
+        "select ord, verdict, code, detail, task_id, answer from fleet.submit($1::jsonb)",
+        DB_REPEAT, 1, params, on_batch, batch);
+    buf_release(&list);
+}
+
+/* A statement failed whole: because of one of its items, or of a lock that one needs. */
 static bool worth_alone(const struct batch *batch, const struct error *err)
 {
     /* without a database, each by itself would only wait once more */
@@ -76,9 +107,19 @@ static bool worth_alone(const struct batch *batch, const struct error *err)
     return batch->count > 1 && !away;
 }
 
+/* What is wrong with one item, or locked, does not hold up the others. */
+static void send_alone(struct submit *submit, struct item *item)
+{
+    struct batch *batch = mem_alloc(sizeof *batch);
+    batch->submit = submit;
+    batch->count = 1;
+    batch->items[0] = item;
+    snprintf(batch->key, sizeof batch->key, "item %" PRIu64, ++submit->alone);
+    batch_send(batch);
+}
+
 static void batch_failed(struct batch *batch, const struct error *err)
 {
-    struct submit *submit = batch->submit;
     if (!worth_alone(batch, err)) {
         for (int i = 0; i < batch->count; i++)
             item_done(batch->items[i], NULL, err);
@@ -86,11 +127,8 @@ static void batch_failed(struct batch *batch, const struct error *err)
     }
     log_warn(NULL, "a statement with %d submissions failed (%s: %s): each is sent again by itself",
              batch->count, err->state, err->text);
-    for (int i = 0; i < batch->count; i++) {
-        batch->items[i]->alone = true;
-        submit->bytes += batch->items[i]->len;
-        list_append(&submit->waiting, &batch->items[i]->link);
-    }
+    for (int i = 0; i < batch->count; i++)
+        send_alone(batch->submit, batch->items[i]);
 }
 
 static void batch_answered(struct batch *batch, const struct db_result *res)
@@ -121,11 +159,14 @@ static void on_batch(void *data, const struct db_result *res, const struct error
 {
     struct batch *batch = data;
     struct submit *submit = batch->submit;
+    bool alone = batch_is_alone(batch);
     if (err != NULL)
         batch_failed(batch, err);
     else
         batch_answered(batch, res);
     free(batch);
+    if (alone)
+        return;
     submit->busy = false;
     submit_next(submit);
 }
@@ -136,18 +177,17 @@ static struct batch *batch_take(struct submit *submit)
     struct batch *batch = mem_alloc(sizeof *batch);
     size_t bytes = 0;
     batch->submit = submit;
+    snprintf(batch->key, sizeof batch->key, BATCH_KEY);
     list_each(link, &submit->waiting)
     {
         struct item *item = list_entry(link, struct item, link);
-        bool full = batch->count == BATCH_ITEMS || bytes + item->len > BATCH_BYTES || item->alone;
+        bool full = batch->count == BATCH_ITEMS || bytes + item->len > BATCH_BYTES;
         if (batch->count > 0 && full)
             break;
         list_remove(link);
         submit->bytes -= item->len;
         bytes += item->len;
         batch->items[batch->count++] = item;
-        if (item->alone)
-            break;
     }
     return batch;
 }
@@ -156,21 +196,8 @@ static void submit_next(struct submit *submit)
 {
     if (submit->busy || list_empty(&submit->waiting))
         return;
-    struct batch *batch = batch_take(submit);
-    struct buf list;
-    buf_init(&list, (size_t)2 * WAITING_BYTES);
-    buf_adds(&list, "[");
-    for (int i = 0; i < batch->count; i++) {
-        buf_adds(&list, i > 0 ? "," : "");
-        buf_add(&list, batch->items[i]->json, batch->items[i]->len);
-    }
-    buf_adds(&list, "]");
-    const char *params[] = {buf_text(&list)};
     submit->busy = true;
-    db_query(submit->db,
-             "select ord, verdict, code, detail, task_id, answer from fleet.submit($1::jsonb)",
-             DB_REPEAT, 1, params, on_batch, batch);
-    buf_release(&list);
+    batch_send(batch_take(submit));
 }
 
 bool submit_add(struct submit *submit, const char *json, submit_done_cb on_done, void *data,

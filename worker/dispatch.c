@@ -147,8 +147,8 @@ static void reap_when_due(struct dispatch *dispatch, int64_t now)
         return;
     dispatch->reaping = true;
     dispatch->next_reap = now + REAP_EVERY_MS;
-    db_query(dispatch->db, "select fleet.reap($1)", DB_ONCE, 1, params, on_reaped,
-             dispatch_call_new(dispatch));
+    db_query_locking(dispatch->db, "reap", 0, "select fleet.reap($1)", DB_ONCE, 1, params,
+                     on_reaped, dispatch_call_new(dispatch));
 }
 
 static void tick_jobs(struct dispatch *dispatch)

@@ -213,8 +213,8 @@ void dispatch_adopt(struct dispatch *dispatch)
     struct dispatch_call *call = dispatch_call_new(dispatch);
     memcpy(call->peer, peer->node, sizeof call->peer);
     dispatch->adopting = true;
-    db_query(dispatch->db, "select * from fleet.adopt($1, $2, $3, $4)", DB_ONCE, 4, params,
-             on_adopt, call);
+    db_query_locking(dispatch->db, "adopt", 0, "select * from fleet.adopt($1, $2, $3, $4)", DB_ONCE,
+                     4, params, on_adopt, call);
 }
 
 /* -- fetch ---------------------------------------------------------------------------------------

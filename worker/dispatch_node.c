@@ -103,8 +103,9 @@ static void node_start(struct dispatch *dispatch)
     const struct config *config = dispatch_config(dispatch);
     const char *params[] = {dispatch->node, dispatch->name, FLEET_VERSION, config->hash};
     dispatch->calling = true;
-    db_query(dispatch->db, "select * from fleet.node_start($1, 'worker', $2, $3, $4)", DB_REPEAT, 4,
-             params, on_node_start, dispatch_call_new(dispatch));
+    db_query_locking(dispatch->db, "node", 0,
+                     "select * from fleet.node_start($1, 'worker', $2, $3, $4)", DB_REPEAT, 4,
+                     params, on_node_start, dispatch_call_new(dispatch));
 }
 
 /* -- configure -----------------------------------------------------------------------------------
@@ -207,8 +208,8 @@ static void configure(struct dispatch *dispatch)
     const char *params[] = {dispatch->node, buf_text(&hosts)};
     dispatch->calling = true;
     dispatch->configure_due = false;
-    db_query(dispatch->db, "select * from fleet.configure($1, $2)", DB_REPEAT, 2, params,
-             on_configure, dispatch_call_new(dispatch));
+    db_query_locking(dispatch->db, "configure", 0, "select * from fleet.configure($1, $2)",
+                     DB_REPEAT, 2, params, on_configure, dispatch_call_new(dispatch));
     buf_release(&hosts);
 }
 

@@ -293,8 +293,9 @@ static void report(struct host *host)
         dispatch_node(host->dispatch), host_id(host), host->report_down ? "false" : "true",
         host->report_down ? NULL : buf_text(&identity), host->report_down ? host->reason : NULL};
     host->calls++;
-    db_query(dispatch_db(host->dispatch), "select fleet.host_report($1, $2, $3, $4, $5) as verdict",
-             DB_REPEAT, 5, params, on_report, host);
+    db_query_locking(dispatch_db(host->dispatch), host_id(host), 0,
+                     "select fleet.host_report($1, $2, $3, $4, $5) as verdict", DB_REPEAT, 5,
+                     params, on_report, host);
     buf_release(&identity);
 }
 

@@ -27,7 +27,8 @@ static void call(struct job *job, const char *sql, int count, const char *const 
                  db_done_cb on_done)
 {
     job_begin(job);
-    db_query(dispatch_db(job->dispatch), sql, DB_REPEAT, count, params, on_done, job);
+    db_query_locking(dispatch_db(job->dispatch), job->task_id, 0, sql, DB_REPEAT, count, params,
+                     on_done, job);
 }
 
 /* True when the answer can be used. Fenced: the job is dropped. Anything else: again later. */

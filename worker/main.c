@@ -11,6 +11,7 @@
 #include "worker/dispatch.h"
 
 #define DB_STOP_MS 3000
+#define DB_STATEMENT_MS 30000 /* then the database ends it */
 
 static const char usage[] =
     "Agent Fleet's dispatcher: claims tasks from the database, runs agents on the hosts of its\n"
@@ -92,6 +93,7 @@ static struct db *open_db(struct worker *worker, const struct config *config, st
                                        .application = "fleet-worker",
                                        .channel = "fleet_work",
                                        .connections = config->database.connections,
+                                       .statement_ms = DB_STATEMENT_MS,
                                        .allow_plaintext = config->database.insecure_plaintext,
                                        .on_notify = on_notify,
                                        .on_up = on_up,

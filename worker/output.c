@@ -251,8 +251,8 @@ void output_flush(struct output *output)
                             buf_text(&arrays.checkpoints)};
     output->sending = true;
     output->life = output->dispatch->life;
-    db_query(dispatch_db(output->dispatch),
-             "select * from fleet.append($1, $2, $3, $4, $5, $6, $7)", DB_REPEAT, 7, params,
-             on_append, output);
+    db_query_locking(dispatch_db(output->dispatch), "append", 0,
+                     "select * from fleet.append($1, $2, $3, $4, $5, $6, $7)", DB_REPEAT, 7, params,
+                     on_append, output);
     arrays_release(&arrays);
 }

@@ -6,6 +6,14 @@
 #include "common/db/internal.h"
 #include "common/log.h"
 
+static void take_off(struct db_connection *connection, struct db_query *query)
+{
+    list_remove(&query->link);
+    connection->flying_count--;
+    if (query->key)
+        connection->locking = false; /* there is one at most */
+}
+
 /* --- losing --- */
 
 static void give_back_flying(struct db_connection *connection, const char *reason)
@@ -14,8 +22,7 @@ static void give_back_flying(struct db_connection *connection, const char *reaso
     while (!list_empty(&connection->flying)) {
         struct db_query *query = list_entry(connection->flying.prev, struct db_query, link);
 
-        list_remove(&query->link);
-        connection->flying_count--;
+        take_off(connection, query);
         if (connection->channel) {
             db_query_free(query);
             continue;
@@ -93,6 +100,7 @@ void db_connection_send(struct db_connection *connection, struct db_query *query
     query->preparing = query->failed = query->stale = false;
     list_append(&connection->flying, &query->link);
     connection->flying_count++;
+    connection->locking |= query->key != NULL;
     if (!send_statement(connection, query) || PQpipelineSync(connection->pg) != 1)
         lost(connection, PQerrorMessage(connection->pg));
     else
@@ -106,7 +114,7 @@ static const char probe_sql[] = "select 1";
 /* Its own queries are known by their address and have no callback. */
 static void listener_send(struct db_connection *connection, const char *sql)
 {
-    struct db_query *query = db_query_new(sql, DB_ONCE, 0, NULL, NULL, NULL);
+    struct db_query *query = db_query_new(NULL, sql, DB_ONCE, 0, NULL, NULL, NULL);
 
     query->statement = -1;
     db_connection_send(connection, query);
@@ -149,16 +157,31 @@ static bool is_state(const struct db_query *query, const char *state)
     return query->failed && strcmp(query->err.state, state) == 0;
 }
 
+/* An error says that it was rolled back. */
+static bool worth_another(const struct db_query *query)
+{
+    if (!query->failed || clock_ms() >= query->until)
+        return false;
+    switch (db_fault(query->err.state)->again) {
+    case DB_AGAIN_NEVER:
+        return false;
+    case DB_AGAIN_LATER:
+        return true;
+    case DB_AGAIN_CHANGED:
+        return query->repeats < DB_CHANGES;
+    }
+    return false;
+}
+
 /* The query's Sync was answered: only now is it committed. False when the connection was lost. */
 static bool finish(struct db_connection *connection, struct db_query *query)
 {
     bool read_only = is_state(query, "25006");
 
-    list_remove(&query->link);
-    connection->flying_count--;
+    take_off(connection, query);
     if (!query->failed && !query->result) {
         query->failed = true;
-        error_set_state(&query->err, "XX000", "the database gave no result");
+        error_set_state(&query->err, "XX001", "the database gave no result");
     }
     if (query->statement >= 0 && (query->preparing || query->stale) &&
         query->renewal == connection->renewed[query->statement]) {
@@ -171,12 +194,12 @@ static bool finish(struct db_connection *connection, struct db_query *query)
         connection->failures = 0;
     if (query->stale) {
         query->statement = -1; /* nothing of it was executed: it goes unprepared this time */
-        db_again(connection->db, query);
-    } else if (query->repeat == DB_REPEAT && query->retries < DB_RETRIES &&
-               (is_state(query, "40001") || is_state(query, "40P01")))
-        db_again(connection->db, query);
-    else
-        db_finish(query);
+        db_again(connection->db, query, false);
+    } else if (worth_another(query)) {
+        db_again(connection->db, query, true);
+    } else {
+        db_finish(connection->db, query);
+    }
     db_pump(connection->db); /* there is room for another one */
     if (read_only)
         lost(connection, "it is read-only: the server is no longer the primary");

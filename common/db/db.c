@@ -48,11 +48,14 @@ struct db *db_new(struct loop *loop, const struct db_options *options, struct er
     db->loop = loop;
     db->options = *options;
     list_init(&db->waiting);
+    list_init(&db->locking);
+    list_init(&db->resting);
     list_init(&db->failed);
-    if (!db_target_init(&db->target, options->url, options->application, options->allow_plaintext,
-                        err) ||
+    list_init(&db->keys);
+    if (!db_target_init(&db->target, options->url, options->application, options->statement_ms,
+                        options->allow_plaintext, err) ||
         (options->channel && !db_target_init(&db->listen_target, listen_url, options->application,
-                                             options->allow_plaintext, err))) {
+                                             0, options->allow_plaintext, err))) {
         db_free(db);
         return NULL;
     }
@@ -159,7 +162,16 @@ void db_free(struct db *db)
     if (!db)
         return;
     free_list(&db->waiting);
+    free_list(&db->locking);
+    free_list(&db->resting);
     free_list(&db->failed);
+    list_each(link, &db->keys)
+    {
+        struct db_key *key = list_entry(link, struct db_key, link);
+
+        free_list(&key->behind);
+        free(key);
+    }
     for (int i = 0; i < db->statement_count; i++)
         free(db->statements[i].copy);
     db_target_release(&db->target);

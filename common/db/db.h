@@ -5,13 +5,22 @@
  *
  * Each query is its own Sync, so its own transaction, and success means that it is committed. A
  * query whose answer was lost because the connection broke is sent again when it was marked
- * DB_REPEAT (our functions are made to be repeated: ids are made by the node), up to three times;
- * so is one that met a serialization failure or a deadlock. A DB_ONCE query gets an error with
- * state "08006", and so does a DB_REPEAT query when no connection stood again within `wait_ms` of
- * the loss. While no connection stands, queries wait up to `wait_ms`, then fail with state "08001";
- * a queue over `queue_max` refuses at once ("53300"), a stopped one too ("08003"). A connection on
- * which a query had no answer at all for 60 s counts as broken. Queries have no order among each
- * other, unless there is one connection and none is sent again. */
+ * DB_REPEAT (our functions are made to be repeated: ids are made by the node), up to three times.
+ * A DB_ONCE query gets an error with state "08006", and so does a DB_REPEAT query when no
+ * connection stood again within `wait_ms` of the loss. While no connection stands, queries wait up
+ * to `wait_ms`, then fail with state "08001"; a queue over `queue_max` refuses at once ("53300"), a
+ * stopped one too ("08003"). A connection on which a query had no answer at all for 60 s counts as
+ * broken.
+ *
+ * An error is an answer: what it belongs to was rolled back. So one that may not come again (a lock
+ * held by somebody else, a deadlock, a full lock table, a function that was made anew meanwhile:
+ * the column `again` of the table of faults) is not told: the query is sent again, after a growing
+ * pause, until its time is over.
+ *
+ * A query that may wait for a lock names what it locks (db_query_locking). Of one name only one is
+ * on its way, the others wait here, in order; and all names together never take the last
+ * connection. Other queries have no order among each other, unless there is one connection and none
+ * is sent again. */
 #ifndef FLEET_DB_H
 #define FLEET_DB_H
 
@@ -31,10 +40,11 @@ struct db_options {
     const char *listen_url;  /* NULL: as url */
     const char *application; /* application_name */
     const char *channel;     /* LISTEN channel, or NULL for no LISTEN connection */
-    int connections;         /* 1 to 16 */
-    int wait_ms;             /* how long a query waits for a connection (default 5000 when 0) */
-    int queue_max;           /* default 10000 when 0 */
-    bool allow_plaintext;    /* permits a non-local database without sslmode=verify-full */
+    int connections;      /* 1 to 16; with one, a query may have to wait for another one's lock */
+    int wait_ms;          /* how long a query waits for a connection (default 5000 when 0) */
+    int statement_ms;     /* the server's limit of one statement; 0: its own default */
+    int queue_max;        /* default 10000 when 0 */
+    bool allow_plaintext; /* permits a non-local database without sslmode=verify-full */
     /* Also called once with "" after each (re)connect of LISTEN: what was told meanwhile is
      * unknown. */
     void (*on_notify)(void *data, const char *payload);
@@ -67,6 +77,13 @@ uint64_t db_generation(const struct db *db);
 void db_query(struct db *db, const char *sql, enum db_repeat repeat, int count,
               const char *const *params, db_done_cb on_done, void *data);
 
+/* The same for a query that may have to wait for a lock: `key` names what it locks (a task, an
+ * issue, a host; copied), `until_ms` is the clock_ms at which it is given up with the last error,
+ * or with "55P03"; 0: `wait_ms` from now. */
+void db_query_locking(struct db *db, const char *key, int64_t until_ms, const char *sql,
+                      enum db_repeat repeat, int count, const char *const *params,
+                      db_done_cb on_done, void *data);
+
 int db_rows(const struct db_result *res);
 const char *db_text(const struct db_result *res, int row,
                     const char *column); /* NULL = SQL null; unknown column aborts */
@@ -83,12 +100,20 @@ void db_array_bytes(struct buf *out, const void *bytes, size_t len); /* bytea */
 void db_array_end(struct buf *out);
 void db_bytea(struct buf *out, const void *bytes, size_t len); /* one bytea parameter */
 
+/* Whether a query that failed so is sent again. */
+enum db_again {
+    DB_AGAIN_NEVER,
+    DB_AGAIN_LATER,   /* somebody is in the way: until its time is over */
+    DB_AGAIN_CHANGED, /* the code in the database may have been made anew: a few times */
+};
+
 /* What a SQLSTATE means to callers: the one table. Never NULL. */
 struct db_fault {
     const char *state; /* SQLSTATE or its class */
     const char *code;  /* stable word of REST errors */
     int http;          /* HTTP status */
     bool transient;    /* trying again may help */
+    enum db_again again;
 };
 const struct db_fault *db_fault(const char *state);
 

@@ -1,32 +1,42 @@
+/* What SQLSTATEs mean. */
 #include <string.h>
 
 #include "common/db/db.h"
 
 #define UNAVAILABLE "unavailable", 503, true
 #define INTERNAL "internal_error", 500, false
+#define CHANGED INTERNAL, DB_AGAIN_CHANGED
 
 /* The longest entry that begins the state counts; class AF is raised by our own SQL functions. */
 static const struct db_fault faults[] = {
-    {"AF001", "illegal_transition", 400, false},
-    {"AF002", "fenced", 409, false},
-    {"AF003", "not_found", 404, false},
-    {"AF004", "conflict", 409, false},
-    {"AF005", "no_capacity", 409, false},
-    {"AF006", "not_proven_dead", 409, false},
-    {"AF007", "invalid", 422, false},
-    {"AF008", "retries_exhausted", 400, false},
-    {"AF009", "forbidden", 403, false},
-    {"08", UNAVAILABLE},    /* connection */
-    {"53", UNAVAILABLE},    /* insufficient resources, and our own full queue */
-    {"57P0", UNAVAILABLE},  /* shutdown, crash, cannot connect now */
-    {"25006", UNAVAILABLE}, /* read-only: a primary became a standby */
-    {"40001", UNAVAILABLE}, /* serialization failure */
-    {"40P01", UNAVAILABLE}, /* deadlock */
-    {"55P03", UNAVAILABLE}, /* lock not available */
-    {"22", INTERNAL},       /* data: the node should have checked it */
-    {"23", INTERNAL},       /* integrity */
-    {"42501", INTERNAL},    /* a grant is missing */
-    {"", INTERNAL},
+    {"AF001", "illegal_transition", 400, false, DB_AGAIN_NEVER},
+    {"AF002", "fenced", 409, false, DB_AGAIN_NEVER},
+    {"AF003", "not_found", 404, false, DB_AGAIN_NEVER},
+    {"AF004", "conflict", 409, false, DB_AGAIN_NEVER},
+    {"AF005", "no_capacity", 409, false, DB_AGAIN_NEVER},
+    {"AF006", "not_proven_dead", 409, false, DB_AGAIN_NEVER},
+    {"AF007", "invalid", 422, false, DB_AGAIN_NEVER},
+    {"AF008", "retries_exhausted", 400, false, DB_AGAIN_NEVER},
+    {"AF009", "forbidden", 403, false, DB_AGAIN_NEVER},
+    {"08", UNAVAILABLE, DB_AGAIN_NEVER},    /* connection: see what became of it */
+    {"53", UNAVAILABLE, DB_AGAIN_LATER},    /* insufficient resources: locks, disk */
+    {"57P0", UNAVAILABLE, DB_AGAIN_NEVER},  /* shutdown, crash, cannot connect now */
+    {"57014", UNAVAILABLE, DB_AGAIN_LATER}, /* cancelled: by a person, or its time was over */
+    {"25006", UNAVAILABLE, DB_AGAIN_NEVER}, /* read-only: a primary became a standby */
+    {"40001", UNAVAILABLE, DB_AGAIN_LATER}, /* serialization failure */
+    {"40P01", UNAVAILABLE, DB_AGAIN_LATER}, /* deadlock */
+    {"55P03", UNAVAILABLE, DB_AGAIN_LATER}, /* lock not available */
+    {"54000", UNAVAILABLE, DB_AGAIN_LATER}, /* the queue of notifications is full */
+    {"0A000", CHANGED},                     /* cached plan must not change result type */
+    {"42704", CHANGED},                     /* type */
+    {"42804", CHANGED},                     /* its members */
+    {"42883", CHANGED},                     /* function */
+    {"42P01", CHANGED},                     /* view */
+    {"XX000", CHANGED},                     /* cache lookup failed */
+    {"42501", INTERNAL, DB_AGAIN_NEVER},    /* a grant is missing */
+    {"22", INTERNAL, DB_AGAIN_NEVER},       /* data: the node should have checked it */
+    {"23", INTERNAL, DB_AGAIN_NEVER},       /* integrity */
+    {"", INTERNAL, DB_AGAIN_NEVER},
 };
 
 /* Never NULL; an unknown or NULL state is an internal error. */

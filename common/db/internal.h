@@ -2,6 +2,7 @@
  *
  *   db.c            the whole: new, start, stop, free
  *   queue.c         a query's way: waiting -> a connection, or -> failed -> callback
+ *   key.c           of the queries that lock the same, one goes that way and the others wait
  *   connect.c       one connection until it stands: look up, connect, back off, again
  *   connection.c    one connection that stands: send, receive, listen, lose
  *   target.c        a URL taken apart, checked, and made into libpq's keywords
@@ -23,14 +24,22 @@
 #define DB_FLYING_MAX 64  /* queries sent and not answered, on one connection */
 #define DB_STATEMENTS 256 /* literals prepared on a connection; more are sent unprepared */
 #define DB_RESENDS 3      /* losses that a DB_REPEAT query survives: one that kills servers stops */
-#define DB_RETRIES 3      /* serialization failures and deadlocks that it survives */
+#define DB_CHANGES 3      /* errors that it survives as signs of code made anew */
 #define DB_ADDRESSES_MAX 32 /* tried in one attempt to connect */
 
 struct db_result {
     const PGresult *pg; /* borrowed from the query */
 };
 
-/* A query is in exactly one list: waiting, a connection's flying, or failed. */
+/* What one query at a time locks: there from its db_query_locking to its end. */
+struct db_key {
+    struct list link;   /* db->keys */
+    struct list behind; /* queries that come after it */
+    char name[];
+};
+
+/* A query is in exactly one list: waiting, locking, a key's behind, resting, a connection's flying,
+ * or failed. */
 struct db_query {
     struct list link;
     const char *sql; /* borrowed: a literal */
@@ -39,14 +48,18 @@ struct db_query {
     void *data;    /* borrowed, for on_done */
     int64_t since; /* clock_ms() when it began to wait: when asked, or when its connection broke */
     int losses;    /* times that connections broke under it: those that broke together count once */
-    uint64_t lost_at; /* db->stands at the last loss */
-    int retries;      /* errors after which it was sent again */
-    int statement;    /* number of its prepared statement, -1 for none */
-    unsigned renewal; /* of that statement, when it was sent */
-    bool preparing;   /* the answer of its Parse has yet to come */
-    bool failed;      /* err is set */
-    bool stale;       /* the prepared statement is unknown or outdated on that connection */
-    PGresult *result; /* owned */
+    uint64_t lost_at;   /* db->stands at the last loss */
+    int repeats;        /* errors after which it was sent again */
+    int64_t until;      /* clock_ms: then an error is told, and it waits for no lock any more */
+    int64_t rested;     /* clock_ms: resting until then */
+    char *key_name;     /* what it locks; NULL: nothing; owned: in the same block */
+    struct db_key *key; /* owned while it is its turn; NULL: behind another, or locks nothing */
+    int statement;      /* number of its prepared statement, -1 for none */
+    unsigned renewal;   /* of that statement, when it was sent */
+    bool preparing;     /* the answer of its Parse has yet to come */
+    bool failed;        /* err is set */
+    bool stale;         /* the prepared statement is unknown or outdated on that connection */
+    PGresult *result;   /* owned */
     struct error err;
     int count;
     const char *values[]; /* owned: the texts follow in the same block */
@@ -75,7 +88,7 @@ struct db_target {
 };
 /* err holds nothing of the URL but a checked host name: the rest may be the password. */
 bool db_target_init(struct db_target *target, const char *url, const char *application,
-                    bool allow_plaintext, struct error *err);
+                    int statement_ms, bool allow_plaintext, struct error *err);
 void db_target_release(struct db_target *target); /* wipes */
 bool db_target_is_name(const struct db_address *address);
 /* Starts to connect to the addresses in their order, from number `first` on and round. */
@@ -111,6 +124,7 @@ struct db_connection {
     uint64_t stand;                /* db->stands when it stood up */
     struct list flying;
     size_t flying_count;
+    bool locking;     /* one of them has a key */
     int64_t heard_at; /* clock_ms() of the last byte, or of the first query after rest */
     bool prepared[DB_STATEMENTS];    /* Parse was sent */
     unsigned renewed[DB_STATEMENTS]; /* part of the statement's name */
@@ -142,17 +156,21 @@ struct db {
     struct db_target target, listen_target;
     struct db_connection connections[DB_CONNECTIONS_MAX];
     struct db_connection listener;
-    struct list waiting, failed;
-    size_t waiting_count;
-    int up;             /* connections for queries that stand */
-    int64_t down_since; /* clock_ms() of the last moment with one, or of db_start */
+    struct list waiting; /* for any connection */
+    struct list locking; /* for one that may be held up by a lock: each the first of its key */
+    struct list resting; /* to be sent again after a pause */
+    struct list failed;
+    struct list keys;
+    size_t waiting_count; /* all but the failed ones */
+    int up;               /* connections for queries that stand */
+    int64_t down_since;   /* clock_ms() of the last moment with one, or of db_start */
     uint64_t generation;
     uint64_t stands; /* how often one of the connections for queries stood up */
     struct db_statement statements[DB_STATEMENTS];
     int statement_count;
-    uv_idle_t pump; /* runs once in the next turn of the loop: db_pump */
-    struct timer expiry, deadline;
-    int handles; /* open */
+    uv_idle_t pump;                /* runs once in the next turn of the loop: db_pump */
+    struct timer expiry, deadline; /* expiry: turns while something waits or rests */
+    int handles;                   /* open */
     bool started, stopping, closing;
     void (*on_stopped)(void *data);
     void *stopped_data; /* borrowed */
@@ -164,18 +182,23 @@ struct db {
 };
 void db_pump(struct db *db);        /* in the next turn: calls back, sends, ends */
 void db_call_failed(struct db *db); /* those that failed until now */
-void db_expire(void *db);           /* a timer's: fails what waited too long */
+void db_expire(void *db);           /* a timer's: fails what waited too long, ends rests */
 void db_abandon(void *db);          /* a timer's: fails everything, the time to stop is over */
 void db_close(struct db *db);       /* nothing waits, flies or failed any more */
 void db_connected(struct db_connection *connection);
 void db_disconnected(struct db_connection *connection);
 /* The query's connection broke: it waits again, or fails with "08006". */
 void db_lost_query(struct db_connection *connection, struct db_query *query);
-void db_again(struct db *db, struct db_query *query);    /* an error that trying again may cure */
-void db_finish(struct db_query *query);                  /* calls back and frees */
+/* Sends it again, now or after a pause; its error stays for the case that its time is over. */
+void db_again(struct db *db, struct db_query *query, bool rest);
+void db_finish(struct db *db, struct db_query *query);   /* calls back and frees */
 int db_statement_number(struct db *db, const char *sql); /* -1: the table is full */
-struct db_query *db_query_new(const char *sql, enum db_repeat repeat, int count,
+struct db_query *db_query_new(const char *key, const char *sql, enum db_repeat repeat, int count,
                               const char *const *params, db_done_cb on_done, void *data);
+/* Takes the key when it is free: true; else the query is behind the one that has it. */
+bool db_key_take(struct db *db, struct db_query *query);
+/* Its turn is over. The next query of this key, which has the key now; NULL: none. */
+struct db_query *db_key_pass(struct db_query *query);
 void db_query_free(struct db_query *query);
 
 #endif

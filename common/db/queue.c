@@ -1,16 +1,21 @@
+/* The way of queries: they wait, fly, rest, are called back. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/crypto.h"
 #include "common/db/internal.h"
 #include "common/log.h"
 #include "common/mem.h"
 
 #define PARAMS_MAX 65535 /* of the protocol's Bind */
+#define REST_MIN_MS 20
+#define REST_MAX_MS 500
+#define EXPIRY_MS 20
 
 /* --- queries --- */
 
-struct db_query *db_query_new(const char *sql, enum db_repeat repeat, int count,
+struct db_query *db_query_new(const char *key, const char *sql, enum db_repeat repeat, int count,
                               const char *const *params, db_done_cb on_done, void *data)
 {
     size_t size = sizeof(struct db_query) + (size_t)count * sizeof(char *);
@@ -19,6 +24,7 @@ struct db_query *db_query_new(const char *sql, enum db_repeat repeat, int count,
 
     for (int i = 0; i < count; i++)
         size += params[i] ? strlen(params[i]) + 1 : 0;
+    size += key ? strlen(key) + 1 : 0;
     query = mem_alloc(size);
     text = (char *)&query->values[count];
     for (int i = 0; i < count; i++) {
@@ -29,6 +35,8 @@ struct db_query *db_query_new(const char *sql, enum db_repeat repeat, int count,
         query->values[i] = memcpy(text, params[i], len);
         text += len;
     }
+    if (key)
+        query->key_name = memcpy(text, key, strlen(key) + 1);
     query->sql = sql;
     query->repeat = repeat;
     query->on_done = on_done;
@@ -45,10 +53,22 @@ void db_query_free(struct db_query *query)
     free(query);
 }
 
-void db_finish(struct db_query *query)
+/* The next of its key goes on the way. */
+static void pass_key(struct db *db, struct db_query *query)
+{
+    struct db_query *next = db_key_pass(query);
+
+    if (!next)
+        return;
+    list_append(&db->locking, &next->link);
+    db_pump(db);
+}
+
+void db_finish(struct db *db, struct db_query *query)
 {
     struct db_result res = {query->result};
 
+    pass_key(db, query);
     if (query->on_done)
         query->on_done(query->data, query->failed ? NULL : &res,
                        query->failed ? &query->err : NULL);
@@ -70,10 +90,21 @@ int db_statement_number(struct db *db, const char *sql)
 
 /* --- the queue --- */
 
-static void wait_last(struct db *db, struct db_query *query)
+static void append(struct db *db, struct list *list, struct db_query *query)
 {
-    list_append(&db->waiting, &query->link);
+    list_append(list, &query->link);
     db->waiting_count++;
+    db_pump(db);
+}
+
+static struct list *ready_list(struct db *db, const struct db_query *query)
+{
+    return query->key ? &db->locking : &db->waiting;
+}
+
+static void put_first(struct db *db, struct db_query *query)
+{
+    append(db, ready_list(db, query)->next, query); /* before the first */
 }
 
 static struct db_query *take_waiting(struct db *db, struct list *link)
@@ -91,17 +122,9 @@ static void fail_soon(struct db *db, struct db_query *query)
     db_pump(db);
 }
 
-void db_query(struct db *db, const char *sql, enum db_repeat repeat, int count,
-              const char *const *params, db_done_cb on_done, void *data)
+static void ask(struct db *db, struct db_query *query)
 {
-    struct db_query *query;
-
-    if (count < 0 || count > PARAMS_MAX) {
-        log_error(NULL, "a query with %d parameters", count);
-        abort();
-    }
-    query = db_query_new(sql, repeat, count, params, on_done, data);
-    query->statement = db_statement_number(db, sql);
+    query->statement = db_statement_number(db, query->sql);
     if (db->stopping) {
         error_set_state(&query->err, "08003", "this node is stopping: the database is closed");
         fail_soon(db, query);
@@ -109,18 +132,62 @@ void db_query(struct db *db, const char *sql, enum db_repeat repeat, int count,
         error_set_state(&query->err, "53300", "%d queries wait for the database already",
                         db->options.queue_max);
         fail_soon(db, query);
+    } else if (!query->key_name || db_key_take(db, query)) {
+        append(db, ready_list(db, query), query);
     } else {
-        wait_last(db, query);
+        db->waiting_count++;
         db_pump(db);
     }
 }
 
-void db_again(struct db *db, struct db_query *query)
+static void check_count(int count)
 {
-    query->retries++;
+    if (count >= 0 && count <= PARAMS_MAX)
+        return;
+    log_error(NULL, "a query with %d parameters", count);
+    abort();
+}
+
+void db_query(struct db *db, const char *sql, enum db_repeat repeat, int count,
+              const char *const *params, db_done_cb on_done, void *data)
+{
+    struct db_query *query;
+
+    check_count(count);
+    query = db_query_new(NULL, sql, repeat, count, params, on_done, data);
+    query->until = query->since + db->options.wait_ms;
+    ask(db, query);
+}
+
+void db_query_locking(struct db *db, const char *key, int64_t until_ms, const char *sql,
+                      enum db_repeat repeat, int count, const char *const *params,
+                      db_done_cb on_done, void *data)
+{
+    struct db_query *query;
+
+    check_count(count);
+    query = db_query_new(key, sql, repeat, count, params, on_done, data);
+    query->until = until_ms > 0 ? until_ms : query->since + db->options.wait_ms;
+    ask(db, query);
+}
+
+void db_again(struct db *db, struct db_query *query, bool rest)
+{
+    int64_t most = REST_MIN_MS << (query->repeats < 6 ? query->repeats : 6);
+    uint32_t dice;
+
+    query->failed = query->stale = false;
     query->since = clock_ms();
-    wait_last(db, query);
-    db_pump(db);
+    if (!rest) {
+        append(db, ready_list(db, query), query);
+        return;
+    }
+    query->repeats++;
+    if (most > REST_MAX_MS)
+        most = REST_MAX_MS;
+    crypto_random(&dice, sizeof dice); /* those that were in each other's way part */
+    query->rested = query->since + most / 2 + (int64_t)(dice % (uint32_t)most);
+    append(db, &db->resting, query);
 }
 
 /* When the server goes away, its connections break one after the other. A query that is sent again
@@ -145,47 +212,75 @@ void db_lost_query(struct db_connection *connection, struct db_query *query)
         fail_soon(db, query);
         return;
     }
-    list_append(db->waiting.next, &query->link); /* before the first */
-    db->waiting_count++;
-    db_pump(db);
+    put_first(db, query);
 }
 
-/* --- waiting without a connection --- */
+/* --- waiting too long --- */
 
-static void watch_expiry(struct db *db, int64_t next)
+static void watch_expiry(struct db *db)
 {
-    if (db->closing || db->up > 0 || list_empty(&db->waiting) || timer_active(&db->expiry))
-        return;
-    timer_start(&db->expiry, next > 0 ? (uint64_t)next : 1, 0);
+    if (!db->closing && db->waiting_count > 0 && !timer_active(&db->expiry))
+        timer_start(&db->expiry, EXPIRY_MS, 0);
 }
 
-static void fail_waiting(struct db *db, struct db_query *query)
+/* What came of its last try is told, if there was one. */
+static void fail_waiting(struct db *db, struct db_query *query, const char *state, const char *text)
 {
-    if (query->losses == 0)
-        error_set_state(&query->err, "08001", "no connection to the database within %d ms",
-                        db->options.wait_ms);
-    fail_soon(db, query); /* else with the "08006" of its loss */
+    if (query->err.state[0] == '\0')
+        error_set_state(&query->err, state, "%s", text);
+    fail_soon(db, query);
+}
+
+static bool is_disconnected(const struct db *db, const struct db_query *query, int64_t now)
+{
+    int64_t since = query->since > db->down_since ? query->since : db->down_since;
+
+    return db->up == 0 && now - since >= db->options.wait_ms;
+}
+
+static void end_rest(struct db *db, struct db_query *query)
+{
+    query->rested = 0;
+    append(db, ready_list(db, query), query); /* behind those that may have more luck */
+}
+
+static void expire_list(struct db *db, struct list *list, int64_t now)
+{
+    list_each(link, list)
+    {
+        const struct db_query *query = list_entry(link, struct db_query, link);
+
+        if (is_disconnected(db, query, now))
+            fail_waiting(db, take_waiting(db, link), "08001",
+                         "no connection to the database came in time");
+        else if (query->key_name && now >= query->until)
+            fail_waiting(db, take_waiting(db, link), "55P03",
+                         "another call about the same waited too long for a lock");
+        else if (query->rested > 0 && now >= query->rested)
+            end_rest(db, take_waiting(db, link));
+    }
 }
 
 void db_expire(void *data)
 {
     struct db *db = data;
-    int64_t now = clock_ms(), next = db->options.wait_ms;
+    int64_t now = clock_ms();
 
-    if (db->up > 0)
-        return;
-    list_each(link, &db->waiting)
+    expire_list(db, &db->waiting, now);
+    expire_list(db, &db->locking, now);
+    expire_list(db, &db->resting, now);
+    list_each(link, &db->keys)
     {
-        const struct db_query *query = list_entry(link, struct db_query, link);
-        int64_t since = query->since > db->down_since ? query->since : db->down_since;
-        int64_t left = since + db->options.wait_ms - now;
-
-        if (left <= 0)
-            fail_waiting(db, take_waiting(db, link));
-        else if (left < next)
-            next = left;
+        expire_list(db, &list_entry(link, struct db_key, link)->behind, now);
     }
-    watch_expiry(db, next);
+    watch_expiry(db);
+}
+
+static void abandon_list(struct db *db, struct list *list)
+{
+    while (!list_empty(list))
+        fail_waiting(db, take_waiting(db, list->next), "08001",
+                     "this node stopped before the query was sent");
 }
 
 /* Time is up for what is waiting and flying: the pump then finds nothing left and closes. */
@@ -194,12 +289,13 @@ void db_abandon(void *data)
     struct db *db = data;
 
     db->closing = true;
-    while (!list_empty(&db->waiting)) {
-        struct db_query *query = take_waiting(db, db->waiting.next);
-
-        error_set_state(&query->err, "08001", "this node stopped before the query was sent");
-        fail_soon(db, query);
+    list_each(link, &db->keys)
+    {
+        abandon_list(db, &list_entry(link, struct db_key, link)->behind);
     }
+    abandon_list(db, &db->waiting);
+    abandon_list(db, &db->locking);
+    abandon_list(db, &db->resting);
     for (int i = 0; i < db->options.connections; i++)
         db_connection_shut(&db->connections[i], "this node stopped before the answer came");
     db_pump(db);
@@ -215,7 +311,6 @@ void db_connected(struct db_connection *connection)
         db->generation++;
     connection->stood = true;
     connection->stand = ++db->stands;
-    timer_stop(&db->expiry);
     db_pump(db);
     if (++db->up == 1 && !db->stopping && db->options.on_up)
         db->options.on_up(db->options.data, db->generation);
@@ -230,15 +325,24 @@ void db_disconnected(struct db_connection *connection)
     db_pump(db);
 }
 
-static struct db_connection *least_busy(struct db *db)
+/* A lock that one query waits for holds up all behind it on its connection. So such queries go one
+ * to a connection, to all connections but one; and the others go where none is. */
+static struct db_connection *least_busy(struct db *db, bool locking)
 {
     struct db_connection *best = NULL;
+    int held = 0;
 
+    for (int i = 0; i < db->options.connections; i++)
+        held += db->connections[i].locking;
+    if (locking && held > 0 && held + 1 >= db->up)
+        return NULL;
     for (int i = 0; i < db->options.connections; i++) {
         struct db_connection *connection = &db->connections[i];
 
-        if (connection->phase == DB_STANDING && connection->flying_count < DB_FLYING_MAX &&
-            (!best || connection->flying_count < best->flying_count))
+        if (connection->phase != DB_STANDING || connection->flying_count >= DB_FLYING_MAX ||
+            (connection->locking && held < db->up))
+            continue;
+        if (!best || connection->flying_count < best->flying_count)
             best = connection;
     }
     return best;
@@ -255,13 +359,12 @@ static size_t flying(const struct db *db)
 
 /* --- the pump --- */
 
-static void send_waiting(struct db *db)
+static void send_list(struct db *db, struct list *list)
 {
     struct db_connection *connection;
 
-    while (!list_empty(&db->waiting) && (connection = least_busy(db)) != NULL)
-        db_connection_send(connection, take_waiting(db, db->waiting.next));
-    watch_expiry(db, db->options.wait_ms);
+    while (!list_empty(list) && (connection = least_busy(db, list == &db->locking)) != NULL)
+        db_connection_send(connection, take_waiting(db, list->next));
 }
 
 /* Those that fail meanwhile come in the next turn, so that the loop is not held up. */
@@ -279,7 +382,7 @@ void db_call_failed(struct db *db)
         struct list *link = now.next;
 
         list_remove(link);
-        db_finish(list_entry(link, struct db_query, link));
+        db_finish(db, list_entry(link, struct db_query, link));
     }
 }
 
@@ -289,8 +392,10 @@ static void on_pump(uv_idle_t *handle)
 
     uv_idle_stop(handle);
     db_call_failed(db);
-    send_waiting(db);
-    if (db->stopping && list_empty(&db->waiting) && list_empty(&db->failed) && flying(db) == 0)
+    send_list(db, &db->waiting);
+    send_list(db, &db->locking);
+    watch_expiry(db);
+    if (db->stopping && db->waiting_count == 0 && list_empty(&db->failed) && flying(db) == 0)
         db_close(db);
 }
 

@@ -227,16 +227,19 @@ static bool is_ours(const char *keyword)
 }
 
 /* The last word on a setting counts: ours come behind those of the URL. */
-static void put_options(struct db_target *target, const char *theirs)
+static void put_options(struct db_target *target, const char *theirs, int statement_ms)
 {
-    char *options = mem_printf("%s %s", theirs, pinned);
+    char *options = statement_ms > 0
+                        ? mem_printf("%s %s -c statement_timeout=%d", theirs, pinned, statement_ms)
+                        : mem_printf("%s %s", theirs, pinned);
 
     put(target, "options", options);
     crypto_wipe(options, strlen(options));
     free(options);
 }
 
-static void put_all(struct db_target *target, const struct given *given, const char *application)
+static void put_all(struct db_target *target, const struct given *given, const char *application,
+                    int statement_ms)
 {
     /* A dead peer is noticed in 25 s, also while nothing is sent. GSS encryption would stand in the
      * way of sslmode=verify-full, and looks for its tickets synchronously. */
@@ -253,11 +256,11 @@ static void put_all(struct db_target *target, const struct given *given, const c
             put(target, ours[i][0], ours[i][1]);
     }
     put(target, "client_encoding", "UTF8");
-    put_options(target, effective(given, "options"));
+    put_options(target, effective(given, "options"), statement_ms);
 }
 
 bool db_target_init(struct db_target *target, const char *url, const char *application,
-                    bool allow_plaintext, struct error *err)
+                    int statement_ms, bool allow_plaintext, struct error *err)
 {
     struct given given = {PQconninfoParse(url ? url : "", NULL), PQconndefaults()};
     long secs;
@@ -272,7 +275,7 @@ bool db_target_init(struct db_target *target, const char *url, const char *appli
         error_set(err, "the database URL has service=, which is not supported: name the host");
     } else if (read_hosts(target, &given, err) &&
                check_privacy(target, &given, allow_plaintext, err)) {
-        put_all(target, &given, application);
+        put_all(target, &given, application, statement_ms);
         secs = strtol(effective(&given, "connect_timeout"), NULL, 10);
         target->connect_ms = secs > 0 && secs <= 600 ? (int)secs * 1000 : CONNECT_MS;
         fine = true;

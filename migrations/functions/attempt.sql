@@ -37,10 +37,9 @@ begin atomic
     where a.attempt = any (p_attempts) and a.node = p_node and a.ended_at is null;
 end;
 
--- Locks the task, then answers the attempt if it is the caller's. The attempt may have ended already. Waits for others no longer
--- than a beat can do without: the node's renewals travel on the same connections. Then 55P03, and the node comes again.
+-- Locks the task, then answers the attempt if it is the caller's. The attempt may have ended already.
 create function fleet.fence(p_node uuid, p_attempt bigint, p_epoch int) returns fleet.attempt
-    language plpgsql set lock_timeout = '1s' as $$
+    language plpgsql as $$
 declare a fleet.attempt;
 begin
     perform from fleet.task t

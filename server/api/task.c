@@ -260,9 +260,9 @@ void api_task_retry(struct call *call)
         const char *params[] = {token_number(call, token), call->match.id,
                                 force || abandon != NULL ? "true" : "false", abandon};
         call_hold(call);
-        db_query(call_server(call)->db,
-                 "select fleet.retry_by_token($1::bigint, $2, $3::boolean, $4) as verdict", DB_ONCE,
-                 4, params, on_verdict, call);
+        db_query_locking(call_server(call)->db, call->match.id, 0,
+                         "select fleet.retry_by_token($1::bigint, $2, $3::boolean, $4) as verdict",
+                         DB_ONCE, 4, params, on_verdict, call);
     }
     json_object_put(body);
 }
@@ -278,7 +278,8 @@ void api_task_cancel(struct call *call)
     const char *params[] = {token_number(call, token), call->match.id,
                             json_string(body, "reason", NULL)};
     call_hold(call);
-    db_query(call_server(call)->db, "select fleet.cancel_by_token($1::bigint, $2, $3) as verdict",
-             DB_ONCE, 3, params, on_verdict, call);
+    db_query_locking(call_server(call)->db, call->match.id, 0,
+                     "select fleet.cancel_by_token($1::bigint, $2, $3) as verdict", DB_ONCE, 3,
+                     params, on_verdict, call);
     json_object_put(body);
 }

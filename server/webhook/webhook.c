@@ -15,6 +15,7 @@
 #include "server/webhook/forgejo.h"
 
 #define DEADLINE_MS 4000 /* Forgejo waits 5 s for the whole exchange */
+#define PATIENCE_MS 2500 /* for the database; what is under way then may take its time to end */
 #define EVENT_MAX 64     /* bytes of an event's name, with NUL */
 
 struct delivery {
@@ -170,10 +171,12 @@ static void store(struct call *call, const struct forgejo_issue *issue)
 {
     struct json_object *p = describe(call, issue);
     const char *params[] = {json_object_to_json_string_ext(p, JSON_C_TO_STRING_PLAIN)};
+    char *task_id = mem_printf("%s#%lld", issue->repo, (long long)issue->number);
     call_hold(call);
-    db_query(call_server(call)->db,
-             "select result, reason, task_id from fleet.receive_delivery($1::jsonb)", DB_REPEAT, 1,
-             params, on_received, call);
+    db_query_locking(call_server(call)->db, task_id, call->began_ms + PATIENCE_MS,
+                     "select result, reason, task_id from fleet.receive_delivery($1::jsonb)",
+                     DB_REPEAT, 1, params, on_received, call);
+    free(task_id);
     json_object_put(p);
 }
 

@@ -67,6 +67,7 @@ create function pg_temp.function_faults() returns setof text language sql as $$
   union all select format('%s is an overload', min(full_name)) from a group by proname having count(*) > 1
   union all select format('%s does not belong to fleet_owner', full_name) from a where proowner <> 'fleet_owner'::regrole
   union all select format('%s is granted, but runs with its caller''s rights', full_name) from a where roles <> '{}' and not prosecdef
+  union all select format('%s may wait for a lock for ever', full_name) from a where roles <> '{}' and not coalesce(proconfig @> '{lock_timeout=1s}', false)
   union all select format('%s has no fixed search_path', full_name) from a where prosecdef and not coalesce(proconfig @> '{"search_path=pg_catalog, fleet, pg_temp"}', false);
 $$;
 select t.none('select pg_temp.function_faults()', 'every function is executed by whom the table says, and by nobody else');

@@ -171,28 +171,6 @@ START_TEST(success_means_committed)
 }
 END_TEST
 
-START_TEST(conflicts_are_tried_again)
-{
-    struct scene scene = {0};
-    struct answer answer;
-
-    scene_admin("drop sequence if exists tries; create sequence tries");
-    scene_admin("create or replace function conflict(good int) returns bigint language plpgsql as "
-                "$$declare n bigint := nextval('tries'); begin if n < good then raise exception "
-                "'conflict %', n using errcode = '40001'; end if; return n; end$$");
-    scene_open(&scene);
-    answer = scene_do(&scene, "select conflict(4)", "");
-    ck_assert_str_eq(answer.text, "4"); /* the first and three more */
-    scene_admin("select setval('tries', 1, false)");
-    answer = scene_do(&scene, "select conflict(100)", "40001");
-    ck_assert_str_eq(answer.text, "conflict 4");
-    scene_ask(&scene, &answer, "select conflict(100)", DB_ONCE, NULL);
-    UNTIL(&scene, answer.order);
-    ck_assert_str_eq(answer.text, "conflict 5");
-    scene_close(&scene);
-}
-END_TEST
-
 START_TEST(big_parameters_pass)
 {
     struct scene scene = {0};
@@ -351,29 +329,46 @@ END_TEST
 
 START_TEST(faults_have_one_meaning)
 {
-    static const struct db_fault expected[] = {{"AF001", "illegal_transition", 400, false},
-                                               {"AF002", "fenced", 409, false},
-                                               {"AF003", "not_found", 404, false},
-                                               {"AF004", "conflict", 409, false},
-                                               {"AF005", "no_capacity", 409, false},
-                                               {"AF006", "not_proven_dead", 409, false},
-                                               {"AF007", "invalid", 422, false},
-                                               {"AF008", "retries_exhausted", 400, false},
-                                               {"AF009", "forbidden", 403, false},
-                                               {"08006", "unavailable", 503, true},
-                                               {"08001", "unavailable", 503, true},
-                                               {"57P01", "unavailable", 503, true},
-                                               {"53300", "unavailable", 503, true},
-                                               {"25006", "unavailable", 503, true},
-                                               {"40001", "unavailable", 503, true},
-                                               {"40P01", "unavailable", 503, true},
-                                               {"55P03", "unavailable", 503, true},
-                                               {"42501", "internal_error", 500, false},
-                                               {"22P02", "internal_error", 500, false},
-                                               {"23505", "internal_error", 500, false},
-                                               {"57014", "internal_error", 500, false},
-                                               {"AF999", "internal_error", 500, false},
-                                               {"", "internal_error", 500, false}};
+    static const struct {
+        const char *state, *code;
+        int http;
+        bool transient;
+        enum db_again again;
+    } expected[] = {
+        {"AF001", "illegal_transition", 400, false, DB_AGAIN_NEVER},
+        {"AF002", "fenced", 409, false, DB_AGAIN_NEVER},
+        {"AF003", "not_found", 404, false, DB_AGAIN_NEVER},
+        {"AF004", "conflict", 409, false, DB_AGAIN_NEVER},
+        {"AF005", "no_capacity", 409, false, DB_AGAIN_NEVER},
+        {"AF006", "not_proven_dead", 409, false, DB_AGAIN_NEVER},
+        {"AF007", "invalid", 422, false, DB_AGAIN_NEVER},
+        {"AF008", "retries_exhausted", 400, false, DB_AGAIN_NEVER},
+        {"AF009", "forbidden", 403, false, DB_AGAIN_NEVER},
+        {"08006", "unavailable", 503, true, DB_AGAIN_NEVER},
+        {"08001", "unavailable", 503, true, DB_AGAIN_NEVER},
+        {"57P01", "unavailable", 503, true, DB_AGAIN_NEVER},
+        {"25006", "unavailable", 503, true, DB_AGAIN_NEVER},
+        {"53300", "unavailable", 503, true, DB_AGAIN_LATER},
+        {"53200", "unavailable", 503, true, DB_AGAIN_LATER},
+        {"53100", "unavailable", 503, true, DB_AGAIN_LATER},
+        {"40001", "unavailable", 503, true, DB_AGAIN_LATER},
+        {"40P01", "unavailable", 503, true, DB_AGAIN_LATER},
+        {"55P03", "unavailable", 503, true, DB_AGAIN_LATER},
+        {"57014", "unavailable", 503, true, DB_AGAIN_LATER},
+        {"54000", "unavailable", 503, true, DB_AGAIN_LATER},
+        {"XX000", "internal_error", 500, false, DB_AGAIN_CHANGED},
+        {"42883", "internal_error", 500, false, DB_AGAIN_CHANGED},
+        {"42P01", "internal_error", 500, false, DB_AGAIN_CHANGED},
+        {"42704", "internal_error", 500, false, DB_AGAIN_CHANGED},
+        {"42804", "internal_error", 500, false, DB_AGAIN_CHANGED},
+        {"0A000", "internal_error", 500, false, DB_AGAIN_CHANGED},
+        {"42501", "internal_error", 500, false, DB_AGAIN_NEVER},
+        {"22P02", "internal_error", 500, false, DB_AGAIN_NEVER},
+        {"23505", "internal_error", 500, false, DB_AGAIN_NEVER},
+        {"AF999", "internal_error", 500, false, DB_AGAIN_NEVER},
+        {"XX001", "internal_error", 500, false, DB_AGAIN_NEVER},
+        {"", "internal_error", 500, false, DB_AGAIN_NEVER},
+    };
 
     for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
         const struct db_fault *fault = db_fault(expected[i].state);
@@ -381,6 +376,7 @@ START_TEST(faults_have_one_meaning)
         ck_assert_str_eq(fault->code, expected[i].code);
         ck_assert_int_eq(fault->http, expected[i].http);
         ck_assert_int_eq(fault->transient, expected[i].transient);
+        ck_assert_int_eq(fault->again, expected[i].again);
     }
     ck_assert_int_eq(db_fault(NULL)->http, 500);
 }
@@ -401,7 +397,6 @@ int main(void)
     tcase_add_test(queries, outdated_and_lost_plans_are_made_anew);
     tcase_add_test(queries, many_literals_fit);
     tcase_add_test(queries, success_means_committed);
-    tcase_add_test(queries, conflicts_are_tried_again);
     tcase_add_test(queries, big_parameters_pass);
     tcase_add_test(queries, full_queue_refuses_later);
     suite_add_tcase(suite, queries);

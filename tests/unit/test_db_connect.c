@@ -312,7 +312,7 @@ START_TEST(keywords_are_set_unless_given)
     struct db_target target;
     struct error err;
 
-    ck_assert(db_target_init(&target, "postgresql://localhost/d", "me", false, &err));
+    ck_assert(db_target_init(&target, "postgresql://localhost/d", "me", 0, false, &err));
     ck_assert_str_eq(value_of(&target, "application_name"), "me");
     ck_assert_str_eq(value_of(&target, "client_encoding"), "UTF8");
     ck_assert_str_eq(value_of(&target, "tcp_user_timeout"), "15000");
@@ -322,7 +322,7 @@ START_TEST(keywords_are_set_unless_given)
     ck_assert(db_target_init(&target,
                              "postgresql://localhost/d?application_name=other&connect_timeout=9&"
                              "tcp_user_timeout=7&client_encoding=LATIN1&target_session_attrs=any",
-                             "me", false, &err));
+                             "me", 0, false, &err));
     ck_assert_str_eq(value_of(&target, "application_name"), "other");
     ck_assert_str_eq(value_of(&target, "client_encoding"), "UTF8");
     ck_assert_str_eq(value_of(&target, "tcp_user_timeout"), "7");

@@ -130,6 +130,31 @@ START_TEST(every_query_of_a_storm_is_answered_once)
 }
 END_TEST
 
+START_TEST(connections_that_break_together_are_one_loss)
+{
+    struct scene scene = {0};
+    struct db_options options = scene_options(&scene);
+    struct db_query *query;
+
+    options.connections = 5;
+    scene_new(&scene, &options); /* not started: nothing is sent */
+    scene.db->stands = 5;
+    query = db_query_new(NULL, "select 1", DB_REPEAT, 0, NULL, NULL, NULL);
+    for (int i = 0; i < 5; i++) {
+        scene.db->connections[i].db = scene.db;
+        scene.db->connections[i].stand = (uint64_t)i + 1;
+        db_lost_query(&scene.db->connections[i], query);
+        list_remove(&query->link); /* out of the queue, as when it is sent */
+        scene.db->waiting_count--;
+    }
+    ck_assert_int_eq(query->losses, 1);
+    scene.db->connections[0].stand = ++scene.db->stands; /* it stood again, and broke */
+    db_lost_query(&scene.db->connections[0], query);
+    ck_assert_int_eq(query->losses, 2);
+    scene_close(&scene);
+}
+END_TEST
+
 START_TEST(read_only_server_is_left)
 {
     struct scene scene = {0};
@@ -233,6 +258,26 @@ START_TEST(slow_but_not_silent_pipeline_is_kept)
 }
 END_TEST
 
+/* As after a SIGSTOP of this process: the timer of silence is due, and the answer is there. */
+START_TEST(answer_that_came_while_we_slept_is_taken)
+{
+    struct scene scene = {0};
+    struct answer answer;
+
+    scene_open(&scene);
+    scene.db->silence_ms = 300;
+    UNTIL(&scene, db_up(scene.db));
+    scene_ask(&scene, &answer, "select 'in time' from pg_sleep(0.05)", DB_ONCE, NULL);
+    scene_running(&scene, "%pg_sleep(0.05)");
+    for (int64_t start = clock_ms(); clock_ms() - start < 500;)
+        fixture_postgres_nap();
+    UNTIL(&scene, answer.order);
+    ck_assert_str_eq(answer.text, "in time");
+    ck_assert_uint_eq(db_generation(scene.db), 0);
+    scene_close(&scene);
+}
+END_TEST
+
 /* --- listening --- */
 
 static void tell(const char *payload)
@@ -303,10 +348,12 @@ int main(void)
               (const TTest *[]){
                   repeatable_query_survives_its_connection, once_query_fails_with_its_connection,
                   other_connections_go_on, query_that_kills_its_server_gives_up,
-                  every_query_of_a_storm_is_answered_once, read_only_server_is_left,
+                  every_query_of_a_storm_is_answered_once,
+                  connections_that_break_together_are_one_loss, read_only_server_is_left,
                   restart_of_the_server_is_waited_for, crash_without_return_is_told, NULL});
     scene_add(suite, "silent",
-              (const TTest *[]){silent_server_is_left, slow_but_not_silent_pipeline_is_kept, NULL});
+              (const TTest *[]){silent_server_is_left, slow_but_not_silent_pipeline_is_kept,
+                                answer_that_came_while_we_slept_is_taken, NULL});
     scene_add(suite, "listening",
               (const TTest *[]){notifications_arrive, notifications_arrive_after_a_loss,
                                 half_open_listener_is_noticed, NULL});

@@ -139,6 +139,15 @@ void db_query(struct db *db, const char *text, enum db_repeat repeat, int count,
     timer_start(&scene.pump, 1, 0);
 }
 
+void db_query_locking(struct db *db, const char *key, int64_t until_ms, const char *sql,
+                      enum db_repeat repeat, int count, const char *const *params,
+                      db_done_cb on_done, void *data)
+{
+    ck_assert_ptr_nonnull(key);
+    (void)until_ms;
+    db_query(db, sql, repeat, count, params, on_done, data);
+}
+
 static void scene_cells(PGresult *res, int row, char *text)
 {
     char *rest = NULL;
