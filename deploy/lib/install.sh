@@ -81,7 +81,8 @@ install_as_root() {
     local apt=(apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
     umask 022
     cd / || return 1
-    exec 9>/run/agent-fleet-install.lock # where nobody but root makes files || return 1
+    # In a place where nobody but root makes files.
+    exec 9>/run/agent-fleet-install.lock || return 1
     flock -w 600 9 || { echo "another installation has been running for 10 minutes" >&2; return 1; }
     work=$(mktemp -d) || return 1
     trap 'install_undo' EXIT
@@ -138,6 +139,8 @@ install_cluster_on() {
 }
 
 install_undo() {
+    # A child that is ended before its exec runs the traps of its parent.
+    [[ $BASHPID == "$$" ]] || return 0
     trap '' HUP INT TERM
     install_cluster_on
     install_disable_new

@@ -218,13 +218,18 @@ output_is_whole() { # TASK_ID N
     [[ $got == "$want" ]]
 }
 
-# Whatever runs still bear the mark of a run of this test.
-runs_end() {
+# runs_of [TASK_ID]: the processes that bear the mark of a run (of that task), of this test alone.
+runs_of() {
     local file
-    for file in $(grep -lsa "FLEET_RUN=" /proc/[0-9]*/environ); do
+    for file in $(grep -lsa "FLEET_RUN=${1+$1-}" /proc/[0-9]*/environ); do
         file=${file#/proc/}
-        [[ $(readlink "/proc/${file%/*}/cwd") == "$E2E"/* ]] && kill -KILL "${file%/*}"
+        [[ $(readlink "/proc/${file%/*}/cwd") == "$E2E"/* ]] && echo "${file%/*}"
     done
+}
+
+runs_end() {
+    local pid
+    for pid in $(runs_of); do kill -KILL "$pid"; done
 }
 
 reachable() { [[ $(sql "select distinct status from fleet.hosts where host_id = '$1'") == online ]]; }

@@ -19,8 +19,7 @@ worker 1
 wait_for 20 "hosts to be reachable" eval 'reachable h1 && reachable here'
 post() { api POST "/api/v1/tasks/$1" -H 'Content-Type: application/json' --data-binary "${2:-{\}}"; }
 running() { [[ $(sql "select status from fleet.tasks where task_id = '$1'") == running ]]; }
-# grep -q: without it one process that vanished meanwhile makes the status 2.
-marked() { grep -qsa "FLEET_RUN=$1-" /proc/[0-9]*/environ; }
+marked() { runs_of "$1" | grep -q .; }
 
 for capability in code:rust review; do
     id=${capability//:/-}
