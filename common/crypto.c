@@ -1,11 +1,17 @@
+/* The only user of libcrypto. */
 #include "common/crypto.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <openssl/bio.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 static void fail(const char *what)
@@ -161,4 +167,87 @@ void crypto_uuid(char text[37])
     id[8] = (uint8_t)((id[8] & 0x3f) | 0x80); /* variant 10 */
     crypto_hex(id, sizeof id, hex);
     snprintf(text, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+}
+
+/* ---- Private keys ---- */
+
+static bool holds(const void *bytes, size_t len, const char *text, size_t text_len)
+{
+    return memmem(bytes, len, text, text_len) != NULL;
+}
+
+/* OpenSSH's PROTOCOL.key: magic with its NUL, cipher, kdf, kdf options, number of keys, public key,
+ * which begins with its type (RFC 4253 6.6). The types of keys in it stand in its first bytes. */
+static enum crypto_key openssh_kind(const uint8_t *bytes, size_t len)
+{
+    static const char plain[] = "openssh-key-v1\0\0\0\0\4none";
+    size_t head = len < 128 ? len : 128;
+    if (len < sizeof plain || memcmp(bytes, plain, 15) != 0)
+        return CRYPTO_KEY_DAMAGED;
+    if (holds(bytes, head, "\0\0\0\7ssh-rsa", 11))
+        return CRYPTO_KEY_RSA;
+    if (memcmp(bytes, plain, sizeof plain - 1) != 0)
+        return CRYPTO_KEY_LOCKED;
+    if (holds(bytes, head, "\0\0\0\13ssh-ed25519", 15))
+        return CRYPTO_KEY_ED25519;
+    return holds(bytes, head, "\0\0\0\23ecdsa-sha2-nistp", 20) ? CRYPTO_KEY_ECDSA
+                                                               : CRYPTO_KEY_OTHER;
+}
+
+/* pem_password_cb: there is none, but it is remembered that one was wanted. */
+static int no_passphrase(char *text, int size, int writing, void *asked)
+{
+    (void)text, (void)size, (void)writing;
+    *(bool *)asked = true;
+    return -1;
+}
+
+static enum crypto_key pem_kind(BIO *bio)
+{
+    bool asked = false;
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &asked);
+    int id = key != NULL ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE;
+    EVP_PKEY_free(key);
+    return asked                    ? CRYPTO_KEY_LOCKED
+           : id == EVP_PKEY_NONE    ? CRYPTO_KEY_DAMAGED
+           : id == EVP_PKEY_RSA     ? CRYPTO_KEY_RSA
+           : id == EVP_PKEY_EC      ? CRYPTO_KEY_ECDSA
+           : id == EVP_PKEY_ED25519 ? CRYPTO_KEY_ED25519
+                                    : CRYPTO_KEY_OTHER;
+}
+
+/* A block that OpenSSL could read as far as its frame and its base64. */
+static enum crypto_key block_kind(BIO *bio, const char *name, const uint8_t *data, long len)
+{
+    if (strcmp(name, "OPENSSH PRIVATE KEY") == 0)
+        return openssh_kind(data, (size_t)len);
+    if (strcmp(name, "RSA PRIVATE KEY") == 0)
+        return CRYPTO_KEY_RSA;
+    if (strstr(name, "PUBLIC KEY") != NULL)
+        return CRYPTO_KEY_PUBLIC;
+    return strstr(name, "PRIVATE KEY") != NULL && BIO_reset(bio) == 1 ? pem_kind(bio)
+                                                                      : CRYPTO_KEY_NONE;
+}
+
+enum crypto_key crypto_key_kind(const char *bytes, size_t len)
+{
+    char *name = NULL, *header = NULL;
+    uint8_t *data = NULL;
+    long size = 0;
+    enum crypto_key kind = CRYPTO_KEY_NONE;
+    BIO *bio = BIO_new_mem_buf(bytes, len < INT_MAX ? (int)len : INT_MAX);
+    if (bio == NULL)
+        abort();
+    if (PEM_read_bio(bio, &name, &header, &data, &size) == 1)
+        kind = block_kind(bio, name, data, size);
+    else if (len > 11 && memcmp(bytes, "-----BEGIN ", 11) == 0)
+        kind = holds(bytes, len, "PRIVATE KEY-----", 16) ? CRYPTO_KEY_DAMAGED : CRYPTO_KEY_NONE;
+    else if (len > 6 && (memcmp(bytes, "ssh-", 4) == 0 || memcmp(bytes, "ecdsa-", 6) == 0))
+        kind = CRYPTO_KEY_PUBLIC;
+    OPENSSL_clear_free(data, (size_t)size);
+    OPENSSL_free(name);
+    OPENSSL_free(header);
+    BIO_free(bio);
+    ERR_clear_error();
+    return kind;
 }

@@ -21,4 +21,17 @@ bool crypto_unbase64(const char *text, size_t text_len, uint8_t *bytes,
                      size_t *len); /* std, padded; *len in: room, out: bytes */
 void crypto_uuid(char text[37]);   /* random version 4 */
 
+/* What a file that should be a private key is, in PEM or OpenSSH's form. */
+enum crypto_key {
+    CRYPTO_KEY_NONE, /* something else */
+    CRYPTO_KEY_PUBLIC,
+    CRYPTO_KEY_DAMAGED,
+    CRYPTO_KEY_LOCKED, /* by a passphrase, and not RSA as far as can be seen */
+    CRYPTO_KEY_RSA,
+    CRYPTO_KEY_ECDSA,
+    CRYPTO_KEY_ED25519,
+    CRYPTO_KEY_OTHER,
+};
+enum crypto_key crypto_key_kind(const char *bytes, size_t len);
+
 #endif

@@ -24,9 +24,14 @@
 #define BODIES_READ_MAX (64 << 20) /* of all requests together */
 #define STACK_BYTES (8 << 20)      /* h2o 2.2.5 copies header names (up to 400 KB) to the stack */
 
-static const char usage[] =
-    "Usage: fleet-server [--config PATH] [--env-file PATH]    serves the API\n"
-    "       fleet-server token create|list|revoke             see fleet-server token --help\n";
+static const struct config_program program = {
+    .name = "fleet-server",
+    .usage = "Usage: fleet-server [OPTION]...                  serves the API\n"
+             "       fleet-server token create|list|revoke     see fleet-server token --help\n",
+    .node = CONFIG_SERVER,
+    .level = LOG_INFO_LEVEL,
+    .unchecked = "not checked: the database, Forgejo; the hosts' keys and known_hosts, which\n"
+                 "  fleet-worker --check-config looks at\n"};
 
 /* --- configuration --- */
 
@@ -34,8 +39,6 @@ static void say_warnings(const struct config *config)
 {
     for (size_t i = 0; i < config->warnings.count; i++)
         log_warn(NULL, "%s", config->warnings.items[i]);
-    if (config->forgejo.webhook_secret == NULL || config->forgejo.webhook_secret[0] == '\0')
-        log_warn(NULL, "forgejo.webhook_secret is not set: every webhook delivery is refused");
 }
 
 static void say_fixed(const struct config *old, const struct config *fresh)
@@ -213,14 +216,12 @@ static void serve(struct server *server)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "token") == 0)
-        return token_command(argc - 1, argv + 1);
+    if (token_command_wanted(argc, argv))
+        return token_command(argc, argv);
     static struct server server;
     struct error err = {0};
     server.routes = server_routes;
-    log_open("fleet-server", LOG_INFO_LEVEL);
-    int status =
-        config_command_line(argc, argv, "fleet-server", usage, CONFIG_SERVER, &server.config);
+    int status = config_command_line(argc, argv, &program, &server.config);
     if (status >= 0)
         return status;
     loop_init(&server.loop);

@@ -16,6 +16,7 @@
 #define STOP_MS 2000
 #define REPOSITORIES_MAX 100
 #define DAYS_MAX 36500
+#define CONFIG_ARGS 9 /* the program's name, and four options with their values */
 
 static const char usage[] =
     "Usage: fleet-server token create --scope SCOPE [--name NAME] [--repository OWNER/REPO]...\n"
@@ -23,12 +24,28 @@ static const char usage[] =
     "       fleet-server token list   [--config PATH] [--env-file PATH]\n"
     "       fleet-server token revoke ID [--config PATH] [--env-file PATH]\n"
     "\n"
-    "create prints the token, alone, on stdout: it is shown once and stored as its SHA-256.\n"
+    "Options may stand anywhere. create prints the token, alone, on stdout: it is shown once and "
+    "stored as its SHA-256.\n"
     "SCOPE is admin, operate, submit or read; each includes those after it.\n"
     "Options of create:\n"
     "  --name NAME              who it is for, as the history shows it\n"
     "  --repository OWNER/REPO  a repository that it may submit tasks of; may be repeated\n"
     "  --expires DAYS           after that many days it stops working\n";
+
+static const struct config_program program = {
+    .name = "fleet-server", .usage = usage, .node = CONFIG_SERVER, .level = LOG_WARN_LEVEL};
+
+static const struct option token_options[] = {
+    {"scope", required_argument, NULL, 's'},
+    {"name", required_argument, NULL, 'n'},
+    {"expires", required_argument, NULL, 'x'},
+    {"repository", required_argument, NULL, 'r'},
+    {"config", required_argument, NULL, 'c'},
+    {"env-file", required_argument, NULL, 'e'},
+    {"log-level", required_argument, NULL, 'l'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
 
 /* One run of the command. */
 struct command {
@@ -37,7 +54,7 @@ struct command {
     const char *repositories[REPOSITORIES_MAX];
     int repository_count;
     long days; /* 0: for ever */
-    char *config_argv[8];
+    char *config_argv[CONFIG_ARGS];
     int config_argc;
     struct db *db;
     int status; /* exit status */
@@ -79,28 +96,27 @@ static bool take_option(struct command *command, int option, char *value)
         return take_days(command, value);
     case 'c':
     case 'e':
-        if (command->config_argc > 6)
+    case 'l':
+        if (command->config_argc + 2 > CONFIG_ARGS)
             return fail("too many options, at '%s'", value);
-        command->config_argv[command->config_argc++] = option == 'c' ? "--config" : "--env-file";
+        command->config_argv[command->config_argc++] = option == 'c'   ? "--config"
+                                                       : option == 'e' ? "--env-file"
+                                                                       : "--log-level";
         command->config_argv[command->config_argc++] = value;
         return true;
-    default:
-        return fail("%s", "unknown option");
+    default: /* getopt_long has said what is wrong */
+        fprintf(stderr, "fleet-server token: see fleet-server token --help\n");
+        return false;
     }
 }
 
 /* 0 to go on, 1 after --help, -1 after an error. */
 static int read_options(struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"scope", required_argument, NULL, 's'},   {"name", required_argument, NULL, 'n'},
-        {"expires", required_argument, NULL, 'x'}, {"repository", required_argument, NULL, 'r'},
-        {"config", required_argument, NULL, 'c'},  {"env-file", required_argument, NULL, 'e'},
-        {"help", no_argument, NULL, 'h'},          {0},
-    };
     int option;
     optind = 0;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    opterr = 1;
+    while ((option = getopt_long(argc, argv, "", token_options, NULL)) != -1) {
         if (option == 'h') {
             fputs(usage, stdout);
             return 1;
@@ -108,6 +124,7 @@ static int read_options(struct command *command, int argc, char **argv)
         if (!take_option(command, option, optarg))
             return -1;
     }
+    optind++; /* "token" */
     command->verb = optind < argc ? argv[optind] : "";
     command->id = optind + 1 < argc ? argv[optind + 1] : NULL;
     return argc - optind > 2 ? (fail("unknown argument '%s'", argv[optind + 2]), -1) : 0;
@@ -124,6 +141,8 @@ static bool check(struct command *command)
     }
     if (strcmp(command->verb, "list") == 0)
         return command->id == NULL || fail("unknown argument '%s'", command->id);
+    if (command->verb[0] == '\0')
+        return fail("a command is missing; there are create, list and revoke%s", "");
     if (strcmp(command->verb, "revoke") != 0)
         return fail("there is no command '%s'; there are create, list and revoke", command->verb);
     if (command->id == NULL || command->id[0] == '\0' || strlen(command->id) > 18 ||
@@ -256,18 +275,29 @@ static int run_with(struct command *command, const struct config *config)
     return command->status;
 }
 
+bool token_command_wanted(int argc, char **argv)
+{
+    char **words = mem_array((size_t)argc + 1, sizeof *words); /* getopt sorts them */
+    memcpy(words, argv, (size_t)argc * sizeof *words);
+    optind = 0;
+    opterr = 0;
+    while (getopt_long(argc, words, "", token_options, NULL) != -1) {
+    }
+    bool wanted = optind < argc && strcmp(words[optind], "token") == 0;
+    free(words);
+    return wanted;
+}
+
 int token_command(int argc, char **argv)
 {
     struct command command = {.config_argv = {"fleet-server"}, .config_argc = 1};
     struct config *config;
-    log_open("fleet-server", LOG_WARN_LEVEL);
     int status = read_options(&command, argc, argv);
     if (status != 0)
         return status > 0 ? 0 : 2;
     if (!check(&command))
         return 2;
-    status = config_command_line(command.config_argc, command.config_argv, "fleet-server", usage,
-                                 CONFIG_SERVER, &config);
+    status = config_command_line(command.config_argc, command.config_argv, &program, &config);
     if (status >= 0)
         return status;
     status = run_with(&command, config);

@@ -1,16 +1,14 @@
 #include "worker/known_host.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libssh2.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/crypto.h"
+#include "common/file.h"
 #include "common/mem.h"
 
 #define FILE_MAX (4 << 20)
@@ -215,38 +213,18 @@ struct known_hosts *known_hosts_parse(const char *bytes, size_t len, const char 
     return NULL;
 }
 
-/* The whole file; NULL with err. */
-static char *read_file(const char *path, size_t *len, struct error *err)
-{
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 && errno == ENOENT) {
-        *len = 0;
-        return mem_alloc(1);
-    }
-    if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
-        status.st_size > FILE_MAX) {
-        error_set(err, "known_hosts %s: %s", path,
-                  fd < 0 ? strerror(errno) : "not a regular file of at most 4 MiB");
-        if (fd >= 0)
-            close(fd);
-        return NULL;
-    }
-    char *bytes = mem_alloc((size_t)status.st_size + 1);
-    ssize_t got = read(fd, bytes, (size_t)status.st_size);
-    close(fd);
-    *len = got > 0 ? (size_t)got : 0;
-    return bytes;
-}
-
 struct known_hosts *known_hosts_read(const char *path, struct error *err)
 {
-    size_t len = 0;
-    char *bytes = read_file(path, &len, err);
-    if (bytes == NULL)
+    struct buf bytes;
+    struct error why;
+    if (!file_read(path, FILE_REGULAR, FILE_MAX, &bytes, NULL, &why)) {
+        if (errno == ENOENT)
+            return known_hosts_parse("", 0, path, err);
+        error_set(err, "known_hosts: %s", why.text);
         return NULL;
-    struct known_hosts *known = known_hosts_parse(bytes, len, path, err);
-    free(bytes);
+    }
+    struct known_hosts *known = known_hosts_parse(buf_text(&bytes), bytes.len, path, err);
+    buf_release(&bytes);
     return known;
 }
 

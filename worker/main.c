@@ -9,15 +9,27 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "worker/dispatch.h"
+#include "worker/ssh.h"
 
 #define DB_STOP_MS 3000
 #define DB_STATEMENT_MS 30000 /* then the database ends it */
 
 static const char usage[] =
+    "Usage: fleet-worker [OPTION]...\n\n"
     "Agent Fleet's dispatcher: claims tasks from the database, runs agents on the hosts of its\n"
     "configuration over SSH, stores their output and takes over the runs of workers that died.\n"
     "Signals: TERM or INT drains and ends (the runs go on), a second one ends at once; HUP reads\n"
     "the configuration again. FLEET_NODE_NAME names this process to people.\n";
+
+static const struct config_program program = {
+    .name = "fleet-worker",
+    .usage = usage,
+    .node = CONFIG_WORKER,
+    .level = LOG_INFO_LEVEL,
+    .check_host = ssh_check_file,
+    .unchecked =
+        "not checked: the database; whether the hosts answer and take the keys; the agents'\n"
+        "  commands there\n"};
 
 struct worker {
     struct loop loop;
@@ -132,10 +144,9 @@ int main(int argc, char **argv)
     struct config *config = NULL;
     struct error err;
     struct worker worker = {0};
-    int status = config_command_line(argc, argv, "fleet-worker", usage, CONFIG_WORKER, &config);
+    int status = config_command_line(argc, argv, &program, &config);
     if (status >= 0)
         return status;
-    log_open("fleet-worker", LOG_INFO_LEVEL);
     log_info(NULL, "version " FLEET_VERSION ", %llu file descriptors",
              (unsigned long long)loop_limits());
     log_warnings(config);

@@ -182,6 +182,8 @@ static void drop_session(struct ssh *ssh)
         close(ssh->fd);
     ssh->fd = -1;
     buf_release(&ssh->unsent);
+    known_hosts_free(ssh->known);
+    ssh->known = NULL;
 }
 
 static void go_down(struct ssh *ssh)

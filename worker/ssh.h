@@ -20,6 +20,9 @@ enum ssh_state {
 
 struct ssh;
 
+/* A config_check_host_cb: is the private key, or known_hosts, one that lets us in? */
+bool ssh_check_file(const struct config_host *host, const char *key, struct error *err);
+
 /* host is borrowed until ssh_close. The key and known_hosts are read anew for each connection. */
 struct ssh *ssh_open(struct loop *loop, const struct config_host *host,
                      void (*on_change)(void *data), void *data);

@@ -5,6 +5,7 @@
 
 #include <libssh2.h>
 
+#include "worker/known_host.h"
 #include "worker/ssh.h"
 #include "worker/ssh_connect.h"
 
@@ -16,6 +17,7 @@ struct ssh {
     enum ssh_state state;
     struct error error; /* of SSH_DOWN */
     bool was_up, dropped;
+    struct known_hosts *known;   /* owned; as the file stood when the connection began */
     struct ssh_connect *connect; /* owned; while SSH_CONNECTING */
     int fd;                      /* owned; -1 without */
     struct watch *watch;         /* owned */

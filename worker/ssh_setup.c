@@ -2,34 +2,54 @@
 #include <string.h>
 
 #include "common/crypto.h"
-#include "worker/known_host.h"
 #include "worker/ssh_internal.h"
 #include "worker/ssh_key.h"
 
 #define ANY_TYPE "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521"
 
+static void usable_types(const struct known_hosts *known, const struct config_host *host,
+                         struct buf *types)
+{
+    buf_init(types, 256);
+    known_hosts_types(known, host->hostname, host->ssh_port, types);
+}
+
+bool ssh_check_file(const struct config_host *host, const char *key, struct error *err)
+{
+    struct buf types;
+    if (strcmp(key, "ssh_key_path") == 0)
+        return ssh_key_check(host->ssh_key_path, err);
+    struct known_hosts *known = known_hosts_read(host->known_hosts, err);
+    if (known == NULL)
+        return false;
+    usable_types(known, host, &types);
+    bool listed = types.len > 0;
+    if (!listed)
+        error_set(err,
+                  "%s lists no ed25519 or ECDSA key of %s port %d. Compare with ssh-keygen -lf on "
+                  "the host itself, then: ssh-keyscan -t ed25519,ecdsa -p %d %s >> %s",
+                  host->known_hosts, host->hostname, host->ssh_port, host->ssh_port, host->hostname,
+                  host->known_hosts);
+    buf_release(&types);
+    known_hosts_free(known);
+    return listed;
+}
+
 /* What can be told without the network is told first: the key, and the syntax of known_hosts. */
 bool ssh_setup_files(struct ssh *ssh)
 {
     struct error err;
-    struct known_hosts *known = NULL;
     if (ssh_key_check(ssh->host->ssh_key_path, &err))
-        known = known_hosts_read(ssh->host->known_hosts, &err);
-    if (known == NULL)
+        ssh->known = known_hosts_read(ssh->host->known_hosts, &err);
+    if (ssh->known == NULL)
         ssh_fail(ssh, "%s", err.text);
-    known_hosts_free(known);
-    return ssh->state != SSH_DOWN;
+    return ssh->known != NULL;
 }
 
 bool ssh_setup_session(struct ssh *ssh, struct error *err)
 {
-    struct known_hosts *known = known_hosts_read(ssh->host->known_hosts, err);
     struct buf types;
-    if (known == NULL)
-        return false;
-    buf_init(&types, 256);
-    known_hosts_types(known, ssh->host->hostname, ssh->host->ssh_port, &types);
-    known_hosts_free(known);
+    usable_types(ssh->known, ssh->host, &types);
     if (types.len == 0)
         buf_adds(&types, ANY_TYPE); /* to show its fingerprint */
     ssh->session = libssh2_session_init_ex(NULL, NULL, NULL, ssh);
@@ -62,18 +82,18 @@ static bool report_failure(struct ssh *ssh, int rc, const char *doing)
 static bool verify(struct ssh *ssh)
 {
     const struct config_host *host = ssh->host;
-    struct error err;
     size_t len = 0;
     int type = 0;
     char print[64];
     const char *key = libssh2_session_hostkey(ssh->session, &len, &type);
-    struct known_hosts *known = key != NULL ? known_hosts_read(host->known_hosts, &err) : NULL;
-    if (known == NULL) {
-        ssh_fail(ssh, "%s", key != NULL ? err.text : "it has shown no host key");
+    if (key == NULL) {
+        ssh_fail(ssh, "it has shown no host key");
         return false;
     }
-    enum known_verdict verdict = known_hosts_check(known, host->hostname, host->ssh_port, key, len);
-    known_hosts_free(known);
+    enum known_verdict verdict =
+        known_hosts_check(ssh->known, host->hostname, host->ssh_port, key, len);
+    known_hosts_free(ssh->known);
+    ssh->known = NULL;
     known_host_fingerprint(key, len, print);
     switch (verdict) {
     case KNOWN_MATCH: {

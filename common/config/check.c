@@ -4,6 +4,8 @@
 
 #include "common/config/read.h"
 
+#define COMMAND_MAX 65536 /* bytes: it travels with every attempt, and execve has a limit */
+
 /* "user:password@" or a password parameter in a database URL. */
 bool config_url_has_password(const char *url)
 {
@@ -66,6 +68,25 @@ static void check_agents(struct config_reading *reading, const struct config_hos
     }
 }
 
+/* What SSH needs. */
+static void check_way_in(struct config_reading *reading, const struct config_host *host,
+                         const struct tree_node *node)
+{
+    static const char *const needed[] = {"ssh_user", "ssh_key_path"};
+    static const char *const files[] = {"ssh_key_path", "known_hosts"};
+    struct error err;
+    for (size_t i = 0; i < 2; i++) {
+        if (tree_child(node, needed[i]) == NULL)
+            config_problem(reading, node, "%s is missing; every host but localhost needs it",
+                           needed[i]);
+    }
+    for (size_t i = 0; i < 2 && reading->check_host != NULL && host->ssh_key_path != NULL; i++) {
+        const struct tree_node *at = tree_child(node, files[i]);
+        if (!reading->check_host(host, files[i], &err))
+            config_problem(reading, at != NULL ? at : node, "%s", err.text);
+    }
+}
+
 static void check_host(struct config_reading *reading, size_t index, const struct tree_node *node)
 {
     const struct config *config = reading->config;
@@ -76,14 +97,8 @@ static void check_host(struct config_reading *reading, size_t index, const struc
                            "%s is the name of hosts[%zu] already; names must differ", host->host_id,
                            i);
     }
-    if (strcmp(host->hostname, "localhost") != 0) {
-        static const char *const needed[] = {"ssh_user", "ssh_key_path"};
-        for (size_t i = 0; i < 2; i++) {
-            if (tree_child(node, needed[i]) == NULL)
-                config_problem(reading, node, "%s is missing; every host but localhost needs it",
-                               needed[i]);
-        }
-    }
+    if (strcmp(host->hostname, "localhost") != 0)
+        check_way_in(reading, host, node);
     check_agents(reading, host, node);
 }
 
@@ -120,12 +135,22 @@ static void check_forgejo(struct config_reading *reading, const struct tree_node
               "lets everybody who may label an issue start agents");
     if (forgejo == NULL || reading->node != CONFIG_SERVER)
         return;
-    if (config->forgejo.webhook_secret == NULL)
+    if (config->forgejo.webhook_secret == NULL) {
         config_warning(reading, forgejo, "no webhook_secret; every webhook is refused");
-    else if (strlen(config->forgejo.webhook_secret) < 16)
+        return;
+    }
+    if (strlen(config->forgejo.webhook_secret) < 16)
         config_warning(reading, tree_child(forgejo, "webhook_secret"),
                        "shorter than 16 characters, so it can be guessed; openssl rand -hex 32 "
                        "makes a good one");
+    if (config->forgejo.repositories.count == 0)
+        config_warning(reading, forgejo,
+                       "no repositories; every webhook is ignored. List owner/name, owner/* or "
+                       "\"*\"");
+    if (config->forgejo.trigger_users.count == 0)
+        config_warning(reading, forgejo,
+                       "no trigger_users; nobody's label starts work. List the logins whose labels "
+                       "count");
 }
 
 /* "{word}" in an argument that no adapter fills in: perhaps a typing error, perhaps meant so. */
@@ -133,6 +158,12 @@ static void check_command(struct config_reading *reading, const struct config_li
                           const struct tree_node *list)
 {
     static const char known[] = "{work_dir} {task_id} {branch} {run_dir}";
+    size_t bytes = 0;
+    for (size_t i = 0; i < command->count; i++)
+        bytes += strlen(command->items[i]) + 1;
+    if (bytes > COMMAND_MAX)
+        config_problem(reading, list, "has %zu bytes; a command has at most %d", bytes,
+                       COMMAND_MAX);
     for (size_t i = 0; i < command->count; i++) {
         const char *word = strchr(command->items[i], '{');
         for (; word != NULL; word = strchr(word + 1, '{')) {
@@ -150,11 +181,12 @@ void config_check(struct config_reading *reading, const struct tree_node *root)
 {
     const struct config *config = reading->config;
     const struct tree_node *hosts = child(root, "hosts");
-    const struct tree_node *plaintext = child(child(root, "database"), "insecure_plaintext");
     check_server(reading, root);
     check_forgejo(reading, root);
-    if (plaintext != NULL && config->database.insecure_plaintext)
-        config_warning(reading, plaintext, "true: the way to the database may be read on the wire");
+    if (config->database.insecure_plaintext)
+        config_warning(reading, child(child(root, "database"), "insecure_plaintext"),
+                       "true: unless the database is local, whoever is on the way can read and "
+                       "change what is sent");
     for (size_t i = 0; i < config->adapter_count; i++)
         check_command(reading, &config->adapters[i].command,
                       child(entry(child(root, "adapters"), i), "command"));

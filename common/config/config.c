@@ -130,9 +130,9 @@ struct config *config_parse(const char *bytes, size_t len, const char *path, enu
 }
 
 struct config *config_load_all(const char *path, enum config_node node,
-                               struct config_list *problems)
+                               config_check_host_cb check_host, struct config_list *problems)
 {
-    struct config_reading reading = {.path = path, .node = node};
+    struct config_reading reading = {.path = path, .node = node, .check_host = check_host};
     struct config *config = load(&reading);
     *problems = reading.problems;
     return config;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/log.h"
 
 struct config_list {
     char **items; /* owned */
@@ -96,10 +97,24 @@ struct config *config_parse(const char *bytes, size_t len, const char *path, enu
 void config_free(struct config *config); /* wipes secrets */
 bool config_list_has(const struct config_list *list, const char *text);
 
-/* The command line that both nodes share: --config --env-file --check-config --version --help (else
- * FLEET_CONFIG, else /etc/agent-fleet/fleet.yaml). Returns the exit status to end with, or -1 to go
- * on with *config set. */
-int config_command_line(int argc, char **argv, const char *program, const char *usage,
-                        enum config_node node, struct config **config);
+/* Looks at a file of a host (one that is not localhost) that `key` of its entry names,
+ * "ssh_key_path" or "known_hosts". False with err: it cannot be used. */
+typedef bool (*config_check_host_cb)(const struct config_host *host, const char *key,
+                                     struct error *err);
+
+/* A program that has the command line below. */
+struct config_program {
+    const char *name;
+    const char *usage;
+    enum config_node node;
+    enum log_level level;            /* unless --log-level says another */
+    config_check_host_cb check_host; /* for --check-config; NULL: this node opens no such file */
+    const char *unchecked;           /* lines: what --check-config cannot know */
+};
+
+/* The command line that all programs share, see --help. Opens the log. Returns the exit status to
+ * end with, or -1 to go on with *config set. */
+int config_command_line(int argc, char **argv, const struct config_program *program,
+                        struct config **config);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "common/config/config.h"
 #include "common/config/schema.h"
@@ -14,9 +15,10 @@
 struct config_reading {
     const char *path; /* borrowed; names the file in problems, {file:} is relative to its folder */
     enum config_node node;
-    bool loose;                  /* group or others may read the file */
-    struct config *config;       /* borrowed */
-    struct config_list problems; /* owned: "file:line:column: key: what; what would be right" */
+    bool loose;                      /* group or others may read the file */
+    config_check_host_cb check_host; /* NULL: the hosts' files are not looked at */
+    struct config *config;           /* borrowed */
+    struct config_list problems;     /* owned: "file:line:column: key: what; what would be right" */
 };
 
 /* read.c. False when there are problems. */
@@ -57,14 +59,16 @@ char *config_absolute(const struct config_reading *reading, const char *path);
 
 /* config.c. As config_load, but all problems; the caller releases them. */
 struct config *config_load_all(const char *path, enum config_node node,
-                               struct config_list *problems);
+                               config_check_host_cb check_host, struct config_list *problems);
 
 /* check.c. What one row cannot see: duplicates, what a host needs, warnings. */
 void config_check(struct config_reading *reading, const struct tree_node *root);
 bool config_url_has_password(const char *url);
 
-/* file.c. The bytes of a file of at most `max` bytes, NUL-ended in *out (initialised by the
- * call); *loose (may be NULL): group or others may read it. */
+/* explain.c. */
+void config_explain(FILE *to);
+
+/* value.c. A file that may hold secrets; *loose: group or others may read it. */
 bool config_file(const char *path, size_t max, struct buf *out, bool *loose, struct error *err);
 void config_wipe(struct buf *buf); /* wipes and releases */
 /* env.c, --env-file: KEY=VALUE lines into the environment, which wins where both know a

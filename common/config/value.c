@@ -6,10 +6,27 @@
 
 #include "common/config/read.h"
 #include "common/crypto.h"
+#include "common/file.h"
 #include "common/mem.h"
 
 #define VALUE_FILE_MAX 65536
 #define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
+
+void config_wipe(struct buf *buf)
+{
+    if (buf->data != NULL)
+        crypto_wipe(buf->data, buf->cap);
+    buf_release(buf);
+}
+
+bool config_file(const char *path, size_t max, struct buf *out, bool *loose, struct error *err)
+{
+    struct stat info;
+    if (!file_read(path, FILE_ANY, max, out, &info, err))
+        return false;
+    *loose = S_ISREG(info.st_mode) && (info.st_mode & (S_IRGRP | S_IROTH)) != 0;
+    return true;
+}
 
 char *config_absolute(const struct config_reading *reading, const char *path)
 {
@@ -80,20 +97,25 @@ static char *file_path(struct config_reading *reading, const struct tree_node *n
     return absolute;
 }
 
-static bool file_value(struct config_reading *reading, const struct tree_node *node,
-                       struct config_value *value)
+static bool file_value(struct config_reading *reading, const struct config_field *field,
+                       const struct tree_node *node, struct config_value *value)
 {
     struct buf bytes;
     struct error err;
+    bool loose = false;
     char *path = file_path(reading, node);
     if (path == NULL)
         return false;
-    bool good = config_file(path, VALUE_FILE_MAX, &bytes, NULL, &err);
-    free(path);
-    if (!good) {
+    bool good = config_file(path, VALUE_FILE_MAX, &bytes, &loose, &err);
+    if (!good)
         config_problem(reading, node, "%s", err.text);
+    else if (loose && field->flags & (FIELD_SECRET | FIELD_URL))
+        config_warning(reading, node,
+                       "a secret in a file that group or others may read; run: chmod 600 %.300s",
+                       path);
+    free(path);
+    if (!good)
         return false;
-    }
     if (bytes.len > 0 && bytes.data[bytes.len - 1] == '\n')
         bytes.data[--bytes.len] = '\0';
     if (bytes.len > 0 && bytes.data[bytes.len - 1] == '\r')
@@ -154,7 +176,7 @@ bool config_value(struct config_reading *reading, const struct config_field *fie
                        node->kind == TREE_LIST ? "list" : "mapping");
         return false;
     }
-    return !needed || file_value(reading, file, value);
+    return !needed || file_value(reading, field, file, value);
 }
 
 void config_value_release(struct config_value *value)

@@ -178,25 +178,17 @@ static bool read_hosts(struct db_target *target, const struct given *given, stru
 static bool check_privacy(const struct db_target *target, const struct given *given, bool allowed,
                           struct error *err)
 {
-    if (strcmp(effective(given, "sslmode"), "verify-full") == 0)
+    if (allowed || strcmp(effective(given, "sslmode"), "verify-full") == 0)
         return true;
     for (size_t i = 0; i < target->hosts.count; i++) {
         const struct db_address *address = &target->hosts.items[i];
-        const char *name = *address->host ? address->host : address->hostaddr;
-
         if (is_local(address))
             continue;
-        if (!allowed) {
-            error_set(err,
-                      "the database at %s is not local: its URL needs sslmode=verify-full (or "
-                      "database.insecure_plaintext: true, if nobody else is on the way)",
-                      name);
-            return false;
-        }
-        log_warn(NULL,
-                 "database.insecure_plaintext: the connection to the database at %s is not "
-                 "verified; whoever is on the way can read and change it",
-                 name);
+        error_set(err,
+                  "the database at %s is not local: its URL needs sslmode=verify-full (or "
+                  "database.insecure_plaintext: true, if nobody else is on the way)",
+                  *address->host ? address->host : address->hostaddr);
+        return false;
     }
     return true;
 }

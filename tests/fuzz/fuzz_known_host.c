@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crypto.h"
 #include "worker/known_host.h"
-#include "worker/ssh_key.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         known_hosts_free(known);
     }
     known_host_fingerprint(bytes, size, print);
-    ssh_key_check_bytes(bytes, size, "key", &err);
+    crypto_key_kind(bytes, size);
     free(bytes);
     return 0;
 }

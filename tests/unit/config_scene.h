@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/config/config.h"
 #include "common/mem.h"
@@ -47,6 +49,37 @@ static inline bool warned(const struct config *config, const char *what)
             return true;
     }
     return false;
+}
+
+static char folder[32]; /* "" while none stands */
+
+static inline char *scratch(const char *name)
+{
+    if (folder[0] == '\0') {
+        strcpy(folder, "/tmp/test_config.XXXXXX");
+        ck_assert_ptr_nonnull(mkdtemp(folder));
+    }
+    return mem_printf("%s/%s", folder, name);
+}
+
+/* The path, for drop(). */
+static inline char *put(const char *name, const char *text, size_t len, mode_t mode)
+{
+    char *path = scratch(name);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fwrite(text, 1, len, file);
+    fclose(file);
+    chmod(path, mode);
+    return path;
+}
+
+static inline void drop(char *path)
+{
+    unlink(path);
+    free(path);
+    if (rmdir(folder) == 0) /* it was the last */
+        folder[0] = '\0';
 }
 
 #endif

@@ -1,7 +1,5 @@
-/* common/config: what a good file gives, where values come from, and the command line. */
+/* common/config: what a good file gives, and where values come from. */
 #include <check.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,37 +146,6 @@ END_TEST
 
 /* ---- Where a value comes from ---- */
 
-static char folder[32]; /* "" while none stands */
-
-static char *scratch(const char *name)
-{
-    if (folder[0] == '\0') {
-        strcpy(folder, "/tmp/test_config.XXXXXX");
-        ck_assert_ptr_nonnull(mkdtemp(folder));
-    }
-    return mem_printf("%s/%s", folder, name);
-}
-
-/* The path, for drop(). */
-static char *put(const char *name, const char *text, size_t len, mode_t mode)
-{
-    char *path = scratch(name);
-    FILE *file = fopen(path, "w");
-    ck_assert_ptr_nonnull(file);
-    fwrite(text, 1, len, file);
-    fclose(file);
-    chmod(path, mode);
-    return path;
-}
-
-static void drop(char *path)
-{
-    unlink(path);
-    free(path);
-    if (rmdir(folder) == 0) /* it was the last */
-        folder[0] = '\0';
-}
-
 START_TEST(environment)
 {
     setenv("T_URL", "postgresql://u:p@h/d", 1);
@@ -276,123 +243,6 @@ START_TEST(unreadable)
 }
 END_TEST
 
-/* ---- The command line ---- */
-
-static char said[20000];
-
-/* Runs the command line with stdout and stderr in one file; Check forks every test. */
-static int run(struct config **config, const char *first, ...)
-{
-    char *argv[16] = {(char *)(void *)"fleet-x"};
-    int argc = 1;
-    va_list args;
-    va_start(args, first);
-    for (const char *word = first; word != NULL; word = va_arg(args, const char *))
-        argv[argc++] = mem_strdup(word);
-    va_end(args);
-    FILE *file = tmpfile();
-    int out = dup(STDOUT_FILENO), complain = dup(STDERR_FILENO);
-    fflush(NULL);
-    dup2(fileno(file), STDOUT_FILENO);
-    dup2(fileno(file), STDERR_FILENO);
-    int status =
-        config_command_line(argc, argv, "fleet-x", "Usage: fleet-x\n", CONFIG_SERVER, config);
-    fflush(NULL);
-    dup2(out, STDOUT_FILENO);
-    dup2(complain, STDERR_FILENO);
-    rewind(file);
-    said[fread(said, 1, sizeof said - 1, file)] = '\0';
-    fclose(file);
-    close(out);
-    close(complain);
-    for (int i = 1; i < argc; i++)
-        free(argv[i]);
-    return status;
-}
-
-START_TEST(command_line)
-{
-    struct config *config;
-    const char *text = DATABASE "forgejo: { repositories: ['*'] }\n";
-    char *path = put("f.yaml", text, strlen(text), 0600);
-    ck_assert_int_eq(run(&config, "--config", path, NULL), -1);
-    ck_assert_ptr_nonnull(config);
-    config_free(config);
-    setenv("FLEET_CONFIG", path, 1);
-    ck_assert_int_eq(run(&config, NULL), -1);
-    config_free(config);
-    ck_assert_int_eq(run(&config, "--check-config", NULL), 0);
-    ck_assert_ptr_null(config);
-    char *ok = mem_printf("%s: ok\n", path);
-    ck_assert_ptr_nonnull(strstr(said, ok));
-    ck_assert_ptr_nonnull(strstr(said, "fleet-x: warning: "));
-    free(ok);
-    ck_assert_int_eq(run(&config, "--config=/no/such", NULL), 1);
-    ck_assert_ptr_nonnull(strstr(said, "/no/such"));
-    ck_assert_int_eq(run(&config, "--version", NULL), 0);
-    ck_assert_str_eq(said, "fleet-x " FLEET_VERSION "\n");
-    ck_assert_int_eq(run(&config, "--help", NULL), 0);
-    ck_assert_ptr_nonnull(strstr(said, "--env-file PATH"));
-    ck_assert_int_eq(run(&config, "--nonsense", NULL), 2);
-    ck_assert_int_eq(run(&config, "nonsense", NULL), 2);
-    ck_assert_ptr_nonnull(strstr(said, "unknown argument: nonsense"));
-    drop(path);
-}
-END_TEST
-
-START_TEST(check_config_says_everything)
-{
-    struct config *config;
-    const char *text = "servr: {}\nserver: { port: x }\n";
-    char *path = put("f.yaml", text, strlen(text), 0600);
-    ck_assert_int_eq(run(&config, "--config", path, "--check-config", NULL), 1);
-    ck_assert_ptr_nonnull(strstr(said, ":1:1: servr: "));
-    ck_assert_ptr_nonnull(strstr(said, ":2:17: server.port: "));
-    ck_assert_ptr_nonnull(strstr(said, "database.url: missing"));
-    ck_assert_ptr_null(strstr(said, ": ok"));
-    drop(path);
-}
-END_TEST
-
-START_TEST(env_file)
-{
-    struct config *config;
-    static const char lines[] = "# comment\n\nexport T_A='x # y'  # note\nT_B=\"a b\\\"\r\n"
-                                "  T_C = no\n";
-    static const char good[] =
-        "T_A='x # \"y'\nexport\tT_B=\"a b\\n\"\r\nT_D= plain#x # note\nT_E= # none\n"
-        "T_F=from file\nT_PORT=77";
-    setenv("T_F", "from outside", 1);
-    const char *text = "database: { url: postgresql:///x }\nserver: { port: \"${T_PORT}\" }\n";
-    char *path = put("f.yaml", text, strlen(text), 0600);
-    char *env = put("env", lines, sizeof lines - 1, 0600);
-    ck_assert_int_eq(run(&config, "--config", path, "--env-file", env, NULL), 1);
-    ck_assert_ptr_nonnull(strstr(said, "/env:5:1: no KEY=VALUE"));
-    unsetenv("T_A");
-    unsetenv("T_B");
-    free(put("env", good, sizeof good - 1, 0600));
-    ck_assert_int_eq(run(&config, "--config", path, "--env-file", env, NULL), -1);
-    ck_assert_int_eq(config->server.port, 77);
-    config_free(config);
-    ck_assert_str_eq(getenv("T_A"), "x # \"y");
-    ck_assert_str_eq(getenv("T_B"), "a b\\n"); /* as it stands there */
-    ck_assert_str_eq(getenv("T_D"), "plain#x");
-    ck_assert_str_eq(getenv("T_E"), "");
-    ck_assert_str_eq(getenv("T_F"), "from outside");
-    free(put("env", "A='x\n", 5, 0600));
-    ck_assert_int_eq(run(&config, "--env-file", env, NULL), 1);
-    ck_assert_ptr_nonnull(strstr(said, "quote must close"));
-    free(put("env", "A=\"x\" y\n", 8, 0600));
-    ck_assert_int_eq(run(&config, "--env-file", env, NULL), 1);
-    free(put("env", "A=x\n", 4, 0644));
-    ck_assert_int_eq(run(&config, "--env-file", env, NULL), 1);
-    ck_assert_ptr_nonnull(strstr(said, "chmod 600"));
-    unlink(env);
-    free(env);
-    drop(path);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("config");
@@ -407,9 +257,6 @@ int main(void)
     tcase_add_test(tests, files);
     tcase_add_test(tests, literal_secrets_want_a_private_file);
     tcase_add_test(tests, unreadable);
-    tcase_add_test(tests, command_line);
-    tcase_add_test(tests, check_config_says_everything);
-    tcase_add_test(tests, env_file);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -1,24 +1,16 @@
-/* Files of the configuration, read with a bound. */
+/* Reads a file whole, with a bound. */
+#include "common/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/config/read.h"
 #include "common/crypto.h"
 #include "common/mem.h"
 
-void config_wipe(struct buf *buf)
-{
-    if (buf->data != NULL)
-        crypto_wipe(buf->data, buf->cap);
-    buf_release(buf);
-}
-
-/* Reads to the end. The buffer has its full size from the start: nothing is left in freed memory.
- */
+/* To the end. The bytes have their full room from the start: nothing is left in freed memory. */
 static bool read_all(int fd, const char *path, size_t max, struct buf *out, struct error *err)
 {
     char *bytes = mem_alloc(max + 1);
@@ -44,19 +36,28 @@ static bool read_all(int fd, const char *path, size_t max, struct buf *out, stru
     return good;
 }
 
-bool config_file(const char *path, size_t max, struct buf *out, bool *loose, struct error *err)
+bool file_read(const char *path, enum file_kind kind, size_t max, struct buf *out,
+               struct stat *info, struct error *err)
 {
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0 || fstat(fd, &info) != 0) {
+    struct stat status;
+    int wait = kind == FILE_REGULAR ? O_NONBLOCK : 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | wait);
+    if (fd < 0 || fstat(fd, &status) != 0) {
         error_set(err, "cannot open %.300s: %s", path, strerror(errno));
         if (fd >= 0)
             close(fd);
         return false;
     }
-    if (loose != NULL)
-        *loose = S_ISREG(info.st_mode) && (info.st_mode & (S_IRGRP | S_IROTH)) != 0;
-    bool good = read_all(fd, path, max, out, err);
+    bool good = kind == FILE_ANY || S_ISREG(status.st_mode);
+    if (!good) {
+        errno = EINVAL;
+        error_set(err, "%.300s is not a regular file", path);
+    }
+    good = good && read_all(fd, path, max, out, err);
+    if (info != NULL)
+        *info = status;
+    int saved = errno;
     close(fd);
+    errno = saved;
     return good;
 }

@@ -1,0 +1,86 @@
+/* --explain-config: every key of the schema, for people. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/config/read.h"
+#include "common/config/schema.h"
+
+/* "a|b" as "a or b". */
+static void print_words(FILE *to, const char *words)
+{
+    for (const char *at = words; *at != '\0';) {
+        size_t len = strcspn(at, "|");
+        fprintf(to, "%s%.*s", at == words ? "" : " or ", (int)len, at);
+        at += len + (at[len] == '|');
+    }
+}
+
+static void print_number(FILE *to, const struct config_field *field)
+{
+    fprintf(to, "whole number, %lld to %lld, default %lld", (long long)field->min,
+            (long long)field->max, (long long)field->fallback);
+}
+
+static void print_type(FILE *to, const struct config_field *field)
+{
+    const char *none = field->flags & FIELD_REQUIRED ? ""
+                       : field->type == FIELD_TEXTS  ? ", empty by default"
+                                                     : ", no default";
+    switch (field->type) {
+    case FIELD_TEXT:
+        if (field->one_of != NULL)
+            print_words(to, field->one_of);
+        else
+            fprintf(to, "%s", field->flags & FIELD_PATH ? "path" : "text");
+        fprintf(to, "%s%s", field->text != NULL ? ", default " : none,
+                field->text != NULL ? field->text : "");
+        break;
+    case FIELD_INT:
+    case FIELD_INT64:
+        print_number(to, field);
+        break;
+    case FIELD_FLAG:
+        fprintf(to, "true or false, default %s", field->fallback != 0 ? "true" : "false");
+        break;
+    case FIELD_TEXTS:
+        fprintf(to, "list of texts%s%s", field->text != NULL ? ", default " : none,
+                field->text != NULL ? field->text : "");
+        break;
+    case FIELD_ITEMS:
+        fprintf(to, "%s", field->flags & FIELD_NAMED ? "mapping of names" : "list of mappings");
+        break;
+    case FIELD_GROUP:
+    case FIELD_LATER:
+        break;
+    }
+    if (field->flags & FIELD_REQUIRED)
+        fprintf(to, ", required");
+    if (field->flags & (FIELD_SECRET | FIELD_URL))
+        fprintf(to, ", never shown");
+}
+
+static void explain(FILE *to, const struct config_field *fields, const char *prefix)
+{
+    for (const struct config_field *field = fields; field->key != NULL; field++) {
+        char path[200];
+        snprintf(path, sizeof path, "%s%s%s", prefix, *prefix != '\0' ? "." : "", field->key);
+        if (field->type == FIELD_LATER)
+            continue;
+        if (field->type != FIELD_GROUP) {
+            fprintf(to, "%s: ", path);
+            print_type(to, field);
+            fprintf(to, "\n    %s\n", field->help);
+        }
+        if (field->type == FIELD_ITEMS)
+            strncat(path, field->flags & FIELD_NAMED ? ".NAME" : "[]",
+                    sizeof path - strlen(path) - 1);
+        if (field->fields != NULL)
+            explain(to, field->fields, path);
+    }
+}
+
+void config_explain(FILE *to)
+{
+    fprintf(to, "Every value may be \"${NAME}\", from the environment, or {file: PATH}.\n\n");
+    explain(to, config_fields, "");
+}
