@@ -12,13 +12,12 @@
 #include "common/db/internal.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "tests/unit/fake_rows.h"
 #include "worker/dispatch.h"
 #include "worker/host.h"
 #include "worker/job.h"
 
-#define SCENE_ROW_MAX 64
-
-/* One SQL function: what it answers next. rows: "column=value;column=value|next row…". */
+/* One SQL function: what it answers next. rows: see fake_rows.h */
 struct scene_sql {
     const char *name;  /* "fleet.<name>(" in the text of the query */
     const char *rows;  /* literal; NULL: no rows */
@@ -148,43 +147,6 @@ void db_query_locking(struct db *db, const char *key, int64_t until_ms, const ch
     db_query(db, sql, repeat, count, params, on_done, data);
 }
 
-static void scene_cells(PGresult *res, int row, char *text)
-{
-    char *rest = NULL;
-    int column = 0;
-    for (char *cell = strtok_r(text, ";", &rest); cell; cell = strtok_r(NULL, ";", &rest)) {
-        char *value = strchr(cell, '=');
-        *value++ = '\0';
-        if (strcmp(value, "<null>") == 0)
-            PQsetvalue(res, row, column, NULL, -1);
-        else
-            PQsetvalue(res, row, column, value, (int)strlen(value));
-        column++;
-    }
-}
-
-static PGresult *scene_result(const char *rows)
-{
-    PGresult *res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    if (rows == NULL || rows[0] == '\0')
-        return res;
-    char *copy = mem_strdup(rows), *rest = NULL, *names = mem_strdup(rows);
-    PGresAttDesc attributes[SCENE_ROW_MAX];
-    int columns = 0;
-    names[strcspn(names, "|")] = '\0';
-    for (char *cell = strtok_r(names, ";", &rest); cell; cell = strtok_r(NULL, ";", &rest)) {
-        *strchr(cell, '=') = '\0';
-        attributes[columns++] = (PGresAttDesc){.name = cell, .typlen = -1, .atttypmod = -1};
-    }
-    PQsetResultAttrs(res, columns, attributes);
-    int row = 0;
-    for (char *line = strtok_r(copy, "|", &rest); line; line = strtok_r(NULL, "|", &rest))
-        scene_cells(res, row++, line);
-    free(copy);
-    free(names);
-    return res;
-}
-
 static void scene_pump(void *data)
 {
     (void)data;
@@ -195,7 +157,7 @@ static void scene_pump(void *data)
             continue;
         list_remove(&query->link);
         struct error err;
-        PGresult *pg = scene_result(query->rows);
+        PGresult *pg = fake_rows(query->rows);
         struct db_result res = {.pg = pg};
         if (query->state != NULL)
             error_set_state(&err, query->state, "told to fail");
