@@ -1,40 +1,39 @@
 -- Verified webhook deliveries. Work starts at an edge: an admitted delivery takes an issue from no agent:* label to some.
 
--- The issue's number; null when it has none (0, too large, no number).
-create function fleet.delivery_number(p jsonb) returns int
-    language sql immutable
-begin atomic
-    select case when p ->> 'number' ~ '^[0-9]{1,9}$' then nullif((p ->> 'number')::int, 0) end;
-end;
+-- A delivery as the server read it. number: null when it is about no issue. refusal: why it is not admitted.
+create type fleet.incoming as (
+    delivery text, sha256 text, event text, event_type text, action text, repo text, number int, title text, body text, labels text[],
+    state text, updated_at text, html_url text, sender text, admitted boolean, refusal text, timeout_secs int, max_retries int,
+    max_attempts_total int);
 
 -- The issue's own clock, never from the far future: an absurd one would make all that follows stale.
-create function fleet.delivery_time(p jsonb) returns timestamptz
+create function fleet.delivery_time(p fleet.incoming) returns timestamptz
     language plpgsql stable as $$
 begin
-    return least(coalesce((p ->> 'updated_at')::timestamptz, now()), now() + interval '1 day');
+    return least(coalesce(p.updated_at::timestamptz, now()), now() + interval '1 day');
 exception when data_exception then
     return now();
 end $$;
 
-create function fleet.note_delivery(p jsonb, p_result text, p_reason text, p_task_id text) returns void
+create function fleet.note_delivery(p fleet.incoming, p_result text, p_reason text, p_task_id text) returns void
     language sql
 begin atomic
     insert into fleet.delivery (delivery_id, sha256, event, event_type, action, repo, number, sender, result, reason, task_id)
-    values (coalesce(p ->> 'delivery', ''), coalesce(p ->> 'sha256', ''), coalesce(p ->> 'event', ''), p ->> 'event_type',
-            p ->> 'action', left(p ->> 'repo', 512), fleet.delivery_number(p), p ->> 'sender', p_result, p_reason, p_task_id);
+    values (coalesce(p.delivery, ''), coalesce(p.sha256, ''), coalesce(p.event, ''), p.event_type,
+            p.action, left(p.repo, 512), p.number, p.sender, p_result, p_reason, p_task_id);
 end;
 
 -- Seen before: the same id, or the same body in a delivery that counted. A refused one that is admitted now is not a double.
-create function fleet.seen_delivery(p jsonb) returns boolean
+create function fleet.seen_delivery(p fleet.incoming) returns boolean
     language sql stable
 begin atomic
     select exists (
         select from fleet.delivery d
-        where d.delivery_id = p ->> 'delivery'
-          and not (d.reason in ('repository_not_allowed', 'sender_not_allowed') and coalesce((p ->> 'admitted')::boolean, false)))
+        where d.delivery_id = p.delivery
+          and not (d.reason in ('repository_not_allowed', 'sender_not_allowed') and p.admitted))
         or exists (
         select from fleet.delivery d
-        where d.sha256 = p ->> 'sha256' and d.repo = p ->> 'repo' and d.result = 'accepted');
+        where d.sha256 = p.sha256 and d.repo = p.repo and d.result = 'accepted');
 end;
 
 -- The issue's row, made when new, locked.
@@ -79,7 +78,7 @@ begin
 end $$;
 
 -- What a change of the label set means. Under the issue's lock. Answers the reason for the delivery's record.
-create function fleet.apply_labels(i fleet.issue, p_labels text[], p jsonb, p_actor text) returns text
+create function fleet.apply_labels(i fleet.issue, p_labels text[], p fleet.incoming, p_actor text) returns text
     language plpgsql as $$
 declare
     v_task_id text := i.repo || '#' || i.number;
@@ -102,10 +101,10 @@ begin
             return 'not_proven_ended'; -- its host is lost: it may still run
         end if;
         v_item := jsonb_build_object(
-            'title', coalesce(p ->> 'title', ''), 'body', p ->> 'body', 'labels', to_jsonb(p_labels), 'repo', i.repo,
-            'issue_number', i.number, 'task_type', 'issue', 'timeout_secs', coalesce((p ->> 'timeout_secs')::int, 1800),
-            'max_retries', coalesce((p ->> 'max_retries')::int, 2),
-            'max_attempts_total', coalesce((p ->> 'max_attempts_total')::int, 10));
+            'title', coalesce(p.title, ''), 'body', p.body, 'labels', to_jsonb(p_labels), 'repo', i.repo,
+            'issue_number', i.number, 'task_type', 'issue', 'timeout_secs', coalesce(p.timeout_secs, 1800),
+            'max_retries', coalesce(p.max_retries, 2),
+            'max_attempts_total', coalesce(p.max_attempts_total, 10));
         if t.task is null then
             perform fleet.insert_task(v_task_id, 'forgejo', v_item, p_actor);
             return 'submitted';
@@ -140,36 +139,36 @@ begin
     return 'recorded';
 end $$;
 
-create function fleet.delivery_labels(p jsonb) returns text[]
+create function fleet.delivery_labels(p fleet.incoming) returns text[]
     language sql stable
 begin atomic
-    select case when p ->> 'action' = 'label_cleared' then '{}' else fleet.words(p -> 'labels') end;
+    select case when p.action = 'label_cleared' then '{}' else p.labels end;
 end;
 
 -- This very body was refused before, and is admitted now: a person sent it again. (Ids of deliveries are not signed.)
-create function fleet.was_refused(p jsonb) returns boolean
+create function fleet.was_refused(p fleet.incoming) returns boolean
     language sql stable
 begin atomic
     select exists (select from fleet.delivery d
-                   where d.sha256 = p ->> 'sha256' and d.repo = p ->> 'repo' and d.reason = 'sender_not_allowed');
+                   where d.sha256 = p.sha256 and d.repo = p.repo and d.reason = 'sender_not_allowed');
 end;
 
 -- A label is not an approval: one that came by a sender who may not start work must not start it with the next event of
 -- somebody who may. It is remembered, and counts again only after it was taken away. Taking away is free to all: stopping is.
-create function fleet.refuse_labels(p jsonb) returns void language plpgsql as $$
+create function fleet.refuse_labels(p fleet.incoming) returns void language plpgsql as $$
 declare
-    i fleet.issue := fleet.lock_issue(p ->> 'repo', fleet.delivery_number(p));
+    i fleet.issue := fleet.lock_issue(p.repo, p.number);
     v_at timestamptz := fleet.delivery_time(p);
     v_told text[] := fleet.delivery_labels(p);
     v_left text[];
 begin
-    if coalesce(p ->> 'action', '') not in ('opened', 'label_updated', 'label_cleared') or v_at < i.labels_at then
+    if coalesce(p.action, '') not in ('opened', 'label_updated', 'label_cleared') or v_at < i.labels_at then
         return;
     end if;
     if v_at > i.labels_at then -- in the same second it may have been before
         v_left := array(select l from unnest(i.labels) l where l = any (v_told));
         if fleet.requirements_of(v_left) = '{}' then
-            perform fleet.apply_labels(i, v_left, p, 'forgejo:' || coalesce(p ->> 'sender', ''));
+            perform fleet.apply_labels(i, v_left, p, 'forgejo:' || coalesce(p.sender, ''));
         end if;
         if v_left <> i.labels then
             i.labels_at := v_at; -- what was before this, and comes after it, tells of labels that are gone
@@ -182,45 +181,45 @@ begin
 end $$;
 
 -- Stopping is free to whoever Forgejo let close the issue.
-create function fleet.refuse_close(p jsonb) returns void language plpgsql as $$
+create function fleet.refuse_close(p fleet.incoming) returns void language plpgsql as $$
 declare
-    i fleet.issue := fleet.lock_issue(p ->> 'repo', fleet.delivery_number(p));
+    i fleet.issue := fleet.lock_issue(p.repo, p.number);
 begin
-    if p ->> 'action' = 'closed' and fleet.apply_state(i, p, fleet.delivery_time(p)) then
-        perform fleet.issue_closed(i.repo || '#' || i.number, 'forgejo:' || coalesce(p ->> 'sender', ''));
+    if p.action = 'closed' and fleet.apply_state(i, p, fleet.delivery_time(p)) then
+        perform fleet.issue_closed(i.repo || '#' || i.number, 'forgejo:' || coalesce(p.sender, ''));
     end if;
 end $$;
 
 -- Stores the issue's state as a delivery shows it; false when it is older than what is known. Deliveries overtake each other:
 -- one that shows the issue closed may come before the one that says so, and of two of the same second the closing one counts.
-create function fleet.apply_state(i fleet.issue, p jsonb, p_at timestamptz) returns boolean
+create function fleet.apply_state(i fleet.issue, p fleet.incoming, p_at timestamptz) returns boolean
     language plpgsql as $$
 declare
     v_state text := i.state;
-    v_action text := coalesce(p ->> 'action', '');
+    v_action text := coalesce(p.action, '');
 begin
     if p_at < i.updated_at then
         return false;
     end if;
     if p_at is distinct from i.updated_at or i.state <> 'closed' or v_action = 'reopened' then
-        v_state := coalesce(p ->> 'state', i.state);
+        v_state := coalesce(p.state, i.state);
     end if;
-    update fleet.issue set state = v_state, updated_at = p_at, html_url = coalesce(p ->> 'html_url', html_url) where issue = i.issue;
+    update fleet.issue set state = v_state, updated_at = p_at, html_url = coalesce(p.html_url, html_url) where issue = i.issue;
     if v_state = 'closed' and i.state <> 'closed' and v_action <> 'closed' then
-        perform fleet.issue_closed(i.repo || '#' || i.number, 'forgejo:' || coalesce(p ->> 'sender', ''));
+        perform fleet.issue_closed(i.repo || '#' || i.number, 'forgejo:' || coalesce(p.sender, ''));
     end if;
     return true;
 end $$;
 
 -- An admitted issues delivery, in the order of the issue's own clock.
-create function fleet.apply_issue(p jsonb, out result text, out reason text) language plpgsql as $$
+create function fleet.apply_issue(p fleet.incoming, out result text, out reason text) language plpgsql as $$
 declare
-    v_action text := coalesce(p ->> 'action', '');
-    v_actor text := 'forgejo:' || coalesce(p ->> 'sender', '');
+    v_action text := coalesce(p.action, '');
+    v_actor text := 'forgejo:' || coalesce(p.sender, '');
     v_at timestamptz := fleet.delivery_time(p);
     v_labels text[];
     v_fresh boolean;
-    i fleet.issue := fleet.lock_issue(p ->> 'repo', fleet.delivery_number(p));
+    i fleet.issue := fleet.lock_issue(p.repo, p.number);
 begin
     if fleet.seen_delivery(p) then
         result := 'duplicate'; reason := 'seen_before';
@@ -253,27 +252,35 @@ begin
     end if;
 end $$;
 
-create function fleet.receive_delivery(p jsonb, out result text, out reason text, out task_id text)
+create function fleet.receive_delivery(
+        p_delivery text, p_sha256 text, p_event text, p_event_type text, p_action text, p_repo text, p_number int, p_title text, p_body text,
+        p_labels text[], p_state text, p_updated_at text, p_html_url text, p_sender text, p_admitted boolean, p_refusal text,
+        p_timeout_secs int, p_max_retries int, p_max_attempts_total int, out result text, out reason text, out task_id text)
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 #variable_conflict use_column
+declare
+    p fleet.incoming := (p_delivery, p_sha256, p_event, p_event_type, p_action, p_repo,
+                         case when p_number between 1 and 999999999 then p_number end, p_title, p_body, coalesce(p_labels, '{}'), p_state,
+                         p_updated_at, p_html_url, p_sender, coalesce(p_admitted, false), p_refusal, p_timeout_secs, p_max_retries,
+                         p_max_attempts_total);
 begin
-    if p ->> 'event' is distinct from 'issues' then
+    if p.event is distinct from 'issues' then
         result := 'ignored'; reason := 'event_not_handled';
-    elsif not coalesce((p ->> 'admitted')::boolean, false) and p ->> 'refusal' is distinct from 'sender_not_allowed' then
-        result := 'ignored'; reason := coalesce(p ->> 'refusal', 'not_admitted');
-    elsif coalesce(p ->> 'repo', '') !~ '^[^/]{1,250}/[^/]{1,250}$' or fleet.delivery_number(p) is null then
+    elsif not p.admitted and p.refusal is distinct from 'sender_not_allowed' then
+        result := 'ignored'; reason := coalesce(p.refusal, 'not_admitted');
+    elsif coalesce(p.repo, '') !~ '^[^/]{1,250}/[^/]{1,250}$' or p.number is null then
         result := 'ignored'; reason := 'no_issue';
-    elsif not coalesce((p ->> 'admitted')::boolean, false) then
+    elsif not p.admitted then
         perform fleet.refuse_labels(p);
         perform fleet.refuse_close(p);
         result := 'ignored'; reason := 'sender_not_allowed';
     else
         select a.result, a.reason into result, reason from fleet.apply_issue(p) a;
-        select t.task_id into task_id from fleet.task t where t.task_id = (p ->> 'repo') || '#' || fleet.delivery_number(p);
+        select t.task_id into task_id from fleet.task t where t.task_id = p.repo || '#' || p.number;
     end if;
     if result = 'ignored' and fleet.seen_delivery(p) then
         result := 'duplicate'; reason := 'seen_before';
     end if;
     perform fleet.note_delivery(p, result, reason, task_id);
 end $$;
-comment on function fleet.receive_delivery(jsonb) is 'Takes a verified webhook delivery: accepted, duplicate or ignored, with a reason.';
+comment on function fleet.receive_delivery is 'Takes a verified webhook delivery: accepted, duplicate or ignored, with a reason.';

@@ -17,6 +17,7 @@
 #define DEADLINE_MS 4000 /* Forgejo waits 5 s for the whole exchange */
 #define PATIENCE_MS 2500 /* for the database; what is under way then may take its time to end */
 #define EVENT_MAX 64     /* bytes of an event's name, with NUL */
+#define LABELS_BYTES_MAX (1 << 19) /* of an SQL array: 500 labels of 255 bytes, each escaped */
 
 struct delivery {
     char id[37];
@@ -104,51 +105,35 @@ static bool is_signed(struct call *call)
 
 /* --- the delivery --- */
 
-static void add_text(struct json_object *object, const char *name, const char *text)
+static const char receive_sql[] =
+    "select result, reason, task_id from fleet.receive_delivery(p_delivery => $1, p_sha256 => $2, "
+    "p_event => $3, p_event_type => $4, p_action => $5, p_repo => $6, p_number => $7::int, "
+    "p_title => $8, p_body => $9, p_labels => $10::text[], p_state => $11, p_updated_at => $12, "
+    "p_html_url => $13, p_sender => $14, p_admitted => $15::boolean, p_refusal => $16, "
+    "p_timeout_secs => $17::int, p_max_retries => $18::int, p_max_attempts_total => $19::int)";
+
+static const char *add_labels(struct buf *out, const struct json_object *labels)
 {
-    json_object_object_add(object, name, text != NULL ? json_object_new_string(text) : NULL);
+    db_array_begin(out);
+    for (size_t i = 0; i < json_object_array_length(labels); i++)
+        db_array_text(out, json_object_get_string(json_object_array_get_idx(labels, i)));
+    db_array_end(out);
+    return buf_text(out);
 }
 
-static void add_number(struct json_object *object, const char *name, int64_t value)
+static const char *number(int64_t value, char text[24])
 {
-    json_object_object_add(object, name, json_object_new_int64(value));
+    snprintf(text, 24, "%lld", (long long)value);
+    return text;
 }
 
-/* The argument of fleet.receive_delivery. */
-static struct json_object *describe(struct call *call, const struct forgejo_issue *issue)
+static void body_digest(const struct call *call, char hex[2 * SHA256_SIZE + 1])
 {
-    const struct config *config = call_server(call)->config;
-    const struct delivery *delivery = call->state;
-    struct json_object *p = json_object_new_object();
     uint8_t digest[SHA256_SIZE];
-    char hex[2 * SHA256_SIZE + 1];
     size_t len;
     const char *body = call_body(call, &len);
     crypto_sha256(body, len, digest);
     crypto_hex(digest, sizeof digest, hex);
-    const char *refusal =
-        forgejo_refusal(issue, &config->forgejo.repositories, &config->forgejo.trigger_users);
-
-    add_text(p, "delivery", delivery->id);
-    add_text(p, "sha256", hex);
-    add_text(p, "event", delivery->event);
-    add_text(p, "event_type", delivery->type);
-    add_text(p, "action", issue->action);
-    add_text(p, "repo", issue->repo);
-    add_number(p, "number", issue->number);
-    add_text(p, "title", issue->title);
-    add_text(p, "body", issue->body);
-    json_object_object_add(p, "labels", json_object_get(issue->labels));
-    add_text(p, "state", issue->state);
-    add_text(p, "updated_at", issue->updated_at);
-    add_text(p, "html_url", issue->html_url);
-    add_text(p, "sender", issue->sender);
-    json_object_object_add(p, "admitted", json_object_new_boolean(refusal == NULL));
-    add_text(p, "refusal", refusal);
-    add_number(p, "timeout_secs", config->orchestrator.task_timeout_secs);
-    add_number(p, "max_retries", config->orchestrator.default_max_retries);
-    add_number(p, "max_attempts_total", config->orchestrator.max_attempts_total);
-    return p;
 }
 
 static void on_received(void *data, const struct db_result *res, const struct error *err)
@@ -169,15 +154,40 @@ static void on_received(void *data, const struct db_result *res, const struct er
 
 static void store(struct call *call, const struct forgejo_issue *issue)
 {
-    struct json_object *p = describe(call, issue);
-    const char *params[] = {json_object_to_json_string_ext(p, JSON_C_TO_STRING_PLAIN)};
+    const struct config *config = call_server(call)->config;
+    const struct delivery *delivery = call->state;
+    const char *refusal =
+        forgejo_refusal(issue, &config->forgejo.repositories, &config->forgejo.trigger_users);
+    char hex[2 * SHA256_SIZE + 1], numbers[4][24];
+    struct buf labels;
+    buf_init(&labels, LABELS_BYTES_MAX);
+    body_digest(call, hex);
+    const char *params[] = {/* in the order of receive_sql */
+                            delivery->id,
+                            hex,
+                            delivery->event,
+                            delivery->type,
+                            issue->action,
+                            issue->repo,
+                            number(issue->number, numbers[0]),
+                            issue->title,
+                            issue->body,
+                            add_labels(&labels, issue->labels),
+                            issue->state,
+                            issue->updated_at,
+                            issue->html_url,
+                            issue->sender,
+                            refusal == NULL ? "true" : "false",
+                            refusal,
+                            number(config->orchestrator.task_timeout_secs, numbers[1]),
+                            number(config->orchestrator.default_max_retries, numbers[2]),
+                            number(config->orchestrator.max_attempts_total, numbers[3])};
     char *task_id = mem_printf("%s#%lld", issue->repo, (long long)issue->number);
     call_hold(call);
-    db_query_locking(call_server(call)->db, task_id, call->began_ms + PATIENCE_MS,
-                     "select result, reason, task_id from fleet.receive_delivery($1::jsonb)",
-                     DB_REPEAT, 1, params, on_received, call);
+    db_query_locking(call_server(call)->db, task_id, call->began_ms + PATIENCE_MS, receive_sql,
+                     DB_REPEAT, sizeof params / sizeof params[0], params, on_received, call);
     free(task_id);
-    json_object_put(p);
+    buf_release(&labels);
 }
 
 static void take_issue(struct call *call)

@@ -221,13 +221,18 @@ returns jsonb language sql as $$
   select body || jsonb_build_object('delivery', md5(p_delivery)::uuid, 'sha256', encode(sha256(body::text::bytea), 'hex'),
     'admitted', coalesce((p_more->>'admitted')::boolean, true), 'refusal', p_more->'refusal') from d;
 $$;
+create function t.receive(p jsonb, out result text, out reason text, out task_id text) language sql as $$
+  select r.* from jsonb_populate_record(null::fleet.incoming, p) d, fleet.receive_delivery(d.delivery, d.sha256, d.event, d.event_type, d.action,
+    d.repo, d.number, d.title, d.body, d.labels, d.state, d.updated_at, d.html_url, d.sender, d.admitted, d.refusal, d.timeout_secs, d.max_retries,
+    d.max_attempts_total) r;
+$$;
 -- Does a delivery start work? Otherwise it may be accepted (and noted), a duplicate, or ignored.
 create function t.starts(p_delivery text, p_action text, p_labels text[], p_at text, p_more jsonb default '{}')
 returns boolean language sql as $$
   select result = 'accepted' and reason in ('submitted', 'resubmitted')
-  from fleet.receive_delivery(t.delivery(p_delivery, p_action, p_labels, p_at, p_more));
+  from t.receive(t.delivery(p_delivery, p_action, p_labels, p_at, p_more));
 $$;
 create function t.deliver(p_delivery text, p_action text, p_labels text[], p_at text, p_more jsonb default '{}')
 returns text language sql as $$
-  select result || ' ' || reason from fleet.receive_delivery(t.delivery(p_delivery, p_action, p_labels, p_at, p_more));
+  select result || ' ' || reason from t.receive(t.delivery(p_delivery, p_action, p_labels, p_at, p_more));
 $$;

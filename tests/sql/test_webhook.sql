@@ -49,7 +49,7 @@ select t.is(t.status('acme/rocket#42'), 'completed', 'it stays completed');
 select t.is(t.starts('d6', 'label_updated', '{bug}', '2026-01-01T10:02:00Z'), false, 'taking agent:* away starts nothing');
 select t.is(t.deliver('d6', 'label_updated', '{bug}', '2026-01-01T10:02:00Z') like 'duplicate%', true, 'the same delivery again is a duplicate');
 select t.is(t.deliver('d7', 'label_updated', '{bug}', '2026-01-01T10:02:00Z') like 'duplicate%', true, 'the same body under another delivery id too');
-select t.is((select result || ' ' || task_id from fleet.receive_delivery(t.delivery('d8', 'label_updated', '{bug,agent:code:rust}', '2026-01-01T10:03:00Z', '{"title": "New"}'))), 'accepted acme/rocket#42',
+select t.is((select result || ' ' || task_id from t.receive(t.delivery('d8', 'label_updated', '{bug,agent:code:rust}', '2026-01-01T10:03:00Z', '{"title": "New"}'))), 'accepted acme/rocket#42',
   'adding it again resubmits');
 select t.is((select row(count(*), max(status), max(title), max(attempt_number), max(attempts), max(retry_count))::text from fleet.task), '(1,created,New,1,0,0)',
   'the same row, created, counters 0, attempt numbers go on');
