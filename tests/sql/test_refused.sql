@@ -19,9 +19,10 @@ begin;
 select t.deliver('d1', 'label_updated', '{agent:x}', '2026-01-01T10:00:00Z');
 select t.is(t.deliver('d2', 'label_updated', '{agent:x,agent:y}', '2026-01-01T10:00:05Z', :'refuse'), 'ignored sender_not_allowed',
   'on a task that waits it is ignored');
-select t.is((select requirements from fleet.task), '{x}'::text[], '... and requires nothing');
+select t.is((select row(status, requirements)::text from fleet.task), '(created,{x})', '... and requires nothing: the task waits on');
 select t.deliver('d3', 'label_updated', '{agent:x,agent:y,bug}', '2026-01-01T10:00:06Z');
-select t.is((select requirements from fleet.task), '{x}'::text[], '... also after an event of somebody who may');
+select t.is((select row(status, requirements)::text from fleet.task), '(created,{x})', '... also after an event of somebody who may');
+select t.is((select row(labels, refused)::text from fleet.issue), '("{agent:x,bug}",{agent:y})', '... which leaves only the other one refused');
 rollback;
 begin;
 select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', :'refuse');

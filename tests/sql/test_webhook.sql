@@ -79,8 +79,8 @@ select t.is((select count(*) from fleet.issue where cardinality(labels) > 0), 0:
 select t.is(t.starts('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z'), true, 'the very same delivery, admitted later, works');
 select t.is(t.deliver('d2', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"number": 43, "admitted": false, "refusal": "repository_not_allowed"}'), 'ignored repository_not_allowed',
   'nor a repository that is not listed');
-select t.is((select string_agg(result || ' ' || reason, ', ' order by delivery) from fleet.delivery), (select string_agg(result || ' ' || reason, ', ' order by delivery) from fleet.delivery where sender = 'octo'),
-  'every delivery is kept with its verdict');
+select t.is((select string_agg(result || ' ' || reason || ' ' || coalesce(task_id, '-'), ', ' order by delivery) from fleet.delivery),
+  'ignored sender_not_allowed -, accepted submitted acme/rocket#42, ignored repository_not_allowed -', 'every delivery is kept with its verdict');
 select t.is((select count(*) from fleet.delivery), 3::bigint, 'all three of them');
 rollback;
 
@@ -111,4 +111,39 @@ select t.is((select string_agg(task_id, ' ' order by task) from fleet.task where
   'of each repository');
 select t.is(t.starts('f1', 'opened', '{}', '2026-01-01T10:00:00Z', '{"event": "push", "event_type": "push", "number": null, "labels": null, "action": null, "updated_at": null}'), false,
   'another event starts nothing');
+rollback;
+
+\echo 'labels of a task that waits'
+begin;
+select t.worker('w1', t.host('h', '{x}', 9));
+select t.worker('w2', t.host('g', '{y}', 9));
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
+select t.is(t.deliver('d2', 'label_updated', '{agent:y,priority:9}', '2026-01-01T10:00:01Z'), 'accepted relabelled', 'other labels are taken over');
+select t.is((select row(labels, requirements, priority, title)::text from fleet.task), '("{agent:y,priority:9}",{y},9,Fuel)',
+  'with their requirements and priority; the title stays');
+select t.is((select l.requirements from fleet.lane l join fleet.task using (lane)), '{y}'::text[], '... it waits in another lane');
+select t.is((select row(prio, q.lane = t.lane)::text from fleet.queue q join fleet.task t using (task)), '(-9,t)', '... in its place there');
+select t.is((select row(actor, payload)::text from fleet.event where event_type = 'relabelled'), '(forgejo:octo,"{""labels"": [""agent:y"", ""priority:9""]}")',
+  'the history says who changed them');
+select t.sound();
+select t.is(t.claim('w1', 9), '', 'who could take it before cannot any more');
+select t.is(t.claim('w2', 9), 'acme/rocket#42', 'who can now does');
+select t.is(t.deliver('d3', 'label_updated', '{agent:x}', '2026-01-01T10:00:02Z'), 'accepted recorded', 'labels of a task that runs are only noted');
+select t.is((select requirements from fleet.task), '{y}'::text[], 'it stays what it was');
+select t.is(t.deliver('d4', 'label_cleared', '{agent:x}', '2026-01-01T10:00:03Z'), 'accepted recorded', 'taking them away stops nothing that runs');
+select t.none('select from fleet.task where cancel_at is not null', '... nor asks it to stop');
+select t.is(t.deliver('d5', 'label_updated', '{agent:x}', '2026-01-01T10:00:04Z'), 'accepted already_active', 'adding them again starts nothing beside it');
+rollback;
+begin;
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
+select t.is(t.deliver('d2', 'label_cleared', '{agent:x}', '2026-01-01T10:00:03Z'), 'accepted label_removed', 'of one that waits, it ends it');
+select t.is(t.status('acme/rocket#42'), 'cancelled', '... cancelled');
+rollback;
+
+\echo 'a clock from the far future'
+begin;
+select t.deliver('d1', 'opened', '{bug}', '2999-01-01T00:00:00Z');
+select t.ok((select updated_at < now() + interval '25 hours' and labels_at < now() + interval '25 hours' from fleet.issue), 'is not believed');
+select t.is(t.starts('d2', 'label_updated', '{agent:x}', to_char(now() at time zone 'UTC' + interval '2 days', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), true,
+  'and does not make what follows stale');
 rollback;
