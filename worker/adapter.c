@@ -49,6 +49,11 @@ bool adapter_in_tool(const struct adapter *adapter)
     return adapter->facts.tools > 0;
 }
 
+const char *adapter_waits_for(const struct adapter *adapter)
+{
+    return adapter->facts.waits > 0 ? adapter->kind->waits_for(adapter) : NULL;
+}
+
 /* One line, or the part of it that these bytes hold; `whole` when its \n was seen. */
 static void take_line(struct adapter *adapter, const char *bytes, size_t len, bool whole)
 {
@@ -131,9 +136,10 @@ void adapter_checkpoint(const struct adapter *adapter, struct buf *out)
     buf_addf(out, "{\"v\":1,\"kind\":\"%s\",\"at\":%lld,\"skipping\":%s,\"ending\":%d",
              adapter->kind->name, (long long)adapter->settled, adapter->skipping ? "true" : "false",
              (int)facts->ending);
-    buf_addf(out, ",\"lines\":%lld,\"ignored\":%lld,\"warnings\":%lld,\"tools\":%lld",
+    buf_addf(out,
+             ",\"lines\":%lld,\"ignored\":%lld,\"warnings\":%lld,\"tools\":%lld,\"waits\":%lld",
              (long long)facts->lines, (long long)facts->ignored, (long long)facts->warnings,
-             (long long)facts->tools);
+             (long long)facts->tools, (long long)facts->waits);
     if (facts->has_tokens)
         buf_addf(out, ",\"tokens\":[%lld,%lld,%lld,%lld]", (long long)facts->tokens.input,
                  (long long)facts->tokens.cached_input, (long long)facts->tokens.output,
@@ -175,6 +181,7 @@ static void restore_facts(struct adapter *adapter, const struct json_object *obj
     facts->ignored = count_of(object, "ignored");
     facts->warnings = count_of(object, "warnings");
     facts->tools = count_of(object, "tools");
+    facts->waits = adapter->kind->waits_for != NULL ? count_of(object, "waits") : 0;
     restore_tokens(facts, object);
     adapter_set_session(adapter, json_string(object, "session", NULL));
     adapter_set_text(&facts->summary, json_string(object, "summary", NULL), ADAPTER_SUMMARY_CHARS);

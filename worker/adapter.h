@@ -40,6 +40,7 @@ struct adapter_facts {
     bool has_tokens;
     int64_t lines, ignored, warnings; /* lines seen, lines not understood, warnings of the agent */
     int64_t tools;                    /* tool calls that began and did not end */
+    int64_t waits; /* times it said that its provider does not answer, since the last progress */
 };
 
 struct adapter;
@@ -50,6 +51,7 @@ struct adapter_kind {
     void (*on_bytes)(struct adapter *, const char *bytes, size_t len); /* or NULL: lines */
     void (*on_line)(struct adapter *, const char *line, size_t len);   /* without its \n */
     const char *(*judge)(const struct adapter *, int status); /* reason; NULL = succeeded */
+    const char *(*waits_for)(const struct adapter *); /* or NULL: reason while facts.waits > 0 */
 };
 
 struct adapter {
@@ -78,6 +80,10 @@ void adapter_feed(struct adapter *adapter, const char *bytes, size_t len);
 void adapter_end(struct adapter *adapter); /* no more output: a last line without \n counts */
 bool adapter_in_tool(const struct adapter *adapter); /* silence is more likely work */
 
+/* It goes on asking a provider that does not answer, which is output and no progress: the reason
+ * to end with when it has to be stopped. NULL while it gets on. */
+const char *adapter_waits_for(const struct adapter *adapter);
+
 /* What the run came to, from its events first and its exit status second. *reason is NULL for
  * "succeeded"; `status` is the exit status, -1 when a signal ended it. Returns the outcome. */
 const char *adapter_judge(const struct adapter *adapter, int status, const char **reason);
@@ -93,6 +99,7 @@ struct adapter_template {
     const struct adapter_kind *kind;
     const struct config_list *command; /* borrowed from the configuration; NULL: built in */
     const char *profile;               /* "sandboxed" or "full" */
+    int silence_secs;                  /* of a run without output or progress; 0: no limit */
 };
 
 /* Values of the placeholders {work_dir} {task_id} {branch} {run_dir}. */

@@ -58,12 +58,90 @@ static void on_item(struct adapter_facts *facts, const char *event, const struct
         count(&facts->warnings);
 }
 
+static bool says(const char *text, const char *const *words)
+{
+    for (; *words != NULL; words++)
+        if (strcasestr(text, *words) != NULL)
+            return true;
+    return false;
+}
+
+/* Which failure a text of the CLI or of its provider names. */
+static const char *failure(const char *text)
+{
+    static const char *const auth[] = {"401 Unauthorized",
+                                       "403 Forbidden",
+                                       "invalid api key",
+                                       "not logged in",
+                                       "token expired",
+                                       "authentication",
+                                       NULL};
+    static const char *const limit[] = {"429 Too Many Requests", "rate limit", "usage limit",
+                                        "usage_limit",           "quota",      NULL};
+    static const char *const context[] = {"context window", "context length", "maximum context",
+                                          NULL};
+    static const char *const down[] = {"high demand",
+                                       "overloaded",
+                                       "stream disconnected",
+                                       "stream error",
+                                       "error sending request",
+                                       "connection refused",
+                                       "connection failed",
+                                       "dns error",
+                                       "500 Internal Server Error",
+                                       "502 Bad Gateway",
+                                       "503 Service Unavailable",
+                                       "504 Gateway Timeout",
+                                       "Reconnecting...",
+                                       NULL};
+    if (text == NULL)
+        return "agent_error";
+    if (says(text, context))
+        return "context_overflow";
+    if (says(text, limit))
+        return "rate_limited";
+    if (says(text, auth))
+        return "auth_failed";
+    return says(text, down) ? "provider_down" : "agent_error";
+}
+
+/* It says what a person has to mend or wait for. */
+static bool is_cause(const char *text)
+{
+    const char *reason = failure(text);
+    return !is(reason, "agent_error") && !is(reason, "provider_down");
+}
+
+/* The cause stays when "something went wrong" follows it. */
+static void set_error(struct adapter_facts *facts, const char *text)
+{
+    if (is_cause(text) || !is_cause(facts->error))
+        adapter_set_text(&facts->error, text, ADAPTER_ERROR_CHARS);
+}
+
+/* The provider answered: what it refused before is past. */
+static void on_progress(struct adapter_facts *facts)
+{
+    if (facts->waits > 0)
+        adapter_set_text(&facts->error, NULL, 0);
+    facts->waits = 0;
+}
+
 static void on_failed(struct adapter_facts *facts, const struct json_object *event)
 {
     const char *text = json_string(json_member(event, "error"), "message", "turn.failed");
     facts->ending = ENDING_FAILED;
     facts->tools = 0;
-    adapter_set_text(&facts->error, text, ADAPTER_ERROR_CHARS);
+    facts->waits = 0;
+    set_error(facts, text);
+}
+
+/* "Reconnecting... 2/5 (why)": no verdict, but no progress either. */
+static void on_error(struct adapter_facts *facts, const char *text)
+{
+    if (strncasecmp(text, "Reconnecting", 12) == 0 || is(failure(text), "provider_down"))
+        count(&facts->waits);
+    set_error(facts, text);
 }
 
 static void on_event(struct adapter *adapter, const char *type, const struct json_object *event)
@@ -72,16 +150,17 @@ static void on_event(struct adapter *adapter, const char *type, const struct jso
     if (is(type, "thread.started")) {
         adapter_set_session(adapter, json_string(event, "thread_id", NULL));
     } else if (strncmp(type, "item.", 5) == 0) {
+        on_progress(facts);
         on_item(facts, type, json_member(event, "item"));
     } else if (is(type, "turn.completed") && facts->ending == ENDING_NONE) {
+        on_progress(facts);
         facts->ending = ENDING_COMPLETED;
         facts->tools = 0;
         on_usage(facts, json_member(event, "usage"));
     } else if (is(type, "turn.failed") && facts->ending == ENDING_NONE) {
         on_failed(facts, event);
     } else if (is(type, "error") && facts->ending == ENDING_NONE) {
-        /* "Reconnecting… 2/5" looks like this too: no verdict, only the latest word. */
-        adapter_set_text(&facts->error, json_string(event, "message", ""), ADAPTER_ERROR_CHARS);
+        on_error(facts, json_string(event, "message", ""));
     }
 }
 
@@ -97,35 +176,10 @@ static void on_line(struct adapter *adapter, const char *line, size_t len)
     json_object_put(event);
 }
 
-static bool says(const char *text, const char *const *words)
+static const char *waits_for(const struct adapter *adapter)
 {
-    for (; *words != NULL; words++)
-        if (strcasestr(text, *words) != NULL)
-            return true;
-    return false;
-}
-
-/* Which failure the text of turn.failed names. */
-static const char *failure(const char *text)
-{
-    static const char *const auth[] = {"401 Unauthorized",
-                                       "403 Forbidden",
-                                       "invalid api key",
-                                       "not logged in",
-                                       "token expired",
-                                       "authentication",
-                                       NULL};
-    static const char *const limit[] = {"429 Too Many Requests", "rate limit", "usage limit",
-                                        "quota", NULL};
-    static const char *const context[] = {"context window", "context length", "maximum context",
-                                          NULL};
-    if (text == NULL)
-        return "agent_error";
-    if (says(text, context))
-        return "context_overflow";
-    if (says(text, limit))
-        return "rate_limited";
-    return says(text, auth) ? "auth_failed" : "agent_error";
+    const char *reason = failure(adapter->facts.error);
+    return is(reason, "agent_error") ? "provider_down" : reason;
 }
 
 static const char *judge(const struct adapter *adapter, int status)
@@ -140,6 +194,8 @@ static const char *judge(const struct adapter *adapter, int status)
     }
     if (status == 0)
         return "agent_no_result";
+    if (status > 0 && adapter->facts.waits > 0)
+        return waits_for(adapter);
     return status == 127 ? "adapter_missing" : "exit_nonzero"; /* 127: sh found no such command */
 }
 
@@ -147,4 +203,5 @@ const struct adapter_kind adapter_codex = {
     .name = "codex-json",
     .on_line = on_line,
     .judge = judge,
+    .waits_for = waits_for,
 };

@@ -12,6 +12,15 @@ static char *const codex_full[] = {"codex",  "exec",
                                    "-s",     "danger-full-access",
                                    "-"};
 
+/* Plain text often comes at the end only: its silence says nothing unless the adapter says so. */
+static int silence_secs(const struct config *config, const struct config_adapter *adapter,
+                        bool speaks)
+{
+    if (adapter->silence_timeout_secs > 0)
+        return adapter->silence_timeout_secs;
+    return speaks ? config->orchestrator.silence_timeout_secs : 0;
+}
+
 bool adapter_find(const struct config *config, const struct config_agent *agent,
                   struct adapter_template *found)
 {
@@ -23,8 +32,10 @@ bool adapter_find(const struct config *config, const struct config_agent *agent,
         bool codex = adapter->output != NULL && strcmp(adapter->output, "codex-json") == 0;
         found->kind = codex ? &adapter_codex : &adapter_text;
         found->command = &adapter->command;
+        found->silence_secs = silence_secs(config, adapter, codex);
         return true;
     }
+    found->silence_secs = config->orchestrator.silence_timeout_secs;
     return strcmp(agent->agent_type, "codex-cli") == 0;
 }
 

@@ -248,9 +248,17 @@ void job_stop(struct job *job, const char *reason)
 
 static bool is_silent(const struct job *job)
 {
-    int64_t limit =
-        (int64_t)dispatch_config(job->dispatch)->orchestrator.silence_timeout_secs * 1000;
+    struct adapter_template found;
+    if (!host_template(job->host, job->agent_type, &found) || found.silence_secs == 0)
+        return false;
+    int64_t limit = (int64_t)found.silence_secs * 1000;
     return job->quiet_ms > (adapter_in_tool(&job->adapter) ? TOOL_PATIENCE * limit : limit);
+}
+
+static bool is_unanswered(const struct job *job)
+{
+    const struct config *config = dispatch_config(job->dispatch);
+    return job->waits_ms > (int64_t)config->orchestrator.provider_timeout_secs * 1000;
 }
 
 /* Tells SQL whether the run can be seen; true when that call is now in flight. */
@@ -271,6 +279,8 @@ static void step_running(struct job *job)
 {
     if (job->cancel)
         job_stop(job, "cancelled");
+    else if (is_unanswered(job))
+        job_stop(job, adapter_waits_for(&job->adapter));
     else if (is_silent(job))
         job_stop(job, "silence_timeout");
     if (job->state == JOB_STOPPING)

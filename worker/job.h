@@ -87,7 +87,8 @@ struct job {
     uint64_t poll_round; /* the poll that asks for us now; 0 = none */
     int64_t asked_out, asked_err;
     int64_t polled;   /* clock_ms of the last answer; 0 = none on this connection */
-    int64_t quiet_ms; /* watched time without a new byte */
+    int64_t quiet_ms; /* watched time without progress: mostly, without a new byte */
+    int64_t waits_ms; /* watched time in which the agent asks its provider in vain */
     const char
         *missing; /* literal: why the run cannot be judged although the host answers, or NULL */
     bool tampered;

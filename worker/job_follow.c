@@ -85,7 +85,11 @@ static void watch_silence(struct job *job, bool grew)
 {
     int64_t now = clock_ms();
     int64_t gap = job->polled > 0 ? now - job->polled : 0;
-    job->quiet_ms = grew ? 0 : job->quiet_ms + (gap < WATCH_GAP_MS ? gap : WATCH_GAP_MS);
+    bool waits = adapter_waits_for(&job->adapter) != NULL;
+    if (gap > WATCH_GAP_MS)
+        gap = WATCH_GAP_MS;
+    job->quiet_ms = grew && !waits ? 0 : job->quiet_ms + gap;
+    job->waits_ms = waits ? job->waits_ms + gap : 0;
     job->polled = now;
 }
 
@@ -205,8 +209,8 @@ static bool is(const char *reason, const char *word)
 static const char *judge_exit(const struct job_end *end, const char **reason)
 {
     const char *outcome = adapter_judge(end->adapter, end->exit, reason);
-    if (*reason != NULL && is(*reason, "exit_nonzero") && end->signal == SIGKILL)
-        *reason = "killed";
+    if (*reason != NULL && is(*reason, "exit_nonzero") && end->signal > 0)
+        *reason = "killed"; /* a stop of ours has a reason of its own in the status */
     return outcome;
 }
 
@@ -228,6 +232,8 @@ const char *job_judge(const struct job_end *end, const char **reason)
         const char *reason, *outcome;
     } known[] = {{"timed_out", "timed_out"},    {"silence_timeout", "timed_out"},
                  {"cancelled", "cancelled"},    {"output_limit", "failed"},
+                 {"provider_down", "failed"},   {"auth_failed", "failed"},
+                 {"rate_limited", "failed"},    {"context_overflow", "failed"},
                  {"host_disk_full", "failed"},  {"status_invalid", "failed"},
                  {"output_tampered", "failed"}, {"run_lost", "lost"}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {

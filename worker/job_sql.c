@@ -207,8 +207,21 @@ static const char *count_text(struct count *count, const struct adapter_facts *f
     return count->text;
 }
 
+/* What went wrong, in the agent's words; for one that had no time for any, which signal ended it.
+ */
+static const char *error_text(const struct job *job, char signal[static 64])
+{
+    const struct adapter_facts *facts = &job->adapter.facts;
+    const char *name = job->record.signal > 0 ? sigabbrev_np(job->record.signal) : NULL;
+    if (facts->ending == ENDING_COMPLETED || known(facts->error) != NULL || name == NULL)
+        return facts->ending == ENDING_COMPLETED ? NULL : known(facts->error);
+    snprintf(signal, 64, "ended by SIG%s", name);
+    return signal;
+}
+
 void job_sql_finish(struct job *job)
 {
+    char signal[64];
     struct key key = key_of(job);
     const struct adapter_facts *facts = &job->adapter.facts;
     struct count input, cached, output, reasoning;
@@ -226,7 +239,7 @@ void job_sql_finish(struct job *job)
                             killed ? number : NULL,
                             known(facts->session_id),
                             known(facts->summary),
-                            facts->ending == ENDING_COMPLETED ? NULL : known(facts->error),
+                            error_text(job, signal),
                             job->stop_reason,
                             count_text(&input, facts, facts->tokens.input),
                             count_text(&cached, facts, facts->tokens.cached_input),

@@ -40,6 +40,7 @@ struct config_adapter {
     char *agent_type;
     struct config_list command; /* argv; placeholders {work_dir} {task_id} {branch} {run_dir} */
     char *output;               /* "codex-json" or "text" (default) */
+    int silence_timeout_secs;   /* 0: orchestrator's; of "text" none */
 };
 
 struct config {
@@ -72,6 +73,7 @@ struct config {
         int dispatch_interval_secs; /* 10: slow poll under NOTIFY */
         int start_timeout_secs;     /* 300 */
         int silence_timeout_secs;   /* 900 */
+        int provider_timeout_secs;  /* 300: an agent may ask a provider in vain for so long */
         int max_attempts_total;     /* 10 */
         int64_t max_output_bytes;   /* 268435456: a run is stopped at this size of a stream */
     } orchestrator;

@@ -203,7 +203,12 @@ static const struct config_field orchestrator_fields[] = {
     {"start_timeout_secs", FIELD_INT, AT(orchestrator.start_timeout_secs), RANGE(1, 86400, 300),
      .help = "seconds from the claim until the run is proven started; then it is given back"},
     {"silence_timeout_secs", FIELD_INT, AT(orchestrator.silence_timeout_secs),
-     RANGE(1, 604800, 900), .help = "seconds without output after which a run is stopped"},
+     RANGE(1, 604800, 900),
+     .help =
+         "seconds without output or progress after which a run is stopped; an adapter may differ"},
+    {"provider_timeout_secs", FIELD_INT, AT(orchestrator.provider_timeout_secs),
+     RANGE(1, 604800, 300),
+     .help = "seconds that an agent may ask a provider in vain; then its run is stopped"},
     {"max_attempts_total", FIELD_INT, AT(orchestrator.max_attempts_total), RANGE(1, 1000, 10),
      .help = "runs of a task for whatever reason, unless the task says otherwise"},
     {"max_output_bytes", FIELD_INT64, AT(orchestrator.max_output_bytes),
@@ -225,6 +230,9 @@ static const struct config_field adapter_fields[] = {
     {"output", FIELD_TEXT, ADAPTER(output), .text = "text", .one_of = "text|codex-json",
      .later = "claude-stream-json|opencode-json|gemini-stream-json",
      .help = "how its output is read"},
+    {"silence_timeout_secs", FIELD_INT, ADAPTER(silence_timeout_secs), RANGE(1, 604800, 0),
+     .help = "seconds without output after which its runs are stopped; the orchestrator's when not "
+             "given, none for text"},
     {0},
 };
 

@@ -72,6 +72,9 @@ START_TEST(test_outcomes)
     expect("", 127, "failed", "adapter_missing");
     expect("", 0, "failed", "agent_no_result");
     expect(STARTED TURN RECONNECTING MESSAGE COMPLETED, 0, "succeeded", NULL);
+    expect(STARTED TURN RECONNECTING, 1, "failed", "provider_down");
+    expect(STARTED TURN RECONNECTING, -1, "failed", "exit_nonzero");
+    expect(STARTED TURN RECONNECTING MESSAGE, 1, "failed", "exit_nonzero");
     expect("Reading prompt from stdin...\n" SUCCESS, 0, "succeeded", NULL);
     expect(STARTED TURN MESSAGE "{\"type\":\"turn.completed\"}", 0, "succeeded", NULL);
 }
@@ -84,7 +87,9 @@ START_TEST(test_failures_by_text)
         {"exceeded retry limit, last status: 429 Too Many Requests", "rate_limited"},
         {"You've hit your usage limit.", "rate_limited"},
         {"Codex ran out of room in the model's context window.", "context_overflow"},
-        {"We are currently experiencing high demand", "agent_error"},
+        {"We are currently experiencing high demand", "provider_down"},
+        {"stream disconnected before completion: error sending request", "provider_down"},
+        {"the tests do not pass", "agent_error"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char *text = failed(cases[i][0]);
@@ -186,6 +191,50 @@ START_TEST(test_tool_running)
 }
 END_TEST
 
+#define REFUSED(why) "{\"type\":\"error\",\"message\":\"Reconnecting... 2/5 (" why ")\"}\n"
+
+static void expect_waits(const char *text, const char *reason)
+{
+    struct adapter adapter, adopter;
+    struct buf point;
+    buf_init(&point, 1 << 20);
+    adapter_init(&adapter, &adapter_codex);
+    adapter_init(&adopter, &adapter_codex);
+    adapter_feed(&adapter, text, strlen(text));
+    ck_assert_pstr_eq(adapter_waits_for(&adapter), reason);
+    adapter_checkpoint(&adapter, &point);
+    ck_assert(adapter_restore(&adopter, buf_text(&point)));
+    ck_assert_pstr_eq(adapter_waits_for(&adopter), reason);
+    adapter_release(&adapter);
+    adapter_release(&adopter);
+    buf_release(&point);
+}
+
+/* "Reconnecting" is output, yet nothing gets on; and the text says what to mend. */
+START_TEST(test_waits_for_its_provider)
+{
+    expect_waits(STARTED TURN, NULL);
+    expect_waits(STARTED TURN RECONNECTING, "provider_down");
+    expect_waits(STARTED TURN RECONNECTING WARNING, NULL);
+    expect_waits(STARTED TURN RECONNECTING MESSAGE RECONNECTING, "provider_down");
+    expect_waits(STARTED TURN REFUSED("unexpected status 401 Unauthorized: x"), "auth_failed");
+    expect_waits(TURN REFUSED("last status: 429 Too Many Requests") RECONNECTING, "rate_limited");
+    expect_waits(TURN RECONNECTING COMPLETED, NULL);
+}
+END_TEST
+
+/* What a person has to mend is not covered by the general word that follows it. */
+START_TEST(test_a_general_error_covers_no_cause)
+{
+    char *text = failed("something went wrong");
+    char *both =
+        mem_printf("{\"type\":\"error\",\"message\":\"You've hit your usage limit.\"}\n%s", text);
+    expect(both, 1, "failed", "rate_limited");
+    free(both);
+    free(text);
+}
+END_TEST
+
 static void checkpoint_of(const struct adapter *adapter, struct buf *out)
 {
     buf_clear(out);
@@ -252,6 +301,8 @@ int main(void)
     tcase_add_test(tcase, test_long_line_is_not_parsed);
     tcase_add_test(tcase, test_summary_is_cut);
     tcase_add_test(tcase, test_tool_running);
+    tcase_add_test(tcase, test_waits_for_its_provider);
+    tcase_add_test(tcase, test_a_general_error_covers_no_cause);
     tcase_add_test(tcase, test_adopter_goes_on_exactly);
     tcase_add_test(tcase, test_restore_refuses);
     suite_add_tcase(suite, tcase);

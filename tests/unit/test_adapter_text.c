@@ -86,8 +86,9 @@ END_TEST
 START_TEST(test_find)
 {
     char *list[] = {"run"};
-    struct config_adapter mine[] = {{"mine", {list, 1}, "text"},
-                                    {"codex-cli", {list, 1}, "codex-json"}};
+    struct config_adapter mine[] = {
+        {.agent_type = "mine", .command = {list, 1}, .output = "text"},
+        {.agent_type = "codex-cli", .command = {list, 1}, .output = "codex-json"}};
     struct config config = {.adapters = mine, .adapter_count = 1};
     struct config_agent agent = {.agent_type = "codex-cli", .profile = "full"};
     struct adapter_template found;
