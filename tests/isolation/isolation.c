@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { LIMIT = 60, ROUNDS_LONG = 20 };
 
@@ -316,7 +318,8 @@ static int options_read(struct options *options, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct options options = {.seed = 1};
+    /* another one at each call: it is printed, and --seed tries it again */
+    struct options options = {.seed = (unsigned)time(NULL) ^ (unsigned)getpid() << 16};
     struct count total = {0};
     int at = options_read(&options, argc, argv);
     if (at == 0) {
@@ -325,6 +328,7 @@ int main(int argc, char **argv)
         return 2;
     }
     options.url = argv[at];
+    printf("seed %u\n", options.seed);
     for (int i = at + 1; i < argc; i++)
         run_spec(&options, argv[i], &total);
     printf("%d passed, %d failed\n", total.passed, total.failed);

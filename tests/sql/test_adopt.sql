@@ -123,3 +123,35 @@ select t.none($$select fleet.renew(t.node('s1'), '{}')$$, 'a server has nothing 
 select t.none($$select from fleet.renew(t.node('w1'), array[t.attempt('a')]) where kind = 'beat'$$, 'a server''s beat is no worker''s business');
 select t.throws($$select fleet.renew(gen_random_uuid(), '{}')$$, 'AF002', 'who never started is fenced');
 rollback;
+
+\echo 'death'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 2));
+select t.worker('w2', t.host('h', '{code:rust}', 2));
+select t.submit('a');
+select t.claim('w1', 1);
+select fleet.set('open_grace_ms', 0);
+select t.throws(format('select fleet.adopt(t.node(''w2''), t.node(''w1''), %s, 9)', t.beat('w1')), 'AF006',
+  'a node whose beat the database has just seen is not dead, whatever another says');
+select t.silent('w1');
+select t.is(t.adopt('w2', 'w1', t.beat('w1')), 'a/2', 'one that has been silent is');
+rollback;
+
+\echo 'who does not reach the host leaves it to who does'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 2));
+select t.worker('w2', t.host('h', '{code:rust}', 2));
+select t.worker('w3', t.host('h', '{code:rust}', 2));
+select fleet.host_report(t.node('w2'), 'h', false, null, 'no route');
+select t.submit('a');
+select t.claim('w1', 1);
+select fleet.node_stop(t.node('w1'));
+select t.none($$select * from fleet.renew(t.node('w2'), '{}') where kind = 'left'$$, 'w2 does not reach it: is not asked');
+select t.is(t.adopt('w2', 'w1', t.beat('w1')), '', 'and gets nothing');
+select t.is((select count(*) from fleet.renew(t.node('w3'), '{}') where kind = 'left'), 1::bigint, 'w3 is asked');
+savepoint s;
+select t.is(t.adopt('w3', 'w1', t.beat('w1')), 'a/2', 'and gets it');
+rollback to s;
+select fleet.node_stop(t.node('w3'));
+select t.is(t.adopt('w2', 'w1', t.beat('w1')), 'a/2', 'when nobody reaches it, whoever lists it takes it');
+rollback;

@@ -39,3 +39,39 @@ select t.is(t.deliver('d3', 'closed', '{agent:x}', '2026-01-01T09:00:00Z', '{"ad
   'ignored sender_not_allowed', '... an old one is ignored');
 select t.sound('every invariant');
 rollback;
+
+\echo 'labels that somebody who may not start work takes away'
+begin;
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
+select t.is(t.deliver('d2', 'label_updated', '{}', '2026-01-01T10:00:01Z', '{"admitted": false, "refusal": "sender_not_allowed"}'), 'ignored sender_not_allowed',
+  'is ignored as a start');
+select t.is(t.status('acme/rocket#42'), 'cancelled', 'but stopping is free: what waits is cancelled');
+select t.is(t.deliver('d3', 'label_updated', '{agent:x}', '2026-01-01T10:00:02Z', '{"admitted": false, "refusal": "sender_not_allowed"}'), 'ignored sender_not_allowed',
+  'adding it again is refused');
+select t.is(t.starts('d4', 'label_updated', '{agent:x,bug}', '2026-01-01T10:00:03Z'), false, 'and does not start with the next event of somebody who may');
+select t.sound();
+rollback;
+begin;
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
+select t.deliver('d2', 'label_cleared', '{}', '2026-01-01T10:00:01Z', '{"admitted": false, "refusal": "sender_not_allowed"}');
+select t.is(t.starts('d3', 'label_updated', '{agent:x}', '2026-01-01T10:00:02Z'), true, 'added again by somebody who may: the same task runs again');
+rollback;
+begin;
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:01Z');
+select t.deliver('d0', 'label_cleared', '{}', '2026-01-01T10:00:01Z', '{"admitted": false, "refusal": "sender_not_allowed"}');
+select t.is(t.status('acme/rocket#42'), 'created', 'a removal of the same second may have been before: it stops nothing');
+rollback;
+
+\echo 'a refused delivery''s id under another body'
+begin;
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"admitted": false, "refusal": "sender_not_allowed"}');
+select t.is(t.starts('d1', 'label_updated', '{agent:x,bug}', '2026-01-01T10:00:01Z'), false, 'frees no refused label: the id is not signed');
+rollback;
+
+\echo 'an event from before a removal'
+begin;
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
+select t.deliver('d3', 'label_cleared', '{}', '2026-01-01T10:00:05Z', '{"admitted": false, "refusal": "sender_not_allowed"}');
+select t.is(t.deliver('d2', 'label_updated', '{agent:x,bug}', '2026-01-01T10:00:04Z'), 'ignored stale', 'that comes after it starts nothing');
+select t.is(t.status('acme/rocket#42'), 'cancelled', 'the task stays cancelled');
+rollback;

@@ -175,3 +175,19 @@ select t.is((select timeout_secs || ' ' || max_retries from fleet.task where tas
 select t.is((select verdict from fleet.submit('[{"task": {"task_id": "d", "title": "T", "defaults": {"timeout_secs": 90, "max_retries": 5}}}]')), 'exists', 'is the same from a node with other defaults');
 select t.is((select verdict from fleet.submit('[{"task": {"task_id": "d", "title": "T", "timeout_secs": 90}}]')), 'conflict', 'and another when the submitter asks for something else');
 rollback;
+
+\echo 'items that must not fail their neighbours'
+begin;
+select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit(jsonb_build_array(
+    t.item('x', '{}', jsonb_build_object('labels', (select jsonb_agg('agent:' || repeat(md5(i::text), 7)) from generate_series(1, 100) i))),
+    t.item('y', '{}')))), 'refused created', 'more requirements than an index row can hold are refused, the next item is created');
+select t.is((select verdict from fleet.submit(jsonb_build_array(
+    t.item('z', '{}', jsonb_build_object('repo', (select string_agg(md5(i::text), '') from generate_series(1, 150) i) || '/x'))))), 'refused',
+  'a repository longer than an index row can hold too');
+select t.is(t.deliver('d1', 'opened', (select array_agg('agent:' || repeat(md5(i::text), 7)) from generate_series(1, 100) i), '2026-01-01T10:00:00Z'),
+  'ignored labels_too_long', 'a delivery with such labels is ignored');
+select t.is((select verdict from fleet.submit(jsonb_build_array(t.item('t' || i, '{}', jsonb_build_object('run_at', run_at))))), verdict,
+  'run_at ' || run_at || ': ' || verdict)
+from (values (1, '2026-01-01T10:00:00Z', 'created'), (2, '2026-01-01t10:00:00.123456+02:00', 'created'), (3, '2026-01-01 10:00', 'refused'),
+  (4, '2026-01-01', 'refused'), (5, 'now', 'refused'), (6, '2026-02-30T10:00:00Z', 'refused'), (7, '99999-01-01T00:00:00Z', 'refused')) v (i, run_at, verdict);
+rollback;

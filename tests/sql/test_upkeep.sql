@@ -109,3 +109,15 @@ select t.is(fleet.host_report(t.node('w1'), 'h', true, t.identity('other'), null
 select t.is(t.claim('w1', 1), 'a', 'then it is served');
 select t.throws($$select fleet.host_accept('nobody')$$, 'AF003', 'no host, nothing to accept');
 rollback;
+
+\echo 'partitions in a session with another DateStyle'
+begin;
+set local datestyle = 'SQL, DMY';
+set local timezone = 'Asia/Kolkata';
+drop table if exists fleet.log_20310101;
+select fleet.make_partition('log', 'log_20310101', '2031-01-01', '2031-01-02');
+set local timezone = 'UTC';
+set local datestyle = 'ISO';
+select t.is((select pg_get_expr(relpartbound, oid) from pg_class where oid = 'fleet.log_20310101'::regclass),
+  $$FOR VALUES FROM ('2031-01-01 00:00:00+00') TO ('2031-01-02 00:00:00+00')$$, 'has its borders in UTC');
+rollback;

@@ -147,3 +147,30 @@ select t.ok((select updated_at < now() + interval '25 hours' and labels_at < now
 select t.is(t.starts('d2', 'label_updated', '{agent:x}', to_char(now() at time zone 'UTC' + interval '2 days', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), true,
   'and does not make what follows stale');
 rollback;
+
+\echo 'deliveries that overtake each other'
+begin;
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
+select t.is(t.deliver('d3', 'label_updated', '{agent:x,bug}', '2026-01-01T10:00:09Z', '{"state": "closed"}'), 'accepted recorded',
+  'an event that shows the issue closed, before the news of closing');
+select t.is(t.status('acme/rocket#42'), 'cancelled', 'cancels what waits');
+select t.is(t.deliver('d2', 'closed', '{agent:x}', '2026-01-01T10:00:08Z', '{"state": "closed"}'), 'ignored stale', 'the news itself is stale then');
+rollback;
+begin;
+select t.deliver('d2', 'closed', '{}', '2026-01-01T10:00:00Z', '{"state": "closed"}');
+select t.is(t.starts('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z'), false, 'opened and closed in one second, told in the wrong order: starts nothing');
+rollback;
+
+\echo 'a task that a person retried after its labels had gone'
+begin;
+select t.worker('w1', t.host('h', '{x}', 1));
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"max_retries": 0}');
+select fleet.host_report(t.node('w1'), 'h', true, t.identity('h'), null);
+select t.claim('w1', 1);
+select t.start('w1', 'acme/rocket#42');
+select t.deliver('d2', 'label_cleared', '{}', '2026-01-01T10:00:01Z');
+select t.is(t.finish('w1', 'acme/rocket#42', 'failed', 'exit_nonzero', 1), 'failed', 'has failed');
+select fleet.retry('acme/rocket#42', true);
+select t.deliver('d3', 'label_updated', '{bug}', '2026-01-01T10:00:02Z');
+select t.is((select requirements from fleet.task), '{x}'::text[], 'keeps what it requires when other labels change');
+rollback;
