@@ -39,7 +39,7 @@ struct api_sql {
     bool held;         /* no answer for now */
     int calls;
     int count;
-    char last[12][API_PARAM_MAX]; /* parameters of the last call; "<null>" for NULL */
+    char last[24][API_PARAM_MAX]; /* parameters of the last call; "<null>" for NULL */
 };
 
 struct api_query {
@@ -85,6 +85,15 @@ static inline struct api_sql *api_asked(const char *name)
         if (strcmp(sql->name, name) == 0)
             return sql;
     ck_abort_msg("fleet.%s is not set up", name);
+}
+
+/* The parameters of the last call of fleet.NAME, from the first on. */
+static inline void api_was_asked(const char *name, const char *const *params)
+{
+    const struct api_sql *sql = api_asked(name);
+    for (int i = 0; i < sql->count; i++)
+        ck_assert_msg(strcmp(sql->last[i], params[i]) == 0, "fleet.%s, $%d: got %s, want %s", name,
+                      i + 1, sql->last[i], params[i]);
 }
 
 static struct api_sql *api_find(const char *text)

@@ -1,0 +1,134 @@
+/* GET of a task's output and of agents, hosts and nodes. */
+#include "tests/unit/api_scene.h"
+
+#define LOGS "/api/v1/tasks/t-1/logs"
+#define ROW "attempt=2;start=10;next=15;total=99;live=t;bytes="
+
+START_TEST(bytes_come_as_they_are)
+{
+    api_sql("task_logs", ROW "\\x3c68313e0a;gone=<null>");
+    ck_assert_int_eq(api_ask("read", "GET", LOGS, NULL), 200);
+    ck_assert_str_eq(api.body, "<h1>\n");
+    api_has("content-type: text/plain; charset=utf-8");
+    api_has("content-security-policy: sandbox; default-src 'none'");
+    api_has("x-content-type-options: nosniff");
+    api_has("x-log-start: 10");
+    api_has("x-log-next-offset: 15");
+    api_has("x-log-total: 99");
+    api_has("x-log-attempt: 2");
+    api_has("x-log-live: true");
+    api_was_asked("task_logs",
+                  (const char *[]){"t-1", "<null>", "<null>", "<null>", "262144", "<null>"});
+}
+END_TEST
+
+START_TEST(a_run_that_wrote_nothing_is_no_error)
+{
+    api_sql("task_logs", "attempt=1;start=0;next=0;total=0;live=t;bytes=\\x;gone=<null>");
+    ck_assert_int_eq(api_ask("read", "GET", LOGS "?offset=0", NULL), 200);
+    ck_assert_str_eq(api.body, "");
+}
+END_TEST
+
+START_TEST(parameters_are_passed)
+{
+    api_sql("task_logs", ROW "\\x00;gone=<null>");
+    ck_assert_int_eq(
+        api_ask("read", "GET", LOGS "?attempt=3&stream=stdout,stderr&offset=0&limit_bytes=5", NULL),
+        200);
+    api_was_asked("task_logs",
+                  (const char *[]){"t-1", "3", "{\"stdout\",\"stderr\"}", "0", "5", "<null>"});
+    ck_assert_int_eq(api_ask("read", "GET", LOGS "?tail=0", NULL), 200);
+    api_was_asked("task_logs",
+                  (const char *[]){"t-1", "<null>", "<null>", "<null>", "262144", "0"});
+}
+END_TEST
+
+static const char *const bad_queries[] = {
+    "?stream=stdin",  "?stream=stdout,x",     "?attempt=0", "?offset=-1",
+    "?limit_bytes=0", "?limit_bytes=1048577", "?tail=-1",   "?tail=x"};
+
+START_TEST(bad_parameters_are_not_asked)
+{
+    char target[200];
+    api_sql("task_logs", NULL);
+    snprintf(target, sizeof target, LOGS "%s", bad_queries[_i]);
+    api_ask("read", "GET", target, NULL);
+    api_is_error(422, "invalid_value");
+    ck_assert_int_eq(api_asked("task_logs")->calls, 0);
+}
+END_TEST
+
+START_TEST(removed_output_is_gone)
+{
+    api_sql("task_logs", "attempt=2;start=3;next=10;total=99;live=f;bytes=\\x;"
+                         "gone=2026-01-02T03:04:05.000000Z");
+    api_ask("read", "GET", LOGS "?offset=3", NULL);
+    api_is_error(410, "gone");
+    api_has("HTTP/1.1 410 Gone");
+    api_has("\"details\": {\"attempt\": 2, \"written_before\": \"2026-01-02T03:04:05.000000Z\", "
+            "\"next_offset\": 10}");
+    api_has("it goes on at offset 10");
+    api_sql("task_logs", "attempt=2;start=3;next=<null>;total=99;live=f;bytes=\\x;"
+                         "gone=2026-01-02T03:04:05.000000Z");
+    api_ask("read", "GET", LOGS, NULL);
+    api_is_error(410, "gone");
+    api_has("\"next_offset\": null");
+    ck_assert_ptr_null(strstr(api.body, "goes on"));
+}
+END_TEST
+
+START_TEST(what_is_no_log)
+{
+    api_sql_fails("task_logs", "AF003");
+    api_ask("read", "GET", LOGS, NULL);
+    api_is_error(404, "not_found");
+    api_sql("task_logs", ROW "text in another form;gone=<null>");
+    api_ask("read", "GET", LOGS, NULL);
+    api_is_error(500, "internal");
+}
+END_TEST
+
+/* --- agents, hosts, nodes --- */
+
+START_TEST(agents_are_filtered)
+{
+    api_sql("agent_list", "body=[{\"agent_id\": \"h/codex\"}]");
+    ck_assert_int_eq(api_ask("read", "GET", "/api/v1/agents", NULL), 200);
+    ck_assert_str_eq(api.body, "[{\"agent_id\": \"h/codex\"}]");
+    api_was_asked("agent_list", (const char *[]){"<null>", "<null>", "<null>"});
+    api_ask("read", "GET",
+            "/api/v1/agents?status=online&capability=agent:x,y&capability=z&agent_type=codex",
+            NULL);
+    api_was_asked("agent_list",
+                  (const char *[]){"{\"online\"}", "{\"agent:x\",\"y\",\"z\"}", "{\"codex\"}"});
+    api_sql_fails("agent_list", "08001");
+    ck_assert_int_eq(api_ask("read", "GET", "/api/v1/agents", NULL), 503);
+}
+END_TEST
+
+START_TEST(hosts_and_nodes)
+{
+    api_sql("host_list", "body=[1]");
+    api_sql("node_list", "body=[2]");
+    ck_assert_int_eq(api_ask("read", "GET", "/api/v1/hosts", NULL), 200);
+    ck_assert_str_eq(api.body, "[1]");
+    ck_assert_int_eq(api_ask("read", "GET", "/api/v1/nodes", NULL), 200);
+    ck_assert_str_eq(api.body, "[2]");
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = api_case("log");
+    tcase_add_test(tcase, bytes_come_as_they_are);
+    tcase_add_test(tcase, a_run_that_wrote_nothing_is_no_error);
+    tcase_add_test(tcase, parameters_are_passed);
+    tcase_add_loop_test(tcase, bad_parameters_are_not_asked, 0,
+                        sizeof bad_queries / sizeof bad_queries[0]);
+    tcase_add_test(tcase, removed_output_is_gone);
+    tcase_add_test(tcase, what_is_no_log);
+    tcase_add_test(tcase, agents_are_filtered);
+    tcase_add_test(tcase, hosts_and_nodes);
+    return api_run(tcase);
+}

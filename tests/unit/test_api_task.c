@@ -1,0 +1,203 @@
+/* GET of tasks, their cancel and retry: what is asked of SQL, and what its answers become. */
+#include "tests/unit/api_scene.h"
+
+#define TASKS "/api/v1/tasks"
+#define TASK TASKS "/acme%2Frocket%2342"
+
+/* --- lists --- */
+
+START_TEST(a_list_without_filters)
+{
+    api_sql("task_list", "body=[{\"task_id\": \"t-1\"}];next_cursor=<null>");
+    ck_assert_int_eq(api_ask("read", "GET", TASKS, NULL), 200);
+    ck_assert_str_eq(api.body, "[{\"task_id\": \"t-1\"}]");
+    ck_assert_ptr_null(strstr(api.head, "link:"));
+    api_was_asked("task_list",
+                  (const char *[]){"50", "<null>", "<null>", "<null>", "<null>", "<null>", "<null>",
+                                   "<null>", "<null>", "<null>", "<null>", "<null>"});
+}
+END_TEST
+
+START_TEST(each_filter_has_its_parameter)
+{
+    api_sql("task_list", "body=[];next_cursor=<null>");
+    ck_assert_int_eq(api_ask("read", "GET",
+                             TASKS "?limit=7&cursor=99&q=fuel&created_after=2026-01-01T00:00:00Z"
+                                   "&created_before=2026-02-01T00:00:00%2B01:00&status=created,"
+                                   "running&status=failed&source=api&repo=acme/rocket&host_id=h"
+                                   "&agent_id=h/codex&execution_mode=ssh_cli&label=bug",
+                             NULL),
+                     200);
+    api_was_asked("task_list", (const char *[]){"7", "99", "fuel", "2026-01-01T00:00:00Z",
+                                                "2026-02-01T00:00:00+01:00",
+                                                "{\"created\",\"running\",\"failed\"}", "{\"api\"}",
+                                                "{\"acme/rocket\"}", "{\"h\"}", "{\"h/codex\"}",
+                                                "{\"ssh_cli\"}", "{\"bug\"}"});
+}
+END_TEST
+
+START_TEST(a_next_page_has_its_link)
+{
+    api_sql("task_list", "body=[];next_cursor=123");
+    ck_assert_int_eq(api_ask("read", "GET", TASKS "?label=a%26b&cursor=200", NULL), 200);
+    api_has("link: </api/v1/tasks?label=a%26b&cursor=123>; rel=\"next\"");
+}
+END_TEST
+
+static const struct {
+    const char *query;
+    int status;
+    const char *code, *text;
+} bad_lists[] = {
+    {"?status=runing", 422, "invalid_value", "'runing' is none of them"},
+    {"?source=forgejo,github", 422, "invalid_value", "'github'"},
+    {"?execution_mode=ssh", 422, "invalid_value", "'ssh'"},
+    {"?created_after=yesterday", 422, "invalid_value", "created_after"},
+    {"?created_before=2026-02-30T00:00:00Z", 422, "invalid_value", "created_before"},
+    {"?limit=0", 422, "invalid_value", "limit"},
+    {"?limit=201", 422, "invalid_value", "limit"},
+    {"?q=a&q=b", 400, "malformed_query", "'q' is given twice"},
+};
+
+START_TEST(bad_filters_are_not_asked)
+{
+    char target[200];
+    api_sql("task_list", "body=[];next_cursor=<null>");
+    snprintf(target, sizeof target, TASKS "%s", bad_lists[_i].query);
+    api_ask("read", "GET", target, NULL);
+    api_is_error(bad_lists[_i].status, bad_lists[_i].code);
+    api_has(bad_lists[_i].text);
+    ck_assert_int_eq(api_asked("task_list")->calls, 0);
+}
+END_TEST
+
+/* --- one task --- */
+
+START_TEST(one_task)
+{
+    api_sql("task_detail", "body={\"task_id\": \"acme/rocket#42\"}");
+    ck_assert_int_eq(api_ask("read", "GET", TASK, NULL), 200);
+    ck_assert_str_eq(api.body, "{\"task_id\": \"acme/rocket#42\"}");
+    ck_assert_str_eq(api_asked("task_detail")->last[0], "acme/rocket#42");
+    api_sql_fails("task_detail", "AF003");
+    api_ask("read", "GET", TASK, NULL);
+    api_is_error(404, "not_found");
+    api_sql_fails("task_detail", "XX000");
+    api_ask("read", "GET", TASK, NULL);
+    api_is_error(500, "internal");
+    ck_assert_ptr_null(strstr(api.body, "told to fail")); /* what SQL says is for the log */
+}
+END_TEST
+
+/* --- cancel and retry --- */
+
+static const struct {
+    const char *word;
+    int status;
+    const char *code; /* NULL: granted */
+} verdicts[] = {
+    {"cancelled", 200, NULL},
+    {"cancelling", 202, NULL},
+    {"created", 200, NULL},
+    {"not_found", 404, "not_found"},
+    {"ended", 409, "conflict"},
+    {"waiting", 400, "illegal_transition"},
+    {"completed", 400, "illegal_transition"},
+    {"not_proven_ended", 409, "not_proven_dead"},
+    {"retries_exhausted", 400, "retries_exhausted"},
+    {"never heard of", 500, "internal"},
+};
+
+START_TEST(each_verdict_has_its_answer)
+{
+    static const char *const actions[][2] = {{"cancel", "cancel_by_token"},
+                                             {"retry", "retry_by_token"}};
+    char row[100], target[100], want[100];
+    snprintf(row, sizeof row, "verdict=%s", verdicts[_i].word);
+    for (size_t i = 0; i < 2; i++) {
+        api_sql(actions[i][1], row);
+        snprintf(target, sizeof target, "%s/%s", TASK, actions[i][0]);
+        ck_assert_int_eq(api_ask("operate", "POST", target, NULL), verdicts[_i].status);
+        if (verdicts[_i].code != NULL) {
+            api_is_error(verdicts[_i].status, verdicts[_i].code);
+            continue;
+        }
+        snprintf(want, sizeof want, "{\"task_id\": \"acme/rocket#42\", \"status\": \"%s\"}",
+                 verdicts[_i].word);
+        ck_assert_str_eq(api.body, want);
+    }
+}
+END_TEST
+
+START_TEST(cancel_names_the_token_and_the_reason)
+{
+    api_sql("cancel_by_token", "verdict=cancelled");
+    api_ask("submit", "POST", TASK "/cancel", "{\"reason\": \"not needed\"}");
+    api_was_asked("cancel_by_token", (const char *[]){"7", "acme/rocket#42", "not needed"});
+    api_ask("submit", "POST", TASK "/cancel", NULL);
+    api_was_asked("cancel_by_token", (const char *[]){"7", "acme/rocket#42", "<null>"});
+}
+END_TEST
+
+static const struct {
+    const char *body;
+    const char *force, *abandon; /* parameters; NULL: not asked */
+    int status;
+    const char *code;
+} retries[] = {
+    {NULL, "false", "<null>", 200, NULL},
+    {"{}", "false", "<null>", 200, NULL},
+    {"{\"force\": null}", "false", "<null>", 200, NULL},
+    {"{\"force\": true}", "true", "<null>", 200, NULL},
+    {"{\"force\": false, \"reason\": \"x\"}", "false", "<null>", 200, NULL},
+    {"{\"force\": \"abandon\", \"reason\": \"burnt\"}", "true", "burnt", 200, NULL},
+    {"{\"force\": \"abandon\"}", NULL, NULL, 422, "invalid_value"},
+    {"{\"force\": \"abandon\", \"reason\": \"\"}", NULL, NULL, 422, "invalid_value"},
+    {"{\"force\": \"yes\"}", NULL, NULL, 422, "invalid_value"},
+    {"{\"force\": 1}", NULL, NULL, 422, "invalid_value"},
+    {"{\"forced\": true}", NULL, NULL, 400, "unknown_member"},
+    {"{\"reason\": 7}", NULL, NULL, 400, "wrong_type"},
+    {"[]", NULL, NULL, 400, "wrong_type"},
+    {"null", NULL, NULL, 400, "wrong_type"},
+    {"{", NULL, NULL, 400, "malformed_json"},
+};
+
+START_TEST(retry_reads_its_force)
+{
+    api_sql("retry_by_token", "verdict=created");
+    ck_assert_int_eq(api_ask("operate", "POST", TASK "/retry", retries[_i].body),
+                     retries[_i].status);
+    ck_assert_int_eq(api_asked("retry_by_token")->calls, retries[_i].code == NULL);
+    if (retries[_i].code != NULL)
+        api_is_error(retries[_i].status, retries[_i].code);
+    else
+        api_was_asked("retry_by_token", (const char *[]){"7", "acme/rocket#42", retries[_i].force,
+                                                         retries[_i].abandon});
+}
+END_TEST
+
+START_TEST(a_lost_answer_is_no_verdict)
+{
+    api_sql_fails("cancel_by_token", "08006");
+    api_ask("submit", "POST", TASK "/cancel", NULL);
+    api_is_error(503, "unavailable");
+    api_has("retry-after: ");
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = api_case("task");
+    tcase_add_test(tcase, a_list_without_filters);
+    tcase_add_test(tcase, each_filter_has_its_parameter);
+    tcase_add_test(tcase, a_next_page_has_its_link);
+    tcase_add_loop_test(tcase, bad_filters_are_not_asked, 0,
+                        sizeof bad_lists / sizeof bad_lists[0]);
+    tcase_add_test(tcase, one_task);
+    tcase_add_loop_test(tcase, each_verdict_has_its_answer, 0,
+                        sizeof verdicts / sizeof verdicts[0]);
+    tcase_add_test(tcase, cancel_names_the_token_and_the_reason);
+    tcase_add_loop_test(tcase, retry_reads_its_force, 0, sizeof retries / sizeof retries[0]);
+    tcase_add_test(tcase, a_lost_answer_is_no_verdict);
+    return api_run(tcase);
+}
