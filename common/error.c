@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/text.h"
+
 /* Cuts to the size of `text`, at the start of a UTF-8 character. */
 static void error_fill(struct error *err, const char *format, va_list args)
 {
@@ -11,10 +13,7 @@ static void error_fill(struct error *err, const char *format, va_list args)
     if (wanted < 0)
         text[0] = '\0';
     if (wanted >= (int)sizeof text) {
-        size_t end = sizeof text - 4;
-        while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
-            end--;
-        memcpy(text + end, "...", 4);
+        memcpy(text + text_cut(text, sizeof text - 4), "...", 4);
     }
     memcpy(err->text, text, strlen(text) + 1);
 }

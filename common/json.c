@@ -6,48 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Length of the UTF-8 character at `at`, its code point in *code; 0 when it is none. RFC 3629 4. */
-static size_t utf8_character(const char *bytes, size_t left, uint32_t *code)
-{
-    const unsigned char *at = (const unsigned char *)bytes;
-    if (left == 0)
-        return 0;
-    if (at[0] < 0x80) {
-        *code = at[0];
-        return 1;
-    }
-    size_t len = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (at[0] < 0xc2 || at[0] > 0xf4 || left < len)
-        return 0;
-    uint32_t value = at[0] & (0xffu >> (len + 1));
-    for (size_t i = 1; i < len; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-        value = value << 6 | (at[i] & 0x3fu);
-    }
-    if (value < least[len] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))
-        return 0;
-    *code = value;
-    return len;
-}
-
-size_t json_utf8_prefix(const char *bytes, size_t len)
-{
-    uint32_t code;
-    size_t at = 0;
-    size_t step = 1;
-    while (at < len && step > 0) {
-        step = utf8_character(bytes + at, len - at, &code);
-        at += step;
-    }
-    return at;
-}
-
-bool json_valid_utf8(const char *bytes, size_t len)
-{
-    return json_utf8_prefix(bytes, len) == len;
-}
+#include "common/text.h"
 
 /* ---- The grammar of RFC 8259, checked before json-c sees the bytes: json-c 0.16 also takes raw
  * control characters, "TRUE", lone surrogates and 1e999, and cuts names at a NUL. ---- */
@@ -132,7 +91,7 @@ static bool scan_string(struct scan *scan)
             return scan_fail(scan, "text without its closing quote");
         if (c < 0x20)
             return scan_fail(scan, "a control character in text must be escaped");
-        size_t step = utf8_character(scan->bytes + scan->at, scan->len - scan->at, &code);
+        size_t step = text_character(scan->bytes + scan->at, scan->len - scan->at, &code);
         if (step == 0)
             return scan_fail(scan, "not valid UTF-8");
         scan->at += step;
@@ -344,7 +303,7 @@ void json_quote(struct buf *out, const char *bytes, size_t len)
     size_t plain = 0; /* start of what needs no escape */
     for (size_t at = 0; at < len;) {
         uint32_t code = 0xfffd;
-        size_t step = utf8_character(bytes + at, len - at, &code);
+        size_t step = text_character(bytes + at, len - at, &code);
         if (step > 0 && !needs_escape(code)) {
             at += step;
             continue;

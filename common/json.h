@@ -23,8 +23,6 @@ bool json_flag(const struct json_object *object, const char *name,
                bool fallback); /* json_bool is a type of json-c */
 struct json_object *json_member(const struct json_object *object, const char *name); /* borrowed */
 
-size_t json_utf8_prefix(const char *bytes, size_t len); /* length of the valid beginning */
-bool json_valid_utf8(const char *bytes, size_t len);    /* RFC 3629: no surrogates, no overlongs */
 void json_quote(struct buf *out, const char *bytes,
                 size_t len); /* "…" with escapes; bad UTF-8 becomes U+FFFD */
 

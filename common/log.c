@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/text.h"
 
 #define MESSAGE_MAX 8192
 #define VALUE_MAX 1024
@@ -53,14 +54,11 @@ static void add(struct buf *line, const char *key, const char *value, size_t len
 
 static void add_field(struct buf *line, const struct log_field *field)
 {
+    const char *text = field->value != NULL ? field->value : "";
     char value[VALUE_MAX + 4];
-    size_t len = field->value != NULL ? strnlen(field->value, VALUE_MAX + 1) : 0;
-    memcpy(value, field->value != NULL ? field->value : "", len);
-    if (len > VALUE_MAX) {
-        memcpy(value + VALUE_MAX, "...", 3);
-        len = VALUE_MAX + 3;
-    }
-    add(line, field->key, value, len);
+    size_t len = text_cut(text, VALUE_MAX);
+    snprintf(value, sizeof value, "%.*s%s", (int)len, text, text[len] != '\0' ? "..." : "");
+    add(line, field->key, value, strlen(value));
 }
 
 /* One write for one line, so that lines of several processes do not mix. What cannot be written is
@@ -94,7 +92,7 @@ void log_write(enum log_level level, const struct log_field *about, const char *
     if (wanted < 0)
         message[0] = '\0';
     if (wanted >= (int)sizeof message)
-        memcpy(message + sizeof message - 4, "...", 4);
+        memcpy(message + text_cut(message, sizeof message - 4), "...", 4);
     clock_format(now, sizeof now);
 
     struct buf line;

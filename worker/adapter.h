@@ -117,7 +117,4 @@ bool adapter_find(const struct config *config, const struct config_agent *agent,
 bool adapter_script(struct buf *out, const struct adapter_template *template,
                     const struct adapter_values *values);
 
-/* Adds `text` as one word of a POSIX shell. */
-void adapter_quote(struct buf *out, const char *text);
-
 #endif

@@ -3,6 +3,8 @@
 
 #include "worker/adapter.h"
 
+#include "common/text.h"
+
 static char *const codex_sandboxed[] = {
     "codex",           "exec", "--json", "--color", "never", "--skip-git-repo-check", "-s",
     "workspace-write", "-"};
@@ -39,17 +41,6 @@ bool adapter_find(const struct config *config, const struct config_agent *agent,
     return strcmp(agent->agent_type, "codex-cli") == 0;
 }
 
-void adapter_quote(struct buf *out, const char *text)
-{
-    buf_adds(out, "'");
-    for (const char *quote; (quote = strchr(text, '\'')) != NULL; text = quote + 1) {
-        buf_add(out, text, (size_t)(quote - text));
-        buf_adds(out, "'\\''");
-    }
-    buf_adds(out, text);
-    buf_adds(out, "'");
-}
-
 /* The value of the placeholder at the front of `text` and its length, or NULL. */
 static const char *placeholder(const char *text, const struct adapter_values *values, size_t *len)
 {
@@ -82,7 +73,7 @@ static void add_word(struct buf *out, const char *word, const struct adapter_val
             buf_add(&text, word++, 1);
         }
     }
-    adapter_quote(out, buf_text(&text));
+    text_shell_quote(out, buf_text(&text));
     out->failed = out->failed || text.failed;
     buf_release(&text);
 }
@@ -92,7 +83,7 @@ static void add_export(struct buf *out, const char *name, const char *value)
     if (value == NULL)
         return;
     buf_addf(out, "export %s=", name);
-    adapter_quote(out, value);
+    text_shell_quote(out, value);
     buf_adds(out, "\n");
 }
 

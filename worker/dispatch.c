@@ -60,13 +60,6 @@ bool dispatch_may_act(struct dispatch *dispatch)
     return false;
 }
 
-int dispatch_jitter(int ms)
-{
-    uint32_t random;
-    crypto_random(&random, sizeof random);
-    return ms / 2 + (int)(random % (uint32_t)(ms / 2 + 1));
-}
-
 struct host *dispatch_host(const struct dispatch *dispatch, const char *id)
 {
     struct list *hosts = (struct list *)&dispatch->hosts;

@@ -100,7 +100,6 @@ void dispatch_host_ready(struct dispatch *dispatch);
 void dispatch_output_soon(struct dispatch *dispatch);
 /* A call in the node's own name failed: logged; AF002 ends this life. */
 void dispatch_failed(struct dispatch *dispatch, const char *what, const struct error *err);
-int dispatch_jitter(int ms); /* a random time between half of it and all of it */
 
 /* Test hook: with FLEET_BREAKPOINT=after-claim or after-starting in the environment the process
  * stops itself (SIGSTOP) once, at that point, so that a test can let its work be taken over before

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/pause.h"
 #include "worker/dispatch.h"
 #include "worker/host.h"
 #include "worker/job.h"
@@ -122,7 +123,7 @@ static void on_claim(void *data, const struct db_result *res, const struct error
         return;
     dispatch->claiming = false;
     if (err != NULL) {
-        dispatch->claim_pause = clock_ms() + dispatch_jitter(AGAIN_MS);
+        dispatch->claim_pause = clock_ms() + pause_jitter(AGAIN_MS);
         dispatch->claim_wanted = true;
         dispatch_failed(dispatch, "claim", err);
         return;

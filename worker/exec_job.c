@@ -118,16 +118,3 @@ void exec_job_fail(struct exec_job *job, const char *format, ...)
     job->failed = true;
     end(job);
 }
-
-/* A quote inside ends the quoting, is escaped, and begins it again. */
-void exec_quote(struct buf *command, const char *text)
-{
-    buf_adds(command, "'");
-    for (const char *at = text; *at != '\0'; at++) {
-        if (*at == '\'')
-            buf_adds(command, "'\\''");
-        else
-            buf_add(command, at, 1);
-    }
-    buf_adds(command, "'");
-}

@@ -44,7 +44,4 @@ void exec_job_end(struct exec_job *job, int shell_status);
 void exec_job_fail(struct exec_job *job, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* 'text' for any Bourne shell. */
-void exec_quote(struct buf *command, const char *text);
-
 #endif

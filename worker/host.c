@@ -10,6 +10,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/pause.h"
 #include "worker/clean.h"
 #include "worker/dispatch.h"
 
@@ -244,10 +245,8 @@ static void go_down(struct host *host, const char *reason)
     snprintf(host->reason, sizeof host->reason, "%s", buf_text(&clean));
     buf_release(&clean);
     host->state = HOST_DOWN;
-    host->backoff_ms = host->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * host->backoff_ms;
-    if (host->backoff_ms > BACKOFF_LAST_MS)
-        host->backoff_ms = BACKOFF_LAST_MS;
-    host->next_check = clock_ms() + dispatch_jitter(host->backoff_ms);
+    host->backoff_ms = pause_longer(host->backoff_ms, BACKOFF_FIRST_MS, BACKOFF_LAST_MS);
+    host->next_check = clock_ms() + pause_jitter(host->backoff_ms);
 }
 
 static void on_report(void *data, const struct db_result *res, const struct error *err)

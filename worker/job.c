@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/pause.h"
 #include "worker/dispatch.h"
 #include "worker/host.h"
 
@@ -177,10 +178,8 @@ bool job_back(struct job *job)
 
 void job_again(struct job *job, const char *what, const char *why)
 {
-    job->retry_ms = job->retry_ms == 0 ? RETRY_FIRST_MS : 2 * job->retry_ms;
-    if (job->retry_ms > RETRY_LAST_MS)
-        job->retry_ms = RETRY_LAST_MS;
-    job->retry_at = clock_ms() + dispatch_jitter(job->retry_ms);
+    job->retry_ms = pause_longer(job->retry_ms, RETRY_FIRST_MS, RETRY_LAST_MS);
+    job->retry_at = clock_ms() + pause_jitter(job->retry_ms);
     log_warn(job->about, "%s: %s; again in %d ms", what, why, job->retry_ms);
 }
 

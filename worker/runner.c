@@ -6,6 +6,7 @@
 
 #include "common/crypto.h"
 #include "common/mem.h"
+#include "common/text.h"
 #include "worker/exec_job.h"
 
 #define SLUG_MAX 40
@@ -103,7 +104,7 @@ static void begin(struct buf *command, const struct runner_place *place, const c
         len--;
     char *base = mem_printf("%.*s/.fleet/%s", (int)len, place->work_dir, place->fleet_id);
     buf_addf(command, "exec /bin/sh -c '%s' sh ", script);
-    exec_quote(command, base);
+    text_shell_quote(command, base);
     buf_addf(command, " %s", hash);
     free(base);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "common/text.h"
 #include "worker/ssh_internal.h"
 
 /* Bytes on their way to us, per channel; libssh2's own is 2 MiB. */
@@ -147,7 +148,7 @@ static int ask_for_command(struct ssh_channel *channel)
     struct buf command;
     buf_init(&command, COMMAND_MAX);
     buf_adds(&command, WRAPPER);
-    exec_quote(&command, channel->job != NULL ? channel->job->command : "");
+    text_shell_quote(&command, channel->job != NULL ? channel->job->command : "");
     int rc = LIBSSH2_ERROR_OUT_OF_BOUNDARY;
     if (!command.failed)
         rc = libssh2_channel_process_startup(channel->channel, "exec", 4, command.data,

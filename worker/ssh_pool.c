@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/crypto.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/pause.h"
 
 #define SETUPS_MAX 5 /* in this process at once */
 #define PAUSE_MS 500 /* after the first failure, then doubled */
@@ -68,18 +68,10 @@ static void leave_gate(struct ssh_pool *pool)
     open_gate();
 }
 
-static uint64_t jittered(uint64_t ms)
-{
-    uint16_t random;
-    crypto_random(&random, sizeof(random));
-    return ms / 2 + ms * random / 65536 / 2;
-}
-
 static void begin_pause(struct ssh_pool *pool)
 {
-    int doublings = pool->failures > 7 ? 7 : pool->failures > 0 ? pool->failures - 1 : 0;
-    uint64_t ms = (uint64_t)PAUSE_MS << doublings;
-    timer_start(&pool->pause, jittered(ms < PAUSE_MAX_MS ? ms : PAUSE_MAX_MS), 0);
+    int ms = pause_after((unsigned)pool->failures, PAUSE_MS, PAUSE_MAX_MS);
+    timer_start(&pool->pause, (uint64_t)pause_jitter(ms), 0);
 }
 
 static void note_loss(struct ssh_pool *pool, struct ssh *link)

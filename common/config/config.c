@@ -6,8 +6,8 @@
 
 #include "common/config/read.h"
 #include "common/crypto.h"
-#include "common/json.h"
 #include "common/mem.h"
+#include "common/text.h"
 
 #define FILE_MAX 1048576
 
@@ -31,7 +31,7 @@ static bool check_bytes(struct config_reading *reading, const char *bytes, size_
         config_problem_at(reading, 1, 1, "", "larger than 1 MiB; this is no configuration");
         return false;
     }
-    size_t good = json_utf8_prefix(bytes, len);
+    size_t good = text_utf8_prefix(bytes, len);
     if (good == len)
         return true;
     problem_at_byte(reading, bytes, good, "not UTF-8; save the file as UTF-8");

@@ -6,8 +6,8 @@
 
 #include "common/config/read.h"
 #include "common/crypto.h"
-#include "common/json.h"
 #include "common/mem.h"
+#include "common/text.h"
 
 void config_list_add(struct config_list *list, char *text)
 {
@@ -43,7 +43,7 @@ static void add(struct config_list *list, const char *path, size_t line, size_t 
     char *text =
         mem_printf("%s:%zu:%zu: %s%s%s", path, line, column, key, *key != '\0' ? ": " : "", what);
     size_t len = strlen(text);
-    for (size_t good = 0; (good += json_utf8_prefix(text + good, len - good)) < len;)
+    for (size_t good = 0; (good += text_utf8_prefix(text + good, len - good)) < len;)
         text[good] = '?';
     for (char *at = text; *at != '\0'; at++) {
         if ((unsigned char)*at < 0x20 || *at == 0x7f)

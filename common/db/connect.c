@@ -2,12 +2,12 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/crypto.h"
 #include "common/db/internal.h"
 #include "common/log.h"
+#include "common/pause.h"
 
-#define BACKOFF_MIN_MS UINT64_C(100)
-#define BACKOFF_MAX_MS UINT64_C(5000)
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 5000
 #define LOG_AGAIN_MS 30000
 
 /* The first half of a connection's life:
@@ -73,15 +73,10 @@ void db_connection_drop(struct db_connection *connection)
 
 void db_connection_back_off(struct db_connection *connection)
 {
-    uint64_t most = BACKOFF_MIN_MS << (connection->failures < 6 ? connection->failures : 6);
-    uint32_t dice;
-
-    if (most > BACKOFF_MAX_MS)
-        most = BACKOFF_MAX_MS;
-    crypto_random(&dice, sizeof(dice)); /* nodes must not come back in step */
     connection->failures++;
     db_connection_enter(connection, DB_BACKING_OFF);
-    timer_start(&connection->timer, most / 2 + dice % (most / 2), 0);
+    int ms = pause_after(connection->failures, BACKOFF_MIN_MS, BACKOFF_MAX_MS);
+    timer_start(&connection->timer, (uint64_t)pause_jitter(ms), 0);
 }
 
 static void connect_failed(struct db_connection *connection, const char *message)

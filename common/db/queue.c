@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/crypto.h"
 #include "common/db/internal.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/pause.h"
 
 #define PARAMS_MAX 65535 /* of the protocol's Bind */
 #define REST_MIN_MS 20
@@ -173,9 +173,6 @@ void db_query_locking(struct db *db, const char *key, int64_t until_ms, const ch
 
 void db_again(struct db *db, struct db_query *query, bool rest)
 {
-    int64_t most = REST_MIN_MS << (query->repeats < 6 ? query->repeats : 6);
-    uint32_t dice;
-
     query->failed = query->stale = false;
     query->since = clock_ms();
     if (!rest) {
@@ -183,10 +180,8 @@ void db_again(struct db *db, struct db_query *query, bool rest)
         return;
     }
     query->repeats++;
-    if (most > REST_MAX_MS)
-        most = REST_MAX_MS;
-    crypto_random(&dice, sizeof dice); /* those that were in each other's way part */
-    query->rested = query->since + most / 2 + (int64_t)(dice % (uint32_t)most);
+    int ms = pause_after((unsigned)query->repeats, REST_MIN_MS, REST_MAX_MS);
+    query->rested = query->since + pause_jitter(ms); /* those in each other's way part */
     append(db, &db->resting, query);
 }
 

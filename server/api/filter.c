@@ -7,6 +7,7 @@
 
 #include "common/db/db.h"
 #include "common/mem.h"
+#include "common/text.h"
 #include "server/api/value.h"
 
 static void add_value(void *data, const char *part, size_t len)
@@ -46,7 +47,7 @@ static void check_value(void *data, const char *part, size_t len)
     if (spelling->wrong[0] != '\0' || is_word(spelling->words, part, len))
         return;
     char *value = mem_strndup(part, len);
-    snprintf(spelling->wrong, 65, "%.*s", value_cut(value, 64), value);
+    snprintf(spelling->wrong, 65, "%.*s", (int)text_cut(value, 64), value);
     free(value);
 }
 

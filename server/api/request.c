@@ -5,6 +5,8 @@
 
 #include "server/api/value.h"
 
+#include "common/text.h"
+
 #define REASON_MAX 1000
 
 bool request_is_json(struct call *call)
@@ -21,20 +23,11 @@ bool request_is_json(struct call *call)
     return false;
 }
 
-static bool is_listed(const char *name, const char *const *members)
-{
-    for (; *members != NULL; members++) {
-        if (strcmp(*members, name) == 0)
-            return true;
-    }
-    return false;
-}
-
 static bool check_members(struct call *call, struct json_object *object, const char *const *members)
 {
     json_object_object_foreach(object, name, value)
     {
-        if (!is_listed(name, members)) {
+        if (!text_listed(name, members)) {
             call_error(call, 400, "unknown_member", NULL, "there is no member '%.100s' here", name);
             return false;
         }
@@ -44,7 +37,7 @@ static bool check_members(struct call *call, struct json_object *object, const c
             call_error(call, 400, "wrong_type", NULL, "'reason' has to be a string");
             return false;
         }
-        if (value_characters(json_object_get_string(value)) > REASON_MAX) {
+        if (text_characters(json_object_get_string(value)) > REASON_MAX) {
             call_error(call, 422, "invalid_value", NULL, "'reason' has to be at most %d characters",
                        REASON_MAX);
             return false;

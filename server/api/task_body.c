@@ -6,6 +6,8 @@
 
 #include "server/api/value.h"
 
+#include "common/text.h"
+
 #define SHOWN_MAX 120 /* bytes of a refused value that an answer shows */
 #define NUMBER_MAX 40 /* characters of a number with a fraction or an exponent */
 
@@ -88,7 +90,7 @@ static void show_value(struct json_object *value, struct buf *out)
     if (strlen(text) <= SHOWN_MAX)
         buf_adds(out, text);
     else
-        json_quote(out, text, (size_t)value_cut(text, SHOWN_MAX));
+        json_quote(out, text, text_cut(text, SHOWN_MAX));
 }
 
 /* Puts the details together; `index` < 0 for a body that is one task. */
@@ -98,7 +100,7 @@ static void fault_details(struct task_fault *fault, const char *member, int inde
     struct buf out;
     buf_init(&out, sizeof fault->details - 1);
     buf_adds(&out, "{\"member\": ");
-    json_quote(&out, member, (size_t)value_cut(member, 200));
+    json_quote(&out, member, text_cut(member, 200));
     if (index >= 0)
         buf_addf(&out, ", \"index\": %d", index);
     if (wanted != NULL) {
@@ -147,7 +149,7 @@ static bool labels_fit(struct json_object *list, int64_t max, bool *wrong_type)
         struct json_object *item = json_object_array_get_idx(list, i);
         *wrong_type = *wrong_type || !json_object_is_type(item, json_type_string);
         const char *text = *wrong_type ? "" : json_object_get_string(item);
-        if (text[0] == '\0' || value_characters(text) > 255 || !is_line(text) ||
+        if (text[0] == '\0' || text_characters(text) > 255 || !is_line(text) ||
             !value_requirement_fits(text, &required))
             return false;
     }
@@ -197,7 +199,7 @@ static bool value_fits(const struct member *member, struct json_object *value, b
     int64_t size = 0;
     switch (member->type) {
     case json_type_string:
-        size = (int64_t)value_characters(json_object_get_string(value));
+        size = (int64_t)text_characters(json_object_get_string(value));
         break;
     case json_type_int:
         size = json_object_get_int64(value);
@@ -233,7 +235,7 @@ static bool check_member(const char *name, struct json_object *value, int index,
     if (member == NULL) {
         fault->http = 400;
         fault->code = "unknown_member";
-        error_set(&fault->text, "a task has no member '%.*s'", value_cut(name, 100), name);
+        error_set(&fault->text, "a task has no member '%.*s'", (int)text_cut(name, 100), name);
         fault_details(fault, name, index, NULL, NULL);
         return false;
     }

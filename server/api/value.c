@@ -105,22 +105,3 @@ bool value_requirement_fits(const char *label, size_t *used)
         *used += strlen(label + len) + ELEMENT_OVERHEAD;
     return *used <= REQUIREMENTS_MAX;
 }
-
-size_t value_characters(const char *text)
-{
-    size_t count = 0;
-    for (; *text != '\0'; text++)
-        count += ((unsigned char)*text & 0xc0) != 0x80;
-    return count;
-}
-
-int value_cut(const char *text, int max)
-{
-    int len = (int)strnlen(text, (size_t)max + 1);
-    if (len <= max)
-        return len;
-    len = max;
-    while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
-        len--;
-    return len;
-}

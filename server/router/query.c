@@ -7,6 +7,7 @@
 #include "common/crypto.h"
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/text.h"
 
 /* Decodes raw[0, len) to `out`; the length, or -1 on a bad escape or NUL. */
 static long decode(const char *raw, size_t len, char *out)
@@ -26,7 +27,7 @@ static long decode(const char *raw, size_t len, char *out)
         out[used++] = (char)byte;
     }
     out[used] = '\0';
-    return json_valid_utf8(out, used) ? (long)used : -1;
+    return text_is_utf8(out, used) ? (long)used : -1;
 }
 
 /* One "name=value" to query->items; returns the bytes used of `out`, or -1. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/text.h"
 
 static int hex_value(char digit)
 {
@@ -39,7 +40,7 @@ static long decode_segment(const char *raw, size_t len, char *out, struct error 
         }
         out[used++] = (char)byte;
     }
-    if (!json_valid_utf8(out, used)) {
+    if (!text_is_utf8(out, used)) {
         error_set(err, "a segment of the path is not valid UTF-8");
         return -1;
     }

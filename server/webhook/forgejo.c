@@ -5,6 +5,8 @@
 
 #include "server/api/value.h"
 
+#include "common/text.h"
+
 #define TITLE_MAX 4096 /* bytes; Forgejo itself cuts at 255 */
 #define NUMBER_MAX 999999999
 #define LABELS_MAX 500
@@ -57,15 +59,6 @@ bool forgejo_signed_with(const char *secret, const void *body, size_t len,
     return equal;
 }
 
-static bool listed(const char *text, const char *const *list)
-{
-    for (; *list != NULL; list++) {
-        if (strcmp(*list, text) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Event names and types share one list: every one of them is known (modules/webhook/type.go). */
 static const char *const known_events[] = {"issues",
                                            "issue_assign",
@@ -102,7 +95,7 @@ enum forgejo_event forgejo_event_of(const char *event, const char *type)
     if (strcmp(event, "issues") == 0 &&
         (type[0] == '\0' || strcmp(type, "issues") == 0 || strcmp(type, "issue_label") == 0))
         return FORGEJO_ISSUE;
-    if (listed(event, known_events) || (event[0] == '\0' && listed(type, known_events)))
+    if (text_listed(event, known_events) || (event[0] == '\0' && text_listed(type, known_events)))
         return FORGEJO_OTHER;
     return FORGEJO_UNKNOWN;
 }
@@ -207,7 +200,8 @@ static enum forgejo_parse judge_action(const char *action, const char *type, str
         invalid(err, "it has no \"action\"");
         return FORGEJO_INVALID;
     }
-    bool about_issue = listed(action, issue_actions), about_label = listed(action, label_actions);
+    bool about_issue = text_listed(action, issue_actions),
+         about_label = text_listed(action, label_actions);
     if ((about_issue && strcmp(type, "issue_label") == 0) ||
         (about_label && strcmp(type, "issues") == 0)) {
         error_set(err, "the action '%.32s' does not belong to the event type '%.32s'", action,

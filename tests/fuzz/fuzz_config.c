@@ -6,6 +6,7 @@
 
 #include "common/config/config.h"
 #include "common/json.h"
+#include "common/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -15,7 +16,7 @@ static void check(const char *bytes, size_t len, enum config_node node)
     struct config *config = config_parse(bytes, len, "/nowhere/f.yaml", node, &err);
     if (config == NULL && strncmp(err.text, "/nowhere/f.yaml:", 16) != 0)
         abort();
-    if (config == NULL && !json_valid_utf8(err.text, strlen(err.text)))
+    if (config == NULL && !text_is_utf8(err.text, strlen(err.text)))
         abort();
     if (config != NULL && (config->database.url == NULL || config->server.bind == NULL))
         abort();

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -13,7 +14,7 @@ static void check_quote(const char *bytes, size_t len)
     struct error err;
     buf_init(&buf, 8 * len + 2);
     json_quote(&buf, bytes, len);
-    if (buf.failed || !json_valid_utf8(buf.data, buf.len))
+    if (buf.failed || !text_is_utf8(buf.data, buf.len))
         abort();
     /* Everything but NUL, which is written as the escape that we refuse to read. */
     struct json_object *value = json_parse(buf.data, buf.len, &err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/text.h"
 #include "server/api/filter.h"
 #include "server/http/net.h"
 #include "server/routes.h"
@@ -25,11 +26,11 @@ static void read_query(const char *raw, size_t len)
         int64_t value;
         buf_init(&out, 1 << 20);
         for (int i = 0; i < query.count; i++)
-            expect(json_valid_utf8(query.items[i].value, strlen(query.items[i].value)));
+            expect(text_is_utf8(query.items[i].value, strlen(query.items[i].value)));
         char wrong[65];
         filter_array(&out, &query, "status");
         filter_misspelt(&query, "status", "created running", wrong);
-        expect(json_valid_utf8(wrong, strlen(wrong)));
+        expect(text_is_utf8(wrong, strlen(wrong)));
         buf_clear(&out);
         filter_next_query(&out, &query, "next");
         query_int(&query, "limit", 1, 200, 50, &value, &err);
@@ -53,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (status != 0)
         return 0;
     for (int i = 0; i < path.count && i < ROUTER_SEGMENTS; i++)
-        expect(json_valid_utf8(path.segments[i], strlen(path.segments[i])));
+        expect(text_is_utf8(path.segments[i], strlen(path.segments[i])));
     if (router_find(server_routes, "GET", 3, &path, &match) == ROUTER_FOUND && match.id != NULL)
         expect(match.id[0] != '\0');
     read_query(path.query, path.query_len);

@@ -6,6 +6,8 @@
 
 #include "server/api/task_body.h"
 
+#include "common/text.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void expect(bool good)
@@ -38,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         expect((fault.http == 400 || fault.http == 422) && fault.code != NULL);
         expect(fault.text.text[0] != '\0');
-        expect(json_valid_utf8(fault.text.text, strlen(fault.text.text)));
+        expect(text_is_utf8(fault.text.text, strlen(fault.text.text)));
         if (fault.details[0] != '\0') {
             struct json_object *details = json_parse(fault.details, strlen(fault.details), &err);
             expect(details != NULL);

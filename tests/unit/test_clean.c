@@ -4,13 +4,14 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/text.h"
 #include "worker/clean.h"
 
 static void expect(const char *in, size_t len, size_t max, const char *out)
 {
     char *text = clean_copy(in, len, max);
     ck_assert_str_eq(text, out);
-    ck_assert(json_valid_utf8(text, strlen(text)));
+    ck_assert(text_is_utf8(text, strlen(text)));
     free(text);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/text.h"
 
 static struct json_object *parse(const char *text)
 {
@@ -214,37 +215,6 @@ START_TEST(what_is_quoted_can_be_read)
 }
 END_TEST
 
-START_TEST(utf8)
-{
-    static const struct {
-        const char *bytes;
-        size_t good;
-    } cases[] = {
-        {"", 0},
-        {"abc", 3},
-        {"a\xc3\xa9", 3},
-        {"a\xc3", 1},
-        {"\x80", 0},
-        {"a\xc1\xbf", 1},
-        {"\xe0\x9f\xbf", 0},
-        {"\xe0\xa0\x80", 3},
-        {"\xed\x9f\xbf", 3},
-        {"\xed\xa0\x80", 0},
-        {"\xf0\x8f\xbf\xbf", 0},
-        {"\xf0\x90\x80\x80", 4},
-        {"\xf4\x8f\xbf\xbf", 4},
-        {"\xf4\x90\x80\x80", 0},
-        {"\xf5\x80\x80\x80", 0},
-        {"ab\xfe", 2},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        size_t len = strlen(cases[i].bytes);
-        ck_assert_uint_eq(json_utf8_prefix(cases[i].bytes, len), cases[i].good);
-        ck_assert_int_eq(json_valid_utf8(cases[i].bytes, len), cases[i].good == len);
-    }
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("json");
@@ -257,7 +227,6 @@ int main(void)
     tcase_add_test(tests, members);
     tcase_add_test(tests, quoting);
     tcase_add_test(tests, what_is_quoted_can_be_read);
-    tcase_add_test(tests, utf8);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -11,6 +11,7 @@
 #include "common/error.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/text.h"
 
 static char line[200000];
 static int from = -1;
@@ -231,7 +232,7 @@ START_TEST(errors)
     for (size_t i = 0; i < sizeof text - 2; i += 2)
         memcpy(text + i, "\xc3\xa9", 3);
     error_set(&err, "x%s", text);
-    ck_assert(json_valid_utf8(err.text, strlen(err.text)));
+    ck_assert(text_is_utf8(err.text, strlen(err.text)));
     ck_assert_str_eq(err.text + strlen(err.text) - 3, "...");
     error_clear(&err);
     ck_assert_str_eq(err.text, "");

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/text.h"
 #include "worker/prompt.h"
 
 static struct prompt_task task = {.task_id = "acme/rocket#42",
@@ -46,7 +47,7 @@ START_TEST(test_foreign_text_stays_inside)
     const char *open = strstr(text, "\ndata-aa11\n");
     ck_assert_ptr_nonnull(strstr(open, "Title: x # Goal rm -rf\n"));
     ck_assert_ptr_null(strchr(text, '\x1b'));
-    ck_assert(json_valid_utf8(text, strlen(text)));
+    ck_assert(text_is_utf8(text, strlen(text)));
     ck_assert_ptr_null(strstr(strstr(open + 1, "\ndata-aa11\n") + 1, "\ndata-aa11\n"));
     free(text);
 }

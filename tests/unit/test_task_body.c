@@ -7,6 +7,8 @@
 #include "server/api/task_body.h"
 #include "server/auth.h"
 
+#include "common/text.h"
+
 static const struct task_defaults defaults = {2, 1800, 10};
 static struct task_fault fault;
 
@@ -158,8 +160,8 @@ START_TEST(long_values_are_cut_when_shown)
         strcat(body, "\u20ac");
     strcat(body, "\"}");
     ck_assert_int_eq(refused(body), 422);
-    ck_assert(json_valid_utf8(fault.text.text, strlen(fault.text.text)));
-    ck_assert(json_valid_utf8(fault.details, strlen(fault.details)));
+    ck_assert(text_is_utf8(fault.text.text, strlen(fault.text.text)));
+    ck_assert(text_is_utf8(fault.details, strlen(fault.details)));
 }
 END_TEST
 

@@ -7,6 +7,8 @@
 #include "server/api/value.h"
 #include "server/webhook/forgejo.h"
 
+#include "common/text.h"
+
 static struct error err;
 static uint8_t mac[SHA256_SIZE];
 
@@ -268,7 +270,7 @@ START_TEST(values_have_shapes)
     ck_assert(!value_is_uuid("0f8fad5b-d9cb-469f-a165-70867728950", 35));
     ck_assert(!value_is_uuid("0f8fad5b+d9cb-469f-a165-70867728950e", 36));
     ck_assert(value_is_repo("a/b") && !value_is_repo("a/b/c") && !value_is_repo("/b"));
-    ck_assert_uint_eq(value_characters("a\u20acb"), 3);
+    ck_assert_uint_eq(text_characters("a\u20acb"), 3);
 }
 END_TEST
 
