@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/crypto.h"
-#include "common/json.h"
 #include "common/mem.h"
 #include "common/text.h"
 

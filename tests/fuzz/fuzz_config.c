@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/config/config.h"
-#include "common/json.h"
 #include "common/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

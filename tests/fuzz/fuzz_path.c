@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json.h"
 #include "common/text.h"
 #include "server/api/filter.h"
 #include "server/http/net.h"
