@@ -17,8 +17,11 @@ static void print_words(FILE *to, const char *words)
 
 static void print_number(FILE *to, const struct config_field *field)
 {
-    fprintf(to, "whole number, %lld to %lld, default %lld", (long long)field->min,
-            (long long)field->max, (long long)field->fallback);
+    fprintf(to, "whole number, %lld to %lld", (long long)field->min, (long long)field->max);
+    if (field->fallback < field->min)
+        fprintf(to, ", no default");
+    else
+        fprintf(to, ", default %lld", (long long)field->fallback);
 }
 
 static void print_type(FILE *to, const struct config_field *field)

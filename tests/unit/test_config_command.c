@@ -333,12 +333,15 @@ static void every_key_is_explained(const struct config_field *fields, const char
                           "%s", path);
         }
         if (field->type == FIELD_INT || field->type == FIELD_INT64) {
-            ck_assert_msg(field->min <= field->fallback && field->fallback <= field->max &&
-                              field->min < field->max,
+            bool none = field->fallback == 0 && field->min > 0;
+            ck_assert_msg(none || (field->min <= field->fallback && field->fallback <= field->max),
                           "%s: its default lies outside of its bounds", path);
-            char *bounds = mem_printf("%s: whole number, %lld to %lld, default %lld", path,
-                                      (long long)field->min, (long long)field->max,
-                                      (long long)field->fallback);
+            ck_assert_msg(field->min < field->max, "%s has no bounds", path);
+            char *standard = mem_printf("default %lld", (long long)field->fallback);
+            char *bounds =
+                mem_printf("%s: whole number, %lld to %lld, %s", path, (long long)field->min,
+                           (long long)field->max, none ? "no default" : standard);
+            free(standard);
             ck_assert_msg(strstr(said, bounds) != NULL, "%s", bounds);
             free(bounds);
         }
