@@ -13,12 +13,14 @@
 \ir functions/log.sql
 \ir functions/token.sql
 \ir functions/upkeep.sql
+\ir functions/session.sql
 \ir functions/submit.sql
 \ir functions/task.sql
 \ir functions/delivery.sql
 \ir functions/answer.sql
 \ir views/people.sql
 \ir views/full.sql
+\ir views/session.sql
 \ir views/explain.sql
 \ir views/check.sql
 \ir functions/explain.sql

@@ -6,7 +6,7 @@ grant usage on schema fleet to fleet_server, fleet_worker, fleet_operator, fleet
 -- both nodes
 grant execute on function
     fleet.node_start(uuid, text, text, text, text), fleet.node_stop(uuid), fleet.renew(uuid, bigint[]), fleet.schema_version(),
-    fleet.wake(), fleet.reap(uuid), fleet.promote(int)
+    fleet.ready(text), fleet.wake(), fleet.reap(uuid), fleet.promote(int)
 to fleet_server, fleet_worker;
 
 grant execute on function
@@ -31,8 +31,10 @@ to fleet_server;
 -- people
 grant execute on function
     fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.set(text, bigint), fleet.host_accept(text),
-    fleet.explain_task(text), fleet.check_all(), fleet.schema_version()
+    fleet.explain_task(text), fleet.check_all(), fleet.schema_version(), fleet.session_list(), fleet.end_session(int)
 to fleet_operator;
+
+grant select on fleet.sessions to fleet_operator;
 
 -- readers execute nothing: what they may know is a view
 
@@ -48,13 +50,15 @@ grant select on fleet.task_texts, fleet.attempt_texts, fleet.logs, fleet.host_ad
 -- that no function that anybody may call is forgotten.
 do $$
 declare
-    v_function regprocedure;
+    r record;
 begin
-    for v_function in
-        select p.oid from pg_proc p
-        where p.pronamespace = 'fleet'::regnamespace and exists (
-            select from aclexplode(p.proacl) a where a.grantee <> p.proowner and a.privilege_type = 'EXECUTE')
+    for r in
+        select p.oid::regprocedure as function, p.granted
+        from (select x.*, coalesce(x.proconfig @> '{lock_timeout=1s}', false) as limited, exists (
+                  select from aclexplode(x.proacl) a where a.grantee <> x.proowner and a.privilege_type = 'EXECUTE') as granted
+              from pg_proc x where x.pronamespace = 'fleet'::regnamespace) p
+        where p.granted <> p.limited
     loop
-        execute format('alter function %s set lock_timeout = %L', v_function, '1s');
+        execute format('alter function %s %s', r.function, case when r.granted then 'set lock_timeout = ''1s''' else 'reset lock_timeout' end);
     end loop;
 end $$;

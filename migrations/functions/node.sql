@@ -4,6 +4,10 @@ create function fleet.node_start(p_node uuid, p_kind text, p_name text, p_versio
     returns table (fleet_id text, schema_version int, beat_ms int, dead_ms int, lease_ms int)
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 begin
+    if not (select r.member from fleet.ready(p_kind) r) then
+        raise exception 'login % is not that of a %; an administrator runs: grant fleet_% to %;', session_user, p_kind, p_kind,
+            quote_ident(session_user) using errcode = 'AF009';
+    end if;
     perform fleet.partitions();
     insert into fleet.node (node, kind, name, version, config_hash)
     values (p_node, p_kind, p_name, p_version, p_config_hash)
@@ -33,6 +37,20 @@ begin
     end if;
 end $$;
 
+-- A server that gave no beat for three times dead_ms is dead. It owns nothing, so that nobody has to have watched it; one that is
+-- only slow comes back under another id.
+create function fleet.bury_servers(p_node uuid) returns void
+    language plpgsql as $$
+begin
+    update fleet.node set dead_at = clock_timestamp(), dead_by = p_node
+    where node = any (array(
+        select n.node from fleet.node n
+        where n.kind = 'server' and n.node <> p_node and n.dead_at is null and n.stopped_at is null
+          and n.beat_at < clock_timestamp() - 3 * fleet.ms('dead_ms')
+          and pg_postmaster_start_time() + fleet.ms('open_grace_ms') <= clock_timestamp()
+        for update skip locked));
+end $$;
+
 -- The beat, and what its owner should know. synchronous_commit off: a crash can only take back the newest beat.
 create function fleet.renew(p_node uuid, p_known bigint[])
     returns table (kind text, attempt bigint, epoch int, node uuid, beat bigint)
@@ -48,6 +66,7 @@ begin
     if not found then
         perform fleet.node_check(p_node);
     end if;
+    perform fleet.bury_servers(p_node);
     if v_kind <> 'worker' then
         return;
     end if;

@@ -12,16 +12,37 @@ begin
     return (select make_interval(secs => value / 1000.0) from fleet.setting where name = p_name);
 end $$;
 
+-- What a setting must be in relation to others; null when all is well. A beat that is missed once is nobody's death, and who is
+-- dead for others must know it by itself before long.
+create function fleet.setting_fault() returns text
+    language plpgsql stable as $$
+begin
+    return (select format('%s (%s) must be at most %s%s (%s)', a.name, a.value, case when r.times > 1 then '1/' || r.times || ' of ' end,
+                          b.name, b.value)
+            from (values ('beat_ms', 'dead_ms', 2), ('dead_ms', 'lease_ms', 1), ('retry_base_ms', 'retry_max_ms', 1),
+                         ('release_base_ms', 'release_max_ms', 1), ('lost_ms', 'reattach_ms', 1)) r (smaller, larger, times)
+            join fleet.setting a on a.name = r.smaller
+            join fleet.setting b on b.name = r.larger
+            where a.value * r.times > b.value limit 1);
+end $$;
+
 create function fleet.set(p_name text, p_value bigint) returns void
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    s fleet.setting;
+    v_fault text;
 begin
-    if p_value is null or p_value < 0 then
-        raise exception 'a setting is a number from 0 on' using errcode = 'AF007';
-    end if;
-    update fleet.setting set value = p_value where name = p_name;
+    select * into s from fleet.setting where name = p_name for update;
     if not found then
         raise exception 'there is no setting %', p_name using errcode = 'AF003',
             hint = 'select * from fleet.settings';
+    elsif p_value is null or p_value not between s.low and s.high then
+        raise exception '% is a number from % to %', p_name, s.low, s.high using errcode = 'AF007';
+    end if;
+    update fleet.setting set value = p_value where name = p_name;
+    v_fault := fleet.setting_fault();
+    if v_fault is not null then
+        raise exception '%', v_fault using errcode = 'AF007', hint = 'table fleet.settings;';
     end if;
 end $$;
 comment on function fleet.set(text, bigint) is 'Changes a tunable (view fleet.settings lists them).';
@@ -31,6 +52,14 @@ create function fleet.schema_version() returns int
 begin atomic
     select max(number) from fleet.migration;
 end;
+
+-- Is a login that of a node of this kind, and would the database take what it writes? On a standby too.
+create function fleet.ready(p_kind text) returns table (schema_version int, login text, member boolean, writable boolean)
+    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp as $$
+begin
+    return query select fleet.schema_version(), session_user::text, pg_has_role(session_user, 'fleet_' || p_kind, 'usage'),
+                        not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off';
+end $$;
 
 -- Times in answers: RFC 3339, UTC, microseconds.
 create function fleet.utc(p_at timestamptz) returns text

@@ -105,7 +105,7 @@ begin
         attempts = case when v_force then 0 else attempts end, release_count = 0
     where task = t.task;
     perform fleet.again(t, 'retried', p_actor, jsonb_build_object('force', v_force));
-    perform pg_notify('fleet_work', ''); -- not wake(): who goes to sleep before this commits is not seen here
+    perform fleet.hint(); -- not wake(): who goes to sleep before this commits is not seen here
     return 'created';
 end $$;
 

@@ -33,6 +33,16 @@ begin
     end loop;
 end $$;
 
+-- There may be work. A hint: everybody polls as well. So not when somebody who listens in an open transaction has filled half of
+-- the queue: at its end every commit with a notification fails.
+create function fleet.hint() returns void
+    language plpgsql as $$
+begin
+    if pg_notification_queue_usage() < 0.5 then
+        perform pg_notify('fleet_work', '');
+    end if;
+end $$;
+
 -- Moves due tasks into their lanes.
 create function fleet.promote(p_max int) returns int
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
@@ -52,7 +62,7 @@ begin
     get diagnostics v_count = row_count;
     if v_count > 0 then
         -- not wake(): who goes to sleep before this commits is not seen here
-        perform pg_notify('fleet_work', '');
+        perform fleet.hint();
     end if;
     return v_count;
 end $$;
@@ -156,7 +166,7 @@ create function fleet.wake() returns void
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 begin
     if exists (select from fleet.waiter) then
-        perform pg_notify('fleet_work', '');
+        perform fleet.hint();
     end if;
 end $$;
 

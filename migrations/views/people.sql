@@ -72,5 +72,5 @@ create view fleet.deliveries as
 select received_at, event, action, repo, number, sender, result, reason, task_id, delivery_id from fleet.delivery;
 comment on view fleet.deliveries is 'Verified webhook deliveries and what came of each.';
 
-create view fleet.settings as select name, value, comment from fleet.setting;
+create view fleet.settings as select name, value, low, high, comment from fleet.setting;
 comment on view fleet.settings is 'Tunables; an operator changes one with fleet.set(name, value).';

@@ -7,6 +7,7 @@ insert into granted values
   ('renew(uuid,bigint[])', '{server,worker}'),
   ('schema_version()', '{operator,server,worker}'),
   ('wake()', '{server,worker}'),
+  ('ready(text)', '{server,worker}'),
   ('reap(uuid)', '{server,worker}'),
   ('promote(integer)', '{server,worker}'),
   ('configure(uuid,jsonb)', '{worker}'),
@@ -42,6 +43,8 @@ insert into granted values
   ('token_list()', '{server}'),
   ('token_revoke(bigint)', '{server}'),
   ('set(text,bigint)', '{operator}'),
+  ('session_list()', '{operator}'),
+  ('end_session(integer)', '{operator}'),
   ('host_accept(text)', '{operator}');
 
 -- What readers may read; fleet_reader_full and fleet_operator see the first list too.
@@ -49,6 +52,7 @@ create temp table readable (name text primary key, roles text[]);
 insert into readable
 select unnest('{tasks,running,queue_overview,hosts,history,attempts,nodes,deliveries,settings,explanations}'::text[]), '{operator,reader,reader_full}'::text[]
 union all select relname, '{operator,reader,reader_full}'::text[] from pg_class where relnamespace = 'fleet'::regnamespace and relname like 'check\_%' and relkind = 'v'
+union all select 'sessions', '{operator}'::text[]
 union all select unnest('{task_texts,attempt_texts,logs,host_addresses}'::text[]), '{reader_full}'::text[];
 
 create temp table grp (name text, role name);
