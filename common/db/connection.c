@@ -39,8 +39,7 @@ static void lost(struct db_connection *connection, const char *message)
     char reason[300];
 
     db_one_line(reason, sizeof(reason), message);
-    log_warn(connection->about, "lost the connection to the database: %s", reason);
-    connection->logged_at = clock_ms();
+    db_connection_trouble(connection, DB_TROUBLE_LOST, reason);
     db_connection_drop(connection);
     db_connection_back_off(connection);
     if (!connection->channel)

@@ -103,6 +103,14 @@ struct db_lookup *db_lookup_start(struct loop *loop, const struct db_target *tar
 /* Ends the lookup. Adds what is known to `addresses` (may be NULL), in the order of the URL. */
 void db_lookup_take(struct db_lookup *lookup, struct db_addresses *addresses);
 
+enum db_trouble { DB_TROUBLE_LOST, DB_TROUBLE_CONNECT };
+
+/* The reason that was logged last: connections fail and come back together. */
+struct db_said {
+    char reason[400]; /* "" once a connection stood up again */
+    int64_t at;       /* clock_ms */
+};
+
 enum db_phase { DB_CLOSED, DB_BACKING_OFF, DB_LOOKING_UP, DB_CONNECTING, DB_STANDING };
 
 struct db_connection {
@@ -119,7 +127,6 @@ struct db_connection {
     struct db_addresses addresses; /* of this attempt */
     size_t first, current, silent; /* began with, trying, how many never answered */
     unsigned failures;             /* in a row: the back-off */
-    int64_t logged_at;             /* when a failure was logged */
     bool stood;                    /* before: the next time is a re-establishment */
     uint64_t stand;                /* db->stands when it stood up */
     struct list flying;
@@ -136,6 +143,9 @@ void db_connection_send(struct db_connection *connection, struct db_query *query
 /* Between the two halves of its life. */
 void db_connection_enter(struct db_connection *connection, enum db_phase phase);
 void db_connection_drop(struct db_connection *connection); /* everything of libpq and libuv goes */
+/* Logs it, unless another connection has just said the same. */
+void db_connection_trouble(struct db_connection *connection, enum db_trouble kind,
+                           const char *message);
 void db_connection_back_off(struct db_connection *connection);
 void db_connection_stand(struct db_connection *connection);
 void db_connection_on_connect_time(struct db_connection *connection);
@@ -165,7 +175,8 @@ struct db {
     int up;               /* connections for queries that stand */
     int64_t down_since;   /* clock_ms() of the last moment with one, or of db_start */
     uint64_t generation;
-    uint64_t stands; /* how often one of the connections for queries stood up */
+    struct db_said said[2]; /* by enum db_trouble */
+    uint64_t stands;        /* how often one of the connections for queries stood up */
     struct db_statement statements[DB_STATEMENTS];
     int statement_count;
     uv_idle_t pump;                /* runs once in the next turn of the loop: db_pump */

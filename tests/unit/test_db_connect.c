@@ -80,6 +80,37 @@ START_TEST(silent_host_is_given_up)
 }
 END_TEST
 
+START_TEST(connections_that_fail_together_say_it_once)
+{
+    struct scene scene = {0};
+    struct db_options options = scene_options(&scene);
+    char url[100], said[20000];
+    int port, fd = open_port(false, &port), complain = dup(STDERR_FILENO), lines = 0;
+    FILE *file = tmpfile();
+
+    snprintf(url, sizeof(url), "postgresql://127.0.0.1:%d/x", port);
+    options.url = url;
+    options.connections = 4;
+    options.channel = "fleet_work";
+    scene_new(&scene, &options);
+    dup2(fileno(file), STDERR_FILENO);
+    log_open("test", LOG_WARN_LEVEL);
+    db_start(scene.db);
+    UNTIL(&scene, scene.db->connections[3].failures >= 2 && scene.db->listener.failures >= 2);
+    dup2(complain, STDERR_FILENO);
+    rewind(file);
+    said[fread(said, 1, sizeof(said) - 1, file)] = '\0';
+    for (const char *at = said; (at = strchr(at, '\n')) != NULL; at++)
+        lines++;
+    ck_assert_msg(lines == 1, "%s", said);
+    ck_assert_ptr_nonnull(strstr(said, "cannot connect to the database, trying again: "));
+    fclose(file);
+    close(complain);
+    close(fd);
+    scene_close(&scene);
+}
+END_TEST
+
 START_TEST(unknown_name_is_tried_again)
 {
     struct scene scene = {0};
@@ -339,8 +370,9 @@ int main(void)
 
     scene_add(suite, "connecting",
               (const TTest *[]){refused_first_host_is_skipped, silent_first_host_is_skipped,
-                                silent_host_is_given_up, unknown_name_is_tried_again,
-                                missing_database_is_tried_again, NULL});
+                                silent_host_is_given_up, connections_that_fail_together_say_it_once,
+                                unknown_name_is_tried_again, missing_database_is_tried_again,
+                                NULL});
     scene_add(suite, "stopping",
               (const TTest *[]){stop_waits_for_answers, stop_ends_at_its_deadline,
                                 stop_from_within_a_callback, stop_in_every_phase, never_started,
