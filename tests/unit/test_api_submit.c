@@ -1,0 +1,192 @@
+/* POST /api/v1/tasks: from the body to fleet.submit, and from its verdicts to statuses. */
+#include "common/json.h"
+#include "tests/unit/api_scene.h"
+
+#define TASKS "/api/v1/tasks"
+#define ONE "{\"title\": \"T\", \"labels\": [\"agent:x\"]}"
+#define BEARER "Authorization: Bearer " API_TOKEN "\r\n"
+
+static void says(const char *rows)
+{
+    api_sql("submit", rows);
+    api_sql("wake", NULL);
+}
+
+/* The last call's list, as JSON; owned by the caller. */
+static struct json_object *asked(void)
+{
+    const struct api_sql *sql = api_asked("submit");
+    struct error err = {0};
+    struct json_object *list = json_parse(sql->last[0], strlen(sql->last[0]), &err);
+    ck_assert_msg(json_object_is_type(list, json_type_array), "%s", sql->last[0]);
+    return list;
+}
+
+#define ROW(ord, verdict, code)                                                                    \
+    "ord=" ord ";verdict=" verdict ";code=" code ";detail=why;task_id=a b/c#1;answer={\"n\": " ord \
+    "}"
+
+START_TEST(one_task_is_created)
+{
+    says(ROW("1", "created", "<null>"));
+    ck_assert_int_eq(api_ask("submit", "POST", TASKS, ONE), 201);
+    ck_assert_str_eq(api.body, "{\"n\": 1}");
+    api_has("location: /api/v1/tasks/a%20b%2Fc%231");
+    struct json_object *list = asked(), *item = json_object_array_get_idx(list, 0);
+    ck_assert_int_eq((int)json_object_array_length(list), 1);
+    ck_assert_int_eq((int)json_object_get_int64(json_member(item, "token_id")), 7);
+    ck_assert_ptr_null(json_member(item, "repositories"));
+    struct json_object *task = json_member(item, "task");
+    ck_assert_str_eq(json_string(task, "title", ""), "T");
+    ck_assert_uint_eq(strlen(json_string(task, "task_id", "")), 14);
+    json_object_put(list);
+}
+END_TEST
+
+START_TEST(dispatchers_are_woken_for_what_is_new)
+{
+    says(ROW("1", "exists", "<null>"));
+    api_ask("submit", "POST", TASKS, ONE);
+    ck_assert_int_eq(api_asked("wake")->calls, 0);
+    says(ROW("1", "created", "<null>"));
+    api_ask("submit", "POST", TASKS, ONE);
+    ck_assert_int_eq(api_asked("wake")->calls, 1);
+}
+END_TEST
+
+/* An id that this node made exists only because it made it: the first answer was lost. */
+START_TEST(what_exists)
+{
+    says(ROW("1", "exists", "<null>"));
+    ck_assert_int_eq(api_ask("submit", "POST", TASKS, ONE), 201);
+    ck_assert_int_eq(
+        api_ask("submit", "POST", TASKS,
+                "{\"title\": \"T\", \"task_id\": \"mine\", \"labels\": [\"agent:x\"]}"),
+        200);
+}
+END_TEST
+
+static const struct {
+    const char *verdict, *code;
+    int status;
+} refusals[] = {
+    {"conflict", "conflict", 409},
+    {"refused", "invalid_value", 422},
+    {"refused", "repository_not_allowed", 403},
+    {"refused", "forbidden", 403},
+};
+
+START_TEST(each_refusal_has_its_status)
+{
+    char row[200];
+    snprintf(row, sizeof row, "ord=1;verdict=%s;code=%s;detail=why;task_id=<null>;answer=<null>",
+             refusals[_i].verdict, refusals[_i].code);
+    says(row);
+    api_ask("submit", "POST", TASKS, ONE);
+    api_is_error(refusals[_i].status, refusals[_i].code);
+    api_has("why");
+}
+END_TEST
+
+START_TEST(many_have_a_status_each)
+{
+    says(ROW("1", "created", "<null>") "|" ROW("2", "created", "<null>"));
+    ck_assert_int_eq(api_ask("submit", "POST", TASKS, "[" ONE ", " ONE "]"), 201);
+    says(ROW("1", "created", "<null>"));
+    ck_assert_int_eq(api_ask("submit", "POST", TASKS, "[" ONE "]"), 201);
+    ck_assert_int_eq(api.body[0], '[');
+    says(ROW("1", "refused", "invalid_value"));
+    ck_assert_int_eq(api_ask("submit", "POST", TASKS, "[" ONE "]"), 207);
+    api_has("\"status\": 422");
+    api_has("\"code\": \"invalid_value\"");
+}
+END_TEST
+
+START_TEST(the_database_does_not_take_it)
+{
+    says(NULL);
+    api_sql_fails("submit", "08001");
+    ck_assert_int_eq(api_ask("submit", "POST", TASKS, ONE), 503);
+    ck_assert_int_eq(api_ask("submit", "POST", TASKS, "[" ONE "]"), 207);
+    api_has("\"status\": 503");
+    says(NULL); /* and no row for the item */
+    ck_assert_int_ge(api_ask("submit", "POST", TASKS, ONE), 500);
+}
+END_TEST
+
+static int with_headers(const char *headers, const char *body)
+{
+    char lines[1000];
+    api_sql("authenticate", "token_id=9;name=bound;scope=submit;repositories=[\"acme/rocket\"]");
+    snprintf(lines, sizeof lines, BEARER "%s", headers);
+    return api_ask_with("POST", TASKS, lines, body);
+}
+
+START_TEST(a_bound_token_takes_its_bounds_along)
+{
+    says(ROW("1", "created", "<null>"));
+    ck_assert_int_eq(with_headers(API_JSON, ONE), 201);
+    struct json_object *list = asked(), *item = json_object_array_get_idx(list, 0);
+    ck_assert_str_eq(
+        json_object_to_json_string_ext(json_member(item, "repositories"), JSON_C_TO_STRING_PLAIN),
+        "[\"acme\\/rocket\"]");
+    json_object_put(list);
+}
+END_TEST
+
+START_TEST(a_key_of_each_item)
+{
+    says(ROW("1", "created", "<null>"));
+    ck_assert_int_eq(with_headers(API_JSON "Idempotency-Key: k-1\r\n", ONE), 201);
+    struct json_object *list = asked();
+    struct json_object *item = json_object_array_get_idx(list, 0);
+    ck_assert_str_eq(json_string(item, "idempotency_key", ""), "k-1");
+    ck_assert_uint_eq(strlen(json_string(item, "request_hash", "")), 64);
+    json_object_put(list);
+    with_headers(API_JSON "Idempotency-Key: k-1\r\n", "[" ONE "]");
+    list = asked();
+    ck_assert_str_eq(json_string(json_object_array_get_idx(list, 0), "idempotency_key", ""),
+                     "k-1#0");
+    json_object_put(list);
+}
+END_TEST
+
+static const struct {
+    const char *headers, *body;
+    int status;
+    const char *code;
+} bad[] = {
+    {API_JSON "Idempotency-Key: a b\r\n", ONE, 422, "invalid_value"},
+    {API_JSON "Idempotency-Key: a\r\nIdempotency-Key: b\r\n", ONE, 422, "invalid_value"},
+    {"", ONE, 415, "unsupported_media_type"},
+    {"Content-Type: text/plain\r\n", ONE, 415, "unsupported_media_type"},
+    {API_JSON, "{\"title\": ", 400, "malformed_json"},
+    {API_JSON, "{\"title\": 7}", 400, "wrong_type"},
+    {API_JSON, "{\"title\": \"T\", \"colour\": \"red\"}", 400, "unknown_member"},
+};
+
+START_TEST(what_is_wrong_is_said_before_the_database)
+{
+    says(ROW("1", "created", "<null>"));
+    with_headers(bad[_i].headers, bad[_i].body);
+    api_is_error(bad[_i].status, bad[_i].code);
+    ck_assert_int_eq(api_asked("submit")->calls, 0);
+}
+END_TEST
+
+#define COUNT(array) (int)(sizeof array / sizeof array[0])
+
+int main(void)
+{
+    TCase *tcase = api_case("submit");
+    tcase_add_test(tcase, one_task_is_created);
+    tcase_add_test(tcase, dispatchers_are_woken_for_what_is_new);
+    tcase_add_test(tcase, what_exists);
+    tcase_add_loop_test(tcase, each_refusal_has_its_status, 0, COUNT(refusals));
+    tcase_add_test(tcase, many_have_a_status_each);
+    tcase_add_test(tcase, the_database_does_not_take_it);
+    tcase_add_test(tcase, a_bound_token_takes_its_bounds_along);
+    tcase_add_test(tcase, a_key_of_each_item);
+    tcase_add_loop_test(tcase, what_is_wrong_is_said_before_the_database, 0, COUNT(bad));
+    return api_run(tcase);
+}
