@@ -5,7 +5,9 @@
 #include <stdarg.h>
 
 struct error {
-    char state[6];  /* SQLSTATE when it comes from the database (class AF is ours), else "" */
+    /* SQLSTATE when it comes from the database (class AF is ours); else "", or a word of its maker
+     */
+    char state[6];
     char text[506]; /* one sentence that names the thing, the place and the way out */
 };
 

@@ -19,6 +19,15 @@
 #define DRAIN_MS 5000      /* for what is pending */
 #define DRAIN_STOP_MS 2000 /* for node_stop behind it */
 
+void dispatch_set(struct dispatch *dispatch, enum dispatch_state state)
+{
+    static const char *const names[] = {"offline", "registered", "live", "draining", "stopped"};
+    log_debug(NULL, "dispatch %s after %s", names[state], names[dispatch->state]);
+    dispatch->state = state;
+    if (state == DISPATCH_LIVE)
+        dispatch->next_reap = clock_ms() + REAP_EVERY_MS;
+}
+
 /* -- Questions -----------------------------------------------------------------------------------
  */
 
@@ -133,10 +142,11 @@ static void on_reaped(void *data, const struct db_result *res, const struct erro
         dispatch_failed(dispatch, "reap", err);
 }
 
+/* Adopt before reap: what others left is looked for before anybody calls it lost. */
 static void reap_when_due(struct dispatch *dispatch, int64_t now)
 {
     const char *params[] = {dispatch->node};
-    if (dispatch->reaping || now < dispatch->next_reap)
+    if (dispatch->reaping || dispatch->adopting || now < dispatch->next_reap)
         return;
     dispatch->reaping = true;
     dispatch->next_reap = now + REAP_EVERY_MS;
@@ -200,8 +210,8 @@ static void on_tick(void *data)
     if (dispatch->state != DISPATCH_LIVE)
         return;
     promote_when_due(dispatch, now);
-    reap_when_due(dispatch, now);
     dispatch_adopt(dispatch);
+    reap_when_due(dispatch, now);
     dispatch_claim(dispatch);
 }
 
@@ -316,7 +326,7 @@ static void on_host_closed(void *data)
 /* Lets go of everything: the runs go on on their hosts, others adopt them. */
 static void close_all(struct dispatch *dispatch)
 {
-    dispatch->state = DISPATCH_STOPPED;
+    dispatch_set(dispatch, DISPATCH_STOPPED);
     list_each(link, &dispatch->jobs)
     {
         job_drop(list_entry(link, struct job, link), "left to others: this worker stops");
@@ -371,7 +381,7 @@ void dispatch_drain(struct dispatch *dispatch, void (*on_drained)(void *data), v
 {
     dispatch->on_drained = on_drained;
     dispatch->data = data;
-    dispatch->state = DISPATCH_DRAINING;
+    dispatch_set(dispatch, DISPATCH_DRAINING);
     dispatch->drain_until = clock_ms() + DRAIN_MS;
     timer_stop(&dispatch->beat);
     timer_start(&dispatch->tick, 0, TICK_MS);

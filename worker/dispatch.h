@@ -114,6 +114,7 @@ void dispatch_adopt(struct dispatch *dispatch);
 void dispatch_fetch(struct dispatch *dispatch, const int64_t *attempts, int count);
 void dispatch_register(struct dispatch *dispatch); /* dispatch_node.c: start, configure, renew */
 void dispatch_renew(void *dispatch);
+void dispatch_set(struct dispatch *dispatch, enum dispatch_state state); /* the only setter */
 void dispatch_end_life(struct dispatch *dispatch, const char *why);
 struct host *dispatch_host(const struct dispatch *dispatch, const char *host_id); /* NULL: none */
 struct job *dispatch_job(const struct dispatch *dispatch, int64_t attempt);       /* NULL: none */

@@ -44,7 +44,7 @@ void dispatch_end_life(struct dispatch *dispatch, const char *why)
     peers_forget(&dispatch->peers);
     crypto_uuid(dispatch->node);
     dispatch->life++;
-    dispatch->state = DISPATCH_OFFLINE;
+    dispatch_set(dispatch, DISPATCH_OFFLINE);
     dispatch->renewed = 0;
     dispatch->asleep = false;
     dispatch->calling = dispatch->renewing = dispatch->claiming = dispatch->adopting = false;
@@ -73,6 +73,11 @@ static void on_node_start(void *data, const struct db_result *res, const struct 
         return;
     dispatch->calling = false;
     dispatch->next_call = clock_ms() + CALL_AGAIN_MS;
+    if (err != NULL && strcmp(err->state, "AF002") == 0) {
+        dispatch_end_life(dispatch,
+                          err->text); /* an earlier answer was lost, and others buried us */
+        return;
+    }
     if (err != NULL || db_rows(res) != 1) {
         log_warn(NULL, "node_start failed: %s", err != NULL ? err->text : "no answer");
         return;
@@ -93,7 +98,7 @@ static void on_node_start(void *data, const struct db_result *res, const struct 
              "registered as %s in fleet %s: beat %d ms, dead after %d ms, lease %d ms",
              dispatch->name, dispatch->fleet_id, dispatch->beat_ms, dispatch->dead_ms,
              dispatch->lease_ms);
-    dispatch->state = DISPATCH_REGISTERED;
+    dispatch_set(dispatch, DISPATCH_REGISTERED);
     dispatch->next_call = 0;
     timer_start(&dispatch->beat, 0, (uint64_t)dispatch->beat_ms);
 }
@@ -192,7 +197,7 @@ static void on_configure(void *data, const struct db_result *res, const struct e
             log_warn(LOG_ABOUT(LOG_FIELD("host", db_text(res, row, "host_id"))), "%s", verdict);
     }
     if (dispatch->state == DISPATCH_REGISTERED)
-        dispatch->state = DISPATCH_LIVE;
+        dispatch_set(dispatch, DISPATCH_LIVE);
     list_each(link, &dispatch->hosts)
     {
         host_report_again(list_entry(link, struct host, link));

@@ -114,7 +114,7 @@ void exec_job_fail(struct exec_job *job, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    error_set(&job->error, "%s", text);
+    error_set_state(&job->error, job->begun ? "" : EXEC_UNSENT, "%s", text);
     job->failed = true;
     end(job);
 }

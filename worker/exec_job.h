@@ -19,6 +19,7 @@ struct exec_job {
     struct buf out;    /* at most out_max bytes */
     struct buf err;    /* at most 4096 bytes */
     bool truncated;    /* stdout passed out_max */
+    bool begun;        /* a byte of the command may have left us */
     bool ended;        /* only the callback is still to come */
     bool failed;       /* `error` says why */
     int status;        /* as in struct exec_result */

@@ -13,6 +13,8 @@
 
 #define RETRY_FIRST_MS 250
 #define RETRY_LAST_MS 15000
+#define UNHEARD_MS \
+    60000 /* a run of which a host in reach says nothing for so long is out of sight */
 #define TOOL_PATIENCE 4 /* silence while a tool call runs may last this many times longer */
 
 const char *job_state_name(enum job_state state)
@@ -72,9 +74,8 @@ static const struct adapter_kind *kind_of(const struct job *job)
  * fenced there first, whatever SQL knows of it. */
 static enum job_state first_state(struct job *job, const char *phase)
 {
-    if (strcmp(phase, "claimed") == 0 && job->run == NULL)
-        return JOB_CLAIMED;
-    return JOB_RAISE;
+    job->sent = strcmp(phase, "claimed") != 0 || job->run != NULL;
+    return job->sent ? JOB_RAISE : JOB_CLAIMED;
 }
 
 struct job *job_new(struct dispatch *dispatch, struct host *host, const struct db_result *res,
@@ -105,9 +106,9 @@ struct job *job_new(struct dispatch *dispatch, struct host *host, const struct d
 
 static void job_free(struct job *job)
 {
-    char *texts[] = {job->task_id, job->nonce,  job->agent_type, job->title,
-                     job->body,    job->labels, job->repo,       job->branch,
-                     job->run,     job->folder, job->command,    job->prompt};
+    char *texts[] = {job->task_id, job->nonce,  job->agent_type, job->title, job->body,
+                     job->labels,  job->repo,   job->branch,     job->run,   job->folder,
+                     job->command, job->prompt, job->unstored};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     buf_release(&job->out.pending);
@@ -132,6 +133,8 @@ void job_set(struct job *job, enum job_state state)
     job->since = clock_ms();
     job->retry_at = 0;
     job->retry_ms = 0;
+    job->refusals = 0;
+    job->unanswered = 0;
     if (state == JOB_GONE) {
         list_remove(&job->link);
         list_remove(&job->host_link);
@@ -204,7 +207,7 @@ static void step_claimed(struct job *job)
 void job_give_up_start(struct job *job, const char *reason)
 {
     job->give_up = reason;
-    job_set(job, job->state == JOB_CLAIMED ? JOB_RELEASING : JOB_VOIDING);
+    job_set(job, job->sent ? JOB_VOIDING : JOB_RELEASING);
     job_step(job);
 }
 
@@ -215,15 +218,29 @@ static bool start_is_late(struct job *job)
     return !job->proven && clock_ms() - job->taken > limit;
 }
 
+bool job_tell_sight(struct job *job, enum job_phase seen)
+{
+    bool lost_sight = host_down(job->host) || job->missing != NULL;
+    enum job_phase now = lost_sight ? PHASE_UNREACHABLE : seen;
+    if (host_down(job->host))
+        job->heard = clock_ms();
+    if (now == PHASE_RUNNING && job->told == PHASE_STOPPING)
+        return false; /* a former owner had it stopped: it stays so */
+    if (now == job->told || (!lost_sight && !host_ready(job->host)))
+        return false;
+    const char *reason = job->missing != NULL ? job->missing : host_reason(job->host);
+    job_sql_phase(job, now, lost_sight ? reason : job->stop_reason);
+    return true;
+}
+
 /* A call that changes something on the host waits for the host and for our lease. SQL learns why
- * nothing happens with a run; of one that may never have started it keeps the phase, for an adopter
- * takes any later phase as proof of the start. */
+ * nothing happens with a run, also of one whose start is not proven. */
 static void when_reachable(struct job *job, void (*call)(struct job *))
 {
+    if (job_tell_sight(job, PHASE_RUNNING))
+        return;
     if (host_ready(job->host) && dispatch_may_act(job->dispatch))
         call(job);
-    else if (host_down(job->host) && job->proven && job->told == PHASE_RUNNING)
-        job_sql_phase(job, PHASE_UNREACHABLE, host_reason(job->host));
 }
 
 static void step_start(struct job *job)
@@ -232,6 +249,8 @@ static void step_start(struct job *job)
         job_give_up_start(job, "start_timeout");
     else if (job->cancel && !job->proven)
         job_give_up_start(job, "cancelled");
+    else if (!job->sent && host_down(job->host))
+        job_give_up_start(job, "host_unreachable");
     else
         when_reachable(job, job_host_start);
 }
@@ -260,18 +279,16 @@ static bool is_unanswered(const struct job *job)
     return job->waits_ms > (int64_t)config->orchestrator.provider_timeout_secs * 1000;
 }
 
-/* Tells SQL whether the run can be seen; true when that call is now in flight. */
-static bool tell_phase(struct job *job, enum job_phase seen)
+/* A host that answers everything but our question about this run shows it no better than one that
+ * is down. */
+static void listen_for(struct job *job)
 {
-    bool lost_sight = host_down(job->host) || job->missing != NULL;
-    enum job_phase now = lost_sight ? PHASE_UNREACHABLE : seen;
-    if (now == PHASE_RUNNING && job->told == PHASE_STOPPING)
-        return false; /* a former owner had it stopped: it stays so */
-    if (now == job->told || (!lost_sight && !host_ready(job->host)))
-        return false;
-    const char *reason = job->missing != NULL ? job->missing : host_reason(job->host);
-    job_sql_phase(job, now, lost_sight ? reason : job->stop_reason);
-    return true;
+    int64_t last = job->heard > job->since ? job->heard : job->since;
+    if (job->missing != NULL || !host_ready(job->host) || clock_ms() - last < UNHEARD_MS ||
+        !job_is_asked_for(job))
+        return;
+    job->missing = JOB_NO_ANSWER;
+    log_warn(job->about, "the host says nothing of this run");
 }
 
 static void step_running(struct job *job)
@@ -282,25 +299,31 @@ static void step_running(struct job *job)
         job_stop(job, adapter_waits_for(&job->adapter));
     else if (is_silent(job))
         job_stop(job, "silence_timeout");
+    listen_for(job);
     if (job->state == JOB_STOPPING)
         job_step(job);
     else
-        tell_phase(job, PHASE_RUNNING);
+        job_tell_sight(job, PHASE_RUNNING);
 }
 
+/* First the stop, then the word about it: a database that takes no word keeps nothing alive. */
 static void step_stopping(struct job *job)
 {
     bool due = job->stop_sent == 0 || clock_ms() - job->stop_sent > DISPATCH_STOP_AGAIN_MS;
-    if (tell_phase(job, PHASE_STOPPING))
-        return;
+    listen_for(job);
     if (due && host_ready(job->host) && dispatch_may_act(job->dispatch))
         job_host_stop(job);
+    else
+        job_tell_sight(job, PHASE_STOPPING);
 }
 
 static void step_ending(struct job *job)
 {
-    if (job->out.stored < job->out.final || job->err.stored < job->err.final)
+    if (job->out.stored < job->out.final || job->err.stored < job->err.final) {
+        listen_for(job);
+        job_tell_sight(job, job->stop_reason != NULL ? PHASE_STOPPING : PHASE_RUNNING);
         return;
+    }
     adapter_end(&job->adapter);
     struct job_end end = {.state = job->record.state,
                           .reason = job->record.reason,

@@ -24,6 +24,10 @@
 struct dispatch;
 struct host;
 
+#define JOB_NO_ANSWER                                                           \
+    "no_answer" /* `missing`: the host answers, but nothing that we asked of it \
+                 */
+
 enum job_state {
     JOB_CLAIMED,   /* ours, nothing was asked of anybody: prepare the prompt */
     JOB_STARTING,  /* starting() has to commit */
@@ -36,7 +40,7 @@ enum job_state {
     JOB_VOIDED,    /* tombstone seen: void_confirmed() has to commit */
     JOB_ENDING,    /* proven ended; the rest of its output has to be read and stored */
     JOB_FINISHING, /* finish() has to commit */
-    JOB_RELEASING, /* release() has to commit: nothing ever reached the host */
+    JOB_RELEASING, /* release() has to commit: not a byte of a start left us */
     JOB_GONE,      /* no longer ours; waits for its callbacks */
 };
 
@@ -67,14 +71,17 @@ struct job {
     struct log_field about[4]; /* task=… attempt=… host=… */
 
     enum job_state state;
-    int64_t since;                    /* clock_ms of the last change of state */
-    int64_t taken;                    /* clock_ms of the claim or adoption: start time-out */
-    int64_t retry_at;                 /* clock_ms before which no step is tried */
-    int retry_ms;                     /* next back-off; 0 after a success */
-    bool busy;                        /* a step is in flight */
-    int callbacks;                    /* calls that will come back, appends included */
-    bool proven;                      /* started() committed, by us or by an owner before us */
-    bool cancel;                      /* somebody wants it stopped */
+    int64_t since;    /* clock_ms of the last change of state */
+    int64_t taken;    /* clock_ms of the claim or adoption: start time-out */
+    int64_t retry_at; /* clock_ms before which no step is tried */
+    int retry_ms;     /* next back-off; 0 after a success */
+    int refusals;     /* in a row, by SQL and for good, of what this state says */
+    int unanswered;   /* calls in a row that a host in reach gave no proper answer to */
+    bool busy;        /* a step is in flight */
+    int callbacks;    /* calls that will come back, appends included */
+    bool sent;        /* a start may have reached the host: only it can say */
+    bool proven;      /* started() committed, by us or by an owner before us */
+    bool cancel;      /* somebody wants it stopped */
     enum job_phase told, told_before; /* told may be on its way: before it came that */
     const char *give_up; /* literal: reason for release(), void_confirmed() or a refused start */
 
@@ -82,11 +89,15 @@ struct job {
     int64_t stop_sent;       /* clock_ms; 0 = not yet */
 
     struct stream out, err;
-    int64_t append_at; /* clock_ms before which no append is tried: the last one was refused */
+    int64_t append_at;     /* clock_ms before which no append is tried: the last one was refused */
+    int64_t refused_since; /* clock_ms of the first of those refusals in a row; 0 = none */
+    char *unstored; /* owned; SQL refused its output for good, from where and why: none is stored */
     struct adapter adapter;
     uint64_t poll_round; /* the poll that asks for us now; 0 = none */
     int64_t asked_out, asked_err;
-    int64_t polled;   /* clock_ms of the last answer; 0 = none on this connection */
+    /* clock_ms of the last output that was looked at; 0 = none on this connection */
+    int64_t polled;
+    int64_t heard;    /* clock_ms of the last record, or of the host being out of reach */
     int64_t quiet_ms; /* watched time without progress: mostly, without a new byte */
     int64_t waits_ms; /* watched time in which the agent asks its provider in vain */
     const char
@@ -120,7 +131,10 @@ void job_drop(struct job *job, const char *why); /* it is another's now: forget 
 /* Polls. False when the run wants none now. */
 bool job_ask(struct job *job, uint64_t round, struct runner_ask *ask);
 void job_on_record(struct job *job, const struct runner_record *record);
-bool job_wants_more(const struct job *job); /* the host has bytes that we have room for */
+bool job_is_asked_for(const struct job *job); /* a poll would ask for it */
+bool job_wants_more(const struct job *job);   /* the host has bytes that we have room for */
+
+void job_refused_output(struct job *job, const struct error *err); /* by append(), for good */
 
 /* Pure: the outcome of a proven end; *reason is NULL for "succeeded". */
 const char *job_judge(const struct job_end *end, const char **reason);
@@ -140,6 +154,7 @@ void job_finish(struct job *job, const char *outcome, const char *reason);
 void job_stop(struct job *job, const char *reason);
 void job_give_up_start(struct job *job,
                        const char *reason); /* release or void, by what the host may know */
+bool job_tell_sight(struct job *job, enum job_phase seen); /* true: a call of it is in flight */
 bool job_prepare(struct job *job); /* prompt and command; false (logged) when there is no adapter */
 
 void job_sql_starting(struct job *job);

@@ -1,16 +1,20 @@
 /* What polls say of a run: its output on the way to the parser and the database, and its end. */
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/mem.h"
 #include "worker/dispatch.h"
 #include "worker/host.h"
 #include "worker/job.h"
 
 #define WATCH_GAP_MS 60000 /* most of a pause between two polls that counts as silence */
 #define FETCH_MS 60000     /* an ended run whose promised bytes do not come for so long is a lie */
+#define UNSTORABLE_MS \
+    300000 /* output that SQL refuses for good for so long holds up nothing more */
 #define CAP_SLACK ((int64_t)1 << 20) /* the runner stops a run a little behind its cap */
 
 /* Offset of the next byte wanted: the parser of an adopter may stand before what is stored. */
@@ -39,9 +43,14 @@ static bool is_followed(const struct job *job)
     return job->state == JOB_RUNNING || job->state == JOB_STOPPING;
 }
 
+bool job_is_asked_for(const struct job *job)
+{
+    return is_followed(job) && !is_full(job);
+}
+
 bool job_ask(struct job *job, uint64_t round, struct runner_ask *ask)
 {
-    if (job->poll_round == round || !is_followed(job) || is_full(job))
+    if (job->poll_round == round || !job_is_asked_for(job))
         return false;
     job->poll_round = round;
     job->asked_out = next_out(job);
@@ -56,8 +65,33 @@ bool job_ask(struct job *job, uint64_t round, struct runner_ask *ask)
 bool job_wants_more(const struct job *job)
 {
     const struct runner_record *record = &job->record;
-    return is_followed(job) && !is_full(job) && !job->tampered &&
+    return job_is_asked_for(job) && !job->tampered &&
            (record->out_size > next_out(job) || record->err_size > next_err(job));
+}
+
+/* What SQL takes no more is as good as stored: the run goes on to its end. */
+static void skip_pending(struct job *job)
+{
+    struct stream *streams[] = {&job->out, &job->err};
+    for (size_t i = 0; job->unstored != NULL && i < 2; i++) {
+        if (streams[i]->sending > 0)
+            continue;
+        streams[i]->stored += (int64_t)streams[i]->pending.len;
+        buf_clear(&streams[i]->pending);
+    }
+}
+
+void job_refused_output(struct job *job, const struct error *err)
+{
+    if (job->refused_since == 0)
+        job->refused_since = clock_ms();
+    if (job->unstored != NULL || clock_ms() - job->refused_since < UNSTORABLE_MS)
+        return;
+    job->unstored = mem_printf("output behind byte %" PRId64 " (stdout) and %" PRId64
+                               " (stderr) could not be stored: SQLSTATE %s",
+                               job->out.stored, job->err.stored, err->state);
+    log_error(job->about, "%s", job->unstored);
+    skip_pending(job);
 }
 
 /* Takes the part of the bytes (which begin at `from`) that lies behind what the stream has. */
@@ -101,6 +135,7 @@ static void take_output(struct job *job, const struct runner_record *record)
     }
     if (record->err != NULL && record->err_len > 0)
         stream_take(&job->err, job->asked_err, record->err, record->err_len);
+    skip_pending(job);
     watch_silence(job, record->out_len > 0 || record->err_len > 0);
     if (record->out_len > 0 || record->err_len > 0)
         dispatch_output_soon(job->dispatch);
@@ -162,8 +197,11 @@ static void on_live(struct job *job)
 void job_on_record(struct job *job, const struct runner_record *record)
 {
     job->poll_round = 0;
+    job->heard = clock_ms();
     if (!is_followed(job))
         return;
+    if (job->missing != NULL && strcmp(job->missing, JOB_NO_ANSWER) == 0)
+        job->missing = NULL;
     if (is_tampered(job, record) && !job->tampered) {
         log_warn(job->about, "output files on the host shrank or were replaced");
         job->tampered = true;

@@ -7,6 +7,7 @@
 #include "worker/host.h"
 #include "worker/job.h"
 
+#define UNANSWERED_MAX 5   /* then SQL learns that the host does not do what it is asked */
 #define STOP_GRACE_SECS 10 /* after INT */
 #define STOP_TERM_SECS 5   /* after TERM, then KILL */
 
@@ -35,15 +36,21 @@ static void call_by_key(struct job *job,
     call(job, &command, &input, on_reply);
 }
 
+/* SQL is told as well, so that it is seen, and so that this does not go on for ever. */
+static void not_now(struct job *job, const char *what, const char *why)
+{
+    job_again(job, what, why);
+    if (++job->unanswered >= UNANSWERED_MAX && job->missing == NULL)
+        job->missing = JOB_NO_ANSWER;
+}
+
 /* True when the host answered. Else the call may or may not have been carried out: asked again. */
 static bool answered(struct job *job, const char *what, const struct error *err)
 {
     if (!job_back(job))
         return false;
     if (err != NULL)
-        job_again(job, what, err->text);
-    else
-        job->retry_ms = 0;
+        not_now(job, what, err->text);
     return err == NULL;
 }
 
@@ -82,6 +89,7 @@ static void was_started(struct job *job, const struct runner_record *record)
 {
     job->record = *record;
     job->record.out = job->record.err = NULL;
+    job->missing = NULL;
     job_set(job, job->proven ? JOB_RUNNING : JOB_STARTED);
     host_poll_soon(job->host);
     job_step(job);
@@ -105,7 +113,7 @@ static void refused(struct job *job, const char *reason)
     if (strcmp(reason, "nonce") == 0)
         foreign(job);
     else if (give_up == NULL || job->state != JOB_START)
-        job_again(job, job_state_name(job->state), reason);
+        not_now(job, job_state_name(job->state), reason);
     else
         job_give_up_start(job, give_up);
 }
@@ -113,6 +121,7 @@ static void refused(struct job *job, const char *reason)
 static void on_start(void *data, const struct runner_reply *reply, const struct error *err)
 {
     struct job *job = data;
+    job->sent |= err == NULL || strcmp(err->state, EXEC_UNSENT) != 0;
     if (!answered(job, "start", err))
         return;
     switch (reply->verdict) {
@@ -131,7 +140,7 @@ static void on_start(void *data, const struct runner_reply *reply, const struct 
         refused(job, reply->reason);
         break;
     case RUNNER_STOPPING:
-        job_again(job, "start", "unexpected answer");
+        not_now(job, "start", "unexpected answer");
         break;
     }
 }
@@ -166,6 +175,7 @@ static void on_raised(struct job *job, const struct runner_record *record)
             job->missing = "rundir_missing";
             job_set(job, JOB_RUNNING);
         } else {
+            job->missing = NULL;
             job_set(job, job->command != NULL && job->prompt != NULL ? JOB_START : JOB_VOIDING);
         }
         job_step(job);
@@ -206,7 +216,7 @@ static void on_raise(void *data, const struct runner_reply *reply, const struct 
         refused(job, reply->reason);
         break;
     case RUNNER_STOPPING:
-        job_again(job, "raise", "unexpected answer");
+        not_now(job, "raise", "unexpected answer");
         break;
     }
 }
@@ -241,7 +251,7 @@ static void on_void(void *data, const struct runner_reply *reply, const struct e
         refused(job, reply->reason);
         break;
     case RUNNER_STOPPING:
-        job_again(job, "void", "unexpected answer");
+        not_now(job, "void", "unexpected answer");
         break;
     }
 }
@@ -262,9 +272,11 @@ static void on_stop(void *data, const struct runner_reply *reply, const struct e
     if (reply->verdict == RUNNER_FENCED) {
         fenced(job, reply);
     } else if (reply->verdict == RUNNER_REFUSED) {
-        job_again(job, "stop", reply->reason);
+        not_now(job, "stop", reply->reason);
     } else {
         job->stop_sent = clock_ms();
+        job->retry_ms = 0;
+        job->unanswered = 0;
         host_poll_soon(job->host);
     }
 }

@@ -1,4 +1,5 @@
-/* A job's calls to the database. Each may be repeated; AF002 means that the job is another's. */
+/* A job's calls to the database. Each may be repeated; none is repeated for ever with what SQL
+ * refuses for good. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 #include "worker/dispatch.h"
 #include "worker/host.h"
 #include "worker/job.h"
+
+#define REFUSALS_MAX 3
 
 /* The three values that every write carries. */
 struct key {
@@ -31,20 +34,47 @@ static void call(struct job *job, const char *sql, int count, const char *const 
                      on_done, job);
 }
 
-/* True when the answer can be used. Fenced: the job is dropped. Anything else: again later. */
-static bool answered(struct job *job, const char *what, const struct error *err)
+static bool is_state(const struct error *err, const char *state)
+{
+    return strcmp(err->state, state) == 0;
+}
+
+/* SQL refuses what we say and will refuse it again: the state says less, or gives up. */
+static bool is_plain(const struct job *job)
+{
+    return job->refusals >= REFUSALS_MAX;
+}
+
+static void refused(struct job *job, const char *what, const struct error *err)
+{
+    if (!db_fault(err->state)->transient && ++job->refusals >= REFUSALS_MAX)
+        log_error(job->about, "%s is refused by the database again and again: %s", what, err->text);
+    job_again(job, what, err->text);
+}
+
+/* What came of a call. */
+enum answer {
+    ANSWER_GOOD,
+    ANSWER_LATER,        /* the same again, after a rest */
+    ANSWER_CONTRADICTED, /* AF001: SQL knows better; its state's business, else again */
+    ANSWER_DROPPED,      /* not ours any more, unknown, or ended in another way: no job left */
+};
+
+static enum answer answered(struct job *job, const char *what, const struct error *err)
 {
     if (!job_back(job))
-        return false;
+        return ANSWER_DROPPED;
     if (err == NULL) {
         job->retry_ms = 0;
-        return true;
+        job->refusals = 0;
+        return ANSWER_GOOD;
     }
-    if (strcmp(err->state, "AF002") == 0)
+    if (is_state(err, "AF002") || is_state(err, "AF003") || is_state(err, "AF004")) {
         job_drop(job, err->text);
-    else
-        job_again(job, what, err->text);
-    return false;
+        return ANSWER_DROPPED;
+    }
+    refused(job, what, err);
+    return is_state(err, "AF001") ? ANSWER_CONTRADICTED : ANSWER_LATER;
 }
 
 /* -- starting ------------------------------------------------------------------------------------
@@ -61,21 +91,23 @@ static void keep(char **slot, const char *text)
 static void on_starting(void *data, const struct db_result *res, const struct error *err)
 {
     struct job *job = data;
-    if (!answered(job, "starting", err))
+    enum answer answer = answered(job, "starting", err);
+    if (answer == ANSWER_CONTRADICTED)
+        job_drop(job, err->text);
+    else if (answer == ANSWER_LATER && is_plain(job))
+        job_give_up_start(job, "start_refused");
+    if (answer != ANSWER_GOOD)
         return;
     const char *verdict = db_rows(res) == 1 ? db_text(res, 0, "verdict") : NULL;
     if (verdict == NULL || strcmp(verdict, "go") != 0) {
-        /* A run that is stored already: an earlier call committed and its answer was lost. */
-        bool announced = verdict != NULL && db_text(res, 0, "run") != NULL;
-        job->give_up = "cancelled";
-        job_set(job, announced ? JOB_VOIDING : JOB_RELEASING);
-    } else {
-        keep(&job->run, db_text(res, 0, "run"));
-        keep(&job->command, db_text(res, 0, "command"));
-        keep(&job->prompt, db_text(res, 0, "prompt"));
-        dispatch_breakpoint("after-starting");
-        job_set(job, JOB_START);
+        job_give_up_start(job, "cancelled");
+        return;
     }
+    keep(&job->run, db_text(res, 0, "run"));
+    keep(&job->command, db_text(res, 0, "command"));
+    keep(&job->prompt, db_text(res, 0, "prompt"));
+    dispatch_breakpoint("after-starting");
+    job_set(job, JOB_START);
     job_step(job);
 }
 
@@ -93,8 +125,11 @@ void job_sql_starting(struct job *job)
 static void on_started(void *data, const struct db_result *res, const struct error *err)
 {
     struct job *job = data;
+    enum answer answer = answered(job, "started", err);
     (void)res;
-    if (!answered(job, "started", err))
+    if (answer == ANSWER_CONTRADICTED)
+        job_set(job, JOB_STARTING); /* rows were lost: announced again, found started again */
+    if (answer != ANSWER_GOOD)
         return;
     job->proven = true;
     job->told = job->told == PHASE_UNREACHABLE ? PHASE_RUNNING : job->told;
@@ -121,9 +156,9 @@ void job_sql_started(struct job *job)
                             key.attempt,
                             key.epoch,
                             pid,
-                            known(job->record.start),
-                            known(job->record.boot),
-                            known(host_machine(job->host))};
+                            is_plain(job) ? NULL : known(job->record.start),
+                            is_plain(job) ? NULL : known(job->record.boot),
+                            is_plain(job) ? NULL : known(host_machine(job->host))};
     call(job,
          "select fleet.started($1, $2, $3, p_pid => $4, p_start => $5, p_boot => $6, "
          "p_machine => $7)",
@@ -143,16 +178,16 @@ static void on_phase(void *data, const struct db_result *res, const struct error
 {
     struct job *job = data;
     (void)res;
-    if (err != NULL)
-        job->told = job->told_before; /* to be told again */
-    if (answered(job, "phase", err))
+    if (err != NULL && !is_plain(job)) /* else: nothing waits for a word that is not taken */
+        job->told = job->told_before;  /* to be told again */
+    if (answered(job, "phase", err) == ANSWER_GOOD)
         job_step(job);
 }
 
 void job_sql_phase(struct job *job, enum job_phase phase, const char *reason)
 {
     struct key key = key_of(job);
-    const char *why = known(reason);
+    const char *why = job->refusals > 0 ? NULL : known(reason);
     const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, phase_name(phase),
                             why};
     log_info(job->about, "phase %s%s%s", phase_name(phase), why != NULL ? ": " : "",
@@ -165,10 +200,26 @@ void job_sql_phase(struct job *job, enum job_phase phase, const char *reason)
 /* -- The three ends ------------------------------------------------------------------------------
  */
 
+/* SQL knows of a start that we did not see: renew() brings the attempt again, as it is stored. Or
+ * it has seen the run that the host says never was. */
+static void on_contradiction(struct job *job)
+{
+    if (job->state == JOB_RELEASING) {
+        job_drop(job, "an owner before us may have started it");
+    } else if (job->state == JOB_VOIDED) {
+        job->proven = true;
+        job->missing = "rundir_foreign";
+        job_set(job, JOB_RUNNING);
+    }
+}
+
 static void on_end(void *data, const struct db_result *res, const struct error *err)
 {
     struct job *job = data;
-    if (!answered(job, job_state_name(job->state), err))
+    enum answer answer = answered(job, job_state_name(job->state), err);
+    if (answer == ANSWER_CONTRADICTED)
+        on_contradiction(job);
+    if (answer != ANSWER_GOOD)
         return;
     const char *status = db_rows(res) == 1 ? db_text(res, 0, "status") : NULL;
     const char *outcome = job->state == JOB_FINISHING ? job->outcome : "not started";
@@ -207,12 +258,16 @@ static const char *count_text(struct count *count, const struct adapter_facts *f
     return count->text;
 }
 
-/* What went wrong, in the agent's words; for one that had no time for any, which signal ended it.
- */
-static const char *error_text(const struct job *job, char signal[static 64])
+/* What went wrong: what we have to say of it, or the agent; for one that had no time for any word,
+ * which signal ended it. */
+static const char *error_text(const struct job *job, const struct adapter_facts *facts,
+                              char signal[static 64])
 {
-    const struct adapter_facts *facts = &job->adapter.facts;
     const char *name = job->record.signal > 0 ? sigabbrev_np(job->record.signal) : NULL;
+    if (is_plain(job))
+        return "the database refused what the agent says of itself";
+    if (job->unstored != NULL)
+        return job->unstored;
     if (facts->ending == ENDING_COMPLETED || known(facts->error) != NULL || name == NULL)
         return facts->ending == ENDING_COMPLETED ? NULL : known(facts->error);
     snprintf(signal, 64, "ended by SIG%s", name);
@@ -221,9 +276,10 @@ static const char *error_text(const struct job *job, char signal[static 64])
 
 void job_sql_finish(struct job *job)
 {
+    static const struct adapter_facts silence = {.ending = ENDING_NONE};
     char signal[64];
     struct key key = key_of(job);
-    const struct adapter_facts *facts = &job->adapter.facts;
+    const struct adapter_facts *facts = is_plain(job) ? &silence : &job->adapter.facts;
     struct count input, cached, output, reasoning;
     char status[16], number[16];
     bool ended = job->record.state == RUNNER_ENDED && job->record.exit >= 0;
@@ -239,7 +295,7 @@ void job_sql_finish(struct job *job)
                             killed ? number : NULL,
                             known(facts->session_id),
                             known(facts->summary),
-                            error_text(job, signal),
+                            error_text(job, facts, signal),
                             job->stop_reason,
                             count_text(&input, facts, facts->tokens.input),
                             count_text(&cached, facts, facts->tokens.cached_input),

@@ -180,6 +180,7 @@ void local_run(struct loop *loop, struct exec_job *job)
         close_all(local);
         return;
     }
+    job->begun = true;
     uv_read_start((uv_stream_t *)&local->pipes[OUT], on_alloc, on_read);
     uv_read_start((uv_stream_t *)&local->pipes[ERR], on_alloc, on_read);
     write_input(local);

@@ -11,7 +11,7 @@
 
 #define FLUSH_MS 250
 #define AGAIN_MS 1000
-#define REFUSED_MS 10000 /* a job whose append fails for good lets the others go on */
+#define REFUSED_MS 5000 /* a job whose append fails for good lets the others go on */
 #define CHUNK_MAX ((size_t)256 << 10)
 #define BATCH_MAX ((size_t)1 << 20)
 #define CHECKPOINT_MAX ((size_t)64 << 10)
@@ -29,25 +29,38 @@ void output_close(struct output *output)
     timer_close(&output->timer, NULL);
 }
 
-/* Whoever has a whole chunk waiting does not wait for others to have more. */
-static uint64_t pause_ms(const struct output *output)
+/* The next append comes then at the latest; an earlier one stands. */
+static void arm(struct output *output, int64_t ms)
 {
-    list_each(link, &output->dispatch->jobs)
-    {
-        const struct job *job = list_entry(link, struct job, link);
-        if (job->out.pending.len >= CHUNK_MAX || job->err.pending.len >= CHUNK_MAX)
-            return 1;
-    }
-    return FLUSH_MS;
+    int64_t now = clock_ms();
+    int64_t at = now + ms > output->not_before ? now + ms : output->not_before;
+    if (output->closed || output->sending || (timer_active(&output->timer) && output->at <= at))
+        return;
+    output->at = at;
+    timer_start(&output->timer, (uint64_t)(at - now), 0);
+}
+
+/* Whoever has a whole chunk waiting does not wait for others to have more. */
+static int64_t pause_ms(const struct job *job)
+{
+    return job->out.pending.len >= CHUNK_MAX || job->err.pending.len >= CHUNK_MAX ? 1 : FLUSH_MS;
+}
+
+static bool is_pending(const struct job *job)
+{
+    return (job->out.pending.len > 0 || job->err.pending.len > 0) && job->unstored == NULL;
 }
 
 void output_soon(struct output *output)
 {
-    if (output->closed || output->sending)
-        return;
-    uint64_t pause = pause_ms(output);
-    if (pause < FLUSH_MS || !timer_active(&output->timer))
-        timer_start(&output->timer, pause, 0);
+    int64_t now = clock_ms();
+    list_each(link, &output->dispatch->jobs)
+    {
+        const struct job *job = list_entry(link, struct job, link);
+        int64_t rest = job->append_at > now ? job->append_at - now : 0;
+        if (is_pending(job))
+            arm(output, rest > 0 ? rest : pause_ms(job));
+    }
 }
 
 void stream_settle(struct stream *stream, int64_t next_offset)
@@ -62,7 +75,7 @@ void stream_settle(struct stream *stream, int64_t next_offset)
 
 static bool is_due(const struct job *job)
 {
-    return (job->out.pending.len > 0 || job->err.pending.len > 0) && clock_ms() >= job->append_at;
+    return is_pending(job) && clock_ms() >= job->append_at;
 }
 
 bool output_idle(const struct output *output)
@@ -71,7 +84,7 @@ bool output_idle(const struct output *output)
         return false;
     list_each(link, &output->dispatch->jobs)
     {
-        if (is_due(list_entry(link, struct job, link)))
+        if (is_pending(list_entry(link, struct job, link)))
             return false;
     }
     return true;
@@ -116,6 +129,7 @@ static void gather(struct output *output)
 /* -- The answer ----------------------------------------------------------------------------------
  */
 
+/* By SQL and for good. One chunk among many may be the cause: the next ones travel alone. */
 static void refused(struct output *output, const struct error *err)
 {
     struct job *job = output->items[0].job;
@@ -123,9 +137,10 @@ static void refused(struct output *output, const struct error *err)
         log_warn(NULL, "append of %zu chunks failed, sending them one by one: %s", output->count,
                  err->text);
         output->one_by_one = output->count;
-    } else {
+    } else if (job->state != JOB_GONE) {
         log_error(job->about, "append failed: %s", err->text);
         job->append_at = clock_ms() + REFUSED_MS;
+        job_refused_output(job, err);
     }
 }
 
@@ -148,34 +163,47 @@ static bool settle(struct job *job, struct stream *stream, const struct db_resul
     return true;
 }
 
+static void on_failed(struct output *output, const struct error *err)
+{
+    output->not_before = clock_ms() + AGAIN_MS;
+    if (!db_fault(err->state)->transient && strcmp(err->state, "AF002") != 0)
+        refused(output, err);
+    else if (output->life == output->dispatch->life)
+        dispatch_failed(output->dispatch, "append", err);
+}
+
+static void on_stored(struct output *output, const struct db_result *res, size_t count)
+{
+    if (output->one_by_one > 0)
+        output->one_by_one--;
+    for (int row = 0; row < db_rows(res); row++) {
+        int64_t ord = db_int(res, row, "ord", 0);
+        if (ord < 1 || (size_t)ord > count || output->items[ord - 1].job->state == JOB_GONE)
+            continue;
+        output->items[ord - 1].job->refused_since = 0;
+        if (!settle(output->items[ord - 1].job, output->items[ord - 1].stream, res, row))
+            output->not_before = clock_ms() + AGAIN_MS;
+    }
+}
+
 static void on_append(void *data, const struct db_result *res, const struct error *err)
 {
     struct output *output = data;
-    bool failed = err != NULL;
-    bool busy = false;
-    output->sending = false;
-    if (failed && !db_fault(err->state)->transient && strcmp(err->state, "AF002") != 0)
-        refused(output, err);
-    else if (failed && output->life == output->dispatch->life)
-        dispatch_failed(output->dispatch, "append", err);
-    else if (!failed && output->one_by_one > 0)
-        output->one_by_one--;
-    for (int row = 0; !failed && row < db_rows(res); row++) {
-        int64_t ord = db_int(res, row, "ord", 0);
-        if (ord >= 1 && (size_t)ord <= output->count &&
-            output->items[ord - 1].job->state != JOB_GONE)
-            busy |= !settle(output->items[ord - 1].job, output->items[ord - 1].stream, res, row);
-    }
     size_t count = output->count;
+    output->sending = false;
+    for (size_t i = 0; i < count; i++)
+        output->items[i].stream->sending = 0;
+    if (err != NULL)
+        on_failed(output, err);
+    else
+        on_stored(output, res, count);
     output->count = 0;
     for (size_t i = 0; i < count; i++) {
         struct job *job = output->items[i].job;
-        output->items[i].stream->sending = 0;
-        if (job_let_go(job) && !failed)
+        if (job_let_go(job) && err == NULL)
             job_step(job); /* it may have waited for this to end */
     }
-    if (!output->closed && !output->sending && !output_idle(output))
-        timer_start(&output->timer, failed || busy ? AGAIN_MS : pause_ms(output), 0);
+    output_soon(output);
 }
 
 /* -- Sending -------------------------------------------------------------------------------------
@@ -238,8 +266,10 @@ void output_flush(struct output *output)
     if (output->sending || output->closed)
         return;
     gather(output);
-    if (output->count == 0)
+    if (output->count == 0) {
+        output_soon(output);
         return;
+    }
     struct arrays arrays;
     arrays_init(&arrays);
     for (size_t i = 0; i < output->count; i++)

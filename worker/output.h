@@ -24,6 +24,8 @@ struct output_item {
 struct output {
     struct dispatch *dispatch; /* borrowed */
     struct timer timer;        /* the next append */
+    int64_t at;                /* clock_ms at which the timer comes */
+    int64_t not_before;        /* clock_ms: a rest after a failure */
     bool sending;
     uint64_t life;     /* the dispatcher's, of the append in flight */
     bool closed;       /* no timer any more */

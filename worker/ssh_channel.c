@@ -150,6 +150,8 @@ static int ask_for_command(struct ssh_channel *channel)
     buf_adds(&command, WRAPPER);
     text_shell_quote(&command, channel->job != NULL ? channel->job->command : "");
     int rc = LIBSSH2_ERROR_OUT_OF_BOUNDARY;
+    if (channel->job != NULL && !command.failed)
+        channel->job->begun = true;
     if (!command.failed)
         rc = libssh2_channel_process_startup(channel->channel, "exec", 4, command.data,
                                              (unsigned)command.len);

@@ -17,6 +17,7 @@ struct probe {
     struct exec_host *host;
     struct timer guard;
     int wanted, done, failed;
+    int unsent; /* failures of which it is certain that not a byte left us */
     bool stopped;
     int status;      /* of the last result */
     struct buf out;  /* of the last result */
@@ -61,6 +62,7 @@ static inline void on_done(void *data, const struct exec_result *res, const stru
     ck_assert((res == NULL) != (err == NULL));
     if (err != NULL) {
         probe->failed++;
+        probe->unsent += strcmp(err->state, EXEC_UNSENT) == 0;
         snprintf(probe->error, sizeof(probe->error), "%s", err->text);
     } else {
         buf_clear(&probe->out);
@@ -128,6 +130,7 @@ static inline void fails_with(const struct config_host *config, const char *text
     struct probe probe;
     once(&probe, config, "true");
     ck_assert_int_eq(probe.failed, 1);
+    ck_assert_int_eq(probe.unsent, 1);
     ck_assert_msg(strstr(probe.error, text) != NULL, "%s", probe.error);
     probe_release(&probe);
 }

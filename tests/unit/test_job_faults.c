@@ -14,9 +14,9 @@ static bool is_running(void)
     return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("poll")->calls > 0;
 }
 
-static bool voided(void)
+static bool released(void)
 {
-    return sql("void_confirmed")->calls > 0;
+    return sql("release")->calls > 0;
 }
 
 static bool told_unreachable(void)
@@ -59,7 +59,7 @@ static void reload(const char *text)
 /* -- Answers of the database ---------------------------------------------------------------------
  */
 
-/* The run is announced, so only the host can say that it never started. */
+/* The run is announced, but by us, and we have sent nothing. */
 START_TEST(test_cancel_behind_a_lost_starting)
 {
     sql("starting")->state = "08006";
@@ -68,10 +68,9 @@ START_TEST(test_cancel_behind_a_lost_starting)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     sql("starting")->state = NULL;
     sql("starting")->rows = "verdict=cancel;run=t-1-x.1;command=c;prompt=p";
-    scene_until(voided, "void_confirmed");
-    ck_assert_int_eq(sql("release")->calls, 0);
-    ck_assert_int_eq(call("void")->calls, 1);
-    ck_assert_str_eq(sql("void_confirmed")->last[3], "cancelled");
+    scene_until(released, "release");
+    ck_assert_int_eq(call("void")->calls + call("start")->calls, 0);
+    ck_assert_str_eq(sql("release")->last[3], "cancelled");
 }
 END_TEST
 
@@ -88,25 +87,6 @@ START_TEST(test_lost_phase_is_told_again)
     sql("phase")->times = 1;
     while_away();
     scene_until(phase_told_twice, "unreachable told again");
-}
-END_TEST
-
-static bool host_is_down(void)
-{
-    return scene_job() != NULL && scene_job()->state == JOB_START && host_down(scene_job()->host) &&
-           clock_ms() - scene_job()->since > 600;
-}
-
-/* An adopter takes "unreachable" as proof that it was started, and would never start it. */
-START_TEST(test_unproven_start_is_never_told_unreachable)
-{
-    call("start")->answer = NULL;
-    scene_once("claim", CLAIMED);
-    while (call("start")->calls == 0)
-        uv_run(&scene.loop.uv, UV_RUN_ONCE);
-    while_away();
-    scene_until(host_is_down, "down");
-    ck_assert_int_eq(sql("phase")->calls, 0);
 }
 END_TEST
 
@@ -257,11 +237,6 @@ static bool claim_hangs(void)
     return sql("claim")->calls > 0;
 }
 
-static bool released(void)
-{
-    return sql("release")->calls > 0;
-}
-
 static bool configured_again(void)
 {
     return sql("configure")->calls >= 2 && dispatch_host(scene.dispatch, "h2") != NULL;
@@ -329,7 +304,6 @@ int main(void)
     tcase_add_checked_fixture(tcase, scene_setup, scene_teardown);
     tcase_add_test(tcase, test_cancel_behind_a_lost_starting);
     tcase_add_test(tcase, test_lost_phase_is_told_again);
-    tcase_add_test(tcase, test_unproven_start_is_never_told_unreachable);
     tcase_add_test(tcase, test_late_append_of_an_earlier_life);
     tcase_add_test(tcase, test_late_report_of_an_earlier_life);
     tcase_add_test(tcase, test_host_that_was_down_at_first);

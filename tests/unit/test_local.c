@@ -125,6 +125,7 @@ START_TEST(time_out_ends_the_group)
     probe_run(&probe, "echo other", NULL, 0, 100, 10000);
     probe_finish(&probe);
     ck_assert_int_eq(probe.failed, 1);
+    ck_assert_int_eq(probe.unsent, 0); /* it may have run */
     ck_assert_ptr_nonnull(strstr(probe.error, "did not end within 200 ms"));
     ck_assert_str_eq(buf_text(&probe.out), "other\n");
     probe_release(&probe);
@@ -181,6 +182,7 @@ START_TEST(run_while_stopping_fails)
     probe_finish(&probe);
     ck_assert_int_eq(probe.done, 2);
     ck_assert_int_eq(probe.failed, 1);
+    ck_assert_int_eq(probe.unsent, 1);
     ck_assert_ptr_nonnull(strstr(probe.error, "being closed"));
     probe_release(&probe);
 }

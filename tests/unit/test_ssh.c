@@ -157,6 +157,7 @@ START_TEST(time_out)
     probe_finish(&probe);
     ck_assert_int_eq(probe.done, 2);
     ck_assert_int_eq(probe.failed, 1);
+    ck_assert_int_eq(probe.unsent, 0); /* it may have run */
     ck_assert_str_eq(buf_text(&probe.out), "on\n");
     probe_release(&probe);
 }
@@ -190,6 +191,7 @@ START_TEST(killed_connection)
                                                 .data = &probe});
     probe_finish(&probe);
     ck_assert_int_eq(probe.done, 2);
+    ck_assert_int_eq(probe.unsent, 0);
     ck_assert_str_eq(buf_text(&probe.out), "again\n");
     probe_release(&probe);
 }

@@ -11,6 +11,7 @@ struct scene_call {
     const char *name;
     const char *answer; /* literal without banner and "end" */
     int calls;
+    bool unsent; /* it cannot be reached, and not a byte left us */
 };
 
 #define SCENE_RECORD(state, rest) \
@@ -46,6 +47,7 @@ static struct {
     char out[32768], err[4096];
     size_t out_len, err_len;
     size_t chunk; /* at most so many bytes in one poll */
+    bool ignored; /* polls say nothing of it */
 } scene_run;
 
 struct exec_host {
@@ -57,7 +59,7 @@ struct exec_host {
 struct scene_exec {
     struct timer timer;
     struct buf answer;
-    bool unreachable;
+    bool unreachable, unsent;
     exec_done_cb on_done;
     void *data;
 };
@@ -88,6 +90,8 @@ static void scene_poll(struct buf *out, const char *input)
     long from_out, from_err;
     while (sscanf(input, "%71s %39s %ld %ld", run, nonce, &from_out, &from_err) == 4) {
         ck_assert_str_eq(run, scene_run.run);
+        if (scene_run.ignored)
+            return;
         size_t n1 = scene_part(scene_run.out_len, from_out);
         size_t n2 = scene_part(scene_run.err_len, from_err);
         scene_record(out, n1, n2);
@@ -103,7 +107,7 @@ static void scene_exec_closed(void *data)
     struct error err;
     struct exec_result res = {
         .out = buf_text(&exec->answer), .out_len = exec->answer.len, .err = ""};
-    error_set(&err, "the host is away");
+    error_set_state(&err, exec->unsent ? EXEC_UNSENT : "", "the host is away");
     exec->on_done(exec->data, exec->unreachable ? NULL : &res, exec->unreachable ? &err : NULL);
     buf_release(&exec->answer);
     free(exec);
@@ -158,6 +162,7 @@ void exec_run(struct exec_host *host, const struct exec_request *request)
     if (known->answer != NULL)
         scene_answer(exec, known, request->command, input);
     exec->unreachable = known->answer == NULL;
+    exec->unsent = known->unsent;
     free(input);
     timer_init(&exec->timer, &scene.loop, scene_exec_time, exec);
     timer_start(&exec->timer, 1, 0);
