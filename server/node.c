@@ -4,10 +4,9 @@
 #include <string.h>
 
 #include "common/crypto.h"
+#include "common/db/trouble.h"
 #include "common/log.h"
 #include "common/mem.h"
-
-#define RETRY_MS 1000
 
 struct node {
     struct db *db;     /* borrowed */
@@ -18,6 +17,7 @@ struct node {
     bool stopping;
     struct timer timer; /* the next beat, or the next try to register */
     uint64_t beat_ms;
+    struct db_trouble trouble;
     void (*on_stopped)(void *data);
     void *stopped_data;
 };
@@ -31,12 +31,18 @@ static void on_registered(void *data, const struct db_result *res, const struct 
         return;
     if (err != NULL && strcmp(err->state, "AF002") == 0)
         crypto_uuid(node->id); /* declared dead: come back as another one */
-    if (err != NULL || db_rows(res) != 1) {
-        log_warn(NULL, "this node could not be registered: %s",
-                 err != NULL ? err->text : "no answer");
-        timer_start(&node->timer, RETRY_MS, 0);
+    char text[400] = "";
+    if (err != NULL)
+        db_trouble_text(err, "server", text, sizeof text);
+    else
+        db_trouble_schema(db_int(res, 0, "schema_version", 0), FLEET_SCHEMA, text, sizeof text);
+    if (text[0] != '\0') {
+        if (err == NULL || strncmp(err->state, "08", 2) != 0) /* else the connections said it */
+            db_trouble_say(&node->trouble, text);
+        timer_start(&node->timer, (uint64_t)db_trouble_pause(&node->trouble), 0);
         return;
     }
+    db_trouble_end(&node->trouble);
     node->beat_ms = (uint64_t)db_int(res, 0, "beat_ms", 3000);
     if (!node->registered)
         log_info(LOG_ABOUT(LOG_FIELD("node", node->id)),

@@ -11,6 +11,7 @@
 
 #include "common/config/config.h"
 #include "common/db/db.h"
+#include "common/db/trouble.h"
 #include "common/error.h"
 #include "common/list.h"
 #include "common/loop.h"
@@ -66,7 +67,8 @@ struct dispatch {
     int64_t next_promote, next_reap;
     int64_t next_warning; /* clock_ms: runs of ours on hosts that are not configured */
 
-    int64_t drain_until; /* clock_ms */
+    struct db_trouble trouble; /* what our calls met */
+    int64_t drain_until;       /* clock_ms */
     bool stop_sent, stop_answered;
     int hosts_closing;
     void (*on_drained)(void *data);

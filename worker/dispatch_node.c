@@ -52,6 +52,14 @@ void dispatch_end_life(struct dispatch *dispatch, const char *why)
     dispatch->next_call = 0;
 }
 
+/* The same failure of the same call is said once, until a renewal succeeds. */
+static void say_failure(struct dispatch *dispatch, const char *what, const struct error *err)
+{
+    char text[600];
+    snprintf(text, sizeof text, "%s failed: %s", what, err->text);
+    db_trouble_say(&dispatch->trouble, text);
+}
+
 void dispatch_failed(struct dispatch *dispatch, const char *what, const struct error *err)
 {
     if (dispatch_draining(dispatch))
@@ -59,7 +67,7 @@ void dispatch_failed(struct dispatch *dispatch, const char *what, const struct e
     if (strcmp(err->state, "AF002") == 0 && dispatch->state != DISPATCH_OFFLINE)
         dispatch_end_life(dispatch, err->text);
     else
-        log_warn(NULL, "%s failed: %s", what, err->text);
+        say_failure(dispatch, what, err);
 }
 
 /* -- node_start ----------------------------------------------------------------------------------
@@ -72,23 +80,23 @@ static void on_node_start(void *data, const struct db_result *res, const struct 
     if (!dispatch_call_end(call))
         return;
     dispatch->calling = false;
-    dispatch->next_call = clock_ms() + CALL_AGAIN_MS;
     if (err != NULL && strcmp(err->state, "AF002") == 0) {
-        dispatch_end_life(dispatch,
-                          err->text); /* an earlier answer was lost, and others buried us */
+        /* an earlier answer was lost, and others buried us */
+        dispatch_end_life(dispatch, err->text);
         return;
     }
-    if (err != NULL || db_rows(res) != 1) {
-        log_warn(NULL, "node_start failed: %s", err != NULL ? err->text : "no answer");
+    char text[400] = "";
+    if (err != NULL)
+        db_trouble_text(err, "worker", text, sizeof text);
+    else
+        db_trouble_schema(db_int(res, 0, "schema_version", 0), SCHEMA_NEEDED, text, sizeof text);
+    if (text[0] != '\0') {
+        if (err == NULL || strncmp(err->state, "08", 2) != 0) /* else the connections said it */
+            db_trouble_say(&dispatch->trouble, text);
+        dispatch->next_call = clock_ms() + db_trouble_pause(&dispatch->trouble);
         return;
     }
-    int64_t schema = db_int(res, 0, "schema_version", 0);
-    if (schema < SCHEMA_NEEDED) {
-        log_error(NULL,
-                  "the database has schema %" PRId64 ", this worker needs %d: run migrations/apply",
-                  schema, SCHEMA_NEEDED);
-        return;
-    }
+    db_trouble_end(&dispatch->trouble);
     const char *fleet_id = db_text(res, 0, "fleet_id");
     snprintf(dispatch->fleet_id, sizeof dispatch->fleet_id, "%s", fleet_id != NULL ? fleet_id : "");
     dispatch->beat_ms = (int)db_int(res, 0, "beat_ms", 3000);
@@ -289,6 +297,8 @@ static void on_renew(void *data, const struct db_result *res, const struct error
         return;
     }
     int64_t now = clock_ms();
+    if (db_trouble_end(&dispatch->trouble))
+        log_info(NULL, "the database takes our calls again");
     dispatch->renewed = dispatch->renew_sent;
     if (dispatch->fenced)
         log_info(NULL, "the lease stands again");

@@ -8,7 +8,6 @@
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
-#define LOG_AGAIN_MS 30000
 
 /* The first half of a connection's life:
  *
@@ -79,28 +78,17 @@ void db_connection_back_off(struct db_connection *connection)
     timer_start(&connection->timer, (uint64_t)pause_jitter(ms), 0);
 }
 
-void db_connection_trouble(struct db_connection *connection, enum db_trouble kind,
-                           const char *message)
-{
-    static const char *const words[] = {"lost the connection to the database",
-                                        "cannot connect to the database, trying again"};
-    struct db_said *said = &connection->db->said[kind];
-    int64_t now = clock_ms();
-    char reason[sizeof said->reason];
-
-    db_one_line(reason, sizeof reason, message);
-    bool again = strcmp(reason, said->reason) == 0 && now - said->at < LOG_AGAIN_MS;
-    log_write(again ? LOG_DEBUG_LEVEL : LOG_WARN_LEVEL, connection->about, "%s: %s", words[kind],
-              reason);
-    if (again)
-        return;
-    memcpy(said->reason, reason, sizeof reason);
-    said->at = now;
-}
-
 static void connect_failed(struct db_connection *connection, const char *message)
 {
-    db_connection_trouble(connection, DB_TROUBLE_CONNECT, message);
+    struct db *db = connection->db;
+    static const char trying[] = "cannot connect to the database, trying again: ";
+    char reason[400];
+
+    /* libpq's own words, for target_session_attrs=read-write */
+    db->read_only = strstr(message, "session is read-only") != NULL;
+    memcpy(reason, trying, sizeof trying);
+    db_one_line(reason + strlen(trying), sizeof(reason) - strlen(trying), message);
+    db_trouble_say(&db->trouble, reason);
     db_connection_drop(connection);
     db_connection_back_off(connection);
 }
@@ -115,10 +103,6 @@ static void connected(struct db_connection *connection)
     }
     timer_stop(&connection->timer);
     db_addresses_release(&connection->addresses);
-    struct db_said *said = connection->db->said;
-    if (said[DB_TROUBLE_LOST].reason[0] != '\0' || said[DB_TROUBLE_CONNECT].reason[0] != '\0')
-        log_info(connection->about, "connected to the database");
-    said[DB_TROUBLE_LOST].reason[0] = said[DB_TROUBLE_CONNECT].reason[0] = '\0';
     db_connection_stand(connection);
 }
 

@@ -36,10 +36,11 @@ static void give_back_flying(struct db_connection *connection, const char *reaso
 /* A standing connection is no more. */
 static void lost(struct db_connection *connection, const char *message)
 {
-    char reason[300];
+    char reason[300], text[400];
 
     db_one_line(reason, sizeof(reason), message);
-    db_connection_trouble(connection, DB_TROUBLE_LOST, reason);
+    snprintf(text, sizeof text, "lost the connection to the database: %s", reason);
+    db_trouble_say(&connection->db->trouble, text);
     db_connection_drop(connection);
     db_connection_back_off(connection);
     if (!connection->channel)
@@ -200,8 +201,10 @@ static bool finish(struct db_connection *connection, struct db_query *query)
         db_finish(connection->db, query);
     }
     db_pump(connection->db); /* there is room for another one */
-    if (read_only)
+    if (read_only) {
+        connection->db->read_only = true;
         lost(connection, "it is read-only: the server is no longer the primary");
+    }
     return !read_only;
 }
 

@@ -186,6 +186,11 @@ bool db_up(const struct db *db)
     return db->up > 0;
 }
 
+bool db_read_only(const struct db *db)
+{
+    return db->up == 0 && db->read_only;
+}
+
 uint64_t db_generation(const struct db *db)
 {
     return db->generation;

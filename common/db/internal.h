@@ -7,6 +7,7 @@
  *   connection.c    one connection that stands: send, receive, listen, lose
  *   target.c        a URL taken apart, checked, and made into libpq's keywords
  *   lookup.c        names to addresses, without blocking
+ *   trouble.c       what is told to people, once
  *   result.c array.c fault.c            values and verdicts
  *
  * Callbacks of users run only from a connection's reading and from the pump, never from within
@@ -17,6 +18,7 @@
 #include <libpq-fe.h>
 
 #include "common/db/db.h"
+#include "common/db/trouble.h"
 #include "common/list.h"
 #include "common/log.h"
 
@@ -103,14 +105,6 @@ struct db_lookup *db_lookup_start(struct loop *loop, const struct db_target *tar
 /* Ends the lookup. Adds what is known to `addresses` (may be NULL), in the order of the URL. */
 void db_lookup_take(struct db_lookup *lookup, struct db_addresses *addresses);
 
-enum db_trouble { DB_TROUBLE_LOST, DB_TROUBLE_CONNECT };
-
-/* The reason that was logged last: connections fail and come back together. */
-struct db_said {
-    char reason[400]; /* "" once a connection stood up again */
-    int64_t at;       /* clock_ms */
-};
-
 enum db_phase { DB_CLOSED, DB_BACKING_OFF, DB_LOOKING_UP, DB_CONNECTING, DB_STANDING };
 
 struct db_connection {
@@ -143,9 +137,6 @@ void db_connection_send(struct db_connection *connection, struct db_query *query
 /* Between the two halves of its life. */
 void db_connection_enter(struct db_connection *connection, enum db_phase phase);
 void db_connection_drop(struct db_connection *connection); /* everything of libpq and libuv goes */
-/* Logs it, unless another connection has just said the same. */
-void db_connection_trouble(struct db_connection *connection, enum db_trouble kind,
-                           const char *message);
 void db_connection_back_off(struct db_connection *connection);
 void db_connection_stand(struct db_connection *connection);
 void db_connection_on_connect_time(struct db_connection *connection);
@@ -175,13 +166,14 @@ struct db {
     int up;               /* connections for queries that stand */
     int64_t down_since;   /* clock_ms() of the last moment with one, or of db_start */
     uint64_t generation;
-    struct db_said said[2]; /* by enum db_trouble */
-    uint64_t stands;        /* how often one of the connections for queries stood up */
+    uint64_t stands; /* how often one of the connections for queries stood up */
     struct db_statement statements[DB_STATEMENTS];
     int statement_count;
     uv_idle_t pump;                /* runs once in the next turn of the loop: db_pump */
     struct timer expiry, deadline; /* expiry: turns while something waits or rests */
     int handles;                   /* open */
+    struct db_trouble trouble;     /* of all connections */
+    bool read_only;                /* what was found last cannot be written */
     bool started, stopping, closing;
     void (*on_stopped)(void *data);
     void *stopped_data; /* borrowed */

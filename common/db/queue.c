@@ -306,8 +306,12 @@ void db_connected(struct db_connection *connection)
         db->generation++;
     connection->stood = true;
     connection->stand = ++db->stands;
+    db->read_only = false;
     db_pump(db);
-    if (++db->up == 1 && !db->stopping && db->options.on_up)
+    db->up++;
+    if (db->up == db->options.connections && db_trouble_end(&db->trouble))
+        log_info(NULL, "connected to the database");
+    if (db->up == 1 && !db->stopping && db->options.on_up)
         db->options.on_up(db->options.data, db->generation);
 }
 

@@ -235,9 +235,11 @@ static void put_all(struct db_target *target, const struct given *given, const c
 {
     /* A dead peer is noticed in 25 s, also while nothing is sent. GSS encryption would stand in the
      * way of sslmode=verify-full, and looks for its tickets synchronously. */
-    const char *const ours[][2] = {{"application_name", application}, {"keepalives_idle", "10"},
-                                   {"keepalives_interval", "5"},      {"keepalives_count", "3"},
-                                   {"tcp_user_timeout", "15000"},     {"gssencmode", "disable"}};
+    const char *const ours[][2] = {
+        {"application_name", application}, {"keepalives_idle", "10"},
+        {"keepalives_interval", "5"},      {"keepalives_count", "3"},
+        {"tcp_user_timeout", "15000"},     {"target_session_attrs", "read-write"},
+        {"gssencmode", "disable"}};
 
     for (const PQconninfoOption *option = given->url; option->keyword; option++) {
         if (option->val && *option->val && !is_ours(option->keyword))

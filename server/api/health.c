@@ -1,5 +1,7 @@
 #include <stdio.h>
+#include <string.h>
 
+#include "common/db/trouble.h"
 #include "server/api/handlers.h"
 #include "server/server.h"
 
@@ -15,27 +17,51 @@ void api_livez(struct call *call)
     call_json(call, 200, "{\"status\": \"alive\"}");
 }
 
-static void not_ready(struct call *call, const char *reason, const char *text)
+/* What stands between this node and its work, or NULL. The words are db_trouble_word's. */
+static const char *hindrance(const struct db_result *res, const struct error *err)
 {
-    char details[64];
-    snprintf(details, sizeof details, "{\"reason\": \"%s\"}", reason);
-    call_error(call, 503, "not_ready", details, "%s", text);
+    if (err != NULL)
+        return db_trouble_word(err);
+    if (db_rows(res) != 1 || db_int(res, 0, "schema_version", 0) < FLEET_SCHEMA)
+        return "schema";
+    if (!db_bool(res, 0, "member"))
+        return "role";
+    return db_bool(res, 0, "writable") ? NULL : "read_only";
 }
 
-static void on_version(void *data, const struct db_result *res, const struct error *err)
+static const char *sentence(const char *word)
+{
+    static const char *const sentences[][2] = {
+        {"schema", "the database lacks migrations that this binary needs: run migrations/apply"},
+        {"role", "the login of this node is not that of a server: grant fleet_server to it"},
+        {"read_only", "the database is read-only"},
+        {"database", "the database does not answer"},
+        {"draining", "this node is about to stop"},
+    };
+    for (size_t i = 0; i < sizeof sentences / sizeof sentences[0]; i++) {
+        if (strcmp(sentences[i][0], word) == 0)
+            return sentences[i][1];
+    }
+    return word;
+}
+
+static void not_ready(struct call *call, const char *word)
+{
+    char details[64];
+    snprintf(details, sizeof details, "{\"reason\": \"%s\"}", word);
+    call_error(call, 503, "not_ready", details, "%s", sentence(word));
+}
+
+static void on_ready(void *data, const struct db_result *res, const struct error *err)
 {
     struct call *call = data;
-    int64_t version = err == NULL && db_rows(res) == 1 ? db_int(res, 0, "version", 0) : 0;
-    if (call_server(call)->draining) {
-        not_ready(call, "draining", "this node is about to stop");
-    } else if (err != NULL && db_fault(err->state)->transient) {
-        not_ready(call, "database", "the database does not answer");
-    } else if (err != NULL || version < FLEET_SCHEMA) {
-        not_ready(call, "schema", "the database lacks migrations that this binary needs");
+    const char *word = call_server(call)->draining ? "draining" : hindrance(res, err);
+    if (word != NULL) {
+        not_ready(call, word);
     } else {
         char text[64];
         snprintf(text, sizeof text, "{\"status\": \"ready\", \"schema\": %lld}",
-                 (long long)version);
+                 (long long)db_int(res, 0, "schema_version", 0));
         call_json(call, 200, text);
     }
     call_drop(call);
@@ -43,16 +69,18 @@ static void on_version(void *data, const struct db_result *res, const struct err
 
 void api_readyz(struct call *call)
 {
+    const struct db *db = call_server(call)->db;
     if (call_server(call)->draining) {
-        not_ready(call, "draining", "this node is about to stop");
+        not_ready(call, "draining");
         return;
     }
-    if (!db_up(call_server(call)->db)) { /* a probe is answered now, not when a connection stands */
-        not_ready(call, "database", "the database does not answer");
+    if (!db_up(db)) { /* a probe is answered now, not when a connection stands */
+        not_ready(call, db_read_only(db) ? "read_only" : "database");
         return;
     }
     call->deadline_ms = call->began_ms + DEADLINE_MS;
     call_hold(call);
-    db_query(call_server(call)->db, "select fleet.schema_version() as version", DB_REPEAT, 0, NULL,
-             on_version, call);
+    db_query(call_server(call)->db,
+             "select schema_version, member, writable from fleet.ready('server')", DB_REPEAT, 0,
+             NULL, on_ready, call);
 }

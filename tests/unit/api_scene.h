@@ -129,6 +129,12 @@ void db_query_locking(struct db *db, const char *key, int64_t until_ms, const ch
     db_query(db, text, repeat, count, params, on_done, data);
 }
 
+bool db_read_only(const struct db *db)
+{
+    (void)db;
+    return false;
+}
+
 bool db_up(const struct db *db)
 {
     (void)db;

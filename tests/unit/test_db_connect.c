@@ -347,6 +347,7 @@ START_TEST(keywords_are_set_unless_given)
     ck_assert_str_eq(value_of(&target, "application_name"), "me");
     ck_assert_str_eq(value_of(&target, "client_encoding"), "UTF8");
     ck_assert_str_eq(value_of(&target, "tcp_user_timeout"), "15000");
+    ck_assert_str_eq(value_of(&target, "target_session_attrs"), "read-write");
     ck_assert_str_eq(value_of(&target, "keepalives_idle"), "10");
     ck_assert_int_eq(target.connect_ms, 5000);
     db_target_release(&target);

@@ -1,0 +1,40 @@
+/* Why a node cannot work with its database, in one sentence that names what to run: said once, and
+ * again after ten minutes, however many connections and calls meet it. */
+#ifndef FLEET_DB_TROUBLE_H
+#define FLEET_DB_TROUBLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+#define DB_TROUBLE_SAID 4
+
+/* Zeroed: no trouble. */
+struct db_trouble {
+    struct {
+        char text[400];
+        int64_t at; /* clock_ms */
+    } said[DB_TROUBLE_SAID];
+    int next;          /* of said */
+    unsigned failures; /* in a row */
+};
+
+/* Logs the sentence, unless it was lately. */
+void db_trouble_say(struct db_trouble *trouble, const char *text);
+/* Counts a failure; how many ms to wait before the next try: a second, then longer, at most 30 s.
+ */
+int db_trouble_pause(struct db_trouble *trouble);
+/* All is well: true when something had been said. */
+bool db_trouble_end(struct db_trouble *trouble);
+
+/* Of the node's first call: "schema" (missing or too old), "role" (the login is not that of such a
+ * node), "read_only", or "database" (it does not answer). */
+const char *db_trouble_word(const struct error *err);
+/* The sentence. kind is "server" or "worker". */
+void db_trouble_text(const struct error *err, const char *kind, char *text, size_t size);
+/* The sentence for a schema that is older than `needed`; "" when it is not. */
+void db_trouble_schema(int64_t schema, int needed, char *text, size_t size);
+
+#endif
