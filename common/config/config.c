@@ -1,6 +1,7 @@
 #include "common/config/config.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,55 +12,35 @@
 
 #define FILE_MAX 1048576
 
-static void problem_at_byte(struct config_reading *reading, const char *bytes, size_t at,
-                            const char *what)
-{
-    size_t line = 1;
-    size_t start = 0;
-    for (size_t i = 0; i < at; i++) {
-        if (bytes[i] == '\n') {
-            line++;
-            start = i + 1;
-        }
-    }
-    config_problem_at(reading, line, at - start + 1, "", "%s", what);
-}
-
-static bool check_bytes(struct config_reading *reading, const char *bytes, size_t len)
-{
-    if (len > FILE_MAX) {
-        config_problem_at(reading, 1, 1, "", "larger than 1 MiB; this is no configuration");
-        return false;
-    }
-    size_t good = text_utf8_prefix(bytes, len);
-    if (good == len)
-        return true;
-    problem_at_byte(reading, bytes, good, "not UTF-8; save the file as UTF-8");
-    return false;
-}
-
 /* The first line that says something is "[name]" or "key = value". */
-static bool looks_like_toml(const char *bytes)
+static bool looks_like_toml(const char *bytes, size_t len)
 {
-    while (*bytes == '#' || isspace((unsigned char)*bytes))
-        bytes += *bytes == '#' ? strcspn(bytes, "\n") : 1;
-    size_t word =
-        strspn(bytes, "[]_-.\"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
-    char next = bytes[word + strspn(bytes + word, " \t")];
-    return word > 0 && (bytes[0] == '[' ? bytes[word - 1] == ']' && strchr("\r\n#", next) != NULL
-                                        : next == '=');
+    const char *at = bytes;
+    const char *end = bytes + len;
+    while (at < end && (*at == '#' || isspace((unsigned char)*at))) {
+        const char *newline = *at == '#' ? memchr(at, '\n', (size_t)(end - at)) : at;
+        at = newline != NULL ? newline + 1 : end;
+    }
+    char line[100];
+    snprintf(line, sizeof line, "%.*s", (int)(end - at < 99 ? end - at : 99), at);
+    size_t word = strcspn(line, " \t\r\n#:=,{\"");
+    char next = line[word + strspn(line + word, " \t")];
+    return word > 0 &&
+           (line[0] == '[' ? line[word - 1] == ']' && strchr("\r\n#", next) != NULL : next == '=');
 }
 
 /* The tree, NULL with problems. */
 static struct tree_node *read_tree(struct config_reading *reading, const char *bytes, size_t len)
 {
     struct tree_fault fault;
-    if (!check_bytes(reading, bytes, len))
+    if (len > FILE_MAX) {
+        config_problem_at(reading, 1, 1, "", "larger than 1 MiB; this is no configuration");
         return NULL;
+    }
     struct tree_node *root = tree_read(bytes, len, &fault);
     if (root != NULL && root->kind == TREE_MAP)
         return root;
-    if (looks_like_toml(bytes)) {
+    if (looks_like_toml(bytes, len)) {
         config_problem_at(reading, 1, 1, "",
                           "this is TOML; the configuration is YAML: \"server:\" for \"[server]\", "
                           "\"- \" entries for \"[[hosts]]\", \"key: value\" for \"key = value\"");

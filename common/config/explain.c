@@ -15,39 +15,24 @@ static void print_words(FILE *to, const char *words)
     }
 }
 
-static void print_number(FILE *to, const struct config_field *field)
-{
-    fprintf(to, "whole number, %lld to %lld", (long long)field->min, (long long)field->max);
-    if (field->fallback < field->min)
-        fprintf(to, ", no default");
-    else
-        fprintf(to, ", default %lld", (long long)field->fallback);
-}
-
 static void print_type(FILE *to, const struct config_field *field)
 {
-    const char *none = field->flags & FIELD_REQUIRED ? ""
-                       : field->type == FIELD_TEXTS  ? ", empty by default"
-                                                     : ", no default";
     switch (field->type) {
     case FIELD_TEXT:
         if (field->one_of != NULL)
             print_words(to, field->one_of);
         else
             fprintf(to, "%s", field->flags & FIELD_PATH ? "path" : "text");
-        fprintf(to, "%s%s", field->text != NULL ? ", default " : none,
-                field->text != NULL ? field->text : "");
         break;
     case FIELD_INT:
     case FIELD_INT64:
-        print_number(to, field);
+        fprintf(to, "whole number, %lld to %lld", (long long)field->min, (long long)field->max);
         break;
     case FIELD_FLAG:
-        fprintf(to, "true or false, default %s", field->fallback != 0 ? "true" : "false");
+        fprintf(to, "true or false");
         break;
     case FIELD_TEXTS:
-        fprintf(to, "list of texts%s%s", field->text != NULL ? ", default " : none,
-                field->text != NULL ? field->text : "");
+        fprintf(to, "list of texts");
         break;
     case FIELD_ITEMS:
         fprintf(to, "%s", field->flags & FIELD_NAMED ? "mapping of names" : "list of mappings");
@@ -58,6 +43,10 @@ static void print_type(FILE *to, const struct config_field *field)
     }
     if (field->flags & FIELD_REQUIRED)
         fprintf(to, ", required");
+    else if (field->text != NULL)
+        fprintf(to, ", default %s", field->text);
+    else
+        fprintf(to, ", no default");
     if (field->flags & (FIELD_SECRET | FIELD_URL))
         fprintf(to, ", never shown");
 }

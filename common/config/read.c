@@ -112,14 +112,14 @@ static bool read_number(struct config_reading *reading, const struct config_fiel
     char right[100];
     if (!config_value(reading, field, node, &value))
         return false;
+    bool quoted = value.literal && node != NULL && node->quoted;
     snprintf(right, sizeof right, "a whole number from %lld to %lld%s", (long long)field->min,
-             (long long)field->max, value.literal && node->quoted ? ", without quotes" : "");
+             (long long)field->max, quoted ? ", without quotes" : "");
     const char *digits = value.text + (*value.text == '-');
     errno = 0;
     *number = strtoll(value.text, &end, 10);
-    bool good = !(value.literal && node->quoted) && *digits != '\0' &&
-                digits[strspn(digits, "0123456789")] == '\0' && errno == 0 &&
-                *number >= field->min && *number <= field->max;
+    bool good = !quoted && *digits != '\0' && digits[strspn(digits, "0123456789")] == '\0' &&
+                errno == 0 && *number >= field->min && *number <= field->max;
     if (!good)
         wrong_value(reading, field, node, &value, right);
     config_value_release(&value);
@@ -133,7 +133,8 @@ static bool read_flag(struct config_reading *reading, const struct config_field 
     if (!config_value(reading, field, node, &value))
         return false;
     *flag = strcmp(value.text, "true") == 0;
-    bool good = (*flag || strcmp(value.text, "false") == 0) && !(value.literal && node->quoted);
+    bool good = (*flag || strcmp(value.text, "false") == 0) &&
+                !(value.literal && node != NULL && node->quoted);
     if (!good)
         wrong_value(reading, field, node, &value, "true or false");
     config_value_release(&value);
@@ -143,6 +144,11 @@ static bool read_flag(struct config_reading *reading, const struct config_field 
 static void read_texts(struct config_reading *reading, const struct config_field *field,
                        const struct tree_node *node, struct config_list *list)
 {
+    if (node == NULL) {
+        if (field->text != NULL)
+            config_list_add(list, mem_strdup(field->text));
+        return;
+    }
     if (node->kind != TREE_LIST && !tree_is_null(node)) {
         config_problem(reading, node,
                        "must be a list; write [ VALUE, VALUE ], or lines of - VALUE");
@@ -200,7 +206,7 @@ static void read_items(struct config_reading *reading, const struct config_field
                        const struct tree_node *node, char *base)
 {
     enum tree_kind kind = field->flags & FIELD_NAMED ? TREE_MAP : TREE_LIST;
-    if (tree_is_null(node))
+    if (node == NULL || tree_is_null(node))
         return;
     if (node->kind != kind) {
         config_problem(reading, node, "must be a %s",
@@ -221,6 +227,7 @@ static void read_items(struct config_reading *reading, const struct config_field
         read_item(reading, field, item, items + index * field->size);
 }
 
+/* `node` NULL: the file does not name it, so it gets its default. */
 static void read_field(struct config_reading *reading, const struct config_field *field, char *base,
                        const struct tree_node *node)
 {
@@ -245,53 +252,15 @@ static void read_field(struct config_reading *reading, const struct config_field
         read_texts(reading, field, node, member);
         break;
     case FIELD_GROUP: {
-        const struct tree_node *map = tree_is_null(node) ? NULL : as_map(reading, node);
-        if (map != NULL || tree_is_null(node))
+        bool none = node == NULL || tree_is_null(node);
+        const struct tree_node *map = none ? NULL : as_map(reading, node);
+        if (map != NULL || none)
             read_fields(reading, field->fields, base, map, field->key);
         break;
     }
     case FIELD_ITEMS:
         read_items(reading, field, node, base);
         break;
-    case FIELD_LATER:
-        break;
-    }
-}
-
-/* A field that the file does not name: its default, or a problem. */
-static void default_field(struct config_reading *reading, const struct config_field *field,
-                          char *base, const struct tree_node *map, const char *prefix)
-{
-    void *member = base + field->offset;
-    if (field->flags & FIELD_REQUIRED) {
-        char path[400];
-        snprintf(path, sizeof path, "%s%s%s", prefix, *prefix != '\0' ? "." : "", field->key);
-        config_problem_at(reading, map != NULL ? map->line : 1, map != NULL ? map->column : 1, path,
-                          "missing; it must be given");
-    }
-    switch (field->type) {
-    case FIELD_TEXT:
-        if (field->text != NULL && config_needed(reading, field))
-            *(char **)member = field->flags & FIELD_PATH ? config_absolute(reading, field->text)
-                                                         : mem_strdup(field->text);
-        break;
-    case FIELD_INT:
-        *(int *)member = (int)field->fallback;
-        break;
-    case FIELD_INT64:
-        *(int64_t *)member = field->fallback;
-        break;
-    case FIELD_FLAG:
-        *(bool *)member = field->fallback != 0;
-        break;
-    case FIELD_GROUP:
-        read_fields(reading, field->fields, base, NULL, field->key);
-        break;
-    case FIELD_TEXTS:
-        if (field->text != NULL)
-            config_list_add(member, mem_strdup(field->text));
-        break;
-    case FIELD_ITEMS:
     case FIELD_LATER:
         break;
     }
@@ -305,10 +274,13 @@ static bool read_fields(struct config_reading *reading, const struct config_fiel
         config_keys(reading, fields, map);
     for (const struct config_field *field = fields; field->key != NULL; field++) {
         const struct tree_node *node = map != NULL ? tree_child(map, field->key) : NULL;
-        if (node != NULL)
-            read_field(reading, field, base, node);
-        else
-            default_field(reading, field, base, map, prefix);
+        if (node == NULL && field->flags & FIELD_REQUIRED) {
+            char path[400];
+            snprintf(path, sizeof path, "%s%s%s", prefix, *prefix != '\0' ? "." : "", field->key);
+            config_problem_at(reading, map != NULL ? map->line : 1, map != NULL ? map->column : 1,
+                              path, "missing; it must be given");
+        }
+        read_field(reading, field, base, node);
     }
     return reading->problems.count == 0;
 }

@@ -11,12 +11,17 @@
 
 /* ---- What a text must look like ---- */
 
-static const char *check_name(const char *text)
+/* 1 to `max` of the characters, the first no "-": nothing that a program takes for an option. */
+static const char *form(const char *text, const char *characters, size_t max, const char *right)
 {
     size_t len = strlen(text);
-    return len > 0 && len <= 64 && strspn(text, WORD) == len
-               ? NULL
-               : "1 to 64 of the characters A-Z a-z 0-9 . _ -";
+    bool good = len > 0 && len <= max && text[0] != '-' && strspn(text, characters) == len;
+    return good ? NULL : right;
+}
+
+static const char *check_name(const char *text)
+{
+    return form(text, WORD, 64, "1 to 64 of the characters A-Z a-z 0-9 . _ -, no - in front");
 }
 
 static const char *check_address(const char *text)
@@ -53,27 +58,19 @@ static const char *check_network(const char *text)
 
 static const char *check_host(const char *text)
 {
-    size_t len = strlen(text);
-    return len > 0 && len <= 253 && text[0] != '-' && strspn(text, WORD ":") == len
-               ? NULL
-               : "a host name or an address, without a scheme";
+    return form(text, WORD ":", 253, "a host name or an address, without a scheme");
 }
 
 static const char *check_public_host(const char *text)
 {
-    size_t len = strlen(text);
-    return len > 0 && len <= 260 && text[0] != '-' && strspn(text, WORD ":[]") == len
-               ? NULL
-               : "a host name as clients write it, e.g. fleet.example.org, with the port if not "
-                 "443";
+    return form(text, WORD ":[]", 260,
+                "a host name as clients write it, e.g. fleet.example.org, with the port if not "
+                "443");
 }
 
 static const char *check_user(const char *text)
 {
-    size_t len = strlen(text);
-    return len > 0 && len <= 64 && text[0] != '-' && strspn(text, WORD) == len
-               ? NULL
-               : "a login name of the characters A-Z a-z 0-9 . _ -";
+    return form(text, WORD, 64, "a login name of the characters A-Z a-z 0-9 . _ -");
 }
 
 static const char *check_database(const char *text)
@@ -108,10 +105,7 @@ static const char *check_repository(const char *text)
 
 static const char *check_login(const char *text)
 {
-    return strcmp(text, "*") == 0 ||
-                   (text[strspn(text, WORD)] == '\0' && strlen(text) <= 100 && text[0] != '\0')
-               ? NULL
-               : "a Forgejo login, or \"*\"";
+    return strcmp(text, "*") == 0 ? NULL : form(text, WORD, 100, "a Forgejo login, or \"*\"");
 }
 
 static const char *check_capability(const char *text)
@@ -137,7 +131,7 @@ static const char *check_work_dir(const char *text)
 #define HOST(member) .offset = offsetof(struct config_host, member)
 #define AGENT(member) .offset = offsetof(struct config_agent, member)
 #define ADAPTER(member) .offset = offsetof(struct config_adapter, member)
-#define RANGE(low, high, standard) .min = (low), .max = (high), .fallback = (standard)
+#define RANGE(low, high, standard) .min = (low), .max = (high), .text = (standard)
 /* clang-format off */
 #define LATER(name) {name, FIELD_LATER, .text = NOT_YET}
 /* clang-format on */
@@ -145,15 +139,15 @@ static const char *check_work_dir(const char *text)
 static const struct config_field server_fields[] = {
     {"bind", FIELD_TEXT, AT(server.bind), .text = "127.0.0.1", .check = check_address,
      .help = "address that the API listens on; a proxy with TLS stands in front. Needs a restart"},
-    {"port", FIELD_INT, AT(server.port), RANGE(0, 65535, 9090),
+    {"port", FIELD_INT, AT(server.port), RANGE(0, 65535, "9090"),
      .help = "TCP port of the API; 0 takes a free one, which the log names. Needs a restart"},
-    {"max_body_bytes", FIELD_INT64, AT(server.max_body_bytes), RANGE(1024, 16 << 20, 1 << 20),
+    {"max_body_bytes", FIELD_INT64, AT(server.max_body_bytes), RANGE(1024, 16 << 20, "1048576"),
      .help = "bytes of a request body that are taken; larger ones are answered 413"},
     {"trusted_proxies", FIELD_TEXTS, AT(server.trusted_proxies), .check = check_network,
      .help = "addresses and networks whose X-Forwarded-For is believed"},
     {"public_hosts", FIELD_TEXTS, AT(server.public_hosts), .check = check_public_host,
      .help = "names that a request may carry as Host, when not empty; others are answered 421"},
-    {"insecure_open", FIELD_FLAG, AT(server.insecure_open),
+    {"insecure_open", FIELD_FLAG, AT(server.insecure_open), .text = "false",
      .help = "true: no token is asked for. Only with a loopback bind"},
     {"db_path", FIELD_LATER, .text = "replaced; give database.url, a PostgreSQL URL"},
     {0},
@@ -167,9 +161,9 @@ static const struct config_field database_fields[] = {
     {"listen_url", FIELD_TEXT, FIELD_URL, AT(database.listen_url), .max = 4096,
      .check = check_database,
      .help = "URL for the connection that listens, where url leads to a pooler. Needs a restart"},
-    {"connections", FIELD_INT, AT(database.connections), RANGE(1, 16, 4),
+    {"connections", FIELD_INT, AT(database.connections), RANGE(1, 16, "4"),
      .help = "connections that carry queries, of each node. Needs a restart"},
-    {"insecure_plaintext", FIELD_FLAG, AT(database.insecure_plaintext),
+    {"insecure_plaintext", FIELD_FLAG, AT(database.insecure_plaintext), .text = "false",
      .help = "true: a database that is not local may be reached without verify-full"},
     {"db_path", FIELD_LATER, .text = "replaced; give database.url, a PostgreSQL URL"},
     {0},
@@ -192,27 +186,27 @@ static const struct config_field forgejo_fields[] = {
 };
 
 static const struct config_field orchestrator_fields[] = {
-    {"task_timeout_secs", FIELD_INT, AT(orchestrator.task_timeout_secs), RANGE(1, 604800, 1800),
+    {"task_timeout_secs", FIELD_INT, AT(orchestrator.task_timeout_secs), RANGE(1, 604800, "1800"),
      .help = "seconds that a run may take, unless its task says otherwise; then it is stopped"},
-    {"default_max_retries", FIELD_INT, AT(orchestrator.default_max_retries), RANGE(0, 100, 2),
+    {"default_max_retries", FIELD_INT, AT(orchestrator.default_max_retries), RANGE(0, 100, "2"),
      .help = "runs again after failures, unless the task says otherwise"},
     {"retry_on", FIELD_TEXT, AT(orchestrator.retry_on), .text = "all", .one_of = "all",
      .later = "infrastructure|none", .help = "which failures are tried again"},
     {"dispatch_interval_secs", FIELD_INT, AT(orchestrator.dispatch_interval_secs),
-     RANGE(1, 3600, 10), .help = "seconds between two looks for work when no notification comes"},
-    {"start_timeout_secs", FIELD_INT, AT(orchestrator.start_timeout_secs), RANGE(1, 86400, 300),
+     RANGE(1, 3600, "10"), .help = "seconds between two looks for work when no notification comes"},
+    {"start_timeout_secs", FIELD_INT, AT(orchestrator.start_timeout_secs), RANGE(1, 86400, "300"),
      .help = "seconds from the claim until the run is proven started; then it is given back"},
     {"silence_timeout_secs", FIELD_INT, AT(orchestrator.silence_timeout_secs),
-     RANGE(1, 604800, 900),
+     RANGE(1, 604800, "900"),
      .help =
          "seconds without output or progress after which a run is stopped; an adapter may differ"},
     {"provider_timeout_secs", FIELD_INT, AT(orchestrator.provider_timeout_secs),
-     RANGE(1, 604800, 300),
+     RANGE(1, 604800, "300"),
      .help = "seconds that an agent may ask a provider in vain; then its run is stopped"},
-    {"max_attempts_total", FIELD_INT, AT(orchestrator.max_attempts_total), RANGE(1, 1000, 10),
+    {"max_attempts_total", FIELD_INT, AT(orchestrator.max_attempts_total), RANGE(1, 1000, "10"),
      .help = "runs of a task for whatever reason, unless the task says otherwise"},
     {"max_output_bytes", FIELD_INT64, AT(orchestrator.max_output_bytes),
-     RANGE(4096, (int64_t)1 << 40, 256 << 20),
+     RANGE(4096, (int64_t)1 << 40, "268435456"),
      .help = "bytes of one stream of output at which a run is stopped"},
     LATER("heartbeat_interval_secs"),
     LATER("heartbeat_timeout_threshold"),
@@ -230,7 +224,7 @@ static const struct config_field adapter_fields[] = {
     {"output", FIELD_TEXT, ADAPTER(output), .text = "text", .one_of = "text|codex-json",
      .later = "claude-stream-json|opencode-json|gemini-stream-json",
      .help = "how its output is read"},
-    {"silence_timeout_secs", FIELD_INT, ADAPTER(silence_timeout_secs), RANGE(1, 604800, 0),
+    {"silence_timeout_secs", FIELD_INT, ADAPTER(silence_timeout_secs), RANGE(1, 604800, NULL),
      .help = "seconds without output after which its runs are stopped; the orchestrator's when not "
              "given, none for text"},
     {0},
@@ -239,7 +233,7 @@ static const struct config_field adapter_fields[] = {
 static const struct config_field agent_fields[] = {
     {"agent_type", FIELD_TEXT, FIELD_REQUIRED, AGENT(agent_type), .check = check_name,
      .help = "codex-cli, or a name under adapters"},
-    {"max_concurrency", FIELD_INT, AGENT(max_concurrency), RANGE(1, 256, 1),
+    {"max_concurrency", FIELD_INT, AGENT(max_concurrency), RANGE(1, 256, "1"),
      .help = "runs of it at once on this host"},
     {"capabilities", FIELD_TEXTS, FIELD_CAPABILITY, AGENT(capabilities), .check = check_capability,
      .help = "which agent:X labels it serves, with or without agent:"},
@@ -255,7 +249,7 @@ static const struct config_field host_fields[] = {
      .help = "name or address; \"localhost\" needs no SSH"},
     {"ssh_user", FIELD_TEXT, HOST(ssh_user), .check = check_user,
      .help = "login on the host; every host but localhost needs it"},
-    {"ssh_port", FIELD_INT, HOST(ssh_port), RANGE(1, 65535, 22), .help = "TCP port of its sshd"},
+    {"ssh_port", FIELD_INT, HOST(ssh_port), RANGE(1, 65535, "22"), .help = "TCP port of its sshd"},
     {"ssh_key_path", FIELD_TEXT, FIELD_WORKER_ONLY | FIELD_PATH, HOST(ssh_key_path),
      .help = "ed25519 or ECDSA private key without passphrase, mode 600; every host but localhost "
              "needs it"},

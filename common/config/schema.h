@@ -37,8 +37,7 @@ struct config_field {
     unsigned flags;
     size_t offset;      /* of the member in its struct */
     int64_t min, max;   /* numbers: the range; texts: max is the length, 1024 when 0 */
-    int64_t fallback;   /* of numbers and flags; a number below min: none */
-    const char *text;   /* of texts: the default, or NULL; FIELD_LATER: the reason */
+    const char *text;   /* the default, or NULL; FIELD_LATER: the reason */
     const char *help;   /* for people: the unit and the effect; of groups and later keys NULL */
     const char *one_of; /* texts: "a|b", or NULL for any */
     const char *later;  /* texts: "c|d" that a later version will take */

@@ -163,6 +163,10 @@ bool config_value(struct config_reading *reading, const struct config_field *fie
 {
     *value = (struct config_value){0};
     bool needed = config_needed(reading, field);
+    if (node == NULL) { /* the default */
+        *value = (struct config_value){mem_strdup(needed ? field->text : NULL), true};
+        return value->text != NULL;
+    }
     if (tree_is_null(node)) {
         config_problem(reading, node, "has no value; give one, or leave the key out");
         return false;

@@ -333,15 +333,14 @@ static void every_key_is_explained(const struct config_field *fields, const char
                           "%s", path);
         }
         if (field->type == FIELD_INT || field->type == FIELD_INT64) {
-            bool none = field->fallback == 0 && field->min > 0;
-            ck_assert_msg(none || (field->min <= field->fallback && field->fallback <= field->max),
+            long long standard = field->text != NULL ? atoll(field->text) : field->min;
+            ck_assert_msg(field->min <= standard && standard <= field->max &&
+                              field->min < field->max,
                           "%s: its default lies outside of its bounds", path);
-            ck_assert_msg(field->min < field->max, "%s has no bounds", path);
-            char *standard = mem_printf("default %lld", (long long)field->fallback);
-            char *bounds =
-                mem_printf("%s: whole number, %lld to %lld, %s", path, (long long)field->min,
-                           (long long)field->max, none ? "no default" : standard);
-            free(standard);
+            char *bounds = mem_printf(
+                "%s: whole number, %lld to %lld, %sdefault%s%s", path, (long long)field->min,
+                (long long)field->max, field->text != NULL ? "" : "no ",
+                field->text != NULL ? " " : "", field->text != NULL ? field->text : "");
             ck_assert_msg(strstr(said, bounds) != NULL, "%s", bounds);
             free(bounds);
         }

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/crypto.h"
 #include "worker/known_host.h"
@@ -159,6 +161,12 @@ START_TEST(nul_and_long_lines)
     ck_assert_ptr_nonnull(strstr(err.text, "NUL"));
     ck_assert_ptr_null(known_hosts_parse(line, sizeof(line), "file", &err));
     ck_assert_ptr_nonnull(strstr(err.text, "too long"));
+    /* At the very edge: 16383 bytes fit, 16384 do not. */
+    memcpy(line, "host ssh-ed25519 ", 17);
+    for (size_t len = 16383; len <= 16385; len++) {
+        ck_assert_ptr_null(known_hosts_parse(line, len, "file", &err));
+        ck_assert_ptr_nonnull(strstr(err.text, len == 16383 ? "a broken key" : "too long"));
+    }
 }
 END_TEST
 
@@ -171,6 +179,14 @@ START_TEST(files)
     known_hosts_free(known);
     ck_assert_ptr_null(known_hosts_read("/tmp", &err));
     ck_assert_ptr_nonnull(strstr(err.text, "/tmp"));
+    char folder[] = "/tmp/test_known_host.XXXXXX", pipe[64];
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(pipe, sizeof pipe, "%s/pipe", folder);
+    ck_assert_int_eq(mkfifo(pipe, 0600), 0);
+    ck_assert_ptr_null(known_hosts_read(pipe, &err)); /* and waits for nobody */
+    ck_assert_ptr_nonnull(strstr(err.text, "not a regular file"));
+    unlink(pipe);
+    rmdir(folder);
 }
 END_TEST
 
