@@ -90,6 +90,17 @@ START_TEST(check_config_says_everything)
     ck_assert_ptr_nonnull(strstr(said, "database.url: missing"));
     ck_assert_ptr_null(strstr(said, ": ok"));
     drop(path);
+    char *many = malloc(2000); /* more than 20 are too many to read */
+    size_t len = 0, lines = 0;
+    for (int i = 0; i < 60; i++)
+        len += (size_t)sprintf(many + len, "k%d: 1\n", i);
+    path = put("f.yaml", many, len, 0600);
+    ck_assert_int_eq(run(&config, "--config", path, "--check-config", NULL), 1);
+    for (const char *at = said; (at = strstr(at, "unknown key")) != NULL; at++)
+        lines++;
+    ck_assert_uint_eq(lines, 20);
+    drop(path);
+    free(many);
 }
 END_TEST
 
@@ -256,6 +267,10 @@ START_TEST(secrets_in_files_that_others_may_read_are_warned_of)
     ck_assert(!warned(c, "a secret in a file"));
     config_free(c);
     chmod(secret, 0644);
+    c = parse(DATABASE "server: { public_hosts: [{file: \"${T_SECRET}\"}] }\n", CONFIG_SERVER);
+    ck_assert_msg(c != NULL, "%s", err.text);
+    ck_assert(!warned(c, "a secret in a file")); /* a host's name is none */
+    config_free(c);
     c = parse(text, CONFIG_WORKER); /* a worker does not open it */
     ck_assert(!warned(c, "a secret in a file"));
     config_free(c);

@@ -160,6 +160,10 @@ END_TEST
 
 START_TEST(open_mode_is_local)
 {
+    take(DATABASE "server: { insecure_open: true, bind: '::1' }\n", CONFIG_SERVER);
+    take(DATABASE "server: { insecure_open: true, bind: 127.7.7.7 }\n", CONFIG_SERVER);
+    refuse(DATABASE "server: { insecure_open: true, bind: '::' }\n",
+           "2:26: server.insecure_open: ", "loopback");
     refuse(DATABASE "server: { insecure_open: true, bind: 0.0.0.0 }\n",
            "2:26: server.insecure_open: ", "loopback");
     struct config *c = parse(DATABASE "server: { insecure_open: true }\n", CONFIG_SERVER);
@@ -209,6 +213,16 @@ START_TEST(many_keys_are_refused_quickly)
         len += (size_t)sprintf(text + len, "1,");
     strcpy(text + len, "]\n");
     refuse(text, "1:", "more than 100000 values");
+    for (int count = 1000; count <= 1001; count++) {
+        len = (size_t)sprintf(text, DATABASE "server: { public_hosts: [");
+        for (int i = 0; i < count; i++)
+            len += (size_t)sprintf(text + len, "h%d,", i);
+        strcpy(text + len, "] }\n");
+        if (count == 1000)
+            take(text, CONFIG_SERVER);
+        else
+            refuse(text, "2:25: server.public_hosts: ", "has 1001 entries; must have 0 to 1000");
+    }
     free(text);
 }
 END_TEST
