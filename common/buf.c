@@ -1,3 +1,4 @@
+/* Growing a byte buffer up to its ceiling, and what is put into it. */
 #include "common/buf.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Reading this machine's clocks, and writing times as text. */
 #include "common/clock.h"
 
 #include <stdio.h>

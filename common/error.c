@@ -1,3 +1,4 @@
+/* Filling in what went wrong. */
 #include "common/error.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Strict reading and careful writing of JSON around json-c. */
 #include "common/json.h"
 
 #include <errno.h>

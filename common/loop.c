@@ -1,3 +1,4 @@
+/* The libuv glue: timers, signals, watched descriptors, and the run until nothing is left. */
 #include "common/loop.h"
 
 #include <signal.h>

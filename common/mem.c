@@ -1,3 +1,4 @@
+/* Allocation that never returns NULL. */
 #include "common/mem.h"
 
 #include <stdarg.h>

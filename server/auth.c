@@ -1,3 +1,4 @@
+/* Tokens: made, taken out of a header, looked up, and remembered for a while. */
 #include "server/auth.h"
 
 #include <stdio.h>

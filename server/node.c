@@ -1,3 +1,4 @@
+/* This server's row among the nodes: written, renewed, and ended. */
 #include "server/node.h"
 
 #include <stdlib.h>

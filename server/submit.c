@@ -1,3 +1,4 @@
+/* Items gathered into statements, and their verdicts handed back. */
 #include "server/submit.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* The token command: its arguments, its one query, and what it prints. */
 #include "server/token_command.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* The adapters by name, and what is common to them. */
 #include "worker/adapter.h"
 
 #include <stdlib.h>

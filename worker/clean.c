@@ -1,3 +1,4 @@
+/* Foreign text, character by character. */
 #include "worker/clean.h"
 
 #include <stdint.h>

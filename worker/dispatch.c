@@ -1,3 +1,4 @@
+/* The dispatcher's tick, and its life from the first beat to the drain. */
 #include "worker/dispatch.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* One host's commands, sent by the way that it has: SSH or this machine. */
 #include "worker/exec.h"
 
 #include <stdlib.h>

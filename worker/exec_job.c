@@ -1,3 +1,4 @@
+/* One command's input, output and time, and its one callback. */
 #include "worker/exec_job.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* A host's settings, checks and reports. */
 #include "worker/host.h"
 
 #include <inttypes.h>

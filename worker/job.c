@@ -1,3 +1,4 @@
+/* The states of a job, and what each of them wants. */
 #include "worker/job.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Lines of known_hosts, read and matched. */
 #include "worker/known_host.h"
 
 #include <errno.h>

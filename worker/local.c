@@ -1,3 +1,4 @@
+/* One command as a child process. */
 #include "worker/local.h"
 
 #include <linux/close_range.h>

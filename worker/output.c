@@ -1,3 +1,4 @@
+/* Chunks gathered from all jobs, appended together, and answered one by one. */
 #include "worker/output.h"
 
 #include <inttypes.h>

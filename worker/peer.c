@@ -1,3 +1,4 @@
+/* How long each other worker's beat has stood still. */
 #include "worker/peer.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* The prompt, section by section. */
 #include "worker/prompt.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* The runner's calls as command lines, and its answers as records. */
 #include "worker/runner.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* One SSH connection, state by state. */
 #include "worker/ssh.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* One command over one channel, step by step. */
 #include <stdlib.h>
 #include <string.h>
 

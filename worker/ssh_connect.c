@@ -1,3 +1,4 @@
+/* A TCP connection, address after address. */
 #include "worker/ssh_connect.h"
 
 #include <errno.h>

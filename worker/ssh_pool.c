@@ -1,3 +1,4 @@
+/* Connections opened as jobs ask for them, and closed when idle. */
 #include "worker/ssh_pool.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* From the bytes of a YAML file to a checked configuration. */
 #include "common/config/config.h"
 
 #include <ctype.h>

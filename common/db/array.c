@@ -1,3 +1,4 @@
+/* Array and bytea literals as text, for parameters. */
 #include <inttypes.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* One connection until it stands: look up, connect, back off, again. */
 #include <stdio.h>
 #include <string.h>
 

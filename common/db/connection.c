@@ -1,3 +1,4 @@
+/* One connection that stands: send, receive, listen, lose. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>

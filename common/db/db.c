@@ -1,3 +1,4 @@
+/* The whole of a database: its connections, and how they start and stop together. */
 #include <stdlib.h>
 
 #include "common/clock.h"

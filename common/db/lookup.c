@@ -1,3 +1,4 @@
+/* Names of database hosts to addresses, without blocking. */
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>

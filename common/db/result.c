@@ -1,3 +1,4 @@
+/* Values of a result, by row and column. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

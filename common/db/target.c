@@ -1,3 +1,4 @@
+/* A database URL taken apart, checked, and made into libpq's keywords. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* GET /api/v1/agents, hosts and nodes: lists that SQL writes. */
 #include "server/api/filter.h"
 #include "server/api/handlers.h"
 #include "server/server.h"

@@ -1,3 +1,4 @@
+/* The checks that a request passes before its handler, each of which may answer it. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* From query parameters to array literals, and back into the link of the next page. */
 #include "server/api/filter.h"
 
 #include <ctype.h>

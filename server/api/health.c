@@ -1,3 +1,4 @@
+/* /healthz, /livez and /readyz: whether this node lives, and whether it should be sent requests. */
 #include <stdio.h>
 #include <string.h>
 

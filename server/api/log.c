@@ -1,3 +1,4 @@
+/* GET /api/v1/tasks/{}/logs: output by attempt, stream and offset. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* Small JSON bodies: their type, their members, and the reason among them. */
 #include "server/api/request.h"
 
 #include <string.h>

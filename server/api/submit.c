@@ -1,3 +1,4 @@
+/* POST /api/v1/tasks: each item on its way through submit, and one answer for all. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

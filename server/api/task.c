@@ -1,3 +1,4 @@
+/* GET /api/v1/tasks, one task, and the wishes about it: retry and cancel. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* The body of a submission, member by member. */
 #include "server/api/task_body.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Times, ids, repositories and labels: whether a text has the shape. */
 #include "server/api/value.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* A call from h2o's request to its one answer. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* One connection: accepted, watched for its client's leave, sent to, shut down. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>

@@ -1,3 +1,4 @@
+/* The listener, its janitor and its end; h2o's settings are here. */
 #include "server/http/http.h"
 
 #include <netinet/in.h>

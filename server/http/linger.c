@@ -1,3 +1,4 @@
+/* Sockets that are read empty for a moment before they are closed. */
 #include "server/http/linger.h"
 
 #include <errno.h>

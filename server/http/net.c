@@ -1,3 +1,4 @@
+/* Addresses and host names, taken apart and compared. */
 #include "server/http/net.h"
 
 #include <arpa/inet.h>

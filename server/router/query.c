@@ -1,3 +1,4 @@
+/* A query string taken apart, and its parameters by name. */
 #include "server/router/query.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* A raw path split and decoded, and found in the table of routes. */
 #include "server/router/router.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Forgejo's headers and payloads, read. */
 #include "server/webhook/forgejo.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* A session: one connection, the step that it runs, and whether it waits for a lock. */
 #include "session.h"
 
 #include <poll.h>

@@ -1,3 +1,4 @@
+/* Reads a spec file. */
 #include "spec.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* worker/adapter: what Codex's lines of JSON mean, also broken and hostile ones. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>

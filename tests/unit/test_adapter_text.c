@@ -1,3 +1,4 @@
+/* worker/adapter: agents that only print, and the job script of all of them. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>

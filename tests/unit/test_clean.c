@@ -1,3 +1,4 @@
+/* worker/clean: foreign text made harmless. */
 #include <check.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* worker/known_host: which key a host must show, and what cannot be judged. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

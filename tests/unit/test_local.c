@@ -1,3 +1,4 @@
+/* worker/local: commands on this machine. */
 #include <check.h>
 #include <signal.h>
 #include <stdio.h>

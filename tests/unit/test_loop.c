@@ -1,3 +1,4 @@
+/* common/loop: timers, watched descriptors and signals, and an end that leaves nothing open. */
 #include <arpa/inet.h>
 #include <check.h>
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* worker/output: what an answer to append() means for what comes next. */
 #include <check.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* worker/peer: when another worker counts as dead. */
 #include <check.h>
 #include <string.h>
 

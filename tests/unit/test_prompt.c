@@ -1,3 +1,4 @@
+/* worker/prompt: the prompt's sections, and what an issue may not do to them. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* worker/runner: calls written and answers read, also hostile ones. */
 #include <check.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* worker/ssh against a real sshd: many commands at once, refusals, and losses. */
 #include "common/log.h"
 #include "tests/unit/exec_probe.h"
 #include "tests/unit/sshd.h"
