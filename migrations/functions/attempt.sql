@@ -126,8 +126,10 @@ begin
     end if;
     if a.phase = 'claimed' then
         v_phase := 'claimed'; -- nothing was sent yet: release() gives it back
-    elsif p_phase = 'running' and a.started_at is null then
+    elsif p_phase <> 'unreachable' and a.started_at is null then
         v_phase := 'starting';
+    elsif p_phase = 'running' and a.phase = 'stopping' then
+        v_phase := 'stopping'; -- a stop that was sent stays sent, whoever owns the run now
     end if;
     update fleet.attempt
     set phase = v_phase, phase_reason = p_reason,
