@@ -102,7 +102,7 @@ begin
     end if;
     update fleet.lane l set unused_at = now()
     where l.unused_at is null and not exists (select from fleet.queue q where q.lane = l.lane);
-    v_idle := array(select l.lane from fleet.lane l where l.unused_at < now() - fleet.ms('lane_unused_ms')
+    v_idle := array(select l.lane from fleet.lane l where l.unused_at < now() - (select fleet.ms('lane_unused_ms'))
                     order by l.unused_at limit p_max);
     if cardinality(v_idle) = 0 then
         return 0;
