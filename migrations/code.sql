@@ -3,6 +3,7 @@
 \ir functions/setting.sql
 \ir functions/reason.sql
 \ir functions/transition.sql
+\ir functions/limit.sql
 \ir functions/lane.sql
 \ir views/now.sql
 \ir functions/attempt.sql
@@ -14,6 +15,7 @@
 \ir functions/token.sql
 \ir functions/upkeep.sql
 \ir functions/session.sql
+\ir functions/new_task.sql
 \ir functions/submit.sql
 \ir functions/task.sql
 \ir functions/delivery.sql

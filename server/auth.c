@@ -113,7 +113,6 @@ static void on_found(void *data, const struct db_result *res, const struct error
                                .scope = scope_of(db_text(res, 0, "scope"))};
         const char *name = db_text(res, 0, "name");
         who.name = mem_strdup(name != NULL ? name : "");
-        who.repositories = mem_strdup(db_text(res, 0, "repositories"));
         remember(lookup->auth, lookup->digest, &who);
         lookup->on_done(lookup->data, &who, NULL);
         identity_release(&who);
@@ -131,10 +130,8 @@ void auth_lookup(struct auth *auth, const uint8_t digest[SHA256_SIZE], auth_done
     buf_init(&parameter, 128);
     db_bytea(&parameter, digest, SHA256_SIZE);
     const char *params[] = {buf_text(&parameter)};
-    db_query(auth->db,
-             "select token_id, name, scope, array_to_json(repositories)::text as repositories"
-             " from fleet.authenticate($1::bytea)",
-             DB_REPEAT, 1, params, on_found, lookup);
+    db_query(auth->db, "select token_id, name, scope from fleet.authenticate($1::bytea)", DB_REPEAT,
+             1, params, on_found, lookup);
     buf_release(&parameter);
 }
 

@@ -25,7 +25,6 @@ enum scope scope_of(const char *name)
 void identity_release(struct identity *who)
 {
     free(who->name);
-    free(who->repositories);
     *who = (struct identity){0};
 }
 
@@ -33,5 +32,4 @@ void identity_copy(struct identity *to, const struct identity *from)
 {
     *to = *from;
     to->name = mem_strdup(from->name);
-    to->repositories = mem_strdup(from->repositories);
 }

@@ -14,8 +14,7 @@ enum scope scope_of(const char *name);
 struct identity {
     int64_t token_id; /* 0: nobody, or open mode */
     enum scope scope;
-    char *name;         /* owned; NULL for nobody */
-    char *repositories; /* owned: JSON array that bounds the token, or NULL */
+    char *name; /* owned; NULL for nobody */
 };
 
 void identity_release(struct identity *who);

@@ -19,7 +19,7 @@
 
 struct item {
     struct list link;
-    char *json; /* owned */
+    char *row; /* owned: a fleet.new_task */
     size_t len;
     submit_done_cb on_done;
     void *data;
@@ -57,7 +57,7 @@ static void item_done(struct item *item, const struct submit_verdict *verdict,
                       const struct error *err)
 {
     item->on_done(item->data, verdict, err);
-    free(item->json);
+    free(item->row);
     free(item);
 }
 
@@ -85,17 +85,15 @@ static void batch_send(struct batch *batch)
     bool alone = batch_is_alone(batch);
     struct buf list;
     buf_init(&list, (size_t)2 * WAITING_BYTES);
-    buf_adds(&list, "[");
-    for (int i = 0; i < batch->count; i++) {
-        buf_adds(&list, i > 0 ? "," : "");
-        buf_add(&list, batch->items[i]->json, batch->items[i]->len);
-    }
-    buf_adds(&list, "]");
+    db_array_begin(&list);
+    for (int i = 0; i < batch->count; i++)
+        db_array_text(&list, batch->items[i]->row);
+    db_array_end(&list);
     const char *params[] = {buf_text(&list)};
-    db_query_locking(
-        batch->submit->db, batch->key, alone ? 0 : clock_ms() + BATCH_MS,
-        "select ord, verdict, code, detail, task_id, answer from fleet.submit($1::jsonb)",
-        DB_REPEAT, 1, params, on_batch, batch);
+    db_query_locking(batch->submit->db, batch->key, alone ? 0 : clock_ms() + BATCH_MS,
+                     "select ord, verdict, code, detail, details, task_id, answer "
+                     "from fleet.submit($1::fleet.new_task[])",
+                     DB_REPEAT, 1, params, on_batch, batch);
     buf_release(&list);
 }
 
@@ -140,8 +138,8 @@ static void batch_answered(struct batch *batch, const struct db_result *res)
         if (ord < 1 || ord > batch->count || batch->items[ord - 1] == NULL)
             continue;
         struct submit_verdict verdict = {db_text(res, row, "verdict"), db_text(res, row, "code"),
-                                         db_text(res, row, "detail"), db_text(res, row, "task_id"),
-                                         db_text(res, row, "answer")};
+                                         db_text(res, row, "detail"),  db_text(res, row, "details"),
+                                         db_text(res, row, "task_id"), db_text(res, row, "answer")};
         created = created || strcmp(verdict.verdict, "created") == 0;
         item_done(batch->items[ord - 1], &verdict, NULL);
         batch->items[ord - 1] = NULL;
@@ -201,17 +199,17 @@ static void submit_next(struct submit *submit)
     batch_send(batch_take(submit));
 }
 
-bool submit_add(struct submit *submit, const char *json, submit_done_cb on_done, void *data,
+bool submit_add(struct submit *submit, const char *row, submit_done_cb on_done, void *data,
                 struct error *err)
 {
-    size_t len = strlen(json);
+    size_t len = strlen(row);
     if (submit->bytes + len > WAITING_BYTES) {
         error_set_state(err, "53300", "too many submissions wait for the database");
         return false;
     }
     struct item *item = mem_alloc(sizeof *item);
     *item =
-        (struct item){.json = mem_strndup(json, len), .len = len, .on_done = on_done, .data = data};
+        (struct item){.row = mem_strndup(row, len), .len = len, .on_done = on_done, .data = data};
     submit->bytes += len;
     list_append(&submit->waiting, &item->link);
     submit_next(submit);

@@ -16,6 +16,7 @@ struct submit_verdict {
     const char *verdict; /* created, exists, conflict or refused */
     const char *code;    /* of a conflict or refusal; may be NULL */
     const char *detail;  /* a sentence; may be NULL */
+    const char *details; /* of a refusal: member, limit and value as JSON; may be NULL */
     const char *task_id;
     const char *answer; /* the task as JSON, of created and exists */
 };
@@ -27,9 +28,9 @@ typedef void (*submit_done_cb)(void *data, const struct submit_verdict *verdict,
 struct submit *submit_new(struct db *db);
 void submit_free(struct submit *submit); /* after db_stop: nothing waits any more */
 
-/* `item` is one member of fleet.submit's list as JSON; copied. False with err when too much waits:
- * the callback is not called then. */
-bool submit_add(struct submit *submit, const char *item, submit_done_cb on_done, void *data,
+/* `row` is a fleet.new_task as a row literal; copied. False with err when too much waits: the
+ * callback is not called then. */
+bool submit_add(struct submit *submit, const char *row, submit_done_cb on_done, void *data,
                 struct error *err);
 
 /* Tells waiting dispatchers that there may be work. In a transaction of its own that starts after

@@ -26,13 +26,14 @@ struct config_host {
     char *host_id;  /* [A-Za-z0-9._-]{1,64} */
     char *hostname; /* "localhost" runs without SSH */
     char *ssh_user;
-    int ssh_port;                    /* default 22 */
-    char *ssh_key_path;              /* ed25519 or ECDSA private key */
-    char *known_hosts;               /* path; default ~/.ssh/known_hosts */
-    char *work_dir;                  /* absolute */
-    char *workspace;                 /* "plain" (the only one yet) */
-    struct config_list repositories; /* default "*": every one that the fleet admits; empty: none */
-    struct config_agent *agents;     /* owned */
+    int ssh_port;       /* default 22 */
+    char *ssh_key_path; /* ed25519 or ECDSA private key */
+    char *known_hosts;  /* path; default ~/.ssh/known_hosts */
+    char *work_dir;     /* absolute */
+    char *workspace;    /* "plain" (the only one yet) */
+    /* "*" (default): every task; "none": tasks of no repository; empty: only those */
+    struct config_list repositories;
+    struct config_agent *agents; /* owned */
     size_t agent_count;
 };
 

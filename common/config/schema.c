@@ -103,6 +103,14 @@ static const char *check_repository(const char *text)
     return strcmp(name, "*") == 0 || (len > 0 && name[len] == '\0') ? NULL : right;
 }
 
+/* "none" too: tasks of no repository. */
+static const char *check_host_repository(const char *text)
+{
+    if (strcmp(text, "none") == 0 || check_repository(text) == NULL)
+        return NULL;
+    return "owner/name, owner/*, \"*\", or none for tasks of no repository";
+}
+
 static const char *check_login(const char *text)
 {
     return strcmp(text, "*") == 0 ? NULL : form(text, WORD, 100, "a Forgejo login, or \"*\"");
@@ -260,8 +268,8 @@ static const struct config_field host_fields[] = {
      .help = "absolute path on the host; everything of the fleet lies in it"},
     {"workspace", FIELD_TEXT, HOST(workspace), .text = "plain", .one_of = "plain", .later = "git",
      .help = "plain: a directory of its own for each task"},
-    {"repositories", FIELD_TEXTS, HOST(repositories), .text = "*", .check = check_repository,
-     .help = "owner/name, owner/* or \"*\": whose tasks it takes"},
+    {"repositories", FIELD_TEXTS, HOST(repositories), .text = "*", .check = check_host_repository,
+     .help = "owner/name, owner/* or \"*\", and none (no repository): whose tasks it takes"},
     {"agents", FIELD_ITEMS, FIELD_REQUIRED, HOST(agents), .fields = agent_fields,
      .size = sizeof(struct config_agent), .count_offset = offsetof(struct config_host, agent_count),
      .help = "what runs there"},

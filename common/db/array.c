@@ -4,7 +4,7 @@
 
 #include "common/db/db.h"
 
-/* PostgreSQL 8.15.6: elements in double quotes, with a backslash before quotes and backslashes. */
+/* Literals of arrays (PostgreSQL 8.15.6), rows (8.16.6) and bytea (8.4) for parameters. */
 
 static void separate(struct buf *out)
 {
@@ -36,13 +36,9 @@ void db_array_begin(struct buf *out)
     buf_adds(out, "{");
 }
 
-void db_array_text(struct buf *out, const char *text)
+/* In double quotes, with a backslash before quotes and backslashes. */
+static void add_quoted(struct buf *out, const char *text)
 {
-    separate(out);
-    if (!text) {
-        buf_adds(out, "NULL");
-        return;
-    }
     buf_adds(out, "\"");
     while (*text) {
         size_t plain = strcspn(text, "\"\\");
@@ -56,6 +52,15 @@ void db_array_text(struct buf *out, const char *text)
         }
     }
     buf_adds(out, "\"");
+}
+
+void db_array_text(struct buf *out, const char *text)
+{
+    separate(out);
+    if (text)
+        add_quoted(out, text);
+    else
+        buf_adds(out, "NULL");
 }
 
 void db_array_int(struct buf *out, int64_t value)
@@ -81,4 +86,22 @@ void db_bytea(struct buf *out, const void *bytes, size_t len)
 {
     buf_adds(out, "\\x");
     add_hex(out, bytes, len);
+}
+
+void db_row_begin(struct buf *out)
+{
+    buf_adds(out, "(");
+}
+
+void db_row_text(struct buf *out, const char *text)
+{
+    if (text)
+        add_quoted(out, text);
+    buf_adds(out, ",");
+}
+
+void db_row_end(struct buf *out)
+{
+    if (!out->failed)
+        out->data[out->len - 1] = ')';
 }

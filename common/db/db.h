@@ -99,6 +99,10 @@ void db_array_text(struct buf *out, const char *text); /* NULL = NULL */
 void db_array_int(struct buf *out, int64_t value);
 void db_array_bytes(struct buf *out, const void *bytes, size_t len); /* bytea */
 void db_array_end(struct buf *out);
+/* A row literal, alone in `out`: begin, text for each column in order (NULL = NULL), end. */
+void db_row_begin(struct buf *out);
+void db_row_text(struct buf *out, const char *text);
+void db_row_end(struct buf *out);
 void db_bytea(struct buf *out, const void *bytes, size_t len); /* one bytea parameter */
 
 /* Whether a query that failed so is sent again. */

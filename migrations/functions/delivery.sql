@@ -15,12 +15,12 @@ exception when data_exception then
     return now();
 end $$;
 
-create function fleet.note_delivery(p fleet.incoming, p_result text, p_reason text, p_task_id text) returns void
+create function fleet.note_delivery(p fleet.incoming, p_result text, p_reason text, p_task_id text, p_detail text) returns void
     language sql
 begin atomic
-    insert into fleet.delivery (delivery_id, sha256, event, event_type, action, repo, number, sender, result, reason, task_id)
+    insert into fleet.delivery (delivery_id, sha256, event, event_type, action, repo, number, sender, result, reason, task_id, detail)
     values (coalesce(p.delivery, ''), coalesce(p.sha256, ''), coalesce(p.event, ''), p.event_type,
-            p.action, left(p.repo, 512), p.number, p.sender, p_result, p_reason, p_task_id);
+            p.action, left(p.repo, 512), p.number, p.sender, p_result, p_reason, p_task_id, p_detail);
 end;
 
 -- Seen before: the same id, or the same body in a delivery that counted. A refused one that is admitted now is not a double.
@@ -47,17 +47,31 @@ begin
     return i;
 end $$;
 
+-- The task that an issue asks for, as the authorised person saw it. Its title is made one line.
+create function fleet.issue_task(i fleet.issue, p_labels text[], p fleet.incoming) returns fleet.new_task
+    language plpgsql immutable as $$
+declare n fleet.new_task;
+begin
+    n.title := left(regexp_replace(p.title, '[\x01-\x1f\x7f]', ' ', 'g'), 500);
+    n.body := p.body;
+    n.labels := p_labels;
+    n.repo := i.repo;
+    n.issue_number := i.number;
+    n.task_type := 'issue';
+    n.default_timeout_secs := p.timeout_secs;
+    n.default_max_retries := p.max_retries;
+    n.max_attempts_total := p.max_attempts_total;
+    return n;
+end $$;
+
 -- The same task again, with what the authorised person saw when asking: counters 0, attempt numbers go on.
-create function fleet.resubmit_issue(t fleet.task, p_item jsonb, p_actor text) returns void
+create function fleet.resubmit_issue(t fleet.task, p fleet.new_task, p_actor text) returns void
     language plpgsql as $$
-declare
-    v_labels text[] := fleet.words(p_item -> 'labels');
-    v_requirements text[] := fleet.requirements_of(v_labels);
 begin
     update fleet.task
-    set title = p_item ->> 'title', body = coalesce(p_item ->> 'body', ''), content_hash = fleet.content_hash(p_item),
-        labels = v_labels, requirements = v_requirements, priority = fleet.priority_of(v_labels), timeout_secs = (p_item ->> 'timeout_secs')::int,
-        max_retries = (p_item ->> 'max_retries')::int, max_attempts_total = (p_item ->> 'max_attempts_total')::int,
+    set title = p.title, body = coalesce(p.body, ''), content_hash = fleet.content_hash(p), labels = p.labels,
+        requirements = fleet.requirements_of(p.labels), priority = fleet.priority_of(p.labels), timeout_secs = p.default_timeout_secs,
+        max_retries = p.default_max_retries, max_attempts_total = p.max_attempts_total,
         retry_count = 0, attempts = 0, release_count = 0
     where task = t.task;
     perform fleet.again(t, 'resubmitted', p_actor, null);
@@ -77,50 +91,58 @@ begin
     perform fleet.note(t.task, 'relabelled', null, p_actor, jsonb_build_object('labels', p_labels));
 end $$;
 
--- What a change of the label set means. Under the issue's lock. Answers the reason for the delivery's record.
-create function fleet.apply_labels(i fleet.issue, p_labels text[], p fleet.incoming, p_actor text) returns text
+-- What a change of the label set means. Under the issue's lock. Answers the reason for the delivery's record, and for people why
+-- the task cannot be, or why nobody can take it.
+create function fleet.apply_labels(i fleet.issue, p_labels text[], p fleet.incoming, p_actor text, out reason text, out detail text)
     language plpgsql as $$
 declare
     v_task_id text := i.repo || '#' || i.number;
     v_had boolean := fleet.requirements_of(i.labels) <> '{}';
     v_has boolean := fleet.requirements_of(p_labels) <> '{}';
-    v_item jsonb;
+    v_new fleet.new_task;
     t fleet.task;
 begin
+    reason := 'recorded';
     select * into t from fleet.task where task_id = v_task_id for update;
     if v_has and not v_had then
         if i.state = 'closed' then
-            return 'issue_closed';
+            reason := 'issue_closed';
+            return;
         elsif t.task is not null and t.status not in ('completed', 'failed', 'cancelled') then
             if t.status = 'created' then
                 perform fleet.relabel_waiting(t, p_labels, p_actor);
             end if;
-            return 'already_active';
+            reason := 'already_active';
+            return;
         end if;
         if exists (select from fleet.attempt a where a.task = t.task and a.ended_at is null and a.abandoned_at is null) then
-            return 'not_proven_ended'; -- its host is lost: it may still run
+            reason := 'not_proven_ended'; -- its host is lost: it may still run
+            return;
         end if;
-        v_item := jsonb_build_object(
-            'title', coalesce(p.title, ''), 'body', p.body, 'labels', to_jsonb(p_labels), 'repo', i.repo,
-            'issue_number', i.number, 'task_type', 'issue', 'timeout_secs', coalesce(p.timeout_secs, 1800),
-            'max_retries', coalesce(p.max_retries, 2),
-            'max_attempts_total', coalesce(p.max_attempts_total, 10));
-        if t.task is null then
-            perform fleet.insert_task(v_task_id, 'forgejo', v_item, p_actor);
-            return 'submitted';
+        v_new := fleet.issue_task(i, p_labels, p);
+        select f.code, f.detail into reason, detail from fleet.limit_fault(v_new) f;
+        if reason is not null then
+            return;
+        elsif t.task is null then
+            perform fleet.insert_task(v_task_id, 'forgejo', v_new, p_actor);
+            reason := 'submitted';
+        else
+            perform fleet.resubmit_issue(t, v_new, p_actor);
+            reason := 'resubmitted';
         end if;
-        perform fleet.resubmit_issue(t, v_item, p_actor);
-        return 'resubmitted';
     elsif t.task is not null and t.status = 'created' then
         if v_had and not v_has then
             perform fleet.cancel_waiting(t.task, 'label_removed', null, p_actor);
-            return 'label_removed';
+            reason := 'label_removed';
         elsif v_has and i.labels is distinct from p_labels then
             perform fleet.relabel_waiting(t, p_labels, p_actor);
-            return 'relabelled';
+            reason := 'relabelled';
         end if;
     end if;
-    return 'recorded';
+    if reason in ('submitted', 'resubmitted', 'relabelled') then
+        select array_to_string(fleet.lane_warnings(x.lane), '; ') into detail from fleet.task x where x.task_id = v_task_id;
+        detail := nullif(detail, '');
+    end if;
 end $$;
 
 -- A closed issue's task is not wanted any more.
@@ -212,7 +234,7 @@ begin
 end $$;
 
 -- An admitted issues delivery, in the order of the issue's own clock.
-create function fleet.apply_issue(p fleet.incoming, out result text, out reason text) language plpgsql as $$
+create function fleet.apply_issue(p fleet.incoming, out result text, out reason text, out detail text) language plpgsql as $$
 declare
     v_action text := coalesce(p.action, '');
     v_actor text := 'forgejo:' || coalesce(p.sender, '');
@@ -241,7 +263,10 @@ begin
         v_labels := fleet.delivery_labels(p);
         i.refused := case when fleet.was_refused(p) then '{}' else array(select unnest(i.refused) intersect select unnest(v_labels)) end;
         v_labels := array(select l from unnest(v_labels) l where l <> all (i.refused) order by l);
-        reason := fleet.apply_labels(i, v_labels, p, v_actor);
+        select a.reason, a.detail into reason, detail from fleet.apply_labels(i, v_labels, p, v_actor) a;
+        if reason = 'invalid_value' then
+            result := 'ignored';
+        end if;
         update fleet.issue set labels = v_labels, refused = i.refused, labels_at = v_at where issue = i.issue;
     elsif v_action = 'closed' then
         reason := fleet.issue_closed(i.repo || '#' || i.number, v_actor);
@@ -255,7 +280,7 @@ end $$;
 create function fleet.receive_delivery(
         p_delivery text, p_sha256 text, p_event text, p_event_type text, p_action text, p_repo text, p_number int, p_title text, p_body text,
         p_labels text[], p_state text, p_updated_at text, p_html_url text, p_sender text, p_admitted boolean, p_refusal text,
-        p_timeout_secs int, p_max_retries int, p_max_attempts_total int, out result text, out reason text, out task_id text)
+        p_timeout_secs int, p_max_retries int, p_max_attempts_total int, out result text, out reason text, out task_id text, out detail text)
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -268,19 +293,19 @@ begin
         result := 'ignored'; reason := 'event_not_handled';
     elsif not p.admitted and p.refusal is distinct from 'sender_not_allowed' then
         result := 'ignored'; reason := coalesce(p.refusal, 'not_admitted');
-    elsif coalesce(p.repo, '') !~ '^[^/]{1,250}/[^/]{1,250}$' or p.number is null then
+    elsif fleet.is_repo(p.repo) is not true or p.number is null then
         result := 'ignored'; reason := 'no_issue';
     elsif not p.admitted then
         perform fleet.refuse_labels(p);
         perform fleet.refuse_close(p);
         result := 'ignored'; reason := 'sender_not_allowed';
     else
-        select a.result, a.reason into result, reason from fleet.apply_issue(p) a;
+        select a.result, a.reason, a.detail into result, reason, detail from fleet.apply_issue(p) a;
         select t.task_id into task_id from fleet.task t where t.task_id = p.repo || '#' || p.number;
     end if;
     if result = 'ignored' and fleet.seen_delivery(p) then
         result := 'duplicate'; reason := 'seen_before';
     end if;
-    perform fleet.note_delivery(p, result, reason, task_id);
+    perform fleet.note_delivery(p, result, reason, task_id, detail);
 end $$;
 comment on function fleet.receive_delivery is 'Takes a verified webhook delivery: accepted, duplicate or ignored, with a reason.';

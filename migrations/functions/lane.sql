@@ -21,16 +21,18 @@ create function fleet.priority_of(p_labels text[]) returns int
 begin
     return (select coalesce(max(case
                 when w = 'critical' then 20 when w = 'high' then 10 when w = 'medium' then 0 when w = 'low' then -10
-                when w ~ '^-?[0-9]{1,4}$' then greatest(least(w::int, 1000), -1000) end), 0)
-            from (select substr(l, 10) as w from unnest(p_labels) l where l like 'priority:%') x);
+                when w ~ '^-?[0-9]{1,4}$' then greatest(least(w::int, i.at_most), i.at_least) end), 0)
+            from (select substr(l, 10) as w from unnest(p_labels) l where l like 'priority:%') x
+            cross join fleet.task_limits() i where i.member = 'priority');
 end $$;
 
+-- Patterns: owner/name, owner/*, * (everything), none (what belongs to no repository).
 create function fleet.repo_allowed(p_patterns text[], p_repo text) returns boolean
     language plpgsql immutable as $$
 begin
-    return p_repo is null or exists (
+    return exists (
         select from unnest(p_patterns) p
-        where p = '*' or lower(p) = lower(p_repo)
+        where p = '*' or lower(p) = lower(coalesce(p_repo, 'none'))
            or (p like '%/*' and lower(split_part(p, '/', 1)) = lower(split_part(p_repo, '/', 1))));
 end $$;
 
@@ -115,4 +117,29 @@ begin
     delete from fleet.executor_lane where lane = any (v_idle) and lane <> all (v_used);
     delete from fleet.lane where lane = any (v_idle) and lane <> all (v_used);
     return cardinality(v_idle) - cardinality(v_used);
+end $$;
+
+-- What keeps every agent from taking the tasks of a lane, in words; nothing when some agent could, were it there and free.
+create function fleet.lane_warnings(p_lane int) returns text[]
+    language plpgsql stable as $$
+declare
+    l fleet.lane;
+    v_missing text[];
+begin
+    if exists (select from fleet.executor_lane el where el.lane = p_lane) then
+        return array[]::text[];
+    end if;
+    select * into l from fleet.lane where lane = p_lane;
+    v_missing := array(select r from unnest(l.requirements) r
+                       where not exists (select from fleet.executor e where e.enabled and r = any (e.capabilities)));
+    return array[case
+        when not exists (select from fleet.executor e where e.enabled)
+            then 'no agent is known: no worker has brought its configuration yet'
+        when v_missing <> '{}' then 'no agent has the capability ' || array_to_string(v_missing, ', nor ')
+        when not exists (select from fleet.executor e where e.enabled and l.requirements <@ e.capabilities)
+            then 'no single agent has all of ' || array_to_string(l.requirements, ', ')
+        when not exists (select from fleet.executor e where e.enabled and l.requirements <@ e.capabilities and l.mode in ('undecided', e.kind))
+            then format('no agent that could take it is of kind %s', l.mode)
+        when l.repo is null then 'no host with such an agent takes tasks of no repository'
+        else format('no host with such an agent lists repository %s', l.repo) end];
 end $$;

@@ -50,6 +50,9 @@ comment on function fleet.cancel(text, text) is
 create function fleet.cancel_by_token(p_token_id bigint, p_task_id text, p_reason text) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set lock_timeout = '1s' as $$
 begin
+    if not fleet.token_reaches(p_token_id, p_task_id) then
+        return 'forbidden';
+    end if;
     return fleet.cancel_task(p_task_id, p_reason, fleet.token_actor(p_token_id));
 end $$;
 
@@ -123,5 +126,8 @@ comment on function fleet.retry(text, boolean, text) is
 create function fleet.retry_by_token(p_token_id bigint, p_task_id text, p_force boolean, p_abandon text) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set lock_timeout = '1s' as $$
 begin
+    if not fleet.token_reaches(p_token_id, p_task_id) then
+        return 'forbidden';
+    end if;
     return fleet.retry_task(p_task_id, p_force, p_abandon, fleet.token_actor(p_token_id));
 end $$;

@@ -2,7 +2,7 @@
 
 -- Marks its use at most once a minute.
 create function fleet.authenticate(p_hash bytea)
-    returns table (token_id bigint, name text, scope text, repositories text[])
+    returns table (token_id bigint, name text, scope text)
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 #variable_conflict use_column
 begin
@@ -13,7 +13,7 @@ begin
           and (x.last_used_at is null or x.last_used_at < now() - interval '1 minute')
         for update skip locked);
     return query
-        select t.token_id, t.name, t.scope, t.repositories from fleet.token t
+        select t.token_id, t.name, t.scope from fleet.token t
         where t.hash = p_hash and t.revoked_at is null and (t.expires_at is null or t.expires_at > now());
 end $$;
 
@@ -55,4 +55,19 @@ begin
         return 'open';
     end if;
     return coalesce((select 'token:' || name from fleet.token where token_id = p_token_id), 'token #' || p_token_id);
+end $$;
+
+-- A token that is bound to repositories acts for them or not at all: a task of no repository is not one of theirs.
+create function fleet.token_allows(p_token_id bigint, p_repo text) returns boolean
+    language plpgsql stable as $$
+begin
+    return not exists (select from fleet.token t where t.token_id = p_token_id and t.repositories is not null
+                                                   and not fleet.repo_allowed(t.repositories, p_repo));
+end $$;
+
+-- A task's repository never changes, so this needs no lock. What does not exist is out of nobody's reach.
+create function fleet.token_reaches(p_token_id bigint, p_task_id text) returns boolean
+    language plpgsql stable as $$
+begin
+    return not exists (select from fleet.task t where t.task_id = p_task_id and not fleet.token_allows(p_token_id, t.repo));
 end $$;

@@ -31,7 +31,8 @@ cross join lateral (select case
     when t.execution_mode not in ('undecided', x.kind) then format('the task wants %s, this is %s', t.execution_mode, x.kind)
     when not x.enabled then 'is not in the configuration any more'
     when not exists (select from fleet.executor_lane_wanted l where l.executor = x.executor and l.lane = t.lane)
-        then format('its host does not list repository %s', t.repo)
+        then case when t.repo is null then 'its host does not list none: tasks of no repository'
+                  else format('its host does not list repository %s', t.repo) end
     when x.cordoned_at is not null then format('its host is cordoned by %s: %s', x.cordoned_by, x.cordon_reason)
     when not coalesce(x.reachable, false) then 'its host is offline: ' || coalesce(x.reason, 'no worker reported it reachable lately')
     when d.run_at is not null

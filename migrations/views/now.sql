@@ -48,7 +48,10 @@ from fleet.executor e
 left join fleet.host h on h.host_id = e.host_id
 join fleet.lane l on l.requirements <@ e.capabilities
 where e.enabled and l.mode in ('undecided', e.kind) and (l.pinned is null or l.pinned = e.executor)
-  and (h.host_id is null or l.repo is null or exists (
+  and case
+      when h.host_id is null then true
+      when l.repo is null then h.repositories = '{}' or h.repositories && '{*,none}'
+      else exists (
        select from unnest(h.repositories) p
        where p = '*' or lower(p) = lower(l.repo)
-          or (p like '%/*' and lower(split_part(p, '/', 1)) = lower(split_part(l.repo, '/', 1)))));
+          or (p like '%/*' and lower(split_part(p, '/', 1)) = lower(split_part(l.repo, '/', 1)))) end;

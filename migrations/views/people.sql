@@ -69,7 +69,7 @@ select name, kind, status, running, version, config_hash, beat_at, started_at, s
 comment on view fleet.nodes is 'Server and worker processes and their beats.';
 
 create view fleet.deliveries as
-select received_at, event, action, repo, number, sender, result, reason, task_id, delivery_id from fleet.delivery;
+select received_at, event, action, repo, number, sender, result, reason, detail, task_id, delivery_id from fleet.delivery;
 comment on view fleet.deliveries is 'Verified webhook deliveries and what came of each.';
 
 create view fleet.settings as select name, value, low, high, comment from fleet.setting;

@@ -19,7 +19,7 @@ struct outcome {
     struct submission *submission; /* borrowed: the owner */
     bool made_id;                  /* the id was made here: "exists" means that we created it */
     int status;                    /* HTTP */
-    char *code, *text;             /* owned; of a refusal */
+    char *code, *text, *details;   /* owned; of a refusal; details may be NULL */
     char *task_id, *answer;        /* owned */
     struct error err;              /* the database did not take it; text empty = it did */
 };
@@ -38,6 +38,7 @@ static void submission_free(void *state)
     for (int i = 0; i < submission->count; i++) {
         free(submission->outcomes[i].code);
         free(submission->outcomes[i].text);
+        free(submission->outcomes[i].details);
         free(submission->outcomes[i].task_id);
         free(submission->outcomes[i].answer);
     }
@@ -51,7 +52,7 @@ static void answer_one(struct call *call, const struct outcome *outcome)
     if (outcome->err.text[0] != '\0') {
         call_db_error(call, &outcome->err);
     } else if (outcome->status >= 300) {
-        call_error(call, outcome->status, outcome->code, NULL, "%s", outcome->text);
+        call_error(call, outcome->status, outcome->code, outcome->details, "%s", outcome->text);
     } else {
         struct buf location;
         buf_init(&location, 4096);
@@ -82,6 +83,8 @@ static void write_outcome(struct buf *out, const struct outcome *outcome)
     json_quote(out, code, strlen(code));
     buf_adds(out, ", \"error\": ");
     json_quote(out, text, strlen(text));
+    if (outcome->details != NULL)
+        buf_addf(out, ", \"details\": %s", outcome->details);
     buf_adds(out, "}");
 }
 
@@ -119,8 +122,7 @@ static int status_of(const struct submit_verdict *verdict, bool made_id)
     if (strcmp(verdict->verdict, "conflict") == 0)
         return 409;
     const char *code = verdict->code != NULL ? verdict->code : "";
-    return strcmp(code, "repository_not_allowed") == 0 || strcmp(code, "forbidden") == 0 ? 403
-                                                                                         : 422;
+    return strcmp(code, "repository_not_allowed") == 0 ? 403 : 422;
 }
 
 static void on_verdict(void *data, const struct submit_verdict *verdict, const struct error *err)
@@ -134,6 +136,7 @@ static void on_verdict(void *data, const struct submit_verdict *verdict, const s
         outcome->status = status_of(verdict, outcome->made_id);
         outcome->code = mem_strdup(verdict->code != NULL ? verdict->code : verdict->verdict);
         outcome->text = mem_strdup(verdict->detail != NULL ? verdict->detail : "refused");
+        outcome->details = mem_strdup(verdict->details);
         outcome->task_id = mem_strdup(verdict->task_id != NULL ? verdict->task_id : "");
         outcome->answer = mem_strdup(verdict->answer != NULL ? verdict->answer : "null");
     }
@@ -170,28 +173,6 @@ static bool give_id(struct json_object *task)
     return true;
 }
 
-static void add_text(struct json_object *item, const char *name, const char *text)
-{
-    json_object_object_add(item, name, text != NULL ? json_object_new_string(text) : NULL);
-}
-
-/* An item of fleet.submit's list. `key` is the Idempotency-Key or NULL. */
-static struct json_object *make_item(const struct call *call, struct json_object *task,
-                                     const char *key, const char *hash)
-{
-    struct json_object *item = json_object_new_object();
-    const struct identity *who = &call->who;
-    json_object_object_add(item, "token_id",
-                           who->token_id != 0 ? json_object_new_int64(who->token_id) : NULL);
-    json_object_object_add(item, "repositories",
-                           who->repositories != NULL ? json_tokener_parse(who->repositories)
-                                                     : NULL);
-    add_text(item, "idempotency_key", key);
-    add_text(item, "request_hash", hash);
-    json_object_object_add(item, "task", json_object_get(task));
-    return item;
-}
-
 /* The request's hash: the body without what this node adds, so that a repeat has the same. */
 static void hash_body(struct call *call, char hex[2 * SHA256_SIZE + 1])
 {
@@ -223,32 +204,42 @@ static bool read_key(struct call *call, char **key)
 }
 
 static void submit_item(struct submission *submission, int index, struct json_object *task,
-                        const char *key, const char *hash)
+                        const struct task_sender *sender)
 {
     struct call *call = submission->call;
     struct outcome *outcome = &submission->outcomes[index];
+    struct task_sender own = *sender;
     struct error err = {0};
+    struct buf row;
     outcome->submission = submission;
     outcome->made_id = give_id(task);
-    char *own_key = key == NULL        ? NULL
-                    : submission->many ? mem_printf("%s#%d", key, index)
-                                       : mem_strdup(key);
-    struct json_object *item = make_item(call, task, own_key, hash);
+    char *key = sender->key != NULL && submission->many ? mem_printf("%s#%d", sender->key, index)
+                                                        : mem_strdup(sender->key);
+    own.key = key;
+    task_body_row(&row, task, &own);
     call_hold(call);
-    if (!submit_add(call_server(call)->submit,
-                    json_object_to_json_string_ext(item, JSON_C_TO_STRING_PLAIN), on_verdict,
-                    outcome, &err))
+    if (row.failed)
+        error_set_state(&err, "54000", "the task is too large");
+    if (row.failed ||
+        !submit_add(call_server(call)->submit, buf_text(&row), on_verdict, outcome, &err))
         on_verdict(outcome, NULL, &err);
-    json_object_put(item);
-    free(own_key);
+    buf_release(&row);
+    free(key);
 }
 
 static void submit_list(struct call *call, struct json_object *list, bool many, const char *key)
 {
+    const struct config *config = call_server(call)->config;
     char hash[2 * SHA256_SIZE + 1];
     int count = (int)json_object_array_length(list);
     struct submission *submission =
         mem_alloc(sizeof *submission + (size_t)count * sizeof *submission->outcomes);
+    struct task_sender sender = {.token_id = call->who.token_id,
+                                 .key = key,
+                                 .hash = hash,
+                                 .timeout_secs = config->orchestrator.task_timeout_secs,
+                                 .max_retries = config->orchestrator.default_max_retries,
+                                 .max_attempts_total = config->orchestrator.max_attempts_total};
     submission->call = call;
     submission->many = many;
     submission->count = submission->left = count;
@@ -256,7 +247,7 @@ static void submit_list(struct call *call, struct json_object *list, bool many, 
     call->state_free = submission_free;
     hash_body(call, hash);
     for (int i = 0; i < count; i++)
-        submit_item(submission, i, json_object_array_get_idx(list, (size_t)i), key, hash);
+        submit_item(submission, i, json_object_array_get_idx(list, (size_t)i), &sender);
 }
 
 static void refuse_body(struct call *call, const struct task_fault *fault)
@@ -267,10 +258,6 @@ static void refuse_body(struct call *call, const struct task_fault *fault)
 
 void api_task_submit(struct call *call)
 {
-    const struct config *config = call_server(call)->config;
-    struct task_defaults defaults = {config->orchestrator.default_max_retries,
-                                     config->orchestrator.task_timeout_secs,
-                                     config->orchestrator.max_attempts_total};
     struct task_fault fault;
     size_t len;
     bool many;
@@ -278,7 +265,7 @@ void api_task_submit(struct call *call)
     if (!request_is_json(call) || !read_key(call, &key))
         return;
     const char *body = call_body(call, &len);
-    struct json_object *list = task_body_parse(body, len, &defaults, &many, &fault);
+    struct json_object *list = task_body_parse(body, len, &many, &fault);
     if (list == NULL)
         refuse_body(call, &fault);
     else

@@ -169,6 +169,8 @@ static const struct verdict verdicts[] = {
     {"cancelling", 202, NULL, NULL},
     {"created", 200, NULL, NULL},
     {"not_found", 404, "not_found", "there is no such task"},
+    {"forbidden", 403, "repository_not_allowed",
+     "this token is not bound to the task's repository"},
     {"ended", 409, "conflict", "the task has ended already"},
     {"waiting", 400, "illegal_transition", "the task waits already"},
     {"completed", 400, "illegal_transition",

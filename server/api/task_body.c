@@ -1,67 +1,48 @@
-/* The body of a submission, member by member. */
+/* Bodies of POST /tasks: members and their JSON types, and the row that becomes of a task. */
 #include "server/api/task_body.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "server/api/value.h"
-
+#include "common/db/db.h"
 #include "common/text.h"
 
-#define SHOWN_MAX 120 /* bytes of a refused value that an answer shows */
-#define NUMBER_MAX 40 /* characters of a number with a fraction or an exponent */
+#define ROW_MAX ((size_t)256 << 20) /* bytes: twice the largest body, and more */
+#define NUMBER_MAX 40               /* characters of a number with a fraction or an exponent */
 
-/* A check beyond type and length; false when the value is not allowed. */
-typedef bool (*member_check)(const char *text);
-
-/* The one table of what a task may hold. Strings: characters min to max. Numbers: value min to max.
- * Lists: at most max strings of 1 to 255 characters. Objects: at most max bytes as JSON. */
+/* The columns of the type fleet.new_task, in its order; a test compares. Those of json_type_null
+ * are the sender's and no member of a task. */
 struct member {
     const char *name;
     enum json_type type;
-    int64_t min, max;
-    member_check check; /* strings only; may be NULL */
-    const char *wanted; /* what a right value looks like, for the error */
 };
-
-static bool is_id(const char *text)
-{
-    size_t len = strlen(text);
-    if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
-        return false; /* clients and proxies take them out of a path: RFC 3986 5.2.4 */
-    return !value_has_control(text) && text[0] != ' ' && text[len - 1] != ' ';
-}
-
-static bool is_mode(const char *text)
-{
-    return strcmp(text, "ssh_cli") == 0 || strcmp(text, "http_pull") == 0 ||
-           strcmp(text, "undecided") == 0;
-}
-
-static bool is_line(const char *text)
-{
-    return !value_has_control(text) && strspn(text, " ") < strlen(text);
-}
 
 static const struct member members[] = {
-    {"title", json_type_string, 1, 500, is_line, "one line of 1 to 500 characters"},
-    {"task_id", json_type_string, 1, 200, is_id,
-     "1 to 200 characters without controls, not . or .."},
-    {"body", json_type_string, 0, 1048576, NULL, "at most 1048576 characters"},
-    {"labels", json_type_array, 0, 100, NULL,
-     "at most 100 strings of 1 to 255 characters, those with agent: about 2000 bytes together"},
-    {"priority", json_type_int, -1000, 1000, NULL, "a whole number from -1000 to 1000"},
-    {"execution_mode", json_type_string, 1, 20, is_mode, "ssh_cli, http_pull or undecided"},
-    {"task_type", json_type_string, 1, 64, is_line, "one line of 1 to 64 characters"},
-    {"repo", json_type_string, 3, 201, value_is_repo, "owner/name"},
-    {"issue_number", json_type_int, 1, 999999999, NULL, "a whole number from 1 to 999999999"},
-    {"max_retries", json_type_int, 0, 100, NULL, "a whole number from 0 to 100"},
-    {"timeout_secs", json_type_int, 1, 604800, NULL, "a whole number from 1 to 604800"},
-    {"run_at", json_type_string, 1, 64, value_is_time, "an RFC 3339 time with its zone"},
-    {"metadata", json_type_object, 0, 16384, NULL,
-     "an object of at most 16384 bytes as JSON, whole numbers of less than 64 bits"},
+    {"token_id", json_type_null},
+    {"idempotency_key", json_type_null},
+    {"request_hash", json_type_null},
+    {"default_timeout_secs", json_type_null},
+    {"default_max_retries", json_type_null},
+    {"max_attempts_total", json_type_null},
+    {"task_id", json_type_string},
+    {"title", json_type_string},
+    {"body", json_type_string},
+    {"labels", json_type_array},
+    {"any_agent", json_type_boolean},
+    {"priority", json_type_int},
+    {"execution_mode", json_type_string},
+    {"task_type", json_type_string},
+    {"repo", json_type_string},
+    {"issue_number", json_type_int},
+    {"max_retries", json_type_int},
+    {"timeout_secs", json_type_int},
+    {"run_at", json_type_string},
+    {"metadata", json_type_object},
 };
+
+#define MEMBERS (sizeof members / sizeof members[0])
 
 static const char *type_word(enum json_type type)
 {
@@ -84,19 +65,10 @@ static const char *type_word(enum json_type type)
     return "unknown";
 }
 
-/* A value as it is shown in an answer: its JSON, cut. */
-static void show_value(struct json_object *value, struct buf *out)
-{
-    const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN);
-    if (strlen(text) <= SHOWN_MAX)
-        buf_adds(out, text);
-    else
-        json_quote(out, text, text_cut(text, SHOWN_MAX));
-}
+/* --- faults --- */
 
-/* Puts the details together; `index` < 0 for a body that is one task. */
-static void fault_details(struct task_fault *fault, const char *member, int index,
-                          const char *wanted, struct json_object *value)
+/* `index` < 0 for a body that is one task. */
+static void fault_details(struct task_fault *fault, const char *member, int index)
 {
     struct buf out;
     buf_init(&out, sizeof fault->details - 1);
@@ -104,55 +76,37 @@ static void fault_details(struct task_fault *fault, const char *member, int inde
     json_quote(&out, member, text_cut(member, 200));
     if (index >= 0)
         buf_addf(&out, ", \"index\": %d", index);
-    if (wanted != NULL) {
-        buf_adds(&out, ", \"limit\": ");
-        json_quote(&out, wanted, strlen(wanted));
-        buf_adds(&out, ", \"value\": ");
-        show_value(value, &out);
-    }
     buf_adds(&out, "}");
     snprintf(fault->details, sizeof fault->details, "%s", out.failed ? "{}" : buf_text(&out));
     buf_release(&out);
 }
 
-static bool refuse_type(struct task_fault *fault, const struct member *member, int index,
-                        struct json_object *value)
+static bool refuse_unknown(struct task_fault *fault, const char *name, int index)
 {
-    fault->http = 400;
+    fault->code = "unknown_member";
+    error_set(&fault->text, "a task has no member '%.*s'", (int)text_cut(name, 100), name);
+    fault_details(fault, name, index);
+    return false;
+}
+
+static bool refuse_type(struct task_fault *fault, const char *name, int index, const char *wanted,
+                        const struct json_object *value)
+{
     fault->code = "wrong_type";
-    error_set(&fault->text, "'%s' has to be %s, not %s", member->name, type_word(member->type),
+    error_set(&fault->text, "'%s' has to be %s, not %s", name, wanted,
               type_word(json_object_get_type(value)));
-    fault_details(fault, member->name, index, NULL, NULL);
+    fault_details(fault, name, index);
     return false;
 }
 
-static bool refuse_value(struct task_fault *fault, const struct member *member, int index,
-                         struct json_object *value)
-{
-    struct buf shown;
-    buf_init(&shown, 1024);
-    show_value(value, &shown);
-    fault->http = 422;
-    fault->code = "invalid_value";
-    error_set(&fault->text, "'%s' has to be %s, not %s", member->name, member->wanted,
-              buf_text(&shown));
-    fault_details(fault, member->name, index, member->wanted, value);
-    buf_release(&shown);
-    return false;
-}
+/* --- checks --- */
 
-static bool labels_fit(struct json_object *list, int64_t max, bool *wrong_type)
+static bool check_labels(const struct json_object *list, int index, struct task_fault *fault)
 {
-    if ((int64_t)json_object_array_length(list) > max)
-        return false;
-    size_t required = 0;
     for (size_t i = 0; i < json_object_array_length(list); i++) {
-        struct json_object *item = json_object_array_get_idx(list, i);
-        *wrong_type = *wrong_type || !json_object_is_type(item, json_type_string);
-        const char *text = *wrong_type ? "" : json_object_get_string(item);
-        if (text[0] == '\0' || text_characters(text) > 255 || !is_line(text) ||
-            !value_requirement_fits(text, &required))
-            return false;
+        const struct json_object *label = json_object_array_get_idx(list, i);
+        if (!json_object_is_type(label, json_type_string))
+            return refuse_type(fault, "labels", index, "a list of strings", label);
     }
     return true;
 }
@@ -195,106 +149,57 @@ static bool numbers_fit(struct json_object *value)
     return true;
 }
 
-static bool value_fits(const struct member *member, struct json_object *value, bool *wrong_type)
+static bool check_numbers(struct json_object *metadata, int index, struct task_fault *fault)
 {
-    int64_t size = 0;
-    switch (member->type) {
-    case json_type_string:
-        size = (int64_t)text_characters(json_object_get_string(value));
-        break;
-    case json_type_int:
-        size = json_object_get_int64(value);
-        break;
-    case json_type_object:
-        size = (int64_t)strlen(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
-        break;
-    case json_type_array:
-        return labels_fit(value, member->max, wrong_type);
-    case json_type_null:
-    case json_type_boolean:
-    case json_type_double:
-        return false;
-    }
-    if (size < member->min || size > member->max || !numbers_fit(value))
-        return false;
-    return member->check == NULL || member->check(json_object_get_string(value));
+    if (numbers_fit(metadata))
+        return true;
+    fault->http = 422;
+    fault->code = "invalid_value";
+    error_set(&fault->text, "'metadata' has to hold whole numbers of less than 64 bits, and others "
+                            "of at most 40 digits");
+    fault_details(fault, "metadata", index);
+    return false;
 }
 
 static const struct member *member_find(const char *name)
 {
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        if (strcmp(members[i].name, name) == 0)
+    for (size_t i = 0; i < MEMBERS; i++) {
+        if (strcmp(members[i].name, name) == 0 && members[i].type != json_type_null)
             return &members[i];
     }
     return NULL;
 }
 
+/* A member that is null counts as absent. */
 static bool check_member(const char *name, struct json_object *value, int index,
                          struct task_fault *fault)
 {
     const struct member *member = member_find(name);
-    if (member == NULL) {
-        fault->http = 400;
-        fault->code = "unknown_member";
-        error_set(&fault->text, "a task has no member '%.*s'", (int)text_cut(name, 100), name);
-        fault_details(fault, name, index, NULL, NULL);
-        return false;
-    }
-    if (!json_object_is_type(value, member->type))
-        return refuse_type(fault, member, index, value);
-    bool wrong_type = false;
-    if (value_fits(member, value, &wrong_type))
+    if (member == NULL)
+        return refuse_unknown(fault, name, index);
+    if (value == NULL)
         return true;
-    refuse_value(fault, member, index, value);
-    if (wrong_type) {
-        fault->http = 400;
-        fault->code = "wrong_type";
-    }
-    return false;
+    if (!json_object_is_type(value, member->type))
+        return refuse_type(fault, name, index, type_word(member->type), value);
+    if (member->type == json_type_array)
+        return check_labels(value, index, fault);
+    return member->type != json_type_object || check_numbers(value, index, fault);
 }
 
-/* What the task did not name goes beside its members, so that it does not count as its content. */
-static void add_defaults(struct json_object *task, const struct task_defaults *defaults)
-{
-    struct json_object *values = json_object_new_object();
-    json_object_object_add(values, "max_retries", json_object_new_int64(defaults->max_retries));
-    json_object_object_add(values, "timeout_secs", json_object_new_int64(defaults->timeout_secs));
-    json_object_object_add(values, "max_attempts_total",
-                           json_object_new_int64(defaults->max_attempts_total));
-    json_object_object_add(task, "defaults", values);
-}
-
-/* One task in place: members that are null count as absent and are taken out. */
-static bool check_task(struct json_object *task, int index, const struct task_defaults *defaults,
-                       struct task_fault *fault)
+static bool check_task(struct json_object *task, int index, struct task_fault *fault)
 {
     if (!json_object_is_type(task, json_type_object)) {
-        fault->http = 400;
         fault->code = "wrong_type";
         error_set(&fault->text, "a task has to be an object, not %s",
                   type_word(json_object_get_type(task)));
-        fault_details(fault, "", index, NULL, NULL);
+        fault_details(fault, "", index);
         return false;
     }
     json_object_object_foreach(task, name, value)
     {
-        if (value == NULL && member_find(name) != NULL)
-            continue;
         if (!check_member(name, value, index, fault))
             return false;
     }
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        if (json_member(task, members[i].name) == NULL)
-            json_object_object_del(task, members[i].name);
-    }
-    if (json_member(task, "title") == NULL) {
-        fault->http = 422;
-        fault->code = "invalid_value";
-        error_set(&fault->text, "'title' is missing: every task needs one");
-        fault_details(fault, "title", index, NULL, NULL);
-        return false;
-    }
-    add_defaults(task, defaults);
     return true;
 }
 
@@ -309,8 +214,7 @@ static struct json_object *as_list(struct json_object *json, bool *many)
     return list;
 }
 
-struct json_object *task_body_parse(const char *bytes, size_t len,
-                                    const struct task_defaults *defaults, bool *many,
+struct json_object *task_body_parse(const char *bytes, size_t len, bool *many,
                                     struct task_fault *fault)
 {
     *fault = (struct task_fault){.http = 400, .code = "malformed_json"};
@@ -329,10 +233,74 @@ struct json_object *task_body_parse(const char *bytes, size_t len,
         error_set(&fault->text, "a list has to hold 1 to %d tasks, not %d", TASK_BODY_ITEMS, count);
     }
     for (int i = 0; good && i < count; i++)
-        good =
-            check_task(json_object_array_get_idx(list, (size_t)i), *many ? i : -1, defaults, fault);
+        good = check_task(json_object_array_get_idx(list, (size_t)i), *many ? i : -1, fault);
     if (good)
         return list;
     json_object_put(list);
     return NULL;
+}
+
+/* --- rows --- */
+
+static void add_number(struct buf *row, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRId64, value);
+    db_row_text(row, text);
+}
+
+static void add_labels(struct buf *row, const struct json_object *list)
+{
+    struct buf array;
+    buf_init(&array, ROW_MAX);
+    db_array_begin(&array);
+    for (size_t i = 0; i < json_object_array_length(list); i++)
+        db_array_text(&array, json_object_get_string(json_object_array_get_idx(list, i)));
+    db_array_end(&array);
+    db_row_text(row, buf_text(&array));
+    buf_release(&array);
+}
+
+static void add_member(struct buf *row, struct json_object *value)
+{
+    switch (json_object_get_type(value)) {
+    case json_type_null:
+        db_row_text(row, NULL);
+        return;
+    case json_type_array:
+        add_labels(row, value);
+        return;
+    case json_type_string:
+        db_row_text(row, json_object_get_string(value));
+        return;
+    case json_type_int: /* saturates: what is beyond 64 bits is out of every limit */
+        add_number(row, json_object_get_int64(value));
+        return;
+    case json_type_boolean:
+    case json_type_double:
+    case json_type_object:
+        db_row_text(row, json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
+        return;
+    }
+}
+
+void task_body_row(struct buf *row, const struct json_object *task,
+                   const struct task_sender *sender)
+{
+    buf_init(row, ROW_MAX);
+    db_row_begin(row);
+    if (sender->token_id != 0)
+        add_number(row, sender->token_id);
+    else
+        db_row_text(row, NULL);
+    db_row_text(row, sender->key);
+    db_row_text(row, sender->hash);
+    add_number(row, sender->timeout_secs);
+    add_number(row, sender->max_retries);
+    add_number(row, sender->max_attempts_total);
+    for (size_t i = 0; i < MEMBERS; i++) {
+        if (members[i].type != json_type_null)
+            add_member(row, json_member(task, members[i].name));
+    }
+    db_row_end(row);
 }

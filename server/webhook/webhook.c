@@ -27,21 +27,25 @@ struct delivery {
 
 /* --- answers --- */
 
-static void answer(struct call *call, const char *result, const char *reason, const char *task_id)
+static void add_member(struct buf *out, const char *name, const char *text)
+{
+    if (text == NULL)
+        return;
+    buf_addf(out, ", \"%s\": ", name);
+    json_quote(out, text, strlen(text));
+}
+
+static void answer(struct call *call, const char *result, const char *reason, const char *detail,
+                   const char *task_id)
 {
     const struct delivery *delivery = call->state;
     struct buf out;
     buf_init(&out, 8192);
-    buf_addf(&out, "{\"delivery\": \"%s\", \"result\": ", delivery->id);
-    json_quote(&out, result, strlen(result));
-    if (reason != NULL) {
-        buf_adds(&out, ", \"reason\": ");
-        json_quote(&out, reason, strlen(reason));
-    }
-    if (task_id != NULL) {
-        buf_adds(&out, ", \"task_id\": ");
-        json_quote(&out, task_id, strlen(task_id));
-    }
+    buf_addf(&out, "{\"delivery\": \"%s\"", delivery->id);
+    add_member(&out, "result", result);
+    add_member(&out, "reason", reason);
+    add_member(&out, "detail", detail);
+    add_member(&out, "task_id", task_id);
     buf_adds(&out, "}");
     call_json(call, 202, buf_text(&out));
     buf_release(&out);
@@ -106,8 +110,9 @@ static bool is_signed(struct call *call)
 /* --- the delivery --- */
 
 static const char receive_sql[] =
-    "select result, reason, task_id from fleet.receive_delivery(p_delivery => $1, p_sha256 => $2, "
-    "p_event => $3, p_event_type => $4, p_action => $5, p_repo => $6, p_number => $7::int, "
+    "select result, reason, detail, task_id from fleet.receive_delivery(p_delivery => $1, "
+    "p_sha256 => $2, p_event => $3, p_event_type => $4, p_action => $5, p_repo => $6, p_number => "
+    "$7::int, "
     "p_title => $8, p_body => $9, p_labels => $10::text[], p_state => $11, p_updated_at => $12, "
     "p_html_url => $13, p_sender => $14, p_admitted => $15::boolean, p_refusal => $16, "
     "p_timeout_secs => $17::int, p_max_retries => $18::int, p_max_attempts_total => $19::int)";
@@ -147,7 +152,8 @@ static void on_received(void *data, const struct db_result *res, const struct er
         const char *result = db_text(res, 0, "result");
         if (strcmp(result, "accepted") == 0)
             submit_wake(call_server(call)->submit);
-        answer(call, result, db_text(res, 0, "reason"), db_text(res, 0, "task_id"));
+        answer(call, result, db_text(res, 0, "reason"), db_text(res, 0, "detail"),
+               db_text(res, 0, "task_id"));
     }
     call_drop(call);
 }
@@ -202,7 +208,7 @@ static void take_issue(struct call *call)
         store(call, &issue);
         break;
     case FORGEJO_IGNORED:
-        answer(call, "ignored", "action_not_used", NULL);
+        answer(call, "ignored", "action_not_used", NULL, NULL);
         break;
     case FORGEJO_INVALID:
         call_error(call, 400, "malformed_payload", NULL, "%s", err.text);
@@ -224,10 +230,10 @@ static void take_delivery(struct call *call)
         take_issue(call);
         break;
     case FORGEJO_OTHER:
-        answer(call, "ignored", "event_not_used", NULL);
+        answer(call, "ignored", "event_not_used", NULL, NULL);
         break;
     case FORGEJO_UNKNOWN:
-        answer(call, "ignored", "event_unknown", NULL);
+        answer(call, "ignored", "event_unknown", NULL, NULL);
         break;
     }
 }

@@ -33,6 +33,11 @@ check "... which it names" grep -q colour "$E2E/body"
 post "a value out of range" 422 '{"title": "T", "priority": 99999999}'
 check "... which it names" grep -q priority "$E2E/body"
 post "an empty title" 422 '{"title": ""}'
+post "no label that names an agent" 422 '{"title": "T", "labels": ["code:rust"]}'
+check "... with the way out" grep -q any_agent "$E2E/body"
+post "a list with one bad task" 207 '[{"title": "T", "labels": ["agent:nobody-has-this"], "run_at": "2027-01-01T00:00:00Z"}, {"title": "T"}]'
+check "... the others stand, and say what keeps everybody from taking them" \
+    grep -qE '^\[\{"status": 201, .*"warnings": \[".*, \{"status": 422, .*"member": "labels"' "$E2E/body"
 post "an id of Forgejo's form" 422 '{"title": "T", "task_id": "acme/rocket#1"}'
 post "requirements longer than an index entry" 422 \
     "{\"title\": \"T\", \"labels\": [$(for i in $(seq 50); do printf '"agent:%s",' "$(openssl rand -hex 100)"; done)\"x\"]}"

@@ -131,17 +131,26 @@ begin
   return node;
 end $$;
 
+-- What fleet.submit takes, member by member: t.item(...) || '{"token_id": 7}' is another.
 create function t.item(p_task_id text, p_labels text[], p_more jsonb default '{}') returns jsonb language sql as $$
-  select jsonb_build_object('token_id', null, 'repositories', '["*"]'::jsonb, 'idempotency_key', null,
-    'request_hash', md5(concat(p_task_id, p_more)),
-    'task', jsonb_build_object('task_id', p_task_id, 'title', concat('Do ', p_task_id), 'body', concat('Body of ', p_task_id),
-      'labels', to_jsonb(p_labels), 'priority', 0, 'execution_mode', 'ssh_cli', 'max_retries', 2, 'timeout_secs', 1800,
-      'max_attempts_total', 10) || p_more);
+  select jsonb_build_object('request_hash', md5(concat(p_task_id, p_more)),
+    'task_id', p_task_id, 'title', concat('Do ', p_task_id), 'body', concat('Body of ', p_task_id), 'labels', to_jsonb(p_labels),
+    'any_agent', case when not exists (select from unnest(p_labels) l where l like 'agent:_%') then true end, 'priority', 0,
+    'execution_mode', 'ssh_cli', 'max_retries', 2, 'timeout_secs', 1800, 'max_attempts_total', 10) || p_more;
 $$;
+create function t.items(variadic p_items jsonb[]) returns fleet.new_task[] language plpgsql as $$
+declare v_word text;
+begin
+  for v_word in select k from unnest(p_items) i, jsonb_object_keys(i) k where not exists (
+      select from pg_attribute where attrelid = 'fleet.new_task'::regclass and attname = k and attnum > 0) loop
+    raise exception 'fleet.new_task has no member %', v_word;
+  end loop;
+  return array(select jsonb_populate_record(null::fleet.new_task, i) from unnest(p_items) with ordinality x (i, o) order by o);
+end $$;
 
 create function t.submit(p_task_id text, p_labels text[] default '{agent:code:rust}', p_more jsonb default '{}')
 returns text language sql as $$
-  select verdict from fleet.submit(jsonb_build_array(t.item(p_task_id, p_labels, p_more)));
+  select verdict from fleet.submit(t.items(t.item(p_task_id, p_labels, p_more)));
 $$;
 
 create function t.status(p_task_id text) returns text language sql security definer as $$
@@ -218,10 +227,10 @@ returns jsonb language sql as $$
     'number', 42, 'title', 'Fuel', 'body', 'Tank it', 'labels', to_jsonb(p_labels), 'state', 'open', 'updated_at', p_at,
     'html_url', 'https://git.example.org/acme/rocket/issues/42', 'sender', 'octo', 'timeout_secs', 1800, 'max_retries', 2,
     'max_attempts_total', 10) || (p_more - 'admitted' - 'refusal') as body)
-  select body || jsonb_build_object('delivery', md5(p_delivery)::uuid, 'sha256', encode(sha256(body::text::bytea), 'hex'),
+  select body || jsonb_build_object('delivery', md5(p_delivery)::uuid, 'sha256', encode(sha256(convert_to(body::text, 'UTF8')), 'hex'),
     'admitted', coalesce((p_more->>'admitted')::boolean, true), 'refusal', p_more->'refusal') from d;
 $$;
-create function t.receive(p jsonb, out result text, out reason text, out task_id text) language sql as $$
+create function t.receive(p jsonb, out result text, out reason text, out task_id text, out detail text) language sql as $$
   select r.* from jsonb_populate_record(null::fleet.incoming, p) d, fleet.receive_delivery(d.delivery, d.sha256, d.event, d.event_type, d.action,
     d.repo, d.number, d.title, d.body, d.labels, d.state, d.updated_at, d.html_url, d.sender, d.admitted, d.refusal, d.timeout_secs, d.max_retries,
     d.max_attempts_total) r;

@@ -25,7 +25,7 @@ insert into granted values
   ('sleep_begin(uuid)', '{worker}'),
   ('sleep_end(uuid)', '{worker}'),
   ('authenticate(bytea)', '{server}'),
-  ('submit(jsonb)', '{server}'),
+  ('submit(new_task[])', '{server}'),
   ('receive_delivery(text,text,text,text,text,text,integer,text,text,text[],text,text,text,text,boolean,text,integer,integer,integer)', '{server}'),
   ('task_list(integer,text,text[],text[],text[],text[],text[],text[],text[],text,timestamp with time zone,timestamp with time zone)', '{server}'),
   ('task_detail(text)', '{server}'),

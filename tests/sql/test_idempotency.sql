@@ -1,7 +1,7 @@
 -- Keys of submissions: one answer a key, for a day.
 
 create function pg_temp.keyed(p_task_id text, p_request text, p_labels text[] default '{agent:code:rust}') returns text language sql as $$
-  select verdict || coalesce(' ' || code, '') from fleet.submit(jsonb_build_array(
+  select verdict || coalesce(' ' || code, '') from fleet.submit(t.items(
     t.item(p_task_id, p_labels) || jsonb_build_object('token_id', 7, 'idempotency_key', 'k', 'request_hash', p_request)));
 $$;
 

@@ -4,51 +4,175 @@
 begin;
 select t.is(t.submit('a'), 'created', 'new: created');
 select t.is(t.submit('a'), 'exists', 'the same again: exists');
-select t.is((select verdict || ' ' || code from fleet.submit(jsonb_build_array(t.item('a', '{agent:code:rust}', '{"title": "Another"}')))), 'conflict task_conflict',
+select t.is((select verdict || ' ' || code from fleet.submit(t.items(t.item('a', '{agent:code:rust}', '{"title": "Another"}')))), 'conflict task_conflict',
   'another content under the same id: a conflict');
-select t.is((select verdict || ' ' || code from fleet.submit(jsonb_build_array(t.item('acme/rocket#1', '{}')))), 'refused reserved_id',
-  'ids of Forgejo''s form are reserved');
-select t.is((select verdict || ' ' || code from fleet.submit(jsonb_build_array(t.item('r', '{}', '{"repo": "acme/rocket"}') || '{"repositories": ["acme/other"]}'))), 'refused repository_not_allowed',
-  'a token with other repositories is refused');
-select t.is((select verdict from fleet.submit(jsonb_build_array(t.item('r', '{}', '{"repo": "acme/rocket"}') || '{"repositories": ["acme/rocket"]}'))), 'created',
-  'with this one accepted');
-select t.ok((select task_id ~ '^t-[a-z2-7]{12}$' and verdict = 'created' from fleet.submit(jsonb_build_array(t.item(null, '{}')))),
+select t.ok((select task_id ~ '^t-[a-z2-7]{12}$' and verdict = 'created' from fleet.submit(t.items(t.item(null, '{}')))),
   'without an id one is made');
-select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit((select jsonb_agg(x order by i) from (values
+select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit((select t.items(variadic array_agg(x order by i)) from (values
   (1, t.item('n1', '{}')), (2, t.item('x/y#2', '{}')), (3, t.item('n1', '{}')), (4, t.item('n1', '{x}')), (5, t.item('n2', '{}')), (6, t.item('a', '{agent:code:rust}'))) v(i, x)))),
   'created refused exists conflict created exists', 'a batch answers row by row; a refused one touches no neighbour');
-select t.is((select count(*) from fleet.submit('[]')), 0::bigint, 'an empty batch answers nothing');
-select t.is((select count(distinct ord) from fleet.submit((select jsonb_agg(t.item('m' || i, '{}')) from generate_series(1, 200) i))), 200::bigint,
+select t.is((select count(*) from fleet.submit('{}')), 0::bigint, 'an empty batch answers nothing');
+select t.is((select count(distinct ord) from fleet.submit((select t.items(variadic array_agg(t.item('m' || i, '{}'))) from generate_series(1, 200) i))), 200::bigint,
   'two hundred in one batch, each with its verdict');
 select t.is((select row(status, priority, source, requirements, title)::text from fleet.task where task_id = 'a'), '(created,0,api,{code:rust},"Do a")',
   'what was submitted stands');
 select t.sound('every invariant after submissions');
 rollback;
 
-\echo 'items that make no sense never raise'
+\echo 'items out of their limits never raise'
 begin;
-select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit('[{"task": {"title": "T", "task_id": "ok1", "max_retries": 0, "timeout_secs": 1, "max_attempts_total": 1}}]')), 'created',
-  'the least that is needed');
-select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit('[null, 5, "x", [], {}, {"task": 5}, {"task": {}}]')), 'refused refused refused refused refused refused refused',
-  'what is no task is refused');
-select t.none(format('select verdict from fleet.submit(jsonb_build_array(t.item(''bad'', ''{}'', %L))) where verdict <> ''refused''', more),
-  'refused: ' || more)
-from unnest(array['{"title": null}', '{"title": ""}', '{"title": 7}', '{"body": 7}', '{"priority": "high"}', '{"priority": 1.5}', '{"priority": 99999999999}',
-  '{"labels": "x"}', '{"labels": [7]}', '{"execution_mode": "teleport"}', '{"max_retries": -1}', '{"timeout_secs": 0}',
-  '{"max_attempts_total": 0}', '{"repo": "norepo"}', '{"issue_number": 7}', '{"run_at": "soon"}', '{"run_at": "infinity"}',
-  '{"run_at": "-infinity"}', '{"run_at": "tomorrow"}', '{"run_at": 7}', '{"metadata": []}', '{"task_id": ""}']) more;
-select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit(jsonb_build_array(t.item('x', '{}', '{"title": ""}'), t.item('y', '{}')))), 'refused created',
+create function pg_temp.fault(p_more jsonb, p_labels text[] default '{agent:code:rust}') returns text language sql as $$
+  select concat_ws(' ', verdict, code, details ->> 'member') from fleet.submit(t.items(t.item('f', p_labels, p_more)));
+$$;
+select t.is((select verdict from fleet.submit(t.items(jsonb_build_object('title', 'T', 'any_agent', true, 'max_retries', 0, 'timeout_secs', 1,
+  'max_attempts_total', 1)))), 'created', 'the least that is needed');
+select t.is((select verdict || ' ' || code from fleet.submit(array[null]::fleet.new_task[])), 'refused invalid_value', 'what is nothing is refused');
+select t.is(pg_temp.fault(more::jsonb), 'refused invalid_value ' || member, 'out of its limits: ' || left(more, 80))
+from (values ('title', '{"title": null}'), ('title', '{"title": ""}'), ('title', '{"title": "  "}'), ('title', '{"title": "a\nb"}'),
+  ('title', format('{"title": "%s"}', repeat('x', 501))),
+  ('task_id', '{"task_id": ""}'), ('task_id', '{"task_id": " a"}'), ('task_id', '{"task_id": "a\tb"}'), ('task_id', '{"task_id": "."}'),
+  ('task_id', '{"task_id": ".."}'), ('task_id', '{"task_id": "acme/rocket#1"}'), ('task_id', format('{"task_id": "%s"}', repeat('x', 201))),
+  ('body', format('{"body": "%s"}', repeat('ä', 524289))),
+  ('labels', '{"labels": ["agent:x", ""]}'), ('labels', '{"labels": ["agent:x", null]}'), ('labels', '{"labels": ["agent:x", "a\nb"]}'),
+  ('labels', jsonb_build_object('labels', array_fill('agent:x'::text, array[501]))::text),
+  ('priority', '{"priority": 1001}'), ('priority', '{"priority": -1001}'), ('priority', '{"priority": 9223372036854775807}'),
+  ('execution_mode', '{"execution_mode": "teleport"}'), ('task_type', '{"task_type": ""}'), ('repo', '{"repo": "norepo"}'),
+  ('repo', '{"repo": "a/b/c"}'), ('repo', format('{"repo": "%s/b"}', repeat('a', 101))), ('repo', '{"issue_number": 7}'),
+  ('issue_number', '{"issue_number": 0, "repo": "a/b"}'), ('max_retries', '{"max_retries": -1}'), ('max_retries', '{"max_retries": 101}'),
+  ('timeout_secs', '{"timeout_secs": 0}'), ('timeout_secs', '{"timeout_secs": 604801}'), ('timeout_secs', '{"timeout_secs": null}'),
+  ('max_attempts_total', '{"max_attempts_total": 0}'), ('run_at', '{"run_at": "soon"}'), ('run_at', '{"run_at": "infinity"}'),
+  ('run_at', '{"run_at": "2026-02-30T10:00:00Z"}'), ('run_at', '{"run_at": "9999-12-31T23:59:59Z"}'), ('run_at', '{"run_at": "2026-01-01"}'),
+  ('metadata', '{"metadata": []}'), ('metadata', format('{"metadata": {"a": "%s"}}', repeat('x', 16384)))) v (member, more);
+select t.is(pg_temp.fault(more::jsonb || jsonb_build_object('task_id', 'g' || i)), 'created', 'at its limit: ' || left(more, 80))
+from (values (1, format('{"title": "%s"}', repeat('ä', 500))), (2, format('{"body": "%s"}', repeat('ä', 524288))), (3, '{"priority": 1000}'),
+  (4, '{"priority": -1000}'), (5, '{"max_retries": 100}'), (6, '{"timeout_secs": 604800}'), (7, '{"run_at": "2026-01-01t10:00:00.5+02:00"}'),
+  (8, jsonb_build_object('run_at', to_char(now() + interval '365 days', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))::text),
+  (9, format('{"repo": "%s/%1$s"}', repeat('a', 100))), (10, '{"metadata": {"a": [1, 2.5, null]}}')) v (i, more);
+select t.is((select detail from fleet.submit(t.items(t.item('f', '{agent:x}', '{"max_retries": 101}')))),
+  '''max_retries'' has to be a whole number from 0 to 100, not 101', 'a sentence names member, limit and value');
+select t.is((select details from fleet.submit(t.items(t.item('f', '{agent:x}', '{"max_retries": 101}')))),
+  '{"member": "max_retries", "limit": "a whole number from 0 to 100", "value": 101}', 'and so do the details');
+select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit(t.items(t.item('x', '{}', '{"title": ""}'), t.item('y', '{}')))), 'refused created',
   'and the good one behind it is created');
-select t.is(t.submit(odd), 'created', 'an odd id is an id: ' || odd) from unnest(array['a b', '..', '%', E'it''s', 'ü/#', repeat('x', 512), '-', 'a/b', 'a#1']) odd;
-select t.ok((select count(distinct branch_name) = count(*) and bool_and(branch_name ~ '^task/[A-Za-z0-9_%-]+$') from fleet.task),
-  'each with a branch of its own that Git can take');
+select t.is(t.submit(odd), 'created', 'an odd id is an id: ' || left(odd, 20))
+from unnest(array['a b', '%', E'it''s', 'ü/#', repeat('x', 200), '-', 'a/b', 'a#1', 'A']) odd;
 select t.sound('every invariant after nonsense');
+rollback;
+
+\echo 'branches'
+begin;
+select t.is(fleet.slug_of(id), slug, 'slug of ' || left(id, 30)) from (values ('fix-login', 'fix-login'), ('t-abcdefgh2345', 't-abcdefgh2345'),
+  ('demo/rocket#1', 'demo-rocket-1-ee40f588'), ('Fix', 'fix-' || left(encode(sha256('Fix'), 'hex'), 8)),
+  ('--', 'task-' || left(encode(sha256('--'), 'hex'), 8)), ('a.lock', 'a-lock-' || left(encode(sha256('a.lock'), 'hex'), 8)),
+  ('demo-rocket-1-ee40f588', 'demo-rocket-1-ee40f588-' || left(encode(sha256('demo-rocket-1-ee40f588'), 'hex'), 8)),
+  (repeat('x', 49), repeat('x', 49)), (repeat('x', 50), repeat('x', 40) || '-' || left(encode(sha256(repeat('x', 50)::bytea), 'hex'), 8))) v (id, slug);
+select t.submit(id) from unnest(array['a/b', 'a#b', 'A/B', 'a b', '..a', 'ÄÖ', 'ü', 'x.lock', '-a', '@{', repeat('/', 200), repeat('ab/', 66)]) id;
+select t.ok((select count(*) = 12 and count(distinct branch_name) = 12 and bool_and(branch_name ~ '^task/[a-z0-9][a-z0-9-]{0,47}[a-z0-9]$') from fleet.task),
+  'each task has a branch of its own that Git can take');
+rollback;
+
+\echo 'who takes a task'
+begin;
+select t.worker('w1', t.host('h', '{code:rust,slow}', 1));
+create function pg_temp.says(p_labels text[], p_any boolean) returns text language sql as $$
+  select concat_ws(' ', verdict, details ->> 'member', details ->> 'meant')
+  from fleet.submit(t.items(t.item(null, p_labels) || jsonb_build_object('any_agent', p_any)));
+$$;
+select t.is(pg_temp.says('{}', null), 'refused labels', 'no agent is named, and any is not said');
+select t.is(pg_temp.says(null, false), 'refused labels', 'nor by saying no');
+select t.is(pg_temp.says('{}', true), 'created', 'any is said');
+select t.is(pg_temp.says('{agent:x}', true), 'refused any_agent', 'one is named and any is said');
+select t.is(pg_temp.says('{agent:x}', false), 'created', 'one is named');
+select t.is(pg_temp.says(labels, null), 'refused labels ' || meant, 'probably meant by ' || labels::text)
+from (values ('{bug,slow}'::text[], 'agent:slow'), ('{code:rust}', 'agent:code:rust'), ('{Agent:code:rust}', 'agent:code:rust'),
+  ('{agent/docs}', 'agent:docs'), ('{"agents: docs"}', 'agent:docs')) v (labels, meant);
+select t.is(pg_temp.says('{bug}', null), 'refused labels', 'nothing is guessed from nothing');
+select t.is(t.submit('q', '{agent:code:rust,code:rust}'), 'created', 'a label beside one with agent: is a label');
+rollback;
+
+\echo 'what nobody can take is said'
+begin;
+create function pg_temp.warned(p_labels text[], p_more jsonb default '{}') returns text language sql as $$
+  select answer ->> 'warnings' from fleet.submit(t.items(t.item(null, p_labels, p_more)));
+$$;
+select t.is(pg_temp.warned('{agent:docs}'), '["no agent is known: no worker has brought its configuration yet"]', 'without any agent');
+select t.worker('w1', t.host('h', '{code:rust,docs}', 1) || '{"repositories": ["acme/rocket"]}', t.host('g', '{slow}', 1));
+select t.is(pg_temp.warned('{agent:code:rust}', '{"repo": "acme/rocket"}'), '[]', 'nothing, when somebody could');
+select t.is(pg_temp.warned('{agent:cobol}'), '["no agent has the capability cobol"]', 'a capability that nobody has');
+select t.is(pg_temp.warned('{agent:cobol,agent:docs,agent:fax}'), '["no agent has the capability cobol, nor fax"]', 'two of them');
+select t.is(pg_temp.warned('{agent:slow,agent:docs}'), '["no single agent has all of docs, slow"]', 'two that nobody has together');
+select t.is(pg_temp.warned('{agent:docs}', '{"execution_mode": "http_pull"}'), '["no agent that could take it is of kind http_pull"]', 'a mode that nobody serves');
+select t.is(pg_temp.warned('{agent:docs}', '{"repo": "acme/other"}'), '["no host with such an agent lists repository acme/other"]', 'a repository that nobody lists');
+select t.is(pg_temp.warned('{agent:docs}'), '["no host with such an agent takes tasks of no repository"]', 'no repository, where all list some');
+select t.submit('c', '{agent:cobol}');
+select t.is((select string_agg(coalesce(agent_id, '-') || ': ' || reason, '; ') from fleet.explain_task('c') where agent_id is null), '-: no agent has the capability cobol',
+  'explain_task says so too');
+select t.is((select result || ' ' || reason || ': ' || detail from t.receive(t.delivery('d1', 'opened', '{agent:cobol}', '2026-01-01T10:00:00Z'))),
+  'accepted submitted: no agent has the capability cobol', 'and the answer to a delivery');
+select t.is((select detail from fleet.deliveries), 'no agent has the capability cobol', 'and its record');
+rollback;
+
+\echo 'issues that no run could be given'
+begin;
+select t.is((select result || ' ' || reason || ': ' || detail
+             from t.receive(t.delivery('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', jsonb_build_object('body', repeat('x', 1048577))))),
+  'ignored invalid_value: ''body'' has to be at most 1048576 bytes long, not 1048577', 'a body over the limit is refused at the door');
+select t.is((select count(*) from fleet.task), 0::bigint, 'and is no task');
+select t.is((select detail like '%1048576%' from fleet.deliveries), true, 'its record says why');
+select t.is(t.deliver('d2', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', jsonb_build_object('number', 43, 'body', repeat('x', 1048576))), 'accepted submitted', 'one at the limit is taken');
+select t.is(t.deliver('d3', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"number": 44, "title": "a\tb"}'), 'accepted submitted', 'a title is made one line');
+select t.is((select title from fleet.task where issue_number = 44), 'a b', 'with blanks for what is no text');
+rollback;
+
+\echo 'tokens bound to repositories'
+begin;
+select t.put('bound', fleet.token_create('ci', 'operate', sha256('b'), 'p', '{acme/rocket,acme2/*}', null));
+select t.put('free', fleet.token_create('all', 'operate', sha256('f'), 'p', null, null));
+select t.put('none', fleet.token_create('none', 'operate', sha256('n'), 'p', '{none}', null));
+create function pg_temp.by(p_token text, p_repo text) returns text language sql as $$
+  select concat_ws(' ', verdict, code) from fleet.submit(t.items(t.item(null, '{agent:x}') || jsonb_build_object('token_id', t.got(p_token), 'repo', p_repo)));
+$$;
+select t.is(pg_temp.by('bound', 'acme/rocket'), 'created', 'its repository');
+select t.is(pg_temp.by('bound', 'Acme/Rocket'), 'created', 'in another case');
+select t.is(pg_temp.by('bound', 'acme2/any'), 'created', 'any of its owner');
+select t.is(pg_temp.by('bound', 'acme/other'), 'refused repository_not_allowed', 'another repository');
+select t.is(pg_temp.by('bound', null), 'refused repository_not_allowed', 'no repository is none of its repositories');
+select t.is(pg_temp.by('none', null), 'created', 'unless it is bound to that');
+select t.is(pg_temp.by('none', 'acme/rocket'), 'refused repository_not_allowed', 'and then to nothing else');
+select t.is(pg_temp.by('free', null), 'created', 'a token that is not bound');
+select t.is((select count(*) from fleet.lane), 4::bigint, 'what is refused makes no lane');
+select t.submit('own', '{agent:x}', '{"repo": "acme/rocket"}');
+select t.submit('other', '{agent:x}', '{"repo": "acme/other"}');
+select t.submit('loose', '{agent:x}');
+select t.is(fleet.cancel_by_token(t.got('bound'), id, null), verdict, 'cancel of ' || id || ' by a bound token: ' || verdict)
+from (values ('own', 'cancelled'), ('other', 'forbidden'), ('loose', 'forbidden'), ('nothing', 'not_found')) v (id, verdict);
+select t.is(fleet.cancel_by_token(t.got('free'), id, null), 'cancelled', 'of ' || id || ' by one that is not') from unnest('{other,loose}'::text[]) id;
+select t.is(fleet.retry_by_token(t.got('bound'), id, false, null), verdict, 'retry of ' || id || ' by a bound token: ' || verdict)
+from (values ('own', 'created'), ('other', 'forbidden'), ('loose', 'forbidden'), ('nothing', 'not_found')) v (id, verdict);
+rollback;
+
+\echo 'hosts bound to repositories'
+begin;
+select t.worker('w1', t.host('list', '{x}', 9) || '{"repositories": ["acme/rocket"]}');
+select t.submit('loose', '{agent:x}');
+select t.is(t.claim('w1', 9), '', 'a host with a list takes no task of no repository');
+select t.ok((select bool_and(not can_take) and string_agg(reason, ' ') like '%no repository%' from fleet.explain_task('loose')), 'explained');
+select t.worker('w1', t.host('list', '{x}', 9) || '{"repositories": ["acme/rocket", "none"]}');
+select t.is(t.claim('w1', 9), 'loose', 'but where its list says none');
+select t.submit('loose2', '{agent:x}');
+select t.worker('w1', t.host('list', '{x}', 9) || '{"repositories": []}');
+select t.submit('own', '{agent:x}', '{"repo": "acme/rocket"}');
+select t.is(t.claim('w1', 9), 'loose2', 'with an empty list nothing else');
+select t.worker('w1', t.host('list', '{x}', 9) || '{"repositories": ["*"]}');
+select t.submit('loose3', '{agent:x}');
+select t.is(t.claim('w1', 9), 'own loose3', 'with * everything');
+select t.sound('every invariant of hosts with lists');
 rollback;
 
 \echo 'idempotency'
 begin;
 create function pg_temp.keyed(p_token int, p_key text, p_hash text) returns text language sql as $$
-  select verdict || ' ' || coalesce(code, '-') || ' ' || coalesce(task_id, '-') from fleet.submit(jsonb_build_array(
+  select verdict || ' ' || coalesce(code, '-') || ' ' || coalesce(task_id, '-') from fleet.submit(t.items(
     (t.item(null, '{}')) || jsonb_build_object('token_id', p_token, 'idempotency_key', p_key, 'request_hash', p_hash)));
 $$;
 select t.keep('first', (select split_part(pg_temp.keyed(1, 'k', 'aa'), ' ', 3)));
@@ -56,7 +180,7 @@ select t.is(pg_temp.keyed(1, 'k', 'aa'), 'exists - ' || t.kept('first'), 'the sa
 select t.is(split_part(pg_temp.keyed(1, 'k', 'bb'), ' ', 2), 'idempotency_conflict', 'the same key with another body: a conflict');
 select t.is(split_part(pg_temp.keyed(2, 'k', 'aa'), ' ', 1), 'created', 'another token''s key is another key');
 select t.is((select count(*) from fleet.task), 2::bigint, 'two tasks in all');
-select t.is((select answer is not null and answer::jsonb->>'task_id' = t.kept('first') from fleet.submit(jsonb_build_array(
+select t.is((select answer is not null and answer::jsonb->>'task_id' = t.kept('first') from fleet.submit(t.items(
     (t.item(null, '{}')) || '{"token_id": 1, "idempotency_key": "k", "request_hash": "aa"}'))), true, 'the stored answer comes back');
 rollback;
 
@@ -64,7 +188,7 @@ rollback;
 begin;
 select t.put('token', fleet.token_create('ci', 'submit', sha256('secret'), 'aft_s_abc', '{acme/rocket}', null));
 select t.put('old', fleet.token_create('old', 'admin', sha256('old'), 'aft_d_old', null, now() - interval '1 s'));
-select t.is((select row(token_id = t.got('token'), name, scope, repositories)::text from fleet.authenticate(sha256('secret'))), '(t,ci,submit,{acme/rocket})',
+select t.is((select row(token_id = t.got('token'), name, scope)::text from fleet.authenticate(sha256('secret'))), '(t,ci,submit)',
   'a token is known by its hash');
 select t.none($$select fleet.authenticate(sha256('other'))$$, 'an unknown one is nobody');
 select t.none($$select fleet.authenticate(sha256('old'))$$, 'an expired one is nobody');
@@ -170,23 +294,26 @@ rollback;
 
 \echo 'defaults of the node are no content'
 begin;
-select t.is((select verdict from fleet.submit('[{"task": {"task_id": "d", "title": "T", "defaults": {"timeout_secs": 60, "max_retries": 5}}}]')), 'created', 'a task with defaults');
+create function pg_temp.defaults(p_more jsonb) returns text language sql as $$
+  select verdict from fleet.submit(t.items('{"task_id": "d", "title": "T", "any_agent": true, "max_attempts_total": 9, "default_max_retries": 5}' || p_more));
+$$;
+select t.is(pg_temp.defaults('{"default_timeout_secs": 60}'), 'created', 'a task with defaults');
 select t.is((select timeout_secs || ' ' || max_retries from fleet.task where task_id = 'd'), '60 5', 'takes them');
-select t.is((select verdict from fleet.submit('[{"task": {"task_id": "d", "title": "T", "defaults": {"timeout_secs": 90, "max_retries": 5}}}]')), 'exists', 'is the same from a node with other defaults');
-select t.is((select verdict from fleet.submit('[{"task": {"task_id": "d", "title": "T", "timeout_secs": 90}}]')), 'conflict', 'and another when the submitter asks for something else');
+select t.is(pg_temp.defaults('{"default_timeout_secs": 90, "max_attempts_total": 3}'), 'exists', 'is the same from a node with other defaults');
+select t.is(pg_temp.defaults('{"timeout_secs": 90}'), 'conflict', 'and another when the submitter asks for something else');
 rollback;
 
 \echo 'items that must not fail their neighbours'
 begin;
-select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit(jsonb_build_array(
+select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit(t.items(
     t.item('x', '{}', jsonb_build_object('labels', (select jsonb_agg('agent:' || repeat(md5(i::text), 7)) from generate_series(1, 100) i))),
     t.item('y', '{}')))), 'refused created', 'more requirements than an index row can hold are refused, the next item is created');
-select t.is((select verdict from fleet.submit(jsonb_build_array(
+select t.is((select verdict from fleet.submit(t.items(
     t.item('z', '{}', jsonb_build_object('repo', (select string_agg(md5(i::text), '') from generate_series(1, 150) i) || '/x'))))), 'refused',
   'a repository longer than an index row can hold too');
 select t.is(t.deliver('d1', 'opened', (select array_agg('agent:' || repeat(md5(i::text), 7)) from generate_series(1, 100) i), '2026-01-01T10:00:00Z'),
   'ignored labels_too_long', 'a delivery with such labels is ignored');
-select t.is((select verdict from fleet.submit(jsonb_build_array(t.item('t' || i, '{}', jsonb_build_object('run_at', run_at))))), verdict,
+select t.is((select verdict from fleet.submit(t.items(t.item('t' || i, '{}', jsonb_build_object('run_at', run_at))))), verdict,
   'run_at ' || run_at || ': ' || verdict)
 from (values (1, '2026-01-01T10:00:00Z', 'created'), (2, '2026-01-01t10:00:00.123456+02:00', 'created'), (3, '2026-01-01 10:00', 'refused'),
   (4, '2026-01-01', 'refused'), (5, 'now', 'refused'), (6, '2026-02-30T10:00:00Z', 'refused'), (7, '99999-01-01T00:00:00Z', 'refused')) v (i, run_at, verdict);

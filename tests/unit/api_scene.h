@@ -307,7 +307,7 @@ static inline int api_ask(const char *scope, const char *method, const char *tar
                           const char *body)
 {
     static char row[200];
-    snprintf(row, sizeof row, "token_id=7;name=tester;scope=%s;repositories=<null>", scope);
+    snprintf(row, sizeof row, "token_id=7;name=tester;scope=%s", scope);
     api_sql("authenticate", row);
     auth_free(api.server.auth); /* what it remembers of the scope before */
     api.server.auth = auth_new(api.server.db);

@@ -1,5 +1,6 @@
 /* POST /api/v1/tasks: from the body to fleet.submit, and from its verdicts to statuses. */
-#include "common/json.h"
+#include <regex.h>
+
 #include "tests/unit/api_scene.h"
 
 #define TASKS "/api/v1/tasks"
@@ -12,19 +13,15 @@ static void says(const char *rows)
     api_sql("wake", NULL);
 }
 
-/* The last call's list, as JSON; owned by the caller. */
-static struct json_object *asked(void)
+/* The last call's list of rows: a literal of PostgreSQL, each quote in it behind a backslash. */
+static const char *asked(void)
 {
-    const struct api_sql *sql = api_asked("submit");
-    struct error err = {0};
-    struct json_object *list = json_parse(sql->last[0], strlen(sql->last[0]), &err);
-    ck_assert_msg(json_object_is_type(list, json_type_array), "%s", sql->last[0]);
-    return list;
+    return api_asked("submit")->last[0];
 }
 
-#define ROW(ord, verdict, code)                                                                    \
-    "ord=" ord ";verdict=" verdict ";code=" code ";detail=why;task_id=a b/c#1;answer={\"n\": " ord \
-    "}"
+#define ROW(ord, verdict, code)                  \
+    "ord=" ord ";verdict=" verdict ";code=" code \
+    ";detail=why;details=<null>;task_id=a b/c#1;answer={\"n\": " ord "}"
 
 START_TEST(one_task_is_created)
 {
@@ -32,14 +29,16 @@ START_TEST(one_task_is_created)
     ck_assert_int_eq(api_ask("submit", "POST", TASKS, ONE), 201);
     ck_assert_str_eq(api.body, "{\"n\": 1}");
     api_has("location: /api/v1/tasks/a%20b%2Fc%231");
-    struct json_object *list = asked(), *item = json_object_array_get_idx(list, 0);
-    ck_assert_int_eq((int)json_object_array_length(list), 1);
-    ck_assert_int_eq((int)json_object_get_int64(json_member(item, "token_id")), 7);
-    ck_assert_ptr_null(json_member(item, "repositories"));
-    struct json_object *task = json_member(item, "task");
-    ck_assert_str_eq(json_string(task, "title", ""), "T");
-    ck_assert_uint_eq(strlen(json_string(task, "task_id", "")), 14);
-    json_object_put(list);
+    /* the token, no key, the request's hash, the node's defaults, an id that was made, the title */
+    regex_t row;
+    ck_assert_int_eq(
+        regcomp(&row,
+                "^\\{\"\\(.\"7.\",,.\"[0-9a-f]{64}.\",.\"[0-9]+.\",.\"[0-9]+.\",.\"[0-9]+"
+                ".\",.\"t-[a-z2-7]{12}.\",.\"T.\",,.*\\)\"\\}$",
+                REG_EXTENDED | REG_NOSUB),
+        0);
+    ck_assert_msg(regexec(&row, asked(), 0, NULL, 0) == 0, "%s", asked());
+    regfree(&row);
 }
 END_TEST
 
@@ -73,18 +72,20 @@ static const struct {
     {"conflict", "conflict", 409},
     {"refused", "invalid_value", 422},
     {"refused", "repository_not_allowed", 403},
-    {"refused", "forbidden", 403},
 };
 
 START_TEST(each_refusal_has_its_status)
 {
     char row[200];
-    snprintf(row, sizeof row, "ord=1;verdict=%s;code=%s;detail=why;task_id=<null>;answer=<null>",
+    snprintf(row, sizeof row,
+             "ord=1;verdict=%s;code=%s;detail=why;details={\"member\": "
+             "\"m\"};task_id=<null>;answer=<null>",
              refusals[_i].verdict, refusals[_i].code);
     says(row);
     api_ask("submit", "POST", TASKS, ONE);
     api_is_error(refusals[_i].status, refusals[_i].code);
     api_has("why");
+    api_has("\"member\": \"m\"");
 }
 END_TEST
 
@@ -117,37 +118,18 @@ END_TEST
 static int with_headers(const char *headers, const char *body)
 {
     char lines[1000];
-    api_sql("authenticate", "token_id=9;name=bound;scope=submit;repositories=[\"acme/rocket\"]");
+    api_sql("authenticate", "token_id=9;name=bound;scope=submit");
     snprintf(lines, sizeof lines, BEARER "%s", headers);
     return api_ask_with("POST", TASKS, lines, body);
 }
-
-START_TEST(a_bound_token_takes_its_bounds_along)
-{
-    says(ROW("1", "created", "<null>"));
-    ck_assert_int_eq(with_headers(API_JSON, ONE), 201);
-    struct json_object *list = asked(), *item = json_object_array_get_idx(list, 0);
-    ck_assert_str_eq(
-        json_object_to_json_string_ext(json_member(item, "repositories"), JSON_C_TO_STRING_PLAIN),
-        "[\"acme\\/rocket\"]");
-    json_object_put(list);
-}
-END_TEST
 
 START_TEST(a_key_of_each_item)
 {
     says(ROW("1", "created", "<null>"));
     ck_assert_int_eq(with_headers(API_JSON "Idempotency-Key: k-1\r\n", ONE), 201);
-    struct json_object *list = asked();
-    struct json_object *item = json_object_array_get_idx(list, 0);
-    ck_assert_str_eq(json_string(item, "idempotency_key", ""), "k-1");
-    ck_assert_uint_eq(strlen(json_string(item, "request_hash", "")), 64);
-    json_object_put(list);
+    ck_assert_ptr_nonnull(strstr(asked(), "\\\"k-1\\\","));
     with_headers(API_JSON "Idempotency-Key: k-1\r\n", "[" ONE "]");
-    list = asked();
-    ck_assert_str_eq(json_string(json_object_array_get_idx(list, 0), "idempotency_key", ""),
-                     "k-1#0");
-    json_object_put(list);
+    ck_assert_ptr_nonnull(strstr(asked(), "\\\"k-1#0\\\","));
 }
 END_TEST
 
@@ -185,7 +167,6 @@ int main(void)
     tcase_add_loop_test(tcase, each_refusal_has_its_status, 0, COUNT(refusals));
     tcase_add_test(tcase, many_have_a_status_each);
     tcase_add_test(tcase, the_database_does_not_take_it);
-    tcase_add_test(tcase, a_bound_token_takes_its_bounds_along);
     tcase_add_test(tcase, a_key_of_each_item);
     tcase_add_loop_test(tcase, what_is_wrong_is_said_before_the_database, 0, COUNT(bad));
     return api_run(tcase);

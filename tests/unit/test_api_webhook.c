@@ -38,7 +38,8 @@ static void open_hook(void)
              "\n  repositories: [ acme/rocket ]\n  trigger_users: [ octo ]\n"
              "orchestrator: { task_timeout_secs: 61, default_max_retries: 3, "
              "max_attempts_total: 9 }\n");
-    api_sql("receive_delivery", "result=accepted;reason=submitted;task_id=acme/rocket#42");
+    api_sql("receive_delivery",
+            "result=accepted;reason=submitted;detail=<null>;task_id=acme/rocket#42");
     api_sql("wake", "wake=");
 }
 
@@ -96,7 +97,7 @@ START_TEST(what_was_accepted_wakes_the_workers)
 {
     deliver(SECRET, issue);
     ck_assert_int_eq(api_asked("wake")->calls, 1);
-    api_sql("receive_delivery", "result=ignored;reason=stale;task_id=<null>");
+    api_sql("receive_delivery", "result=ignored;reason=stale;detail=<null>;task_id=<null>");
     ck_assert_int_eq(deliver(SECRET, issue), 202);
     api_has("\"result\": \"ignored\", \"reason\": \"stale\"}");
     ck_assert_int_eq(api_asked("wake")->calls, 1);
@@ -122,8 +123,10 @@ START_TEST(who_may_not_is_told_to_sql)
     char other[sizeof issue];
     memcpy(other, issue, sizeof issue);
     memcpy(strstr(other, "octo"), "evil", 4);
-    api_sql("receive_delivery", "result=ignored;reason=sender_not_allowed;task_id=<null>");
+    api_sql("receive_delivery",
+            "result=ignored;reason=sender_not_allowed;detail=not so;task_id=<null>");
     ck_assert_int_eq(deliver(SECRET, other), 202);
+    api_has("\"detail\": \"not so\"");
     ck_assert_str_eq(api_asked("receive_delivery")->last[14], "false");
     ck_assert_str_eq(api_asked("receive_delivery")->last[15], "sender_not_allowed");
 }

@@ -49,25 +49,28 @@ static const char *sql(struct scene *scene, const char *statement)
     return result.text;
 }
 
-/* An item {"n": ..} is created; {"fail": true} fails its statement; {"skip": true} gets no verdict.
- */
+/* An item (n,) is created; (,fail) fails its statement; (,skip) gets no verdict. */
 static void scene_schema(struct scene *scene)
 {
     sql(scene, "drop schema if exists fleet cascade");
     sql(scene, "create schema fleet");
+    sql(scene, "create type fleet.new_task as (n int, word text)");
     sql(scene, "create table fleet.ledger (items int)");
     sql(scene, "create table fleet.woken (at timestamptz default now())");
     sql(scene, "create function fleet.wake() returns void language sql as "
                "'insert into fleet.woken default values'");
     sql(scene,
-        "create function fleet.submit(p jsonb) returns table (ord int, verdict text, code text, "
-        "detail text, task_id text, answer json) language plpgsql as $$ begin"
-        "  if jsonb_path_exists(p, '$[*].fail') then raise 'poison'; end if;"
-        "  if jsonb_path_exists(p, '$[*].wait') then perform pg_sleep(0.2); end if;"
-        "  insert into fleet.ledger values (jsonb_array_length(p));"
-        "  return query select e.o::int, coalesce(e.i ->> 'verdict', 'created'), null, null, "
-        "    'id', json_build_object('n', e.i -> 'n') "
-        "  from jsonb_array_elements(p) with ordinality e (i, o) where e.i -> 'skip' is null "
+        "create function fleet.submit(p fleet.new_task[]) returns table (ord int, verdict text, "
+        "code text, detail text, details jsonb, task_id text, answer json) language plpgsql as $$ "
+        "begin"
+        "  if exists (select from unnest(p) where word = 'fail') then raise 'poison'; end if;"
+        "  if exists (select from unnest(p) where word = 'wait') then perform pg_sleep(0.2);"
+        "  end if;"
+        "  insert into fleet.ledger values (cardinality(p));"
+        "  return query select e.o::int, "
+        "    case when e.word in ('exists', 'refused') then e.word else 'created' end, null, null, "
+        "    null::jsonb, 'id', json_build_object('n', e.n) "
+        "  from unnest(p) with ordinality e (n, word, o) where e.word is distinct from 'skip' "
         "  order by random(); end $$");
 }
 
@@ -100,7 +103,7 @@ START_TEST(what_waits_is_merged)
     char item[64];
     begin(&scene, &submit);
     for (int i = 0; i < ITEMS; i++) {
-        snprintf(item, sizeof item, "{\"n\": %d}", i);
+        snprintf(item, sizeof item, "(%d,)", i);
         add(&scene, submit, i, item);
     }
     UNTIL(&scene, scene.done == ITEMS);
@@ -122,7 +125,7 @@ START_TEST(a_bad_item_fails_alone)
     struct submit *submit;
     begin(&scene, &submit);
     for (int i = 0; i < 20; i++)
-        add(&scene, submit, i, i == 7 ? "{\"fail\": true}" : "{\"n\": 1}");
+        add(&scene, submit, i, i == 7 ? "(,fail)" : "(1,)");
     UNTIL(&scene, scene.done == 20);
     for (int i = 0; i < 20; i++)
         ck_assert_str_eq(results[i].verdict, i == 7 ? "" : "created");
@@ -137,9 +140,9 @@ START_TEST(a_missing_verdict_is_an_error)
     struct scene scene;
     struct submit *submit;
     begin(&scene, &submit);
-    add(&scene, submit, 0, "{\"n\": 1}");
-    add(&scene, submit, 1, "{\"skip\": true}");
-    add(&scene, submit, 2, "{\"verdict\": \"refused\"}");
+    add(&scene, submit, 0, "(1,)");
+    add(&scene, submit, 1, "(,skip)");
+    add(&scene, submit, 2, "(,refused)");
     UNTIL(&scene, scene.done == 3);
     ck_assert_str_eq(results[0].verdict, "created");
     ck_assert_str_eq(results[1].verdict, "");
@@ -154,10 +157,10 @@ START_TEST(waiters_are_woken_after_the_commit)
     struct scene scene;
     struct submit *submit;
     begin(&scene, &submit);
-    add(&scene, submit, 0, "{\"verdict\": \"exists\"}");
+    add(&scene, submit, 0, "(,exists)");
     UNTIL(&scene, scene.done == 1);
     ck_assert_str_eq(sql(&scene, "select count(*)::text as v from fleet.woken"), "0");
-    add(&scene, submit, 1, "{\"n\": 1}");
+    add(&scene, submit, 1, "(1,)");
     UNTIL(&scene, scene.done == 3);
     while (strcmp(sql(&scene, "select count(*)::text as v from fleet.woken"), "1") != 0)
         ;
@@ -173,11 +176,11 @@ START_TEST(a_full_queue_refuses)
     char *big = mem_alloc((32 << 20) + 1);
     begin(&scene, &submit);
     memset(big, ' ', 32 << 20);
-    memcpy(big, "{\"wait\": 1}", 11);
-    add(&scene, submit, 0, "{\"wait\": 1}");
+    memcpy(big, "(,wait)", 7);
+    add(&scene, submit, 0, "(,wait)");
     add(&scene, submit, 1, big);
     add(&scene, submit, 2, big);
-    ck_assert(!submit_add(submit, "{\"n\": 1}", on_done, &results[3], &err));
+    ck_assert(!submit_add(submit, "(1,)", on_done, &results[3], &err));
     ck_assert_str_eq(err.state, "53300");
     UNTIL(&scene, scene.done == 3);
     ck_assert_str_eq(results[2].verdict, "created");
