@@ -6,6 +6,13 @@ create type fleet.incoming as (
     state text, updated_at text, html_url text, sender text, admitted boolean, refusal text, timeout_secs int, max_retries int,
     max_attempts_total int);
 
+-- Who did it, by Forgejo. One line, whatever a sender calls itself.
+create function fleet.sender_actor(p fleet.incoming) returns text
+    language plpgsql immutable as $$
+begin
+    return 'forgejo:' || regexp_replace(coalesce(p.sender, ''), '[[:cntrl:]]', '?', 'g');
+end $$;
+
 -- The issue's own clock, never from the far future: an absurd one would make all that follows stale.
 create function fleet.delivery_time(p fleet.incoming) returns timestamptz
     language plpgsql stable as $$
@@ -190,7 +197,7 @@ begin
     if v_at > i.labels_at then -- in the same second it may have been before
         v_left := array(select l from unnest(i.labels) l where l = any (v_told));
         if fleet.requirements_of(v_left) = '{}' then
-            perform fleet.apply_labels(i, v_left, p, 'forgejo:' || coalesce(p.sender, ''));
+            perform fleet.apply_labels(i, v_left, p, fleet.sender_actor(p));
         end if;
         if v_left <> i.labels then
             i.labels_at := v_at; -- what was before this, and comes after it, tells of labels that are gone
@@ -208,7 +215,7 @@ declare
     i fleet.issue := fleet.lock_issue(p.repo, p.number);
 begin
     if p.action = 'closed' and fleet.apply_state(i, p, fleet.delivery_time(p)) then
-        perform fleet.issue_closed(i.repo || '#' || i.number, 'forgejo:' || coalesce(p.sender, ''));
+        perform fleet.issue_closed(i.repo || '#' || i.number, fleet.sender_actor(p));
     end if;
 end $$;
 
@@ -228,7 +235,7 @@ begin
     end if;
     update fleet.issue set state = v_state, updated_at = p_at, html_url = coalesce(p.html_url, html_url) where issue = i.issue;
     if v_state = 'closed' and i.state <> 'closed' and v_action <> 'closed' then
-        perform fleet.issue_closed(i.repo || '#' || i.number, 'forgejo:' || coalesce(p.sender, ''));
+        perform fleet.issue_closed(i.repo || '#' || i.number, fleet.sender_actor(p));
     end if;
     return true;
 end $$;
@@ -237,7 +244,7 @@ end $$;
 create function fleet.apply_issue(p fleet.incoming, out result text, out reason text, out detail text) language plpgsql as $$
 declare
     v_action text := coalesce(p.action, '');
-    v_actor text := 'forgejo:' || coalesce(p.sender, '');
+    v_actor text := fleet.sender_actor(p);
     v_at timestamptz := fleet.delivery_time(p);
     v_labels text[];
     v_fresh boolean;

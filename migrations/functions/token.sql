@@ -24,6 +24,9 @@ begin
     if p_scope is null or p_scope not in ('admin', 'operate', 'submit', 'agent', 'read') then
         raise exception 'no such scope: % (admin, operate, submit, agent, read)', p_scope using errcode = 'AF007';
     end if;
+    if p_name is null or p_name !~ '^[^[:cntrl:]]{1,100}$' then
+        raise exception 'the name of a token has 1 to 100 characters, none of them a control character' using errcode = 'AF007';
+    end if;
     insert into fleet.token (name, scope, hash, prefix, repositories, expires_at)
     values (p_name, p_scope, p_hash, p_prefix, p_repositories, p_expires)
     on conflict (hash) do nothing;

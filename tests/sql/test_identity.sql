@@ -32,6 +32,10 @@ select t.is((select verdict from fleet.submit(t.items(t.item('d', '{agent:x}') |
 select t.is((select submitted_by from fleet.task_texts where task_id = 'd'), 'token:node:w1', 'by the token, whatever else the item says');
 select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"sender": "node:w1"}');
 select t.is((select distinct actor from fleet.history where task_id = 'acme/rocket#42'), 'forgejo:node:w1', 'a sender of Forgejo is one');
+select t.deliver('d2', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', jsonb_build_object('number', 43, 'sender', 'octo' || chr(127) || 'node:w1'));
+select t.is((select distinct actor from fleet.history where task_id = 'acme/rocket#43'), 'forgejo:octo?node:w1', '... on one line');
+select t.throws($$select fleet.token_create(E'ci\nnode:w1', 'read', sha256('two'), 'aft_r_x', null, null)$$, 'AF007', 'so is the name of a token');
+select t.throws($$select fleet.token_create(repeat('x', 101), 'read', sha256('two'), 'aft_r_x', null, null)$$, 'AF007', '... a short one');
 rollback;
 
 -- No granted function takes a name of its caller's choice for the history.
