@@ -48,6 +48,13 @@ select t.is((select row(total, length(bytes))::text from fleet.task_logs('c', nu
 select t.is(t.append('w1', 'b', 'stdout', 2, '\x00ff80fec3280a00'::bytea), 'ok 10', 'NUL and invalid UTF-8 are bytes like others');
 select t.is((select bytes from fleet.task_logs('b', null, '{stdout}', 2, 100, null)), '\x00ff80fec3280a00'::bytea, 'and come back as they were');
 select t.sound('every invariant after appends');
+select t.finish('w1', 'b', 'failed', 'exit_nonzero', 1);
+select t.due();
+select t.claim('w1', 9);
+select t.start('w1', 'b');
+select t.append('w1', 'b', 'stdout', 0, 'second');
+select t.is((select row(attempt, convert_from(bytes, 'utf8'))::text from fleet.task_logs('b', null, '{stdout}', 0, 100, null)), '(2,second)',
+  'without a number: of the newest attempt');
 rollback;
 
 \echo 'many chunks, pages that cut anywhere'

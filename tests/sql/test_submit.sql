@@ -246,6 +246,16 @@ select t.is(pg_temp.lacks(fleet.task_detail('a2')::jsonb, '
   assigned_agent_id assigned_host branch_name retry_count max_retries timeout_secs failure_reason advice created_at
   run_at assigned_at started_at completed_at last_activity_at cancel_requested_at metadata body events attempts'), null, 'the detail has the members of the API');
 select t.is((select fleet.task_detail('a2')::jsonb #>> '{attempts,0,phase}'), 'running', 'with its attempts');
+select t.is(pg_temp.ids((fleet.task_list(100, null, p_label => '{bug,none}', p_status => '{running}')).body), 'a2', 'one label of several is enough');
+savepoint shown;
+update fleet.task set execution_mode = 'undecided', changed_at = '2026-01-01Z' where task_id = 'a2';
+update fleet.attempt set output_at = '2999-01-01Z' where attempt = t.attempt('a2');
+select fleet.note(task, 'filler', i, 'test') from fleet.task, generate_series(1, 120) i where task_id = 'a2';
+select t.is(fleet.task_detail('a2')::jsonb ->> 'execution_mode', 'ssh_cli', 'its mode is the one of who has it');
+select t.is(fleet.task_detail('a2')::jsonb ->> 'last_activity_at', '2999-01-01T00:00:00.000000Z', 'output is activity');
+select t.is((select row(count(*), min((e ->> 'attempt')::int), (array_agg((e ->> 'attempt')::int order by o))[100])::text
+             from jsonb_array_elements(fleet.task_detail('a2')::jsonb -> 'events') with ordinality x (e, o)), '(100,21,120)', 'its newest 100 events, in order');
+rollback to savepoint shown;
 select t.is(pg_temp.lacks(fleet.task_detail('a2')::jsonb #> '{attempts,0}', '
   attempt epoch agent_id host_id agent_type node phase outcome reason exit_status exit_signal session_id tokens
   output_bytes summary claimed_at started_at ended_at'), null, 'an attempt too');

@@ -42,3 +42,23 @@ select t.finish('w1', 'a', 'failed', 'exit_nonzero', 1);
 select t.is(fleet.retry('a', true), 'created', 'an older abandoned attempt needs no second reason');
 select t.sound();
 rollback;
+
+\echo 'what they leave'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 9));
+select t.submit('a');
+select t.submit('b');
+select t.claim('w1', 1);
+select t.start('w1', 'a');
+select fleet.cancel('a', 'first');
+update fleet.task set cancel_at = '2026-01-01Z' where task_id = 'a';
+select t.is(fleet.cancel('a', 'second'), 'cancelling', 'asked twice');
+select t.is((select row(cancel_at = '2026-01-01Z', cancel_reason)::text from fleet.task where task_id = 'a'), '(t,first)', 'the first wish counts');
+select t.is((select count(*) from fleet.history where event_type = 'cancel_requested'), 1::bigint, '... and is told once');
+select fleet.cancel('b', 'wrong label');
+select t.is((select payload ->> 'reason' from fleet.history where task_id = 'b' and event_type = 'cancelled'), 'wrong label', 'a person''s reason is told');
+select t.finish('w1', 'a', 'cancelled', 'cancelled');
+select t.is(fleet.retry('a'), 'created', 'again');
+select t.is((select row(retry_count, assigned_at, cancel_at, cancel_reason)::text from fleet.task where task_id = 'a'), '(1,,,)',
+  'which counts as a retry, and is not assigned or to be cancelled any more');
+rollback;
