@@ -141,8 +141,7 @@ static const char *take_key(struct entry *entry, const char *type, const char *t
         index++;
     if (index == TYPE_COUNT)
         return "an unknown type of key (supported: ssh-ed25519, ecdsa-sha2-nistp256, -384, -521)";
-    if (!crypto_unbase64(text, strlen(text), key, &len) ||
-        !starts_with_type(key, len, type))
+    if (!crypto_unbase64(text, strlen(text), key, &len) || !starts_with_type(key, len, type))
         return "a broken key";
     if (index == 0 && len != 4 + strlen("ssh-ed25519") + 4 + 32) /* RFC 8709 4 */
         return "a broken key";

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/config/read.h"
+#include "common/network.h"
 
 #define COMMAND_MAX 65536 /* bytes: it travels with every attempt, and execve has a limit */
 
@@ -118,7 +119,7 @@ static void check_server(struct config_reading *reading, const struct tree_node 
     if (open == NULL || !config->server.insecure_open)
         return;
     config_warning(reading, open, "true: everybody who reaches the port may do everything");
-    if (strncmp(bind, "127.", 4) != 0 && strcmp(bind, "::1") != 0)
+    if (!network_is_loopback(bind))
         config_problem(reading, open,
                        "true wants a loopback address in server.bind, not %s; set 127.0.0.1 or "
                        "false",

@@ -1,9 +1,9 @@
 /* Which keys there are, what each may hold, and what it does. */
 #include "common/config/schema.h"
 
-#include <arpa/inet.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "common/network.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define WORD LETTERS "0123456789._-"
@@ -26,34 +26,14 @@ static const char *check_name(const char *text)
 
 static const char *check_address(const char *text)
 {
-    unsigned char address[16];
-    return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1
-               ? NULL
-               : "an IPv4 or IPv6 address, e.g. 127.0.0.1";
+    return network_is_address(text) ? NULL : "an IPv4 or IPv6 address, e.g. 127.0.0.1";
 }
 
 static const char *check_network(const char *text)
 {
-    static const char right[] = "an address or a network, e.g. 127.0.0.1 or 10.0.0.0/8";
-    char address[64];
-    unsigned char binary[16];
-    size_t len = strcspn(text, "/");
-    if (len >= sizeof address)
-        return right;
-    memcpy(address, text, len);
-    address[len] = '\0';
-    long most = inet_pton(AF_INET, address, binary) == 1    ? 32
-                : inet_pton(AF_INET6, address, binary) == 1 ? 128
-                                                            : -1;
-    if (most < 0)
-        return right;
-    if (text[len] == '\0')
-        return NULL;
-    const char *digits = text + len + 1;
-    size_t count = strspn(digits, "0123456789");
-    return count > 0 && count <= 3 && digits[count] == '\0' && strtol(digits, NULL, 10) <= most
-               ? NULL
-               : right;
+    struct network network;
+    return network_parse(text, &network) ? NULL
+                                         : "an address or a network, e.g. 127.0.0.1 or 10.0.0.0/8";
 }
 
 static const char *check_host(const char *text)

@@ -7,6 +7,7 @@
 #include "common/db/internal.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/network.h"
 
 #define CONNECT_MS 5000
 
@@ -114,20 +115,15 @@ bool db_target_is_name(const struct db_address *address)
     return !*address->hostaddr && *host && *host != '/' && *host != '@' && !is_ip(host);
 }
 
-static bool is_loopback(const char *ip)
-{
-    return strncmp(ip, "127.", 4) == 0 || strcmp(ip, "::1") == 0;
-}
-
 static bool is_local(const struct db_address *address)
 {
     const char *host = address->host;
 
     if (*address->hostaddr)
-        return is_loopback(address->hostaddr);
+        return network_is_loopback(address->hostaddr);
     if (!*host || *host == '/' || *host == '@' || strcmp(host, "localhost") == 0)
         return true;
-    return is_ip(host) && is_loopback(host);
+    return network_is_loopback(host);
 }
 
 /* A password with a bare '@', ':' or '/' slides into the host or port, and from there into the

@@ -7,9 +7,6 @@
 
 #include "common/config/config.h"
 
-/* Is this address (IPv4 or IPv6, no brackets) the machine itself? "localhost" is. */
-bool net_is_loopback(const char *address);
-
 /* Is `address` in one of the entries (address or CIDR)? Entries that are neither match nothing. */
 bool net_in_list(const struct config_list *list, const char *address);
 

@@ -180,8 +180,6 @@ START_TEST(known_hosts_only)
                       "%s", cases[i].host);
     }
     ck_assert(net_host_known(&none, "anything", 8));
-    ck_assert(net_is_loopback("::1") && net_is_loopback("127.0.0.53") &&
-              !net_is_loopback("0.0.0.0"));
 }
 END_TEST
 
