@@ -62,43 +62,21 @@ void config_problem_at(struct config_reading *reading, size_t line, size_t colum
     va_end(args);
 }
 
-/* With the path of the node as the key, at its value or at its key. */
-static void add_node(struct config_reading *reading, struct config_list *list,
-                     const struct tree_node *node, bool at_key, const char *format, va_list args)
+void config_say(struct config_reading *reading, enum config_say kind, const struct tree_node *at,
+                const char *format, ...)
 {
+    struct config_list *list =
+        kind == CONFIG_WARNING ? &reading->config->warnings : &reading->problems;
+    bool key = kind == CONFIG_KEY_PROBLEM;
     struct buf path;
+    va_list args;
+    if (list == &reading->problems && list->count == CONFIG_PROBLEMS_MAX)
+        return;
     buf_init(&path, 300);
-    tree_path(node, &path);
-    add(list, reading->path, at_key ? node->key_line : node->line,
-        at_key ? node->key_column : node->column, buf_text(&path), format, args);
+    tree_path(at, &path);
+    va_start(args, format);
+    add(list, reading->path, key ? at->key_line : at->line, key ? at->key_column : at->column,
+        buf_text(&path), format, args);
+    va_end(args);
     buf_release(&path);
-}
-
-void config_problem(struct config_reading *reading, const struct tree_node *at, const char *format,
-                    ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (reading->problems.count < CONFIG_PROBLEMS_MAX)
-        add_node(reading, &reading->problems, at, false, format, args);
-    va_end(args);
-}
-
-void config_key_problem(struct config_reading *reading, const struct tree_node *at,
-                        const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (reading->problems.count < CONFIG_PROBLEMS_MAX)
-        add_node(reading, &reading->problems, at, true, format, args);
-    va_end(args);
-}
-
-void config_warning(struct config_reading *reading, const struct tree_node *at, const char *format,
-                    ...)
-{
-    va_list args;
-    va_start(args, format);
-    add_node(reading, &reading->config->warnings, at, false, format, args);
-    va_end(args);
 }

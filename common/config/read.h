@@ -33,14 +33,13 @@ void config_keys(struct config_reading *reading, const struct config_field *fiel
 void config_list_add(struct config_list *list, char *text); /* takes text */
 void config_list_release(struct config_list *list);         /* wipes */
 
-/* One problem at the value of `at`; never holds a value of a secret. */
-void config_problem(struct config_reading *reading, const struct tree_node *at, const char *format,
-                    ...) __attribute__((format(printf, 3, 4)));
-void config_warning(struct config_reading *reading, const struct tree_node *at, const char *format,
-                    ...) __attribute__((format(printf, 3, 4)));
-/* The same at its key. */
-void config_key_problem(struct config_reading *reading, const struct tree_node *at,
-                        const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* One line at the value of `at`, or at its key; never holds a value of a secret. */
+enum config_say { CONFIG_PROBLEM, CONFIG_KEY_PROBLEM, CONFIG_WARNING };
+void config_say(struct config_reading *reading, enum config_say kind, const struct tree_node *at,
+                const char *format, ...) __attribute__((format(printf, 4, 5)));
+#define config_problem(reading, ...) config_say(reading, CONFIG_PROBLEM, __VA_ARGS__)
+#define config_key_problem(reading, ...) config_say(reading, CONFIG_KEY_PROBLEM, __VA_ARGS__)
+#define config_warning(reading, ...) config_say(reading, CONFIG_WARNING, __VA_ARGS__)
 /* One problem at a place that no node stands for; `key` may be "". */
 void config_problem_at(struct config_reading *reading, size_t line, size_t column, const char *key,
                        const char *format, ...) __attribute__((format(printf, 5, 6)));
