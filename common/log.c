@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/redact.h"
 #include "common/text.h"
 
 #define MESSAGE_MAX 8192
@@ -58,6 +59,7 @@ static void add_field(struct buf *line, const struct log_field *field)
     char value[VALUE_MAX + 4];
     size_t len = text_cut(text, VALUE_MAX);
     snprintf(value, sizeof value, "%.*s%s", (int)len, text, text[len] != '\0' ? "..." : "");
+    redact_text(value, NULL);
     add(line, field->key, value, strlen(value));
 }
 
@@ -93,6 +95,7 @@ void log_write(enum log_level level, const struct log_field *about, const char *
         message[0] = '\0';
     if (wanted >= (int)sizeof message)
         memcpy(message + text_cut(message, sizeof message - 4), "...", 4);
+    redact_text(message, NULL); /* it may quote what a host or an agent said */
     clock_format(now, sizeof now);
 
     struct buf line;

@@ -6,6 +6,7 @@
 
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/redact.h"
 #include "worker/clean.h"
 
 void adapter_init(struct adapter *adapter, const struct adapter_kind *kind)
@@ -28,16 +29,34 @@ static bool session_valid(const char *id)
     return len > 0 && len <= 128 && id[len] == '\0';
 }
 
+/* Text of the agent without credentials; before it is cut, which might leave half of one. */
+static char *without_secrets(const char *text, size_t len, size_t max_chars)
+{
+    char *whole = mem_strndup(text, len);
+    redact_text(whole, NULL);
+    char *clean = clean_copy(whole, strlen(whole), max_chars);
+    free(whole);
+    return clean;
+}
+
+static bool is_public(const char *id)
+{
+    char *text = without_secrets(id, strlen(id), ADAPTER_ERROR_CHARS);
+    bool same = strcmp(text, id) == 0;
+    free(text);
+    return same;
+}
+
 void adapter_set_session(struct adapter *adapter, const char *id)
 {
-    if (id != NULL && adapter->facts.session_id[0] == '\0' && session_valid(id))
+    if (id != NULL && adapter->facts.session_id[0] == '\0' && session_valid(id) && is_public(id))
         memcpy(adapter->facts.session_id, id, strlen(id) + 1);
 }
 
 void adapter_set_text(char **slot, const char *text, size_t max_chars)
 {
     free(*slot);
-    *slot = text == NULL ? NULL : clean_copy(text, strlen(text), max_chars);
+    *slot = text == NULL ? NULL : without_secrets(text, strlen(text), max_chars);
 }
 
 int64_t adapter_next(const struct adapter *adapter)
@@ -94,15 +113,24 @@ void adapter_feed(struct adapter *adapter, const char *bytes, size_t len)
     }
 }
 
-/* The summary of plain text is its tail, from the first whole character on. */
+/* The summary of plain text is its tail, from the first whole line on, or at least the first whole
+ * word: the end of a credential would not look like one. */
 static void summarise(struct adapter *adapter)
 {
     const char *text = buf_text(&adapter->line);
-    while ((*text & 0xc0) == 0x80)
-        text++;
-    size_t len = adapter->line.len - (size_t)(text - buf_text(&adapter->line));
+    size_t len = adapter->line.len;
+    const char *line = memchr(text, '\n', len);
+    const char *blank = memchr(text, ' ', len);
+    const char *from = line != NULL && line + 1 < text + len ? line : blank;
+    if (len < ADAPTER_TAIL_MAX)
+        from = NULL;
+    size_t skipped = from != NULL ? (size_t)(from + 1 - text) : 0;
+    text += skipped;
+    len -= skipped;
+    while (len > 0 && (*text & 0xc0) == 0x80)
+        text++, len--;
     free(adapter->facts.summary);
-    adapter->facts.summary = len > 0 ? clean_copy(text, len, ADAPTER_SUMMARY_CHARS) : NULL;
+    adapter->facts.summary = len > 0 ? without_secrets(text, len, ADAPTER_SUMMARY_CHARS) : NULL;
 }
 
 void adapter_end(struct adapter *adapter)

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/pause.h"
+#include "common/redact.h"
 #include "worker/clean.h"
 #include "worker/dispatch.h"
 
@@ -244,6 +245,7 @@ static void go_down(struct host *host, const char *reason)
     if (host->state != HOST_DOWN)
         log_warn(host->about, "down: %s", reason);
     snprintf(host->reason, sizeof host->reason, "%s", buf_text(&clean));
+    redact_text(host->reason, NULL);
     buf_release(&clean);
     host->state = HOST_DOWN;
     host->backoff_ms = pause_longer(host->backoff_ms, BACKOFF_FIRST_MS, BACKOFF_LAST_MS);

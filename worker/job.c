@@ -39,6 +39,7 @@ static void stream_init(struct stream *stream, int64_t stored)
     stream->stored = stored < 0 ? 0 : stored;
     stream->final = -1;
     buf_init(&stream->pending, DISPATCH_PENDING_MAX + HOST_POLL_MAX);
+    buf_init(&stream->clean, DISPATCH_PENDING_MAX);
 }
 
 static void read_row(struct job *job, const struct db_result *res, int row)
@@ -113,7 +114,9 @@ static void job_free(struct job *job)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     buf_release(&job->out.pending);
+    buf_release(&job->out.clean);
     buf_release(&job->err.pending);
+    buf_release(&job->err.clean);
     adapter_release(&job->adapter);
     free(job);
 }

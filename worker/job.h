@@ -51,6 +51,9 @@ enum job_phase { PHASE_RUNNING, PHASE_UNREACHABLE, PHASE_STOPPING };
 struct stream {
     int64_t stored;     /* bytes that the database has */
     struct buf pending; /* bytes behind them, read and not yet stored */
+    struct buf clean;   /* pending's front without credentials: sent as a whole, or a cut token
+                           would begin what is read next */
+    size_t looked;      /* bytes of pending that were looked at for it; 0: look again */
     size_t sending;     /* bytes of the front of pending in the append that is in flight */
     int64_t final;      /* size at the proven end; -1 before */
 };

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/redact.h"
 #include "worker/dispatch.h"
 #include "worker/job.h"
 
@@ -47,9 +48,22 @@ static int64_t pause_ms(const struct job *job)
     return job->out.pending.len >= CHUNK_MAX || job->err.pending.len >= CHUNK_MAX ? 1 : FLUSH_MS;
 }
 
-static bool is_pending(const struct job *job)
+bool stream_ready(struct stream *stream)
 {
-    return (job->out.pending.len > 0 || job->err.pending.len > 0) && job->unstored == NULL;
+    const struct buf *pending = &stream->pending;
+    size_t len = pending->len < CHUNK_MAX ? pending->len : CHUNK_MAX;
+    bool last = len == pending->len && stream->final == stream->stored + (int64_t)len;
+    if (stream->clean.len == 0 && len > 0 && (last || len != stream->looked))
+        redact_add(&stream->clean, pending->data, len, NULL, last);
+    stream->looked = len;
+    return stream->clean.len > 0;
+}
+
+static bool is_pending(struct job *job)
+{
+    bool out = stream_ready(&job->out);
+    bool err = stream_ready(&job->err);
+    return (out || err) && job->unstored == NULL;
 }
 
 void output_soon(struct output *output)
@@ -57,7 +71,7 @@ void output_soon(struct output *output)
     int64_t now = clock_ms();
     list_each(link, &output->dispatch->jobs)
     {
-        const struct job *job = list_entry(link, struct job, link);
+        struct job *job = list_entry(link, struct job, link);
         int64_t rest = job->append_at > now ? job->append_at - now : 0;
         if (is_pending(job))
             arm(output, rest > 0 ? rest : pause_ms(job));
@@ -72,9 +86,11 @@ void stream_settle(struct stream *stream, int64_t next_offset)
     else
         buf_consume(&stream->pending, (size_t)(next_offset - stream->stored));
     stream->stored = next_offset;
+    buf_clear(&stream->clean);
+    stream->looked = 0;
 }
 
-static bool is_due(const struct job *job)
+static bool is_due(struct job *job)
 {
     return is_pending(job) && clock_ms() >= job->append_at;
 }
@@ -96,11 +112,10 @@ bool output_idle(const struct output *output)
 
 static void take(struct output *output, struct job *job, struct stream *stream, size_t *room)
 {
-    size_t len = stream->pending.len < CHUNK_MAX ? stream->pending.len : CHUNK_MAX;
+    size_t len = stream->clean.len;
     size_t limit = output->one_by_one > 0 ? 1 : OUTPUT_ITEMS_MAX;
-    if (len == 0 || output->count >= limit || *room == 0)
+    if (len == 0 || output->count >= limit || len > *room)
         return;
-    len = len < *room ? len : *room;
     *room -= len;
     stream->sending = len;
     job_hold(job);
@@ -252,7 +267,7 @@ static void add_item(struct arrays *arrays, const struct output_item *item)
     db_array_int(&arrays->epochs, job->epoch);
     db_array_text(&arrays->streams, is_out ? "stdout" : "stderr");
     db_array_int(&arrays->offsets, item->stream->stored);
-    db_array_bytes(&arrays->chunks, item->stream->pending.data, item->stream->sending);
+    db_array_bytes(&arrays->chunks, item->stream->clean.data, item->stream->sending);
     struct buf checkpoint;
     buf_init(&checkpoint, CHECKPOINT_MAX);
     if (is_out)

@@ -40,6 +40,9 @@ void output_flush(struct output *output);      /* now, when nothing is in flight
 bool output_idle(const struct output *output); /* nothing pending, nothing in flight */
 void output_close(struct output *output);
 
+/* Pending bytes that may be stored now: all of them but what a credential may go on with. */
+bool stream_ready(struct stream *stream);
+
 /* What the database now has of a stream: drops from pending what is stored; an offset below what
  * was stored (rows were lost) makes the job read again from there. */
 void stream_settle(struct stream *stream, int64_t next_offset);

@@ -64,6 +64,18 @@ START_TEST(one_json_object_per_event)
 }
 END_TEST
 
+START_TEST(a_quoted_credential_is_overwritten)
+{
+    capture(LOG_INFO_LEVEL);
+    log_warn(LOG_ABOUT(LOG_FIELD("url", "https://me:secret@h/x")), "it said: %s",
+             "API_TOKEN=hunter2222");
+    struct json_object *event = captured_object();
+    ck_assert_str_eq(json_string(event, "message", ""), "it said: API_TOKEN=**********");
+    ck_assert_str_eq(json_string(event, "url", ""), "https://me:******@h/x");
+    json_object_put(event);
+}
+END_TEST
+
 START_TEST(levels)
 {
     capture(LOG_WARN_LEVEL);
@@ -256,6 +268,7 @@ int main(void)
     Suite *suite = suite_create("log");
     TCase *tests = tcase_create("log");
     tcase_add_test(tests, one_json_object_per_event);
+    tcase_add_test(tests, a_quoted_credential_is_overwritten);
     tcase_add_test(tests, levels);
     tcase_add_loop_test(tests, a_value_is_one_member_whatever_it_holds, 0, FORGERIES);
     tcase_add_test(tests, a_value_that_is_missing_or_no_text_is_still_a_member);
