@@ -112,6 +112,14 @@ check "both nodes serve through Caddy" [ "$ready" = 20 ]
 # A token that could not be written is no success.
 check "token create into a full disk fails" eval '! token admin >/dev/full'
 
+# What the file gives a task unless the task says otherwise is what the database takes.
+"$BUILD/fleet-server" --explain-config >"$E2E/keys"
+for pair in timeout_secs:task_timeout_secs max_retries:default_max_retries max_attempts_total:max_attempts_total; do
+    bounds=$(sql "select at_least || ' to ' || at_most from fleet.task_limits() where member = '${pair%:*}'")
+    check "orchestrator.${pair#*:} has the bounds of the database: $bounds" \
+        grep -q "^orchestrator.${pair#*:}: whole number, $bounds, default" "$E2E/keys"
+done
+
 # Open mode has no token to ask for, so a page of another site must not get through a browser.
 config "$E2E/etc/server-3.yaml" "${PORT[server-3]:=$(free_port)}" "$(postgres_url fleet fleet_server_login)"
 sed -i 's/^server: { /&insecure_open: true, /' "$E2E/etc/server-3.yaml"
