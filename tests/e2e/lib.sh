@@ -219,6 +219,7 @@ output_is_whole() { # TASK_ID N
 }
 
 # runs_of [TASK_ID]: the processes that bear the mark of a run (of that task), of this test alone.
+# shellcheck disable=SC2120 # the id is for scenarios
 runs_of() {
     local file
     for file in $(grep -lsa "FLEET_RUN=${1+$1-}" /proc/[0-9]*/environ); do

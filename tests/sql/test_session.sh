@@ -63,6 +63,7 @@ end=$(postgres_query "$database" "select ends_with from fleet.sessions where app
 check "the call that ends it works: $end" eval '[[ $(postgres_query "$database" "$end" fleet_operator_login) == "ended: fleet_operator_login, holding, active" ]]'
 wait_for 20 "it to be gone" eval '! sees holding true'
 ends() { postgres_psql "$database" fleet_operator_login -v VERBOSITY=verbose -c "select fleet.end_session($1)" 2>&1; }
+# shellcheck disable=SC2034 # used in what is evaluated
 super=$(postgres_query "$database" "select pid from pg_stat_activity where query like '%generate_series(1, 500)%' and pid <> pg_backend_pid()")
 check "a superuser's session is not ended by an operator" eval '[[ $(ends "$super") == *AF009* ]]'
 check "... and the message says by which call" eval '[[ $(ends "$super") == *"pg_terminate_backend($super)"* ]]'
