@@ -6,8 +6,6 @@
 #include "common/db/db.h"
 #include "common/loop.h"
 
-#define FLEET_SCHEMA 1 /* the lowest schema version that this binary works with */
-
 struct node;
 
 /* `name` and `config_hash` are copied. */

@@ -13,7 +13,6 @@
 #include "worker/host.h"
 #include "worker/job.h"
 
-#define SCHEMA_NEEDED 1 /* of migrations/ */
 #define CALL_AGAIN_MS 1000
 #define CONFIGURE_MAX ((size_t)4 << 20)
 #define OURS_MAX 256
@@ -89,7 +88,7 @@ static void on_node_start(void *data, const struct db_result *res, const struct 
     if (err != NULL)
         db_trouble_text(err, "worker", text, sizeof text);
     else
-        db_trouble_schema(db_int(res, 0, "schema_version", 0), SCHEMA_NEEDED, text, sizeof text);
+        db_trouble_schema(db_int(res, 0, "schema_version", 0), FLEET_SCHEMA, text, sizeof text);
     if (text[0] != '\0') {
         if (err == NULL || strncmp(err->state, "08", 2) != 0) /* else the connections said it */
             db_trouble_say(&dispatch->trouble, text);
