@@ -7,7 +7,26 @@
  *
  * Always true: `state` changes only in job_set(), which logs it; at most one step is in flight
  * (busy); nothing is sent to the host before starting() committed; every write carries (node,
- * attempt, epoch). */
+ * attempt, epoch).
+ *
+ * Every state has its way on (tests/unit/test_job_ways.c and its neighbours):
+ *
+ * - Everywhere: AF002, AF003, AF004, "gone" or fenced on the host drop it, and renew() brings what
+ *   is ours all the same. SQL busy or away: again, ever later. Draining: nothing, others adopt.
+ *   No lease: nothing but looking. A host that is down, or that answers everything but this:
+ *   phase unreachable with the reason, whose clocks run in SQL.
+ * - claimed: host down, cancel, nothing to run: releasing.
+ * - starting: cancel, or refused for good: releasing. AF001 (it has ended): dropped.
+ * - raise: the host says how it stands: start, started, running, voided, voiding.
+ * - start: cancel, late, refused by the host: releasing while nothing was sent, else voiding.
+ * - started: refused for good: without the host's words. AF001 (rows were lost): starting.
+ * - running: cancel, silence: stopping. No directory, or a foreign one: unreachable.
+ * - stopping: the stop is sent again each minute, whatever SQL says to a word about it.
+ * - voiding: voided, or raise when it did start.
+ * - voided: AF001 (it was seen running): running, and unreachable as rundir_foreign.
+ * - ending: bytes that never come are tampering; bytes that SQL refuses for minutes are left out.
+ * - finishing: refused for good: without the agent's words.
+ * - releasing: AF001 (an owner before us announced it): dropped, and taken up as it is stored. */
 #ifndef FLEET_JOB_H
 #define FLEET_JOB_H
 

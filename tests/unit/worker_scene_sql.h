@@ -126,7 +126,7 @@ void db_query(struct db *db, const char *text, enum db_repeat repeat, int count,
     for (int i = 0; i < count && i < 16; i++)
         snprintf(answer->last[i], sizeof answer->last[i], "%s", params[i] ? params[i] : "<null>");
     query->state = answer->state;
-    if (strcmp(answer->name, "append") == 0 && answer->state == NULL)
+    if (strcmp(answer->name, "append") == 0 && answer->state == NULL && answer->rows == NULL)
         query->rows = scene_append(params);
     else
         query->rows = mem_strdup(answer->rows);
