@@ -10,7 +10,7 @@ create type fleet.incoming as (
 create function fleet.sender_actor(p fleet.incoming) returns text
     language plpgsql immutable as $$
 begin
-    return 'forgejo:' || regexp_replace(coalesce(p.sender, ''), '[[:cntrl:]]', '?', 'g');
+    return 'forgejo:' || fleet.one_line(coalesce(p.sender, ''), '?');
 end $$;
 
 -- The issue's own clock, never from the far future: an absurd one would make all that follows stale.
@@ -59,7 +59,7 @@ create function fleet.issue_task(i fleet.issue, p_labels text[], p fleet.incomin
     language plpgsql immutable as $$
 declare n fleet.new_task;
 begin
-    n.title := left(regexp_replace(p.title, '[\x01-\x1f\x7f]', ' ', 'g'), 500);
+    n.title := left(fleet.one_line(p.title, ' '), 500);
     n.body := p.body;
     n.labels := p_labels;
     n.repo := i.repo;
@@ -205,7 +205,8 @@ begin
         i.labels := v_left;
     end if;
     update fleet.issue
-    set labels = i.labels, labels_at = i.labels_at, refused = array(select l from unnest(v_told) l where l like 'agent:%' and l <> all (i.labels))
+    set labels = i.labels, labels_at = i.labels_at,
+        refused = array(select l from unnest(v_told) l where l like 'agent:%' and l <> all (i.labels))
     where issue = i.issue;
 end $$;
 
@@ -285,9 +286,10 @@ begin
 end $$;
 
 create function fleet.receive_delivery(
-        p_delivery text, p_sha256 text, p_event text, p_event_type text, p_action text, p_repo text, p_number int, p_title text, p_body text,
-        p_labels text[], p_state text, p_updated_at text, p_html_url text, p_sender text, p_admitted boolean, p_refusal text,
-        p_timeout_secs int, p_max_retries int, p_max_attempts_total int, out result text, out reason text, out task_id text, out detail text)
+        p_delivery text, p_sha256 text, p_event text, p_event_type text, p_action text, p_repo text, p_number int, p_title text,
+        p_body text, p_labels text[], p_state text, p_updated_at text, p_html_url text, p_sender text, p_admitted boolean, p_refusal text,
+        p_timeout_secs int, p_max_retries int, p_max_attempts_total int,
+        out result text, out reason text, out task_id text, out detail text)
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 #variable_conflict use_column
 declare

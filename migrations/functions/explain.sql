@@ -23,7 +23,7 @@ create function fleet.check_all() returns table (name text, faults bigint)
 begin
     for name in
         select c.relname from pg_class c
-        where c.relnamespace = 'fleet'::regnamespace and c.relkind = 'v' and c.relname like 'check\_%' order by 1
+        where c.relnamespace = 'fleet'::regnamespace and c.relkind = 'v' and starts_with(c.relname, 'check_') order by 1
     loop
         execute format('select count(*) from fleet.%I', name) into faults;
         return next;

@@ -29,6 +29,12 @@ begin atomic
     select p !~ '[\x01-\x1f\x7f]' and p ~ '[^ ]';
 end;
 
+create function fleet.one_line(p text, p_instead text) returns text
+    language sql immutable
+begin atomic
+    select regexp_replace(p, '[\x01-\x1f\x7f]', p_instead, 'g');
+end;
+
 -- owner/name, as Forgejo allows names.
 create function fleet.is_repo(p text) returns boolean
     language sql immutable
@@ -47,7 +53,7 @@ end;
 create function fleet.time_of(p text) returns timestamptz
     language plpgsql stable as $$
 begin
-    if p ~* '^\d{4}-\d\d-\d\d[t ]\d\d:\d\d:\d\d(\.\d{1,20})?(z|[+-]\d\d:\d\d)$' then
+    if p ~* '^[0-9]{4}-[0-9]{2}-[0-9]{2}[t ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,20})?(z|[+-][0-9]{2}:[0-9]{2})$' then
         return p::timestamptz;
     end if;
     return null;

@@ -83,8 +83,10 @@ declare -- for partition pruning, wide enough for a clock that was set
     v_next bigint;
 begin
     if p_stream is null then
-        select max(l.pos) into v_first from fleet.log l where l.attempt = a.attempt and l.at between v_since and v_until and l.pos <= p_from;
-        select min(l.pos) into v_next from fleet.log l where l.attempt = a.attempt and l.at between v_since and v_until and l.pos > p_from;
+        select max(l.pos) into v_first from fleet.log l
+        where l.attempt = a.attempt and l.at between v_since and v_until and l.pos <= p_from;
+        select min(l.pos) into v_next from fleet.log l
+        where l.attempt = a.attempt and l.at between v_since and v_until and l.pos > p_from;
         return query
             select l.pos, l.at, l.bytes from fleet.log l
             where l.attempt = a.attempt and l.at between v_since and v_until
