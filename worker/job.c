@@ -56,6 +56,7 @@ static void read_row(struct job *job, const struct db_result *res, int row)
     job->body = copy(res, row, "body");
     job->labels = copy(res, row, "labels");
     job->repo = copy(res, row, "repo");
+    job->folder = copy(res, row, "slug");
     job->branch = copy(res, row, "branch_name");
     job->run = copy(res, row, "run");
     job->command = copy(res, row, "command");
@@ -87,7 +88,6 @@ struct job *job_new(struct dispatch *dispatch, struct host *host, const struct d
     job->dispatch = dispatch;
     job->host = host;
     read_row(job, res, row);
-    job->folder = runner_folder(job->task_id);
     snprintf(job->number_text, sizeof job->number_text, "%d", job->number);
     job->about[0] = LOG_FIELD("task", job->task_id);
     job->about[1] = LOG_FIELD("attempt", job->number_text);

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 
 #include "common/log.h"
-#include "common/mem.h"
 #include "worker/dispatch.h"
 #include "worker/host.h"
 #include "worker/job.h"
@@ -19,7 +18,7 @@ static void labels_text(const struct job *job, struct buf *out)
             buf_adds(out, *c == ',' ? ", " : (char[]){*c, '\0'});
 }
 
-static bool build_prompt(struct job *job, const char *branch)
+static bool build_prompt(struct job *job)
 {
     struct buf labels, prompt;
     buf_init(&labels, PROMPT_MAX);
@@ -31,7 +30,7 @@ static bool build_prompt(struct job *job, const char *branch)
                                .labels = buf_text(&labels),
                                .repo = job->repo,
                                .issue_number = job->issue_number,
-                               .branch = branch};
+                               .branch = job->branch};
     char fence[PROMPT_FENCE_SIZE];
     prompt_fence(&task, fence);
     bool fits = prompt_build(&prompt, &task, fence);
@@ -40,7 +39,7 @@ static bool build_prompt(struct job *job, const char *branch)
     return fits;
 }
 
-static bool build_command(struct job *job, const char *branch)
+static bool build_command(struct job *job)
 {
     struct adapter_template found;
     if (!host_template(job->host, job->agent_type, &found))
@@ -50,7 +49,7 @@ static bool build_command(struct job *job, const char *branch)
     char *run_dir = host_run_dir(job->host, job->run);
     struct adapter_values values = {.work_dir = host_work_dir(job->host),
                                     .task_id = job->task_id,
-                                    .branch = branch,
+                                    .branch = job->branch,
                                     .run_dir = run_dir};
     bool fits = adapter_script(&script, &found, &values);
     free(run_dir);
@@ -60,15 +59,12 @@ static bool build_command(struct job *job, const char *branch)
 
 bool job_prepare(struct job *job)
 {
-    char *branch =
-        prompt_branch_valid(job->branch) ? mem_strdup(job->branch) : prompt_branch(job->task_id);
     free(job->run);
     free(job->command);
     free(job->prompt);
     job->command = job->prompt = NULL;
-    job->run = runner_name(job->task_id, job->number);
-    bool ready = build_command(job, branch) && build_prompt(job, branch);
-    free(branch);
+    job->run = runner_name(job->folder, job->number);
+    bool ready = build_command(job) && build_prompt(job);
     if (!ready)
         log_error(job->about, "cannot be prepared: no adapter for %s, or the text is too long",
                   job->agent_type);

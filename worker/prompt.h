@@ -1,4 +1,4 @@
-/* What an agent is asked: the prompt in sections, and the branch name. Pure functions. */
+/* What an agent is asked: the prompt in sections. Pure functions. */
 #ifndef FLEET_PROMPT_H
 #define FLEET_PROMPT_H
 
@@ -17,17 +17,8 @@ struct prompt_task {
     const char *labels; /* joined by ", " */
     const char *repo;   /* "owner/name" */
     int issue_number;   /* 0: none */
-    const char *branch; /* from prompt_branch(), or the task's own */
+    const char *branch; /* as SQL named it */
 };
-
-/* The branch on which the task's work belongs: "task/" and the id with everything that git or a
- * shell might read otherwise replaced; ids that lose something by that get 8 hex digits of their
- * SHA-256 behind it, so two ids never share a branch. The caller owns the text. */
-char *prompt_branch(const char *task_id);
-
-/* True when `name` can be shown and used as a branch as it stands (git-check-ref-format(1), ASCII).
- */
-bool prompt_branch_valid(const char *name);
 
 /* A random fence that occurs nowhere in the task's text. */
 void prompt_fence(const struct prompt_task *task, char fence[PROMPT_FENCE_SIZE]);

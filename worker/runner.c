@@ -10,7 +10,6 @@
 #include "common/text.h"
 #include "worker/exec_job.h"
 
-#define SLUG_MAX 40
 #define HASH_SIZE (2 * SHA256_SIZE + 1)
 
 /* What is quoted below is written with double quotes only: it travels inside single ones.
@@ -54,42 +53,10 @@ static void hash_hex(const void *bytes, size_t len, char text[HASH_SIZE])
     crypto_hex(digest, sizeof(digest), text);
 }
 
-/* Letters and digits stay (lower case), all else becomes one '-', none at the ends. */
-static void slug_of(const char *task_id, char slug[SLUG_MAX + 1])
-{
-    size_t len = 0;
-    bool gap = false;
-    for (const char *at = task_id; *at != '\0' && len < SLUG_MAX; at++) {
-        char c = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
-        if (strchr(LOWER DIGITS, c) == NULL) {
-            gap = len > 0;
-            continue;
-        }
-        if (gap && len + 1 < SLUG_MAX)
-            slug[len++] = '-';
-        gap = false;
-        slug[len++] = c;
-    }
-    slug[len] = '\0';
-    if (len == 0)
-        snprintf(slug, SLUG_MAX + 1, "task");
-}
-
-char *runner_folder(const char *task_id)
-{
-    char slug[SLUG_MAX + 1], hash[HASH_SIZE];
-    slug_of(task_id, slug);
-    hash_hex(task_id, strlen(task_id), hash);
-    return mem_printf("%s-%.8s", slug, hash);
-}
-
-char *runner_name(const char *task_id, int number)
+char *runner_name(const char *folder, int number)
 {
     must(number >= 1, "the number of the attempt");
-    char *folder = runner_folder(task_id);
-    char *name = mem_printf("%s.%d", folder, number);
-    free(folder);
-    return name;
+    return mem_printf("%s.%d", folder, number);
 }
 
 /* sh -c SCRIPT sh BASE HASH. The login shell that reads the line may be any: it only has to know

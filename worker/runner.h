@@ -25,11 +25,10 @@ extern const size_t runner_script_size;
 /* Bytes of an answer's line: out_max of a poll is asks * (line + 2 * max) + 64 KiB. */
 #define RUNNER_LINE_MAX 1024
 
-/* Names, both owned by the caller: [a-z0-9-] and, in the run's name, one dot.
- * "acme-app-42-1f0c9a3e.2" is a folder under runs/, "acme-app-42-1f0c9a3e" one under
- * work_dir/tasks/. */
-char *runner_name(const char *task_id, int number);
-char *runner_folder(const char *task_id);
+/* A run's name, owned by the caller: "acme-app-42-1f0c9a3e.2" is a folder under runs/. The task's
+ * own folder, "acme-app-42-1f0c9a3e" under work_dir/tasks/, is its slug, which SQL makes:
+ * [a-z0-9-]. */
+char *runner_name(const char *folder, int number);
 
 /* Where the runner lives on a host: <work_dir>/.fleet/<fleet_id>. */
 struct runner_place {
@@ -47,7 +46,7 @@ struct runner_key {
 
 /* What `start` uploads. */
 struct runner_start {
-    const char *folder; /* borrowed; from runner_folder(): cwd of the job, made when absent */
+    const char *folder; /* borrowed; the task's slug: cwd of the job, made when absent */
     int timeout_secs;   /* the whole run, kept on the host */
     int64_t cap_bytes;  /* of each stream; reaching it stops the run with output_limit */
     const char *job;    /* borrowed; sh text: exports, then exec of the agent. At least one byte */

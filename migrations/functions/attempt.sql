@@ -2,7 +2,7 @@
 
 create type fleet.job as (
     attempt bigint, task_id text, number int, epoch int, nonce text, phase text, run text, host_id text, agent_type text,
-    title text, body text, labels text[], requirements text[], repo text, issue_number int, branch_name text,
+    title text, body text, labels text[], requirements text[], repo text, issue_number int, slug text, branch_name text,
     timeout_secs int, prompt text, command text, stdout_bytes bigint, stderr_bytes bigint, checkpoint text,
     cancel boolean, proven boolean, adopted_from text, adopted_silence_ms bigint);
 
@@ -18,7 +18,7 @@ create function fleet.job_rows(p_attempts bigint[]) returns setof fleet.job
 begin
     return query
     select a.attempt, t.task_id, a.number, a.epoch, a.nonce, a.phase, a.run, e.host_id, e.agent_type,
-           t.title, t.body, t.labels, t.requirements, t.repo, t.issue_number, t.branch_name,
+           t.title, t.body, t.labels, t.requirements, t.repo, t.issue_number, fleet.slug_of(t.task_id), t.branch_name,
            t.timeout_secs, a.prompt, a.command, a.stdout_bytes, a.stderr_bytes, a.checkpoint,
            fleet.unwanted(t, a), a.started_at is not null, a.adopted_from, a.adopted_silence_ms
     from fleet.attempt a

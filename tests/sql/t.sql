@@ -170,7 +170,7 @@ create function t.claim(p_node text, p_want int) returns text language sql as $$
   select coalesce(string_agg(task_id, ' ' order by ord), '')
   from fleet.claim(t.node(p_node), p_want) with ordinality x(
     attempt, task_id, number, epoch, nonce, phase, run, host_id, agent_type, title, body, labels, requirements, repo, issue_number,
-    branch_name, timeout_secs, prompt, command, stdout_bytes, stderr_bytes, checkpoint, cancel, proven, adopted_from, adopted_silence_ms, ord);
+    slug, branch_name, timeout_secs, prompt, command, stdout_bytes, stderr_bytes, checkpoint, cancel, proven, adopted_from, adopted_silence_ms, ord);
 $$;
 
 -- Takes the claimed attempt of a task to `running`.

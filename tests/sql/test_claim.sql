@@ -134,7 +134,7 @@ select t.submit('acme-42', '{bug,agent:code:rust}', '{"repo": "acme/rocket", "is
 create temp table got as select * from fleet.claim(t.node('w1'), 1);
 select t.is((select row(task_id, number, epoch, phase, run, host_id, agent_type, title, body, labels, repo, issue_number, timeout_secs, prompt, command, stdout_bytes, stderr_bytes, checkpoint, cancel, adopted_from)::text from got),
   '(acme-42,1,1,claimed,,h,codex-cli,"Do acme-42","Body of acme-42","{bug,agent:code:rust}",acme/rocket,42,77,,,0,0,,f,)', 'everything needed to run comes with the claim');
-select t.ok((select nonce ~ '^[0-9a-f]{32}$' and branch_name <> '' from got), 'with a nonce of 128 bits and a branch');
+select t.ok((select nonce ~ '^[0-9a-f]{32}$' and branch_name = 'task/' || slug from got), 'with a nonce of 128 bits, and a branch named like its directories');
 select t.is((select requirements from got), '{code:rust}'::text[], 'and the requirements');
 select t.is((select j::text from fleet.jobs(t.node('w1'), array[(select attempt from got)]) j), (select got::text from got),
   'jobs() answers the same of an attempt of ours');
