@@ -9,8 +9,8 @@
 
 #include "common/text.h"
 
-/* ---- The grammar of RFC 8259, checked before json-c sees the bytes: json-c 0.16 also takes raw
- * control characters, "TRUE", lone surrogates and 1e999, and cuts names at a NUL. ---- */
+/* The grammar of RFC 8259, checked before json-c sees the bytes: json-c 0.16 also takes raw
+ * control characters, "TRUE", lone surrogates and 1e999, and cuts names at a NUL. */
 
 struct scan {
     const char *bytes; /* borrowed */

@@ -28,7 +28,7 @@ static void must(int status, const char *what)
 
 void loop_init(struct loop *loop)
 {
-    memset(loop, 0, sizeof(*loop));
+    memset(loop, 0, sizeof *loop);
     must(uv_loop_init(&loop->uv), "cannot make an event loop");
     loop->uv.data = loop;
 }
@@ -54,7 +54,7 @@ void loop_signals(struct loop *loop, void (*on_stop)(void *, int), void (*on_rel
     loop->on_reload = on_reload;
     loop->data = data;
     signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         uv_signal_t *handle = &loop->signals[i];
 
         if (handle->type != UV_SIGNAL)
@@ -79,7 +79,7 @@ static void on_leftover(uv_handle_t *handle, void *data)
 
 void loop_release(struct loop *loop)
 {
-    for (size_t i = 0; i < sizeof(loop->signals) / sizeof(*loop->signals); i++) {
+    for (size_t i = 0; i < sizeof loop->signals / sizeof *loop->signals; i++) {
         if (loop->signals[i].type == UV_SIGNAL)
             uv_close((uv_handle_t *)&loop->signals[i], NULL);
     }
@@ -115,7 +115,7 @@ static void on_timer(uv_timer_t *handle)
 
 void timer_init(struct timer *timer, struct loop *loop, void (*on_time)(void *), void *data)
 {
-    memset(timer, 0, sizeof(*timer));
+    memset(timer, 0, sizeof *timer);
     must(uv_timer_init(&loop->uv, &timer->uv), "cannot make a timer");
     timer->uv.data = timer;
     timer->on_time = on_time;
@@ -174,7 +174,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 
 struct watch *watch_new(struct loop *loop, int fd, watch_ready_cb on_ready, void *data)
 {
-    struct watch *watch = mem_alloc(sizeof(*watch));
+    struct watch *watch = mem_alloc(sizeof *watch);
 
     must(uv_poll_init(&loop->uv, &watch->uv, fd), "cannot watch a descriptor");
     watch->uv.data = watch;

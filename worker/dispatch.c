@@ -29,8 +29,7 @@ void dispatch_set(struct dispatch *dispatch, enum dispatch_state state)
         dispatch->next_reap = clock_ms() + REAP_EVERY_MS;
 }
 
-/* -- Questions -----------------------------------------------------------------------------------
- */
+/* --- Questions --- */
 
 struct db *dispatch_db(struct dispatch *dispatch)
 {
@@ -105,8 +104,7 @@ void dispatch_breakpoint(const char *point)
     raise(SIGSTOP);
 }
 
-/* -- The tick ------------------------------------------------------------------------------------
- */
+/* --- The tick --- */
 
 static void on_promoted(void *data, const struct db_result *res, const struct error *err)
 {
@@ -243,8 +241,7 @@ void dispatch_output_soon(struct dispatch *dispatch)
     output_soon(&dispatch->output);
 }
 
-/* -- Life ----------------------------------------------------------------------------------------
- */
+/* --- Life --- */
 
 static void add_hosts(struct dispatch *dispatch)
 {
@@ -303,8 +300,7 @@ void dispatch_free(struct dispatch *dispatch)
     free(dispatch);
 }
 
-/* -- Drain ---------------------------------------------------------------------------------------
- */
+/* --- Drain --- */
 
 static void drained_when_quiet(struct dispatch *dispatch)
 {

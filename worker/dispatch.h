@@ -18,9 +18,8 @@
 #include "worker/output.h"
 #include "worker/peer.h"
 
-#define DISPATCH_PENDING_MAX                                                           \
-    ((size_t)1 << 20)                /* a stream with more to be stored is not read on \
-                                      */
+/* a stream with more to be stored is not read on */
+#define DISPATCH_PENDING_MAX ((size_t)1 << 20)
 #define DISPATCH_STOP_AGAIN_MS 60000 /* a run that was to be stopped and did not end */
 #define DISPATCH_CLAIM_MAX 32
 
@@ -87,8 +86,7 @@ void dispatch_drain(struct dispatch *dispatch, void (*on_drained)(void *data), v
 void dispatch_free(
     struct dispatch *dispatch); /* after on_drained, and after the database was stopped */
 
-/* -- For hosts, jobs and output ------------------------------------------------------------------
- */
+/* --- For hosts, jobs and output --- */
 
 struct db *dispatch_db(struct dispatch *dispatch);
 const char *dispatch_node(const struct dispatch *dispatch);
@@ -108,8 +106,7 @@ void dispatch_failed(struct dispatch *dispatch, const char *what, const struct e
  * it goes on. */
 void dispatch_breakpoint(const char *point);
 
-/* -- Between the parts of the dispatcher ---------------------------------------------------------
- */
+/* --- Between the parts of the dispatcher --- */
 
 void dispatch_claim(struct dispatch *dispatch); /* dispatch_claim.c: claim, adopt, fetch */
 void dispatch_adopt(struct dispatch *dispatch);

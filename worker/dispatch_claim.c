@@ -34,8 +34,7 @@ static struct job *take_row(struct dispatch *dispatch, const struct db_result *r
     return job_new(dispatch, host, res, row);
 }
 
-/* -- claim ---------------------------------------------------------------------------------------
- */
+/* --- claim --- */
 
 static int capacity(const struct config_host *host)
 {
@@ -161,8 +160,7 @@ void dispatch_claim(struct dispatch *dispatch)
              dispatch_call_new(dispatch));
 }
 
-/* -- adopt ---------------------------------------------------------------------------------------
- */
+/* --- adopt --- */
 
 static void adopted(struct job *job, const struct db_result *res, int row)
 {
@@ -218,8 +216,7 @@ void dispatch_adopt(struct dispatch *dispatch)
                      4, params, on_adopt, call);
 }
 
-/* -- fetch ---------------------------------------------------------------------------------------
- */
+/* --- fetch --- */
 
 static void on_fetch(void *data, const struct db_result *res, const struct error *err)
 {

@@ -69,8 +69,7 @@ void dispatch_failed(struct dispatch *dispatch, const char *what, const struct e
         say_failure(dispatch, what, err);
 }
 
-/* -- node_start ----------------------------------------------------------------------------------
- */
+/* --- node_start --- */
 
 static void on_node_start(void *data, const struct db_result *res, const struct error *err)
 {
@@ -120,8 +119,7 @@ static void node_start(struct dispatch *dispatch)
                      params, on_node_start, dispatch_call_new(dispatch));
 }
 
-/* -- configure -----------------------------------------------------------------------------------
- */
+/* --- configure --- */
 
 static void add_list(struct buf *out, const char *name, const struct config_list *list)
 {
@@ -235,8 +233,7 @@ void dispatch_register(struct dispatch *dispatch)
         configure(dispatch);
 }
 
-/* -- renew ---------------------------------------------------------------------------------------
- */
+/* --- renew --- */
 
 /* SQL may have ended it already while the answer to that is on its way. */
 static bool is_ending_in_sql(const struct job *job)

@@ -23,7 +23,7 @@ struct exec_host {
 
 struct exec_host *exec_host_new(struct loop *loop, const struct config_host *config)
 {
-    struct exec_host *host = mem_alloc(sizeof(*host));
+    struct exec_host *host = mem_alloc(sizeof *host);
     host->loop = loop;
     host->local = strcmp(config->hostname, "localhost") == 0;
     list_init(&host->running);

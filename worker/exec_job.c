@@ -48,7 +48,7 @@ static void on_time(void *data)
 struct exec_job *exec_job_new(struct loop *loop, const struct exec_request *request,
                               void (*on_freed)(void *), void *of)
 {
-    struct exec_job *job = mem_alloc(sizeof(*job));
+    struct exec_job *job = mem_alloc(sizeof *job);
     job->command = mem_strdup(request->command);
     if (request->input_len > 0) {
         job->input = mem_alloc(request->input_len);
@@ -110,10 +110,10 @@ void exec_job_end(struct exec_job *job, int shell_status)
 
 void exec_job_fail(struct exec_job *job, const char *format, ...)
 {
-    char text[sizeof(job->error.text)];
+    char text[sizeof job->error.text];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
     error_set_state(&job->error, job->begun ? "" : EXEC_UNSENT, "%s", text);
     job->failed = true;

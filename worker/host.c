@@ -21,8 +21,7 @@
 #define BACKOFF_LAST_MS 30000
 #define HELLO_TIMEOUT_MS 20000
 
-/* -- Settings ------------------------------------------------------------------------------------
- */
+/* --- Settings --- */
 
 struct settings *settings_new(struct config *config)
 {
@@ -45,8 +44,7 @@ void settings_drop(struct settings *settings)
     free(settings);
 }
 
-/* -- Life ----------------------------------------------------------------------------------------
- */
+/* --- Life --- */
 
 struct host *host_new(struct dispatch *dispatch, struct settings *settings,
                       const struct config_host *config)
@@ -142,8 +140,7 @@ void host_free(struct host *host)
     free(host);
 }
 
-/* -- Questions -----------------------------------------------------------------------------------
- */
+/* --- Questions --- */
 
 bool host_ready(const struct host *host)
 {
@@ -215,8 +212,7 @@ bool host_template(const struct host *host, const char *agent_type, struct adapt
     return false;
 }
 
-/* -- Reports to SQL ------------------------------------------------------------------------------
- */
+/* --- Reports to SQL --- */
 
 static void identify(const struct host *host, char *text, size_t size)
 {
@@ -306,8 +302,7 @@ void host_report_again(struct host *host)
     host->report_due = host->hello.owner[0] != '\0' || host->state == HOST_DOWN;
 }
 
-/* -- Checks --------------------------------------------------------------------------------------
- */
+/* --- Checks --- */
 
 /* A host whose identity SQL accepted before is used at once: runs are followed while the
  * database is away. */

@@ -103,8 +103,7 @@ bool host_boot_differs(const struct host *host,
 const struct config_host *host_entry(const struct host *host);
 bool host_template(const struct host *host, const char *agent_type, struct adapter_template *found);
 
-/* -- Calls (host_call.c) -------------------------------------------------------------------------
- */
+/* --- Calls (host_call.c) --- */
 
 typedef void (*host_bytes_cb)(void *data, const char *bytes, size_t len, const struct error *err);
 typedef void (*host_reply_cb)(void *data, const struct runner_reply *reply,
@@ -122,8 +121,7 @@ void host_trouble(struct host *host,
                   const struct error *err); /* a call failed: check the host now */
 void host_call_done(struct host *host);     /* one call came back */
 
-/* -- Polls (host_poll.c) -------------------------------------------------------------------------
- */
+/* --- Polls (host_poll.c) --- */
 
 void host_poll_soon(struct host *host);
 void host_poll_now(void *data); /* the timer's callback; data is the host */

@@ -26,8 +26,7 @@ const char *job_state_name(enum job_state state)
     return names[state];
 }
 
-/* -- Life ----------------------------------------------------------------------------------------
- */
+/* --- Life --- */
 
 static char *copy(const struct db_result *res, int row, const char *column)
 {
@@ -155,8 +154,7 @@ void job_drop(struct job *job, const char *why)
     job_clean_up(job);
 }
 
-/* -- Steps in flight -----------------------------------------------------------------------------
- */
+/* --- Steps in flight --- */
 
 void job_hold(struct job *job)
 {
@@ -190,8 +188,7 @@ void job_again(struct job *job, const char *what, const char *why)
     log_warn(job->about, "%s: %s; again in %d ms", what, why, job->retry_ms);
 }
 
-/* -- What the states want ------------------------------------------------------------------------
- */
+/* --- What the states want --- */
 
 static void step_claimed(struct job *job)
 {

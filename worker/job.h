@@ -43,9 +43,8 @@
 struct dispatch;
 struct host;
 
-#define JOB_NO_ANSWER                                                           \
-    "no_answer" /* `missing`: the host answers, but nothing that we asked of it \
-                 */
+/* `missing`: the host answers, but nothing that we asked of it */
+#define JOB_NO_ANSWER "no_answer"
 
 enum job_state {
     JOB_CLAIMED,   /* ours, nothing was asked of anybody: prepare the prompt */
@@ -70,11 +69,12 @@ enum job_phase { PHASE_RUNNING, PHASE_UNREACHABLE, PHASE_STOPPING };
 struct stream {
     int64_t stored;     /* bytes that the database has */
     struct buf pending; /* bytes behind them, read and not yet stored */
-    struct buf clean;   /* pending's front without credentials: sent as a whole, or a cut token
-                           would begin what is read next */
-    size_t looked;      /* bytes of pending that were looked at for it; 0: look again */
-    size_t sending;     /* bytes of the front of pending in the append that is in flight */
-    int64_t final;      /* size at the proven end; -1 before */
+    /* pending's front without credentials: sent as a whole, or a cut token would begin what is read
+     * next */
+    struct buf clean;
+    size_t looked;  /* bytes of pending that were looked at for it; 0: look again */
+    size_t sending; /* bytes of the front of pending in the append that is in flight */
+    int64_t final;  /* size at the proven end; -1 before */
 };
 
 struct job {
@@ -161,8 +161,7 @@ void job_refused_output(struct job *job, const struct error *err); /* by append(
 /* Pure: the outcome of a proven end; *reason is NULL for "succeeded". */
 const char *job_judge(const struct job_end *end, const char **reason);
 
-/* -- Between the parts of a job (job.c, job_sql.c, job_host.c, job_follow.c) ---------------------
- */
+/* --- Between the parts of a job (job.c, job_sql.c, job_host.c, job_follow.c) --- */
 
 void job_set(struct job *job, enum job_state state); /* the only place where the state changes */
 void job_begin(struct job *job);                     /* a step is in flight */

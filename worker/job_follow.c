@@ -235,8 +235,7 @@ void job_on_record(struct job *job, const struct runner_record *record)
     }
 }
 
-/* -- The outcome ---------------------------------------------------------------------------------
- */
+/* --- The outcome --- */
 
 static bool is(const char *reason, const char *word)
 {

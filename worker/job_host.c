@@ -95,8 +95,7 @@ static void was_started(struct job *job, const struct runner_record *record)
     job_step(job);
 }
 
-/* -- start ---------------------------------------------------------------------------------------
- */
+/* --- start --- */
 
 /* A refusal that trying again may heal, or NULL: then it is the reason to give up. */
 static const char *refusal(const char *reason)
@@ -163,8 +162,7 @@ void job_host_start(struct job *job)
     call(job, &command, &input, on_start);
 }
 
-/* -- raise ---------------------------------------------------------------------------------------
- */
+/* --- raise --- */
 
 static void on_raised(struct job *job, const struct runner_record *record)
 {
@@ -226,8 +224,7 @@ void job_host_raise(struct job *job)
     call_by_key(job, runner_build_raise, on_raise);
 }
 
-/* -- void ----------------------------------------------------------------------------------------
- */
+/* --- void --- */
 
 static void on_void(void *data, const struct runner_reply *reply, const struct error *err)
 {
@@ -261,8 +258,7 @@ void job_host_void(struct job *job)
     call_by_key(job, runner_build_void, on_void);
 }
 
-/* -- stop ----------------------------------------------------------------------------------------
- */
+/* --- stop --- */
 
 static void on_stop(void *data, const struct runner_reply *reply, const struct error *err)
 {

@@ -77,8 +77,7 @@ static enum answer answered(struct job *job, const char *what, const struct erro
     return is_state(err, "AF001") ? ANSWER_CONTRADICTED : ANSWER_LATER;
 }
 
-/* -- starting ------------------------------------------------------------------------------------
- */
+/* --- starting --- */
 
 static void keep(char **slot, const char *text)
 {
@@ -119,8 +118,7 @@ void job_sql_starting(struct job *job)
     call(job, "select * from fleet.starting($1, $2, $3, $4, $5, $6)", 6, params, on_starting);
 }
 
-/* -- started -------------------------------------------------------------------------------------
- */
+/* --- started --- */
 
 static void on_started(void *data, const struct db_result *res, const struct error *err)
 {
@@ -165,8 +163,7 @@ void job_sql_started(struct job *job)
          7, params, on_started);
 }
 
-/* -- phase ---------------------------------------------------------------------------------------
- */
+/* --- phase --- */
 
 static const char *phase_name(enum job_phase phase)
 {
@@ -197,8 +194,7 @@ void job_sql_phase(struct job *job, enum job_phase phase, const char *reason)
     call(job, "select fleet.phase($1, $2, $3, $4, $5)", 5, params, on_phase);
 }
 
-/* -- The three ends ------------------------------------------------------------------------------
- */
+/* --- The three ends --- */
 
 /* SQL knows of a start that we did not see: renew() brings the attempt again, as it is stored. Or
  * it has seen the run that the host says never was. */

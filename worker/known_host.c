@@ -32,7 +32,7 @@ static const struct key_type key_types[] = {
     {"ssh-rsa", false, LIBSSH2_KNOWNHOST_KEY_SSHRSA},
     {"ssh-dss", false, LIBSSH2_KNOWNHOST_KEY_SSHDSS},
 };
-#define TYPE_COUNT (sizeof(key_types) / sizeof(key_types[0]))
+#define TYPE_COUNT (sizeof key_types / sizeof key_types[0])
 
 struct entry {
     char *names;    /* owned; comma-separated, lower case; NULL when hashed */
@@ -85,7 +85,7 @@ static char *take_word(char **line)
 static bool is_hash_part(const char *text)
 {
     uint8_t bytes[HASH_SIZE + 4];
-    size_t len = sizeof(bytes);
+    size_t len = sizeof bytes;
     return strlen(text) == 28 && crypto_unbase64(text, 28, bytes, &len) && len == HASH_SIZE;
 }
 
@@ -136,7 +136,7 @@ static bool starts_with_type(const uint8_t *key, size_t len, const char *type)
 static const char *take_key(struct entry *entry, const char *type, const char *text)
 {
     uint8_t key[KEY_MAX];
-    size_t len = sizeof(key), index = 0;
+    size_t len = sizeof key, index = 0;
     while (index < TYPE_COUNT && strcmp(type, key_types[index].name) != 0)
         index++;
     if (index == TYPE_COUNT)
@@ -160,7 +160,7 @@ static const char *take_line(struct known_hosts *known, char *line)
     char *names = take_word(&line);
     if (names == NULL || names[0] == '#')
         return NULL;
-    known->entries = mem_resize(known->entries, known->count + 1, sizeof(*known->entries));
+    known->entries = mem_resize(known->entries, known->count + 1, sizeof *known->entries);
     struct entry *entry = &known->entries[known->count++];
     *entry = (struct entry){0};
     const char *fault = take_names(entry, names);
@@ -180,7 +180,7 @@ static const char *take_bytes(struct known_hosts *known, const char *bytes, size
     for (*number = 1; at < end; (*number)++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t size = (size_t)((newline != NULL ? newline : end) - at);
-        if (size >= sizeof(line))
+        if (size >= sizeof line)
             return "a line that is too long";
         if (memchr(at, '\0', size) != NULL || memchr(at, '\r', size) != NULL)
             return "a NUL byte or a carriage return";
@@ -197,7 +197,7 @@ static const char *take_bytes(struct known_hosts *known, const char *bytes, size
 struct known_hosts *known_hosts_parse(const char *bytes, size_t len, const char *path,
                                       struct error *err)
 {
-    struct known_hosts *known = mem_alloc(sizeof(*known));
+    struct known_hosts *known = mem_alloc(sizeof *known);
     size_t number = 0;
     known->session = libssh2_session_init();
     if (known->session == NULL) {
@@ -313,8 +313,7 @@ void known_host_fingerprint(const void *key, size_t key_len, char text[64])
     uint8_t digest[SHA256_SIZE];
     crypto_sha256(key, key_len, digest);
     memcpy(text, "SHA256:", 8);
-    crypto_base64url(digest, sizeof(digest),
-                     text + 7); /* 43 digits; ssh-keygen has the other two */
+    crypto_base64url(digest, sizeof digest, text + 7); /* 43 digits; ssh-keygen has the other two */
     for (char *at = text + 7; *at != '\0'; at++)
         *at = *at == '-' ? '+' : *at == '_' ? '/' : *at;
 }

@@ -14,9 +14,9 @@
 struct known_hosts;
 
 enum known_verdict {
-    KNOWN_MATCH,  /* this key is listed for this host */
-    KNOWN_OTHER,  /* the host is listed with other keys only: somebody else answers, or it has a new
-                     key */
+    KNOWN_MATCH, /* this key is listed for this host */
+    /* the host is listed with other keys only: somebody else answers, or it has a new key */
+    KNOWN_OTHER,
     KNOWN_ABSENT, /* the host is not listed */
 };
 

@@ -66,7 +66,7 @@ static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
 {
     struct local *local = handle->data;
     (void)size;
-    *buf = uv_buf_init(local->chunk, sizeof(local->chunk));
+    *buf = uv_buf_init(local->chunk, sizeof local->chunk);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
@@ -116,7 +116,7 @@ void local_kill(struct exec_job *job, const char *why)
 static void on_timeout(struct exec_job *job)
 {
     char why[80];
-    snprintf(why, sizeof(why), "localhost: the command did not end within %d ms", job->timeout_ms);
+    snprintf(why, sizeof why, "localhost: the command did not end within %d ms", job->timeout_ms);
     local_kill(job, why);
 }
 
@@ -126,7 +126,7 @@ static void choose_environment(char **chosen)
     static const char *const names[] = {"HOME", "USER",  "LOGNAME", "PATH",
                                         "LANG", "SHELL", "TMPDIR"};
     size_t count = 0;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *value = getenv(names[i]);
         if (value != NULL)
             chosen[count++] = mem_printf("%s=%s", names[i], value);
@@ -164,7 +164,7 @@ static int spawn(struct local *local, struct loop *loop)
 
 void local_run(struct loop *loop, struct exec_job *job)
 {
-    struct local *local = mem_alloc(sizeof(*local));
+    struct local *local = mem_alloc(sizeof *local);
     local->job = job;
     local->pending = 3;
     for (int i = 0; i < PIPES; i++) {

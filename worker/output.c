@@ -107,8 +107,7 @@ bool output_idle(const struct output *output)
     return true;
 }
 
-/* -- Gathering -----------------------------------------------------------------------------------
- */
+/* --- Gathering --- */
 
 static void take(struct output *output, struct job *job, struct stream *stream, size_t *room)
 {
@@ -142,8 +141,7 @@ static void gather(struct output *output)
     }
 }
 
-/* -- The answer ----------------------------------------------------------------------------------
- */
+/* --- The answer --- */
 
 /* By SQL and for good. One chunk among many may be the cause: the next ones travel alone. */
 static void refused(struct output *output, const struct error *err)
@@ -222,8 +220,7 @@ static void on_append(void *data, const struct db_result *res, const struct erro
     output_soon(output);
 }
 
-/* -- Sending -------------------------------------------------------------------------------------
- */
+/* --- Sending --- */
 
 struct arrays {
     struct buf attempts, epochs, streams, offsets, chunks, checkpoints;

@@ -50,7 +50,7 @@ static void hash_hex(const void *bytes, size_t len, char text[HASH_SIZE])
 {
     uint8_t digest[SHA256_SIZE];
     crypto_sha256(bytes, len, digest);
-    crypto_hex(digest, sizeof(digest), text);
+    crypto_hex(digest, sizeof digest, text);
 }
 
 char *runner_name(const char *folder, int number)

@@ -92,13 +92,13 @@ bool runner_missing(const char *bytes, size_t len);
 bool runner_parse_installed(const char *bytes, size_t len, struct error *err);
 
 struct runner_hello {
-    char machine[65];  /* machine-id, "none" when the host has none */
-    char boot[80];     /* boot_id and start time of pid 1: changes with every boot of machine or
-                          container */
+    char machine[65]; /* machine-id, "none" when the host has none */
+    /* boot_id and start time of pid 1: changes with every boot of machine or container */
+    char boot[80];
     char owner[33];    /* random id of <work_dir>/.fleet/owner, 32 hex digits */
     int64_t disk_free; /* bytes that our account may still write under work_dir */
-    char missing[256]; /* programs that the runner needs and did not find, comma-separated; "" =
-                          none */
+    /* programs that the runner needs and did not find, comma-separated; "" = none */
+    char missing[256];
 };
 bool runner_parse_hello(const char *bytes, size_t len, struct runner_hello *hello,
                         struct error *err);
@@ -130,8 +130,9 @@ struct runner_record {
     int exit;           /* ended: as a shell says it, 0 to 255 */
     int signal;         /* ended: exit - 128 when the shell says "by a signal", else 0 */
     int64_t elapsed_ms; /* ended: from the start to the end of the job */
-    char reason[33]; /* ended: exit, timed_out, output_limit, host_disk_full, status_invalid, or the
-                        reason given to stop */
+    /* ended: exit, timed_out, output_limit, host_disk_full, status_invalid, or the reason given to
+     * stop */
+    char reason[33];
     const char *out; /* borrowed from the answer: bytes from out_offset on; NULL when none */
     size_t out_len;
     const char *err; /* borrowed, likewise */

@@ -92,7 +92,7 @@ static bool take_word(struct cursor *line, const char *key, char *text, size_t s
 static bool take_number(struct cursor *line, const char *key, int64_t max, int64_t *number)
 {
     char text[19]; /* 18 digits always fit */
-    if (!take_word(line, key, text, sizeof(text)))
+    if (!take_word(line, key, text, sizeof text))
         return false;
     *number = text[0] != '\0' ? 0 : -1;
     for (const char *at = text; *at != '\0'; at++) {
@@ -116,7 +116,7 @@ static const char *const state_names[] = {
     [RUNNER_ENDED] = "ended",       [RUNNER_VOID] = "void",       [RUNNER_LOST] = "lost",
     [RUNNER_ABSENT] = "absent",     [RUNNER_FOREIGN] = "foreign",
 };
-#define STATE_COUNT (sizeof(state_names) / sizeof(state_names[0]))
+#define STATE_COUNT (sizeof state_names / sizeof state_names[0])
 
 const char *runner_state_name(enum runner_state state)
 {
@@ -126,7 +126,7 @@ const char *runner_state_name(enum runner_state state)
 static bool take_state(struct cursor *line, enum runner_state *state)
 {
     char text[16];
-    if (!take_word(line, " state=", text, sizeof(text)))
+    if (!take_word(line, " state=", text, sizeof text))
         return false;
     for (size_t i = 0; i < STATE_COUNT; i++) {
         if (strcmp(text, state_names[i]) == 0) {
@@ -144,7 +144,7 @@ static bool take_end(struct cursor *line, struct runner_record *record)
         !take_number(line, " eend=", SIZE_LIMIT, &record->err_final) ||
         !take_int(line, " exit=", 255, &record->exit) ||
         !take_number(line, " ms=", SIZE_LIMIT, &record->elapsed_ms) ||
-        !take_word(line, " reason=", record->reason, sizeof(record->reason)))
+        !take_word(line, " reason=", record->reason, sizeof record->reason))
         return false;
     record->signal = record->exit > 128 && record->exit <= 128 + 64 ? record->exit - 128 : 0;
     return true;
@@ -153,11 +153,11 @@ static bool take_end(struct cursor *line, struct runner_record *record)
 static bool take_record_line(struct cursor *line, struct runner_record *record, int64_t *out_len,
                              int64_t *err_len)
 {
-    return take_word(line, "run ", record->run, sizeof(record->run)) &&
+    return take_word(line, "run ", record->run, sizeof record->run) &&
            take_state(line, &record->state) && take_int(line, " epoch=", 1 << 30, &record->epoch) &&
            take_number(line, " pid=", 1 << 30, &record->pid) &&
-           take_word(line, " start=", record->start, sizeof(record->start)) &&
-           take_word(line, " boot=", record->boot, sizeof(record->boot)) &&
+           take_word(line, " start=", record->start, sizeof record->start) &&
+           take_word(line, " boot=", record->boot, sizeof record->boot) &&
            take_number(line, " out=", SIZE_LIMIT, &record->out_size) &&
            take_number(line, " err=", SIZE_LIMIT, &record->err_size) && take_end(line, record) &&
            take_number(line, " n1=", SIZE_LIMIT, out_len) &&
@@ -232,11 +232,11 @@ bool runner_parse_hello(const char *bytes, size_t len, struct runner_hello *hell
     if (!open_answer(bytes, len, &answer, &line, err))
         return false;
     bool right = take_text(&line, "hello v=1") &&
-                 take_word(&line, " machine=", hello->machine, sizeof(hello->machine)) &&
-                 take_word(&line, " boot=", hello->boot, sizeof(hello->boot)) &&
-                 take_word(&line, " owner=", hello->owner, sizeof(hello->owner)) &&
+                 take_word(&line, " machine=", hello->machine, sizeof hello->machine) &&
+                 take_word(&line, " boot=", hello->boot, sizeof hello->boot) &&
+                 take_word(&line, " owner=", hello->owner, sizeof hello->owner) &&
                  take_number(&line, " disk_free=", INT64_MAX / 16, &hello->disk_free) &&
-                 take_word(&line, " missing=", hello->missing, sizeof(hello->missing)) &&
+                 take_word(&line, " missing=", hello->missing, sizeof hello->missing) &&
                  line.at == line.end && take_close(&answer);
     return right || malformed(err, "hello");
 }
@@ -274,10 +274,10 @@ static bool take_verdict(struct cursor *answer, struct cursor *line, struct runn
     }
     if (take_text(line, "refused")) {
         reply->verdict = RUNNER_REFUSED;
-        return take_word(line, " reason=", reply->reason, sizeof(reply->reason)) &&
+        return take_word(line, " reason=", reply->reason, sizeof reply->reason) &&
                reply->reason[0] != '\0' && line->at == line->end;
     }
-    for (size_t i = 0; i < sizeof(verdict_words) / sizeof(verdict_words[0]); i++) {
+    for (size_t i = 0; i < sizeof verdict_words / sizeof verdict_words[0]; i++) {
         struct cursor next;
         if (!line_is(line, verdict_words[i].word))
             continue;

@@ -72,12 +72,12 @@ void ssh_become(struct ssh *ssh, enum ssh_state state)
 
 void ssh_fail(struct ssh *ssh, const char *format, ...)
 {
-    char text[sizeof(ssh->error.text)];
+    char text[sizeof ssh->error.text];
     va_list args;
     if (ssh->state == SSH_DOWN)
         return;
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
     error_set(&ssh->error, "host %s: %s", ssh->host->host_id, text);
     ssh_become(ssh, SSH_DOWN);
@@ -296,7 +296,7 @@ static void on_connected(void *data, int fd, const struct error *err)
 struct ssh *ssh_open(struct loop *loop, const struct config_host *host,
                      void (*on_change)(void *data), void *data)
 {
-    struct ssh *ssh = mem_alloc(sizeof(*ssh));
+    struct ssh *ssh = mem_alloc(sizeof *ssh);
     ssh->loop = loop;
     ssh->host = host;
     ssh->on_change = on_change;

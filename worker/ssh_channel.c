@@ -54,7 +54,7 @@ static void on_timeout(struct exec_job *job)
 
 void ssh_channel_new(struct ssh *ssh, struct exec_job *job)
 {
-    struct ssh_channel *channel = mem_alloc(sizeof(*channel));
+    struct ssh_channel *channel = mem_alloc(sizeof *channel);
     channel->ssh = ssh;
     channel->job = job;
     exec_job_hold(job, on_timeout, channel);
@@ -182,7 +182,7 @@ static bool read_stream(struct ssh_channel *channel, int stream,
     char chunk[PACKET];
     bool moved = false;
     for (int i = 0; i < READS; i++) {
-        ssize_t got = libssh2_channel_read_ex(channel->channel, stream, chunk, sizeof(chunk));
+        ssize_t got = libssh2_channel_read_ex(channel->channel, stream, chunk, sizeof chunk);
         if (got < 0 && got != LIBSSH2_ERROR_EAGAIN && !of_channel(got))
             fail_connection(channel->ssh, got, "reading");
         if (got <= 0)

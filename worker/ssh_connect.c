@@ -67,7 +67,7 @@ static void on_ready(void *data, bool readable, bool writable)
 {
     struct ssh_connect *way = data;
     int error = 0, fd = way->fd;
-    socklen_t size = sizeof(error);
+    socklen_t size = sizeof error;
     (void)readable, (void)writable;
     getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
     timer_stop(&way->timer);
@@ -101,8 +101,8 @@ static bool try_address(struct ssh_connect *way, const struct addrinfo *address)
     way->fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (way->fd < 0)
         return false;
-    setsockopt(way->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    setsockopt(way->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence, sizeof(silence));
+    setsockopt(way->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(way->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence, sizeof silence);
     return connect_start(way->fd, address);
 }
 
@@ -148,7 +148,7 @@ static void on_refused(void *data)
 struct ssh_connect *ssh_connect_start(struct loop *loop, const char *hostname, int port,
                                       int address_ms, ssh_connect_done_cb on_done, void *data)
 {
-    struct ssh_connect *way = mem_alloc(sizeof(*way));
+    struct ssh_connect *way = mem_alloc(sizeof *way);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
     char service[12];
     way->loop = loop;
@@ -160,7 +160,7 @@ struct ssh_connect *ssh_connect_start(struct loop *loop, const char *hostname, i
     way->fd = -1;
     way->lookup.data = way;
     timer_init(&way->timer, loop, on_time, way);
-    snprintf(service, sizeof(service), "%d", port);
+    snprintf(service, sizeof service, "%d", port);
     int status = uv_getaddrinfo(&loop->uv, &way->lookup, on_lookup, hostname, service, &hints);
     way->looking = status == 0;
     if (status != 0) {

@@ -145,7 +145,7 @@ static void welcome_new(struct ssh_pool *pool)
     struct ssh *link = pool->entered;
     if (link == NULL || ssh_state(link) != SSH_UP)
         return;
-    snprintf(pool->host_key, sizeof(pool->host_key), "%s", ssh_host_key(link));
+    snprintf(pool->host_key, sizeof pool->host_key, "%s", ssh_host_key(link));
     pool->failures = 0;
     pool->last.text[0] = '\0';
     leave_gate(pool);
@@ -205,7 +205,7 @@ static void on_surplus(void *data)
 
 struct ssh_pool *ssh_pool_new(struct loop *loop, const struct config_host *host)
 {
-    struct ssh_pool *pool = mem_alloc(sizeof(*pool));
+    struct ssh_pool *pool = mem_alloc(sizeof *pool);
     pool->loop = loop;
     pool->host = host;
     pool->handles = 2;
@@ -238,7 +238,7 @@ static void on_closed(void *data)
 void ssh_pool_stop(struct ssh_pool *pool)
 {
     char why[160];
-    snprintf(why, sizeof(why), "host %s: the connection is being closed", pool->host->host_id);
+    snprintf(why, sizeof why, "host %s: the connection is being closed", pool->host->host_id);
     list_remove(&pool->gate_link);
     while (pool->count > 0)
         remove_link(pool, pool->count - 1);

@@ -99,7 +99,7 @@ static bool verify(struct ssh *ssh)
     case KNOWN_MATCH: {
         uint8_t digest[SHA256_SIZE];
         crypto_sha256(key, len, digest);
-        crypto_hex(digest, sizeof(digest), ssh->host_key);
+        crypto_hex(digest, sizeof digest, ssh->host_key);
         return true;
     }
     case KNOWN_OTHER:

@@ -23,7 +23,7 @@ static void add_hex(struct buf *out, const void *bytes, size_t len)
     for (size_t i = 0; i < len; i++) {
         piece[used++] = digits[byte[i] >> 4];
         piece[used++] = digits[byte[i] & 15];
-        if (used == sizeof(piece)) {
+        if (used == sizeof piece) {
             buf_add(out, piece, used);
             used = 0;
         }
@@ -48,7 +48,7 @@ static void add_quoted(struct buf *out, const char *text)
         if (*text) {
             char escaped[2] = {'\\', *text++};
 
-            buf_add(out, escaped, sizeof(escaped));
+            buf_add(out, escaped, sizeof escaped);
         }
     }
     buf_adds(out, "\"");

@@ -88,7 +88,7 @@ static void connect_failed(struct db_connection *connection, const char *message
     /* libpq's own words, for target_session_attrs=read-write */
     db->read_only = strstr(message, "session is read-only") != NULL;
     memcpy(reason, trying, sizeof trying);
-    db_one_line(reason + strlen(trying), sizeof(reason) - strlen(trying), message);
+    db_one_line(reason + strlen(trying), sizeof reason - strlen(trying), message);
     db_trouble_say(&db->trouble, reason);
     db_connection_drop(connection);
     db_connection_back_off(connection);

@@ -39,7 +39,7 @@ static void lost(struct db_connection *connection, const char *message)
 {
     char reason[300], text[400];
 
-    db_one_line(reason, sizeof(reason), message);
+    db_one_line(reason, sizeof reason, message);
     snprintf(text, sizeof text, "lost the connection to the database: %s", reason);
     db_trouble_say(&connection->db->trouble, text);
     db_connection_drop(connection);
@@ -80,7 +80,7 @@ static bool send_statement(struct db_connection *connection, struct db_query *qu
         return PQsendQueryParams(connection->pg, query->sql, query->count, NULL, query->values,
                                  NULL, NULL, 0) == 1;
     query->renewal = connection->renewed[query->statement];
-    snprintf(name, sizeof(name), "s%d_%u", query->statement, query->renewal);
+    snprintf(name, sizeof name, "s%d_%u", query->statement, query->renewal);
     if (!connection->prepared[query->statement]) {
         connection->prepared[query->statement] = true;
         query->preparing = true;
@@ -334,7 +334,7 @@ void db_connection_stand(struct db_connection *connection)
     connection->watch =
         watch_new(connection->db->loop, PQsocket(connection->pg), on_ready, connection);
     watch_set(connection->watch, true, false);
-    memset(connection->prepared, 0, sizeof(connection->prepared));
+    memset(connection->prepared, 0, sizeof connection->prepared);
     db_connection_enter(connection, DB_STANDING);
     if (connection->channel)
         listener_send(connection, connection->db->listen_sql);
@@ -393,7 +393,7 @@ static void on_time(void *data)
 void db_connection_init(struct db_connection *connection, struct db *db,
                         const struct db_target *target, const char *channel, int number)
 {
-    memset(connection, 0, sizeof(*connection));
+    memset(connection, 0, sizeof *connection);
     connection->db = db;
     connection->target = target;
     connection->channel = channel;

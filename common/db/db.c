@@ -43,7 +43,7 @@ static void set_defaults(struct db *db)
 
 struct db *db_new(struct loop *loop, const struct db_options *options, struct error *err)
 {
-    struct db *db = mem_alloc(sizeof(*db));
+    struct db *db = mem_alloc(sizeof *db);
     const char *listen_url = options->listen_url ? options->listen_url : options->url;
 
     db->loop = loop;

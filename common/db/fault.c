@@ -42,9 +42,9 @@ static const struct db_fault faults[] = {
 /* Never NULL; an unknown or NULL state is an internal error. */
 const struct db_fault *db_fault(const char *state)
 {
-    const struct db_fault *best = &faults[sizeof(faults) / sizeof(*faults) - 1];
+    const struct db_fault *best = &faults[sizeof faults / sizeof *faults - 1];
 
-    for (size_t i = 0; state && i < sizeof(faults) / sizeof(*faults); i++) {
+    for (size_t i = 0; state && i < sizeof faults / sizeof *faults; i++) {
         size_t len = strlen(faults[i].state);
 
         if (len > strlen(best->state) && strncmp(state, faults[i].state, len) == 0)

@@ -55,7 +55,7 @@ struct db_lookup *db_lookup_start(struct loop *loop, const struct db_target *tar
 {
     static const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     size_t count = target->hosts.count;
-    struct db_lookup *lookup = mem_alloc(sizeof(*lookup) + count * sizeof(*lookup->names));
+    struct db_lookup *lookup = mem_alloc(sizeof *lookup + count * sizeof *lookup->names);
 
     lookup->target = target;
     lookup->on_done = on_done;
@@ -84,7 +84,7 @@ static void add_found(const struct name *name, const struct db_address *given,
         char text[NI_MAXHOST];
 
         if (addresses->count < DB_ADDRESSES_MAX &&
-            getnameinfo(at->ai_addr, at->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST) ==
+            getnameinfo(at->ai_addr, at->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) ==
                 0)
             db_addresses_add(addresses, given->host, text, given->port);
     }

@@ -69,7 +69,7 @@ bool db_bytes(const struct db_result *res, int row, const char *column, struct b
     if (digits % 2 != 0)
         return false;
     while (digits > 0) {
-        size_t some = digits < 2 * sizeof(piece) ? digits : 2 * sizeof(piece);
+        size_t some = digits < 2 * sizeof piece ? digits : 2 * sizeof piece;
 
         if (!crypto_unhex(text, some, piece) || !buf_add(out, piece, some / 2)) {
             out->len = before;

@@ -61,8 +61,7 @@ void db_addresses_add(struct db_addresses *addresses, const char *host, const ch
 {
     struct db_address *address;
 
-    addresses->items =
-        mem_resize(addresses->items, addresses->count + 1, sizeof(*addresses->items));
+    addresses->items = mem_resize(addresses->items, addresses->count + 1, sizeof *addresses->items);
     address = &addresses->items[addresses->count++];
     address->host = mem_strdup(host);
     address->hostaddr = mem_strdup(hostaddr);
@@ -194,8 +193,8 @@ static bool check_privacy(const struct db_target *target, const struct given *gi
 
 static void put(struct db_target *target, const char *keyword, const char *value)
 {
-    target->keywords = mem_resize(target->keywords, target->count + 2, sizeof(*target->keywords));
-    target->values = mem_resize(target->values, target->count + 2, sizeof(*target->values));
+    target->keywords = mem_resize(target->keywords, target->count + 2, sizeof *target->keywords);
+    target->values = mem_resize(target->values, target->count + 2, sizeof *target->values);
     target->keywords[target->count] = mem_strdup(keyword);
     target->values[target->count] = mem_strdup(value);
     target->count++;
@@ -208,7 +207,7 @@ static bool is_ours(const char *keyword)
     static const char *const ours[] = {
         "host", "hostaddr", "port", "connect_timeout", "client_encoding", "options"};
 
-    for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++) {
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
         if (strcmp(keyword, ours[i]) == 0)
             return true;
     }
@@ -242,7 +241,7 @@ static void put_all(struct db_target *target, const struct given *given, const c
         if (option->val && *option->val && !is_ours(option->keyword))
             put(target, option->keyword, option->val);
     }
-    for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++) {
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
         if (ours[i][1] && !find_option(given->url, ours[i][0]))
             put(target, ours[i][0], ours[i][1]);
     }
@@ -257,7 +256,7 @@ bool db_target_init(struct db_target *target, const char *url, const char *appli
     long secs;
     bool fine = false;
 
-    memset(target, 0, sizeof(*target));
+    memset(target, 0, sizeof *target);
     if (!given.url || !given.defaults) {
         error_set(err, "the database URL cannot be read: it is written "
                        "postgresql://user:password@host:port/name?parameter=value, with special "
@@ -288,7 +287,7 @@ void db_target_release(struct db_target *target)
     free(target->keywords);
     free(target->values);
     db_addresses_release(&target->hosts);
-    memset(target, 0, sizeof(*target));
+    memset(target, 0, sizeof *target);
 }
 
 /* --- connecting --- */
@@ -309,8 +308,8 @@ static const char *ended(struct buf *list)
 PGconn *db_target_connect(const struct db_target *target, const struct db_addresses *addresses,
                           size_t first)
 {
-    const char **keywords = mem_array(target->count + 4, sizeof(*keywords));
-    const char **values = mem_array(target->count + 4, sizeof(*values));
+    const char **keywords = mem_array(target->count + 4, sizeof *keywords);
+    const char **values = mem_array(target->count + 4, sizeof *values);
     struct buf hosts, addrs, ports;
     PGconn *pg;
 

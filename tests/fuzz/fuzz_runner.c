@@ -32,10 +32,10 @@ static void expect_inside(const char *part, size_t len, const char *bytes, size_
 
 static void expect_record(const struct runner_record *record, const char *bytes, size_t size)
 {
-    expect_word(record->run, sizeof(record->run));
-    expect_word(record->start, sizeof(record->start));
-    expect_word(record->boot, sizeof(record->boot));
-    expect_word(record->reason, sizeof(record->reason));
+    expect_word(record->run, sizeof record->run);
+    expect_word(record->start, sizeof record->start);
+    expect_word(record->boot, sizeof record->boot);
+    expect_word(record->reason, sizeof record->reason);
     expect_inside(record->out, record->out_len, bytes, size);
     expect_inside(record->err, record->err_len, bytes, size);
     expect(record->exit >= -1 && record->exit <= 255 && record->signal >= 0 &&
@@ -70,13 +70,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error err;
     memcpy(bytes, data, size);
     if (runner_parse_hello(bytes, size, &hello, &err)) {
-        expect_word(hello.machine, sizeof(hello.machine));
-        expect_word(hello.owner, sizeof(hello.owner));
-        expect_word(hello.missing, sizeof(hello.missing));
+        expect_word(hello.machine, sizeof hello.machine);
+        expect_word(hello.owner, sizeof hello.owner);
+        expect_word(hello.missing, sizeof hello.missing);
         expect(hello.disk_free >= -1);
     }
     if (runner_parse_reply(bytes, size, &reply, &err)) {
-        expect_word(reply.reason, sizeof(reply.reason));
+        expect_word(reply.reason, sizeof reply.reason);
         expect_record(&reply.record, bytes, size);
     }
     runner_parse_installed(bytes, size, &err);

@@ -51,7 +51,7 @@ static inline void scene_notify(void *data, const char *payload)
         return;
     }
     scene->notifications++;
-    snprintf(scene->payload, sizeof(scene->payload), "%s", payload);
+    snprintf(scene->payload, sizeof scene->payload, "%s", payload);
 }
 
 static inline void scene_up(void *data, uint64_t generation)
@@ -127,13 +127,13 @@ static inline void scene_answer(void *data, const struct db_result *res, const s
     ck_assert_msg(answer->order == 0, "called back twice");
     ck_assert((res == NULL) != (err == NULL));
     answer->order = ++answer->scene->done;
-    snprintf(answer->state, sizeof(answer->state), "%s", err ? err->state : "");
-    snprintf(answer->text, sizeof(answer->text), "%s", err ? err->text : "");
+    snprintf(answer->state, sizeof answer->state, "%s", err ? err->state : "");
+    snprintf(answer->text, sizeof answer->text, "%s", err ? err->text : "");
     if (!res)
         return;
     answer->rows = db_rows(res);
     if (answer->rows > 0 && PQnfields(res->pg) > 0)
-        snprintf(answer->text, sizeof(answer->text), "%s", PQgetvalue(res->pg, 0, 0));
+        snprintf(answer->text, sizeof answer->text, "%s", PQgetvalue(res->pg, 0, 0));
 }
 
 /* Asks; `answer` is reset and filled later. `param` may be NULL for a query without parameters. */
@@ -166,7 +166,7 @@ static inline const char *scene_admin(const char *sql)
 
     ck_assert_msg(status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK, "%s: %s", sql,
                   PQerrorMessage(pg));
-    snprintf(value, sizeof(value), "%s",
+    snprintf(value, sizeof value, "%s",
              PQntuples(result) > 0 && PQnfields(result) > 0 ? PQgetvalue(result, 0, 0) : "");
     PQclear(result);
     PQfinish(pg);
@@ -178,7 +178,7 @@ static inline int scene_backend(const char *pattern)
 {
     char sql[256];
 
-    snprintf(sql, sizeof(sql),
+    snprintf(sql, sizeof sql,
              "select max(pid) from pg_stat_activity where application_name = '%s' "
              "and query ilike '%s'",
              SCENE_APPLICATION, pattern);

@@ -31,7 +31,7 @@ struct probe {
 static inline const char *hang(void)
 {
     static char command[64];
-    snprintf(command, sizeof(command), "exec tail --pid=%d -f /dev/null", (int)getpid());
+    snprintf(command, sizeof command, "exec tail --pid=%d -f /dev/null", (int)getpid());
     return command;
 }
 
@@ -63,7 +63,7 @@ static inline void on_done(void *data, const struct exec_result *res, const stru
     if (err != NULL) {
         probe->failed++;
         probe->unsent += strcmp(err->state, EXEC_UNSENT) == 0;
-        snprintf(probe->error, sizeof(probe->error), "%s", err->text);
+        snprintf(probe->error, sizeof probe->error, "%s", err->text);
     } else {
         buf_clear(&probe->out);
         buf_clear(&probe->err);

@@ -63,8 +63,8 @@ static inline pid_t fixture_postgres_spawn(const char *program, char *argv[])
     char path[300], log[200];
     pid_t pid;
 
-    snprintf(path, sizeof(path), "%s/%s", fixture_postgres.bin, program);
-    snprintf(log, sizeof(log), "%s/log", fixture_postgres.folder);
+    snprintf(path, sizeof path, "%s/%s", fixture_postgres.bin, program);
+    snprintf(log, sizeof log, "%s/log", fixture_postgres.folder);
     pid = fork();
     if (pid == 0) {
         int fd;
@@ -123,8 +123,8 @@ static inline pid_t fixture_postgres_start(void)
                     NULL};
     pid_t pid;
 
-    snprintf(data, sizeof(data), "%s/data", fixture_postgres.folder);
-    snprintf(socket_option, sizeof(socket_option), "-cunix_socket_directories=%s",
+    snprintf(data, sizeof data, "%s/data", fixture_postgres.folder);
+    snprintf(socket_option, sizeof socket_option, "-cunix_socket_directories=%s",
              fixture_postgres.folder);
     pid = fixture_postgres_spawn("postgres", argv);
     if (pid < 0 || !fixture_postgres_wait())
@@ -139,11 +139,11 @@ static inline void fixture_postgres_stop(bool immediate)
     FILE *file;
     pid_t pid;
 
-    snprintf(path, sizeof(path), "%s/data/postmaster.pid", fixture_postgres.folder);
+    snprintf(path, sizeof path, "%s/data/postmaster.pid", fixture_postgres.folder);
     file = fopen(path, "r");
     if (!file)
         return;
-    if (!fgets(line, sizeof(line), file))
+    if (!fgets(line, sizeof line, file))
         line[0] = '\0';
     fclose(file);
     pid = (pid_t)atoi(line);
@@ -161,12 +161,12 @@ static inline void fixture_postgres_find(void)
     glob_t found;
 
     if (given) {
-        snprintf(fixture_postgres.bin, sizeof(fixture_postgres.bin), "%s", given);
+        snprintf(fixture_postgres.bin, sizeof fixture_postgres.bin, "%s", given);
         return;
     }
     if (glob("/usr/lib/postgresql/*/bin", 0, NULL, &found) != 0)
         fixture_postgres_fail("no PostgreSQL server in /usr/lib/postgresql");
-    snprintf(fixture_postgres.bin, sizeof(fixture_postgres.bin), "%s",
+    snprintf(fixture_postgres.bin, sizeof fixture_postgres.bin, "%s",
              found.gl_pathv[found.gl_pathc - 1]);
     globfree(&found);
 }
@@ -180,13 +180,13 @@ static inline void fixture_postgres_make_cluster(void)
     int status;
     pid_t pid;
 
-    snprintf(fixture_postgres.folder, sizeof(fixture_postgres.folder), "/tmp/fleet-test-XXXXXX");
+    snprintf(fixture_postgres.folder, sizeof fixture_postgres.folder, "/tmp/fleet-test-XXXXXX");
     if (!mkdtemp(fixture_postgres.folder))
         fixture_postgres_fail("cannot make a temporary folder");
     if (geteuid() == 0 &&
         (!user || chown(fixture_postgres.folder, user->pw_uid, user->pw_gid) != 0))
         fixture_postgres_fail("there is no user postgres");
-    snprintf(data, sizeof(data), "%s/data", fixture_postgres.folder);
+    snprintf(data, sizeof data, "%s/data", fixture_postgres.folder);
     pid = fixture_postgres_spawn("initdb", argv);
     if (waitpid(pid, &status, 0) != pid || status != 0)
         fixture_postgres_fail("initdb failed");
@@ -200,7 +200,7 @@ static inline void fixture_postgres_close(void)
         return;
     fixture_postgres_stop(true);
     fixture_postgres.private = false;
-    snprintf(command, sizeof(command), "rm -rf -- '%s'", fixture_postgres.folder);
+    snprintf(command, sizeof command, "rm -rf -- '%s'", fixture_postgres.folder);
     if (system(command) != 0)
         fprintf(stderr, "fixture: cannot remove %s\n", fixture_postgres.folder);
 }
@@ -210,14 +210,14 @@ static inline void fixture_postgres_open(void)
     const char *given = getenv("FLEET_TEST_DATABASE_URL");
 
     if (given && *given) {
-        snprintf(fixture_postgres.url, sizeof(fixture_postgres.url), "%s", given);
+        snprintf(fixture_postgres.url, sizeof fixture_postgres.url, "%s", given);
         return;
     }
     fixture_postgres.private = true;
     fixture_postgres.owner = getpid();
     fixture_postgres_find();
     fixture_postgres_make_cluster();
-    snprintf(fixture_postgres.url, sizeof(fixture_postgres.url),
+    snprintf(fixture_postgres.url, sizeof fixture_postgres.url,
              "postgresql:///postgres?host=%s&user=postgres", fixture_postgres.folder);
     fixture_postgres_start();
     atexit(fixture_postgres_close);

@@ -33,7 +33,7 @@ __attribute__((format(printf, 1, 2))) static inline void shell(const char *forma
     char command[2048];
     va_list args;
     va_start(args, format);
-    vsnprintf(command, sizeof(command), format, args);
+    vsnprintf(command, sizeof command, format, args);
     va_end(args);
     ck_assert_msg(system(command) == 0, "%s", command);
 }
@@ -41,7 +41,7 @@ __attribute__((format(printf, 1, 2))) static inline void shell(const char *forma
 static inline int free_port(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
+    socklen_t size = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, size), 0);
     ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
@@ -56,11 +56,11 @@ static inline void sshd_init(struct sshd *sshd, const char *extra)
     *sshd = (struct sshd){.folder = "/tmp/fleet-sshd.XXXXXX"};
     ck_assert_ptr_nonnull(mkdtemp(sshd->folder));
     ck_assert_ptr_nonnull(account);
-    snprintf(sshd->user, sizeof(sshd->user), "%s", account->pw_name);
-    snprintf(sshd->host_key, sizeof(sshd->host_key), "%s/host_ed25519", sshd->folder);
-    snprintf(sshd->user_key, sizeof(sshd->user_key), "%s/user_ed25519", sshd->folder);
-    snprintf(sshd->known_hosts, sizeof(sshd->known_hosts), "%s/known_hosts", sshd->folder);
-    snprintf(sshd->config, sizeof(sshd->config), "%s/sshd_config", sshd->folder);
+    snprintf(sshd->user, sizeof sshd->user, "%s", account->pw_name);
+    snprintf(sshd->host_key, sizeof sshd->host_key, "%s/host_ed25519", sshd->folder);
+    snprintf(sshd->user_key, sizeof sshd->user_key, "%s/user_ed25519", sshd->folder);
+    snprintf(sshd->known_hosts, sizeof sshd->known_hosts, "%s/known_hosts", sshd->folder);
+    snprintf(sshd->config, sizeof sshd->config, "%s/sshd_config", sshd->folder);
     shell("ssh-keygen -q -t ed25519 -N '' -C test -f %s", sshd->host_key);
     shell("ssh-keygen -q -t ed25519 -N '' -C test -f %s", sshd->user_key);
     shell("cp %s.pub %s/authorized_keys", sshd->user_key, sshd->folder);
@@ -105,7 +105,7 @@ static inline void sshd_start(struct sshd *sshd)
         sshd_exec(sshd, fds[1]);
     close(fds[1]);
     while (strstr(text, "Server listening") == NULL) {
-        ssize_t got = read(fds[0], text + len, sizeof(text) - 1 - len);
+        ssize_t got = read(fds[0], text + len, sizeof text - 1 - len);
         ck_assert_msg(got > 0, "sshd did not start: %s", text);
         len += (size_t)got;
         text[len] = '\0';

@@ -63,8 +63,7 @@ START_TEST(test_adopter_reads_the_same_tail)
 }
 END_TEST
 
-/* -- The job script -----------------------------------------------------------------------------
- */
+/* --- The job script --- */
 
 static char *words[] = {"my agent",         "--dir={work_dir}", "{task_id}", "it's",
                         "{branch}{branch}", "{unknown}",        "{run_dir}"};

@@ -11,7 +11,7 @@ START_TEST(many_queries_come_back_in_order)
 
     scene_open(&scene);
     for (int i = 0; i < MANY; i++) {
-        snprintf(text, sizeof(text), "%d", i);
+        snprintf(text, sizeof text, "%d", i);
         scene_ask(&scene, &answers[i], "select $1::bigint as n", DB_REPEAT, text);
     }
     UNTIL(&scene, scene.done == MANY);
@@ -141,13 +141,13 @@ START_TEST(many_literals_fit)
 
     scene_open(&scene);
     for (int i = 0; i < DB_STATEMENTS + 50; i++) {
-        snprintf(literals[i], sizeof(literals[i]), "select %d", i);
+        snprintf(literals[i], sizeof literals[i], "select %d", i);
         scene_ask(&scene, &answers[i], literals[i], DB_REPEAT, NULL);
     }
     UNTIL(&scene, scene.done == DB_STATEMENTS + 50);
     for (int i = 0; i < DB_STATEMENTS + 50; i++)
         ck_assert_int_eq(atoi(answers[i].text), i);
-    snprintf(literals[0], sizeof(literals[0]), "select 'another'"); /* at a known address */
+    snprintf(literals[0], sizeof literals[0], "select 'another'"); /* at a known address */
     scene_ask(&scene, &answers[0], literals[0], DB_REPEAT, NULL);
     UNTIL(&scene, answers[0].order);
     ck_assert_str_eq(answers[0].text, "another");
@@ -291,10 +291,10 @@ START_TEST(arrays_go_and_come_back)
     db_array_int(&ints, INT64_MAX);
     db_array_end(&ints);
     db_array_begin(&bytes);
-    db_array_bytes(&bytes, raw, sizeof(raw));
+    db_array_bytes(&bytes, raw, sizeof raw);
     db_array_bytes(&bytes, "", 0);
     db_array_end(&bytes);
-    db_bytea(&one, raw, sizeof(raw));
+    db_bytea(&one, raw, sizeof raw);
     params[0] = buf_text(&texts), params[1] = buf_text(&ints);
     params[2] = buf_text(&bytes), params[3] = buf_text(&one);
     scene_open(&scene);
@@ -320,8 +320,8 @@ START_TEST(empty_arrays_and_ceilings)
     db_array_end(&out);
     ck_assert_str_eq(buf_text(&out), "{}");
     buf_clear(&out);
-    memset(big, 'x', sizeof(big));
-    db_bytea(&out, big, sizeof(big));
+    memset(big, 'x', sizeof big);
+    db_bytea(&out, big, sizeof big);
     ck_assert(out.failed);
     buf_release(&out);
 }
@@ -370,7 +370,7 @@ START_TEST(faults_have_one_meaning)
         {"", "internal_error", 500, false, DB_AGAIN_NEVER},
     };
 
-    for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         const struct db_fault *fault = db_fault(expected[i].state);
 
         ck_assert_str_eq(fault->code, expected[i].code);

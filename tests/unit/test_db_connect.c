@@ -11,7 +11,7 @@
 static int open_port(bool listening, int *port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t size = sizeof(address);
+    socklen_t size = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -31,7 +31,7 @@ START_TEST(refused_first_host_is_skipped)
 
     if (!fixture_postgres_is_private())
         return;
-    snprintf(url, sizeof(url),
+    snprintf(url, sizeof url,
              "host=localhost,127.0.0.1,/nowhere,%s port=%d,%d,1,5432 user=postgres "
              "dbname=postgres target_session_attrs=read-write",
              fixture_postgres.folder, port, port);
@@ -51,7 +51,7 @@ START_TEST(silent_first_host_is_skipped)
 
     if (!fixture_postgres_is_private())
         return;
-    snprintf(url, sizeof(url),
+    snprintf(url, sizeof url,
              "host=localhost,127.0.0.1,%s port=%d,%d,5432 user=postgres dbname=postgres",
              fixture_postgres.folder, port, port);
     scene_open_url(&scene, url, 5000, 200);
@@ -69,7 +69,7 @@ START_TEST(silent_host_is_given_up)
     int port, fd = open_port(true, &port);
     int64_t start = clock_ms();
 
-    snprintf(url, sizeof(url), "postgresql://127.0.0.1:%d/x", port);
+    snprintf(url, sizeof url, "postgresql://127.0.0.1:%d/x", port);
     scene_open_url(&scene, url, 500, 100);
     scene_ask(&scene, &answer, "select 1", DB_REPEAT, NULL);
     UNTIL(&scene, scene.db->connections[0].failures >= 2 && answer.order);
@@ -88,7 +88,7 @@ START_TEST(connections_that_fail_together_say_it_once)
     int port, fd = open_port(false, &port), complain = dup(STDERR_FILENO), lines = 0;
     FILE *file = tmpfile();
 
-    snprintf(url, sizeof(url), "postgresql://127.0.0.1:%d/x", port);
+    snprintf(url, sizeof url, "postgresql://127.0.0.1:%d/x", port);
     options.url = url;
     options.connections = 4;
     options.channel = "fleet_work";
@@ -99,7 +99,7 @@ START_TEST(connections_that_fail_together_say_it_once)
     UNTIL(&scene, scene.db->connections[3].failures >= 2 && scene.db->listener.failures >= 2);
     dup2(complain, STDERR_FILENO);
     rewind(file);
-    said[fread(said, 1, sizeof(said) - 1, file)] = '\0';
+    said[fread(said, 1, sizeof said - 1, file)] = '\0';
     for (const char *at = said; (at = strchr(at, '\n')) != NULL; at++)
         lines++;
     ck_assert_msg(lines == 1, "%s", said);
@@ -133,7 +133,7 @@ START_TEST(missing_database_is_tried_again)
 
     if (!fixture_postgres_is_private())
         return;
-    snprintf(url, sizeof(url), "host=%s user=postgres dbname=nothing", fixture_postgres.folder);
+    snprintf(url, sizeof url, "host=%s user=postgres dbname=nothing", fixture_postgres.folder);
     scene_open_url(&scene, url, 400, 0);
     scene_ask(&scene, &answer, "select 1", DB_ONCE, NULL);
     UNTIL(&scene, answer.order);
@@ -222,7 +222,7 @@ START_TEST(stop_in_every_phase)
         struct answer answer;
         char url[100];
 
-        snprintf(url, sizeof(url), urls[i], port);
+        snprintf(url, sizeof url, urls[i], port);
         scene_open_url(&scene, url, 5000, 0);
         scene_ask(&scene, &answer, "select 1", DB_REPEAT, NULL);
         UNTIL(&scene, scene.db->connections[0].phase == phases[i]);
@@ -379,9 +379,8 @@ int main(void)
                                 stop_from_within_a_callback, stop_in_every_phase, never_started,
                                 NULL});
     tcase_add_loop_test(urls, bad_urls_are_refused_without_their_secrets, 0,
-                        sizeof(bad_urls) / sizeof(*bad_urls));
-    tcase_add_loop_test(urls, other_machines_need_verify_full, 0,
-                        sizeof(privacy) / sizeof(*privacy));
+                        sizeof bad_urls / sizeof *bad_urls);
+    tcase_add_loop_test(urls, other_machines_need_verify_full, 0, sizeof privacy / sizeof *privacy);
     tcase_add_test(urls, keywords_are_set_unless_given);
     suite_add_tcase(suite, urls);
     return scene_run(suite);

@@ -5,7 +5,7 @@ static void terminate(int pid)
 {
     char sql[64];
 
-    snprintf(sql, sizeof(sql), "select pg_terminate_backend(%d)", pid);
+    snprintf(sql, sizeof sql, "select pg_terminate_backend(%d)", pid);
     scene_admin(sql);
 }
 
@@ -113,7 +113,7 @@ START_TEST(every_query_of_a_storm_is_answered_once)
     scene_new(&scene, &options);
     db_start(scene.db);
     for (int i = 0; i < STORM; i++) {
-        snprintf(text, sizeof(text), "%d", i);
+        snprintf(text, sizeof text, "%d", i);
         scene_ask(&scene, &answers[i], "select $1::int", DB_REPEAT, text);
     }
     for (int kills = 1; kills <= 5; kills++) {
@@ -284,7 +284,7 @@ static void tell(const char *payload)
 {
     char sql[100];
 
-    snprintf(sql, sizeof(sql), "select pg_notify('Fleet \"test', '%s')", payload);
+    snprintf(sql, sizeof sql, "select pg_notify('Fleet \"test', '%s')", payload);
     scene_admin(sql);
 }
 

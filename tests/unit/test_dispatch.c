@@ -189,8 +189,7 @@ START_TEST(test_gone_is_dropped)
 }
 END_TEST
 
-/* -- Hosts ---------------------------------------------------------------------------------------
- */
+/* --- Hosts --- */
 
 static bool told_unreachable(void)
 {
@@ -245,8 +244,7 @@ START_TEST(test_host_without_tools)
 }
 END_TEST
 
-/* -- Output and drain ----------------------------------------------------------------------------
- */
+/* --- Output and drain --- */
 
 static bool stored(void)
 {

@@ -259,8 +259,7 @@ START_TEST(test_cut_start_is_repeated)
 }
 END_TEST
 
-/* -- Adopted -------------------------------------------------------------------------------------
- */
+/* --- Adopted --- */
 
 static void adopt(const char *row)
 {

@@ -55,8 +55,7 @@ static void let_go(const char *name)
     timer_start(&scene.pump, 1, 0);
 }
 
-/* -- Leases and pauses ---------------------------------------------------------------------------
- */
+/* --- Leases and pauses --- */
 
 static bool told_stopping(void)
 {
@@ -175,8 +174,7 @@ START_TEST(test_gone_while_its_end_is_on_its_way)
 }
 END_TEST
 
-/* -- Bytes ---------------------------------------------------------------------------------------
- */
+/* --- Bytes --- */
 
 static void expect_tampered(void)
 {
@@ -258,8 +256,7 @@ START_TEST(test_bytes_begin_where_they_were_asked_for)
 }
 END_TEST
 
-/* -- Appends -------------------------------------------------------------------------------------
- */
+/* --- Appends --- */
 
 static bool append_hangs(void)
 {

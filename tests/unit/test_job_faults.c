@@ -56,8 +56,7 @@ static void reload(const char *text)
     "  - { host_id: " id ", hostname: localhost, work_dir: /tmp/scene,\n" \
     "      agents: [ { agent_type: demo, max_concurrency: " slots " } ] }\n"
 
-/* -- Answers of the database ---------------------------------------------------------------------
- */
+/* --- Answers of the database --- */
 
 /* The run is announced, but by us, and we have sent nothing. */
 START_TEST(test_cancel_behind_a_lost_starting)
@@ -148,8 +147,7 @@ START_TEST(test_late_report_of_an_earlier_life)
 }
 END_TEST
 
-/* -- Hosts ---------------------------------------------------------------------------------------
- */
+/* --- Hosts --- */
 
 static bool first_host_is_ready(void)
 {
@@ -216,8 +214,7 @@ START_TEST(test_output_of_a_foreign_directory_is_not_ours)
 }
 END_TEST
 
-/* -- Another configuration -----------------------------------------------------------------------
- */
+/* --- Another configuration --- */
 
 static bool claims_five(void)
 {

@@ -69,8 +69,7 @@ static void adopt(const char *row)
     scene_once("adopt", row);
 }
 
-/* -- A start that nobody has proof of ------------------------------------------------------------
- */
+/* --- A start that nobody has proof of --- */
 
 START_TEST(test_a_start_that_may_have_come_is_out_of_reach)
 {
@@ -197,8 +196,7 @@ START_TEST(test_what_the_host_says_is_refused)
 }
 END_TEST
 
-/* -- An end that SQL refuses ---------------------------------------------------------------------
- */
+/* --- An end that SQL refuses --- */
 
 static void run_to_end(void)
 {
@@ -256,8 +254,7 @@ START_TEST(test_a_phase_refused_for_good_holds_up_no_stop)
 }
 END_TEST
 
-/* -- Output that SQL refuses ---------------------------------------------------------------------
- */
+/* --- Output that SQL refuses --- */
 
 START_TEST(test_an_append_that_failed_once_comes_again)
 {
@@ -290,8 +287,7 @@ START_TEST(test_output_refused_for_good_holds_up_no_end)
 }
 END_TEST
 
-/* -- A host that answers, but nothing of this run ------------------------------------------------
- */
+/* --- A host that answers, but nothing of this run --- */
 
 START_TEST(test_polls_that_say_nothing_of_a_run)
 {
@@ -333,8 +329,7 @@ START_TEST(test_rest_of_the_output_on_a_host_that_is_away)
 }
 END_TEST
 
-/* -- The node itself -----------------------------------------------------------------------------
- */
+/* --- The node itself --- */
 
 static bool is_live(void)
 {

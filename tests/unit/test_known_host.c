@@ -15,7 +15,7 @@
 #define HASHED_NAME "box.example"
 
 static uint8_t key1[64], key2[64];
-static size_t len1 = sizeof(key1), len2 = sizeof(key2);
+static size_t len1 = sizeof key1, len2 = sizeof key2;
 
 static struct known_hosts *parse(const char *text)
 {
@@ -69,17 +69,17 @@ START_TEST(hashed_names)
 {
     char line[256], folder[] = "/tmp/fleet-known.XXXXXX", command[512];
     ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(command, sizeof(command),
+    snprintf(command, sizeof command,
              "cd %s && echo '[" HASHED_NAME "]:2222 ssh-ed25519 " ED1
              "' >f && ssh-keygen -q -H -f f >/dev/null 2>&1",
              folder);
     ck_assert_int_eq(system(command), 0);
-    snprintf(command, sizeof(command), "%s/f", folder);
+    snprintf(command, sizeof command, "%s/f", folder);
     struct error err = {0};
     struct known_hosts *known = known_hosts_read(command, &err);
     ck_assert_msg(known != NULL, "%s", err.text);
     FILE *file = fopen(command, "r");
-    ck_assert_ptr_nonnull(fgets(line, sizeof(line), file));
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, file));
     fclose(file);
     ck_assert(strncmp(line, "|1|", 3) == 0);
     ck_assert_int_eq(known_hosts_check(known, HASHED_NAME, 2222, key1, len1), KNOWN_MATCH);
@@ -87,7 +87,7 @@ START_TEST(hashed_names)
     ck_assert_int_eq(known_hosts_check(known, HASHED_NAME, 22, key1, len1), KNOWN_ABSENT);
     ck_assert_int_eq(known_hosts_check(known, "other", 2222, key1, len1), KNOWN_ABSENT);
     known_hosts_free(known);
-    snprintf(command, sizeof(command), "rm -r %s", folder);
+    snprintf(command, sizeof command, "rm -r %s", folder);
     ck_assert_int_eq(system(command), 0);
 }
 END_TEST
@@ -143,7 +143,7 @@ START_TEST(faults_are_errors)
         {"a,,b ssh-ed25519 " ED1, "empty host"},
         {"good ssh-ed25519 " ED1 "\nbad", "file:2:"},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct error err = {0};
         struct known_hosts *known =
             known_hosts_parse(cases[i].text, strlen(cases[i].text), "file", &err);
@@ -157,10 +157,10 @@ START_TEST(nul_and_long_lines)
 {
     struct error err = {0};
     static char line[20000];
-    memset(line, 'a', sizeof(line));
+    memset(line, 'a', sizeof line);
     ck_assert_ptr_null(known_hosts_parse("a\0b", 3, "file", &err));
     ck_assert_ptr_nonnull(strstr(err.text, "NUL"));
-    ck_assert_ptr_null(known_hosts_parse(line, sizeof(line), "file", &err));
+    ck_assert_ptr_null(known_hosts_parse(line, sizeof line, "file", &err));
     ck_assert_ptr_nonnull(strstr(err.text, "too long"));
     /* At the very edge: 16383 bytes fit, 16384 do not. */
     memcpy(line, "host ssh-ed25519 ", 17);

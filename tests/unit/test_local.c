@@ -19,7 +19,7 @@ START_TEST(statuses)
         {"true", 0},           {"exit 7", 7},         {"no-such-command", 127},
         {"kill -KILL $$", -1}, {"kill -TERM $$", -1}, {"exit 255", 255},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct probe probe;
         probe_init(&probe, &localhost, 30);
         probe_run(&probe, cases[i].command, NULL, 0, 100, 10000);
@@ -138,7 +138,7 @@ START_TEST(background_child_holds_the_output)
 {
     struct probe probe;
     char command[128];
-    snprintf(command, sizeof(command), "setsid tail --pid=%d -f /dev/null & echo started",
+    snprintf(command, sizeof command, "setsid tail --pid=%d -f /dev/null & echo started",
              (int)getpid());
     probe_init(&probe, &localhost, 30);
     probe_run(&probe, command, NULL, 0, 100, 300);

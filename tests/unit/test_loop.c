@@ -211,7 +211,7 @@ static void on_refused(void *data, bool readable, bool writable)
 {
     struct probe *probe = data;
     int error = 0;
-    socklen_t size = sizeof(error);
+    socklen_t size = sizeof error;
 
     probe->ready++;
     probe->readable = readable;
@@ -235,7 +235,7 @@ static void on_quiet(void *data)
 static struct sockaddr_in closed_port(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t size = sizeof(address);
+    socklen_t size = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -253,7 +253,7 @@ START_TEST(refused_connection_calls_once_with_both)
     probe_open(&probe);
     timer_init(&probe.timer, &probe.loop, on_quiet, &probe);
     probe.fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    if (connect(probe.fds[0], (struct sockaddr *)&address, sizeof(address)) != 0)
+    if (connect(probe.fds[0], (struct sockaddr *)&address, sizeof address) != 0)
         ck_assert(errno == EINPROGRESS || errno == ECONNREFUSED);
     probe.watch = watch_new(&probe.loop, probe.fds[0], on_refused, &probe);
     watch_set(probe.watch, false, true);

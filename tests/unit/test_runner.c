@@ -184,7 +184,7 @@ START_TEST(refuses_malformed_replies)
         "exit=- ms=- reason=- n1=7 n2=0\nend\n",
         BANNER "missing\nend\n",
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct runner_reply reply;
         struct error err = {0};
         ck_assert_msg(!runner_parse_reply(cases[i], strlen(cases[i]), &reply, &err), "%s",
@@ -226,14 +226,14 @@ START_TEST(parses_polls)
     ck_assert_int_eq(runner_poll_next(&poll, &record, &err), -1); /* "f" is in the way */
     ck_assert_int_eq(runner_poll_next(&poll, &record, &err), -1);
     static const char whole[] = BANNER RECORD "end\nrun " RECORD "\0\xff...endend\n";
-    ck_assert(runner_poll_begin(&poll, whole, sizeof(whole) - 1, &err));
+    ck_assert(runner_poll_begin(&poll, whole, sizeof whole - 1, &err));
     ck_assert_int_eq(runner_poll_next(&poll, &record, &err), 1);
     ck_assert_mem_eq(record.out, "end\nr", 5);
     ck_assert_int_eq(runner_poll_next(&poll, &record, &err), 1);
     ck_assert_mem_eq(record.out, "\0\xff...", 5);
     ck_assert_int_eq(runner_poll_next(&poll, &record, &err), 0);
     ck_assert_int_eq(runner_poll_next(&poll, &record, &err), 0);
-    for (size_t len = strlen(BANNER); len < sizeof(whole) - 1; len++) { /* a cut answer is seen */
+    for (size_t len = strlen(BANNER); len < sizeof whole - 1; len++) { /* a cut answer is seen */
         int more;
         ck_assert(runner_poll_begin(&poll, whole, len, &err));
         while ((more = runner_poll_next(&poll, &record, &err)) == 1)
@@ -317,7 +317,7 @@ static void trip_init(struct trip *trip)
     char base[] = "/tmp/fleet-runner.XXXXXX";
     *trip = (struct trip){0};
     ck_assert_ptr_nonnull(mkdtemp(base));
-    snprintf(trip->folder, sizeof(trip->folder), "%s/it's $HOME `x` \"y\" \\ *", base);
+    snprintf(trip->folder, sizeof trip->folder, "%s/it's $HOME `x` \"y\" \\ *", base);
     trip->place = (struct runner_place){.work_dir = trip->folder, .fleet_id = "fleet-1"};
     buf_init(&trip->command, 1 << 20);
     buf_init(&trip->input, 1 << 20);
@@ -327,7 +327,7 @@ static void trip_init(struct trip *trip)
 static void trip_release(struct trip *trip)
 {
     char command[256];
-    snprintf(command, sizeof(command), "rm -rf %.24s", trip->folder);
+    snprintf(command, sizeof command, "rm -rf %.24s", trip->folder);
     ck_assert_int_eq(system(command), 0);
     buf_release(&trip->command);
     buf_release(&trip->input);
@@ -439,14 +439,14 @@ START_TEST(a_changed_script_is_not_run)
     struct stat status;
     trip_init(&trip);
     install(&trip);
-    snprintf(command, sizeof(command),
+    snprintf(command, sizeof command,
              "cd %.24s/*/.fleet/fleet-1/bin && echo 'touch ../touched' >>$(echo runner-*.sh)",
              trip.folder);
     ck_assert_int_eq(system(command), 0);
     runner_build_hello(&trip.command, &trip.place);
     go(&trip);
     ck_assert(runner_missing(buf_text(&trip.answer), trip.answer.len));
-    snprintf(command, sizeof(command), "%s/.fleet/fleet-1/touched", trip.folder);
+    snprintf(command, sizeof command, "%s/.fleet/fleet-1/touched", trip.folder);
     ck_assert_int_ne(stat(command, &status), 0);
     install(&trip);
     runner_build_hello(&trip.command, &trip.place);

@@ -27,7 +27,7 @@ START_TEST(statuses)
         {"kill -KILL $$", -1}, {"kill -TERM $$", -1}, {"kill -KILL $PPID; read x", -1},
         {"exit 255", 255},     {"exec false", 1},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct probe probe;
         once(&probe, &shared.host, cases[i].command);
         ck_assert_int_eq(probe.failed, 0);
@@ -58,9 +58,9 @@ START_TEST(two_hundred_at_once)
     probe_init(&probe, &shared.host, 60);
     for (int i = 0; i < 200; i++) {
         char command[64];
-        snprintf(command, sizeof(command), "echo %d; read x; [ \"$x\" = %d ]", i, i);
+        snprintf(command, sizeof command, "echo %d; read x; [ \"$x\" = %d ]", i, i);
         char input[16];
-        int len = snprintf(input, sizeof(input), "%d\n", i);
+        int len = snprintf(input, sizeof input, "%d\n", i);
         probe_run(&probe, command, input, (size_t)len, 100, 50000);
     }
     probe_finish(&probe);
@@ -212,7 +212,7 @@ START_TEST(half_open_connection)
 {
     struct probe probe;
     char command[512];
-    snprintf(command, sizeof(command), SIGNAL_SSHD("STOP") "echo $p >%s/stopped", shared.folder);
+    snprintf(command, sizeof command, SIGNAL_SSHD("STOP") "echo $p >%s/stopped", shared.folder);
     probe_init(&probe, &shared.host, 40);
     probe.wanted = 1;
     exec_run(probe.host, &(struct exec_request){.command = command,

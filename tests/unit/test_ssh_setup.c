@@ -32,13 +32,13 @@ START_TEST(host_key_is_said)
 {
     struct probe probe;
     char line[512], known[96];
-    snprintf(known, sizeof(known), "%s/empty", shared.folder);
+    snprintf(known, sizeof known, "%s/empty", shared.folder);
     struct config_host host = shared.host;
     host.known_hosts = known;
     shell("ssh-keygen -lf %s.pub | cut -d' ' -f2 >%s/print", shared.host_key, shared.folder);
-    snprintf(line, sizeof(line), "%s/print", shared.folder);
+    snprintf(line, sizeof line, "%s/print", shared.folder);
     FILE *file = fopen(line, "r");
-    ck_assert_ptr_nonnull(fgets(line, sizeof(line), file));
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, file));
     fclose(file);
     line[strcspn(line, "\n")] = '\0';
     once(&probe, &host, "true");
@@ -53,7 +53,7 @@ START_TEST(wrong_host_key)
 {
     struct config_host host = shared.host;
     char known[96];
-    snprintf(known, sizeof(known), "%s/wrong", shared.folder);
+    snprintf(known, sizeof known, "%s/wrong", shared.folder);
     host.known_hosts = known;
     shell("sed 's/^/[127.0.0.1]:%d /' %s.pub >%s", shared.port, shared.user_key, known);
     fails_with(&host, "is not the one in");
@@ -75,9 +75,9 @@ START_TEST(known_hosts_faults_are_errors)
     };
     struct config_host host = shared.host;
     char known[96];
-    snprintf(known, sizeof(known), "%s/faulty", shared.folder);
+    snprintf(known, sizeof known, "%s/faulty", shared.folder);
     host.known_hosts = known;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         shell("{ printf '%s'; cat %s; } >%s", cases[i].prefix, shared.known_hosts, known);
         fails_with(&host, cases[i].text);
     }
@@ -113,7 +113,7 @@ START_TEST(user_keys)
     struct config_host host = shared.host;
     char key[128];
     host.ssh_key_path = key;
-    snprintf(key, sizeof(key), "%s/k_ecdsa", shared.folder);
+    snprintf(key, sizeof key, "%s/k_ecdsa", shared.folder);
     shell("ssh-keygen -q -t ecdsa -N '' -f %s && cat %s.pub >>%s/authorized_keys", key, key,
           shared.folder);
     struct probe probe;
@@ -134,10 +134,10 @@ START_TEST(user_keys)
     fails_with(&host, "passphrase");
     shell("rm %s && ssh-keygen -q -t ecdsa -m PEM -N '' -f %s && chmod 644 %s", key, key, key);
     fails_with(&host, "others may read it");
-    snprintf(key, sizeof(key), "%s.pub", shared.user_key);
+    snprintf(key, sizeof key, "%s.pub", shared.user_key);
     shell("chmod 600 %s", key);
     fails_with(&host, "public half");
-    snprintf(key, sizeof(key), "%s/none", shared.folder);
+    snprintf(key, sizeof key, "%s/none", shared.folder);
     fails_with(&host, strerror(ENOENT));
 }
 END_TEST
@@ -156,7 +156,7 @@ END_TEST
 START_TEST(silent_listener)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
+    socklen_t size = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, size), 0);
     ck_assert_int_eq(listen(fd, 5), 0);

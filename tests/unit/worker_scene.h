@@ -23,7 +23,8 @@ static const char scene_config[] =
 #define SCENE_JOB(phase, epoch, run, stored, checkpoint, cancel)                                   \
     "attempt=11;task_id=t-1;number=1;epoch=" epoch ";nonce=00112233445566778899aabbccddeeff;"      \
     "phase=" phase ";run=" run ";host_id=h1;agent_type=demo;title=T;body=B;labels={agent:x};"      \
-    "requirements={x};repo=<null>;issue_number=<null>;slug=t1;branch_name=task/t1;timeout_secs=60;"         \
+    "requirements={x};repo=<null>;issue_number=<null>;slug=t1;branch_name=task/"                   \
+    "t1;timeout_secs=60;"                                                                          \
     "prompt=" run ";command=" run ";stdout_bytes=" stored ";stderr_bytes=0;checkpoint=" checkpoint \
     ";cancel=" cancel ";adopted_from=w0;adopted_silence_ms=4200"
 
