@@ -76,8 +76,7 @@ static void skip_pending(struct job *job)
     for (size_t i = 0; job->unstored != NULL && i < 2; i++) {
         if (streams[i]->sending > 0)
             continue;
-        streams[i]->stored += (int64_t)streams[i]->pending.len;
-        buf_clear(&streams[i]->pending);
+        stream_settle(streams[i], streams[i]->stored + (int64_t)streams[i]->pending.len);
     }
 }
 

@@ -245,10 +245,10 @@ static bool stored_five(void)
 START_TEST(test_bytes_begin_where_they_were_asked_for)
 {
     run();
-    scene_prints("hello");
+    scene_prints("hell\n");
     scene_until(stored_five, "stored");
     struct runner_record record = {
-        .state = RUNNER_RUNNING, .out_size = 11, .out = "hello world", .out_len = 11, .exit = -1};
+        .state = RUNNER_RUNNING, .out_size = 11, .out = "hell\n world", .out_len = 11, .exit = -1};
     scene_job()->asked_out = 0; /* by a poll that left before that was read */
     job_on_record(scene_job(), &record);
     ck_assert_uint_eq(scene_job()->out.pending.len, 6);
@@ -327,8 +327,8 @@ START_TEST(test_whoever_was_served_goes_to_the_end)
     scene_until(have_two, "two jobs");
     struct job *first = list_entry(scene.dispatch->jobs.next, struct job, link);
     struct job *other = first == scene_job() ? dispatch_job(scene.dispatch, 12) : scene_job();
-    buf_adds(&first->out.pending, "a");
-    buf_adds(&other->out.pending, "b");
+    buf_adds(&first->out.pending, "a\n");
+    buf_adds(&other->out.pending, "b\n");
     scene.dispatch->output.one_by_one = 1;
     output_flush(&scene.dispatch->output);
     ck_assert_ptr_eq(scene.dispatch->jobs.next, &other->link);
