@@ -35,10 +35,11 @@ bool network_parse(const char *text, struct network *network)
         return true;
     const char *digits = text + len + 1;
     size_t count = strspn(digits, "0123456789");
+    long bits = strtol(digits, NULL, 10);
     int offset = strchr(address, ':') == NULL ? 96 : 0;
-    if (count == 0 || count > 3 || digits[count] != '\0' || atoi(digits) > 128 - offset)
+    if (count == 0 || count > 3 || digits[count] != '\0' || bits > 128 - offset)
         return false;
-    network->bits = offset + atoi(digits);
+    network->bits = offset + (int)bits;
     return true;
 }
 
