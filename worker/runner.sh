@@ -6,6 +6,7 @@
 # Calls: hello, start, void, raise, stop, poll. Each answer: the banner, lines, "end".
 # The dispatcher's side of the protocol is worker/runner.h.
 #
+# ../tmp/<8 hex of the nonce>.<hash>.<number>/   TMPDIR of a run, removed at its end
 # runs/<run>/          made in one rename with nonce, epoch and lock inside; never attached to with another nonce
 #   lock               flock: serialises the calls about one run; a supervisor holds it until it is past go
 #   nonce epoch        one line each; the epoch only grows
@@ -90,6 +91,7 @@ take_key() { # RUN EPOCH NONCE
         refuse usage
     fi
     run=$1 mine=$2 nonce=$3 dir=runs/$1 mark=$1.$3
+    tmp=${base%/*}/tmp/$(printf %.8s "$3").${1##*-} # short: sockets in it have 107 bytes
 }
 
 # First line of a small regular file into `line`; nothing else is ever opened.
@@ -207,6 +209,12 @@ enter() {
 write_void() {
     { echo "$mine" >"$dir/go/void.new" && sync "$dir/go/void.new" &&
         mv "$dir/go/void.new" "$dir/go/void" && sync "$dir/go" "$dir"; } 2>/dev/null || refuse host_disk_full
+}
+
+# The run's TMPDIR goes with it, whatever modes its files have.
+remove_tmp() {
+    [ -L "$tmp" ] || chmod -R u+rwx "$tmp" 2>/dev/null
+    rm -rf "$tmp" 2>/dev/null
 }
 
 # --- how a run is ------------------------------------------------------------------------------------
@@ -438,7 +446,7 @@ call_slay() {
     group=
     if [ "$4" -gt 0 ]; then
         signal_marked INT
-        wait_unmarked "$4" && exit 0
+        wait_unmarked "$4" && remove_tmp && exit 0
     fi
     signal_marked TERM
     wait_unmarked "$5"
@@ -446,6 +454,7 @@ call_slay() {
         signal_marked KILL
         sleep 0.2
     done
+    remove_tmp
 }
 
 wait_unmarked() { # seconds
@@ -804,6 +813,7 @@ finish() {
     kill_readers
     # shellcheck disable=SC2086 # words
     wait $keeper $out_reader $err_reader 2>/dev/null
+    remove_tmp
     is_number "$code" || code=137
     sizes=$(stat -c %s "$dir/out" "$dir/err" 2>/dev/null | tr '\n' ' ')
     echo "status $nonce $code $(((ended - began) * 10)) ${cause:-exit} ${sizes:-0 0 }." 1<>"$up/reserve"
@@ -820,9 +830,10 @@ call_keep() {
     folder=$4 up=$dir/up.$2
     trap '' HUP INT TERM QUIT
     exec 4>"$up/out" 5>"$up/err"
+    mkdir -p "${tmp%/*}" && mkdir "$tmp"
     env -i --default-signal HOME="${HOME:-/}" USER="${USER:-$(id -un)}" LOGNAME="${LOGNAME:-$(id -un)}" \
         PATH="${PATH:-/usr/local/bin:/usr/bin:/bin}" LANG="${LANG:-C.UTF-8}" SHELL="${SHELL:-/bin/sh}" \
-        TMPDIR="${TMPDIR:-/tmp}" FLEET_RUN="$mark" /bin/sh "$script" "$base" job "$run" "$2" "$3" "$folder" \
+        TMPDIR="$tmp" FLEET_RUN="$mark" /bin/sh "$script" "$base" job "$run" "$2" "$3" "$folder" \
         <"$up/prompt" >&4 2>&5 3>&- 4>&- 5>&- 7<&- &
     job=$!
     exec 4>&- 5>&-
