@@ -7,6 +7,7 @@
 #include "server/webhook/webhook.h"
 
 #include "common/json.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "server/api/enter.h"
 #include "server/api/request.h"
@@ -141,10 +142,20 @@ static void body_digest(const struct call *call, char hex[2 * SHA256_SIZE + 1])
     crypto_hex(digest, sizeof digest, hex);
 }
 
+/* Forgejo knows no Retry-After. */
+static void say_lost(const struct call *call)
+{
+    const struct delivery *delivery = call->state;
+    log_warn(LOG_ABOUT(LOG_FIELD("request", call->id), LOG_FIELD("delivery", delivery->id)),
+             "this delivery was not taken, and Forgejo does not send it again by itself: a person "
+             "does, in the webhook's settings, or changes the label once more");
+}
+
 static void on_received(void *data, const struct db_result *res, const struct error *err)
 {
     struct call *call = data;
     if (err != NULL) {
+        say_lost(call);
         call_db_error(call, err);
     } else if (db_rows(res) != 1) {
         call_error(call, 500, "internal", NULL, "internal error in request %s", call->id);

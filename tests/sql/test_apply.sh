@@ -31,10 +31,10 @@ PGAPPNAME=thinker psql -XqAt -d "$(postgres_url busy fleet_reader_login)" -c beg
     -c "select count(*) from fleet.running" -c "select pg_sleep(300)" >/dev/null 2>&1 &
 reader=$!
 started "$reader"
-wait_for 20 "the reader to think" eval '[[ $(postgres_query busy "select count(*) from fleet.sessions where application = '"'thinker'"' and doing like '"'%sleep%'"'") == 1 ]]'
+wait_for 20 "the reader to think" eval '[[ $(postgres_query busy "select count(*) from fleet.sessions where application = '"'thinker'"' and doing like '"'%pg_sl%'"'") == 1 ]]'
 oid=$(postgres_query busy "select 'fleet.submit(fleet.new_task[])'::regprocedure::oid")
 copy
-sed -i "s/^create function fleet.submit(/-- another version\n&/" "$TEST_DIR/copy/functions/submit.sql"
+for file in "$TEST_DIR"/copy/functions/*.sql; do echo "-- another version" >>"$file"; done
 cat >>"$TEST_DIR/copy/functions/token.sql" <<'SQL'
 create function fleet.token_count(p_scope text) returns bigint language plpgsql as $$ begin return (select count(*) from fleet.token where scope = p_scope); end $$;
 SQL

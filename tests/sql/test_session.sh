@@ -39,7 +39,7 @@ hold() {
     PGAPPNAME=$1 psql -XqAt -d "$(postgres_url "$database" "${3:-fleet_reader_login}")" -c "begin" -c "$2" \
         -c "select pg_sleep(300)" >"$TEST_DIR/$1.out" 2>&1 &
     started $!
-    wait_for 20 "$1 to sleep" sees "$1" "doing like 'select pg_sleep%'"
+    wait_for 20 "$1 to hold it" sees "$1" "doing like 'select pg_sl%'"
 }
 sees() { # APPLICATION CONDITION
     [[ $(postgres_query "$database" "select count(*) from fleet.sessions where application = '$1' and $2" fleet_operator_login) == 1 ]]
