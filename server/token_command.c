@@ -30,7 +30,8 @@ static const char usage[] =
     "SCOPE is admin, operate, submit or read; each includes those after it.\n"
     "Options of create:\n"
     "  --name NAME              who it is for, as the history shows it\n"
-    "  --repository OWNER/REPO  a repository that it may submit tasks of; may be repeated\n"
+    "  --repository OWNER/REPO  whose tasks it may submit, cancel and retry; also OWNER/*,\n"
+    "                           or none for tasks of no repository; may be repeated\n"
     "  --expires DAYS           after that many days it stops working\n";
 
 static const struct config_program program = {
