@@ -17,9 +17,7 @@ end $$;
 create function fleet.delivery_time(p fleet.incoming) returns timestamptz
     language plpgsql stable as $$
 begin
-    return least(coalesce(p.updated_at::timestamptz, now()), now() + interval '1 day');
-exception when data_exception then
-    return now();
+    return least(coalesce(fleet.time_of(p.updated_at), now()), now() + interval '1 day');
 end $$;
 
 create function fleet.note_delivery(p fleet.incoming, p_result text, p_reason text, p_task_id text, p_detail text) returns void

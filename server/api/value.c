@@ -1,13 +1,9 @@
-/* Times, ids, repositories and labels: whether a text has the shape. */
+/* Times and UUIDs: whether a text has the shape. */
 #include "server/api/value.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-
-/* An entry of a btree has at most 2704 bytes; the repository's name needs some of them. */
-#define REQUIREMENTS_MAX 2048
-#define ELEMENT_OVERHEAD 8 /* bytes: length and alignment of a text in an array */
 
 /* Two digits as a number; -1 when they are none. */
 static int two_digits(const char *at)
@@ -73,36 +69,4 @@ bool value_is_uuid(const char *text, size_t len)
             return false;
     }
     return true;
-}
-
-static size_t name_part(const char *text)
-{
-    return strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
-}
-
-bool value_is_repo(const char *text)
-{
-    size_t owner = name_part(text);
-    if (owner == 0 || owner > 100 || text[owner] != '/')
-        return false;
-    size_t name = name_part(text + owner + 1);
-    return name > 0 && name <= 100 && text[owner + 1 + name] == '\0';
-}
-
-bool value_has_control(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return true;
-    }
-    return false;
-}
-
-bool value_requirement_fits(const char *label, size_t *used)
-{
-    static const char prefix[] = "agent:";
-    size_t len = strlen(prefix);
-    if (strncmp(label, prefix, len) == 0)
-        *used += strlen(label + len) + ELEMENT_OVERHEAD;
-    return *used <= REQUIREMENTS_MAX;
 }

@@ -9,11 +9,5 @@
 bool value_is_time(const char *text);
 
 bool value_is_uuid(const char *text, size_t len); /* 8-4-4-4-12 hexadecimal digits */
-bool value_is_repo(const char *text);             /* "owner/name", as Forgejo allows names */
-bool value_has_control(const char *text);         /* a byte below 0x20, or 0x7f */
-
-/* Adds what a label takes in the database's index over requirements, which is nothing for one
- * without "agent:". False once all of them take more than an entry of it has room for. */
-bool value_requirement_fits(const char *label, size_t *used);
 
 #endif

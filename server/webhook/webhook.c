@@ -18,7 +18,8 @@
 #define DEADLINE_MS 4000 /* Forgejo waits 5 s for the whole exchange */
 #define PATIENCE_MS 2500 /* for the database; what is under way then may take its time to end */
 #define EVENT_MAX 64     /* bytes of an event's name, with NUL */
-#define LABELS_BYTES_MAX (1 << 19) /* of an SQL array: 500 labels of 255 bytes, each escaped */
+#define LABELS_BYTES_MAX (2 * WEBHOOK_BODY_MAX) /* of an SQL array: at worst each byte is escaped \
+                                                 */
 
 struct delivery {
     char id[37];

@@ -36,7 +36,7 @@ static void read_issue(const char *bytes, size_t len, const char *type)
     enum forgejo_parse verdict = forgejo_issue_parse(&issue, bytes, len, type, &err);
     if (verdict == FORGEJO_PARSED) {
         expect(issue.number >= 1 && issue.number <= 999999999);
-        expect(value_is_repo(issue.repo) && value_is_time(issue.updated_at));
+        expect(issue.repo[0] != '\0' && value_is_time(issue.updated_at));
         expect(issue.title[0] != '\0' && issue.sender[0] != '\0' && issue.labels != NULL);
         expect(forgejo_refusal(&issue, &everyone, &everyone) == NULL);
     }
