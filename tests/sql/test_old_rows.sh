@@ -1,0 +1,18 @@
+# shellcheck shell=bash disable=SC2154 # database: set by run
+# What 0005_task.sql does to rows that are there: it spells out fleet.slug_of() and fleet.executor_lane_wanted, and must agree with them.
+
+cat >"$TEST_DIR/old_rows.sql" <<SQL
+begin;
+select t.worker('w1', t.host('some', '{x}', 1) || '{"repositories": ["acme/rocket"]}', t.host('none', '{x}', 1) || '{"repositories": ["none"]}',
+                t.host('all', '{x}', 1), t.host('empty', '{x}', 1) || '{"repositories": []}');
+select t.submit(id) from unnest(array['plain', 'a/b', 'Ab', '--', 'ü', 'x-0123abcd', repeat('x', 200), repeat('ab/', 60)]) id;
+select t.submit('loose', '{agent:x}');
+update fleet.task set branch_name = 'task/old';
+insert into fleet.executor_lane select e.executor, l.lane from fleet.executor e, fleet.lane l where l.requirements = '{x}' on conflict do nothing;
+select t.ok(count(*) = 1, 'a lane that a host with a list served before') from fleet.check_executor_lane;
+$(sed -n '/^update /,/;$/p; /^delete /,/;$/p' migrations/0005_task.sql)
+select t.none(\$\$select task_id, branch_name from fleet.task where branch_name <> 'task/' || fleet.slug_of(task_id)\$\$, 'existing tasks get the new branch');
+select t.sound('and hosts with a list lose that lane');
+rollback;
+SQL
+run_sql old_rows "$database" "$TEST_DIR/old_rows.sql"
