@@ -28,6 +28,7 @@ void error_set(struct error *err, const char *format, ...)
     error_fill(err, format, args);
     va_end(args);
     err->state[0] = '\0';
+    err->unsent = false;
 }
 
 void error_set_state(struct error *err, const char *state, const char *format, ...)
@@ -38,7 +39,8 @@ void error_set_state(struct error *err, const char *state, const char *format, .
     va_start(args, format);
     error_fill(err, format, args);
     va_end(args);
-    snprintf(err->state, sizeof err->state, "%.5s", state != NULL ? state : "");
+    err->unsent = false;
+    snprintf(err->state, sizeof err->state, "%s", state != NULL ? state : "");
 }
 
 void error_clear(struct error *err)

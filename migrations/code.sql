@@ -9,6 +9,7 @@
 \ir functions/attempt.sql
 \ir functions/node.sql
 \ir functions/claim.sql
+\ir functions/retry.sql
 \ir functions/settle.sql
 \ir functions/host.sql
 \ir functions/log.sql

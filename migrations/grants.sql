@@ -10,12 +10,13 @@ grant execute on function
 to fleet_server, fleet_worker;
 
 grant execute on function
-    fleet.configure(uuid, jsonb), fleet.host_report(uuid, text, boolean, jsonb, text),
+    fleet.configure(uuid, text, text[], fleet.host_entry[], fleet.agent_entry[]),
+    fleet.host_report(uuid, text, int, boolean, fleet.identity, bigint, fleet.agent_seen[], text, text),
     fleet.claim(uuid, int), fleet.jobs(uuid, bigint[]), fleet.adopt(uuid, uuid, bigint, int),
     fleet.starting(uuid, bigint, int, text, text, text), fleet.started(uuid, bigint, int, bigint, text, text, text),
     fleet.phase(uuid, bigint, int, text, text),
     fleet.append(uuid, bigint[], int[], text[], bigint[], bytea[], text[]),
-    fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint),
+    fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint, bigint),
     fleet.release(uuid, bigint, int, text),
     fleet.void_confirmed(uuid, bigint, int, text), fleet.sleep_begin(uuid), fleet.sleep_end(uuid)
 to fleet_worker;
@@ -31,6 +32,7 @@ to fleet_server;
 -- people
 grant execute on function
     fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.set(text, bigint), fleet.host_accept(text),
+    fleet.cordon(text, text), fleet.uncordon(text), fleet.forget_host(text), fleet.executor_accept(text),
     fleet.explain_task(text), fleet.check_all(), fleet.schema_version(), fleet.session_list(), fleet.end_session(int)
 to fleet_operator;
 
@@ -39,7 +41,7 @@ grant select on fleet.sessions to fleet_operator;
 -- readers execute nothing: what they may know is a view
 
 grant select on
-    fleet.tasks, fleet.running, fleet.queue_overview, fleet.hosts, fleet.history, fleet.attempts, fleet.nodes, fleet.deliveries,
+    fleet.tasks, fleet.running, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.history, fleet.attempts, fleet.nodes, fleet.deliveries,
     fleet.settings, fleet.explanations, fleet.check_slot, fleet.check_live, fleet.check_status_event, fleet.check_epoch, fleet.check_queue,
     fleet.check_executor_lane, fleet.check_status
 to fleet_operator, fleet_reader, fleet_reader_full;

@@ -112,6 +112,10 @@ struct adapter_values {
 bool adapter_find(const struct config *config, const struct config_agent *agent,
                   struct adapter_template *found);
 
+/* The program that the template runs, for the host to look for; the caller owns it. NULL when only
+ * a run can tell. `version`: it answers --version and does nothing else then. */
+char *adapter_program(const struct adapter_template *template, const char *work_dir, bool *version);
+
 /* Adds the job script: exports and one exec, every word single-quoted after its placeholders
  * were replaced, so no value is ever code. False when it would pass the ceiling of `out`. */
 bool adapter_script(struct buf *out, const struct adapter_template *template,

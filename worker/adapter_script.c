@@ -1,6 +1,7 @@
 /* The job script: how an agent's command gets onto the host without any value becoming code. */
 #include <string.h>
 
+#include "common/mem.h"
 #include "worker/adapter.h"
 
 #include "common/text.h"
@@ -85,6 +86,22 @@ static void add_export(struct buf *out, const char *name, const char *value)
     buf_addf(out, "export %s=", name);
     text_shell_quote(out, value);
     buf_adds(out, "\n");
+}
+
+/* Of the words of a command, the first counts; what depends on a run or on its folder cannot be
+ * looked for before. */
+char *adapter_program(const struct adapter_template *template, const char *work_dir, bool *version)
+{
+    static const char here[] = "{work_dir}";
+    *version = template->command == NULL;
+    const char *word = template->command != NULL ? template->command->items[0] : codex_full[0];
+    bool in_work_dir = strncmp(word, here, sizeof here - 1) == 0;
+    const char *rest = in_work_dir ? word + sizeof here - 1 : word;
+    if (strpbrk(rest, "{\r\n") != NULL || word[0] == '\0' || word[0] == '-')
+        return NULL;
+    if (in_work_dir)
+        return mem_printf("%s%s", work_dir, rest);
+    return word[0] == '/' || strchr(word, '/') == NULL ? mem_strdup(word) : NULL;
 }
 
 bool adapter_script(struct buf *out, const struct adapter_template *template,

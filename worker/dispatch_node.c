@@ -6,7 +6,6 @@
 
 #include "common/clock.h"
 #include "common/crypto.h"
-#include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "worker/dispatch.h"
@@ -121,66 +120,70 @@ static void node_start(struct dispatch *dispatch)
 
 /* --- configure --- */
 
-static void add_list(struct buf *out, const char *name, const struct config_list *list)
+static void list_text(struct buf *out, const struct config_list *list)
 {
-    buf_addf(out, ",\"%s\":[", name);
-    for (size_t i = 0; i < list->count; i++) {
-        buf_adds(out, i > 0 ? "," : "");
-        json_quote(out, list->items[i], strlen(list->items[i]));
-    }
-    buf_adds(out, "]");
+    buf_init(out, CONFIGURE_MAX);
+    db_array_begin(out);
+    for (size_t i = 0; i < list->count; i++)
+        db_array_text(out, list->items[i]);
+    db_array_end(out);
 }
 
-static void add_text(struct buf *out, const char *name, const char *text)
-{
-    buf_addf(out, "\"%s\":", name);
-    json_quote(out, text != NULL ? text : "", text != NULL ? strlen(text) : 0);
-}
-
-/* An agent type that nobody can start is not offered: its tasks stay waiting. */
+/* fleet.agent_entry. An agent type that nobody can start is not offered: its tasks stay waiting. */
 static void add_agents(struct buf *out, const struct config *config, const struct config_host *host)
 {
     struct adapter_template found;
-    const char *comma = "";
-    buf_adds(out, ",\"agents\":[");
     for (size_t i = 0; i < host->agent_count; i++) {
         const struct config_agent *agent = &host->agents[i];
+        char concurrency[16];
+        struct buf capabilities;
         if (!adapter_find(config, agent, &found)) {
             log_error(LOG_ABOUT(LOG_FIELD("host", host->host_id)),
                       "agent type %s is left out: it has no entry in `adapters`",
                       agent->agent_type);
             continue;
         }
-        buf_addf(out, "%s{", comma);
-        comma = ",";
-        add_text(out, "agent_type", agent->agent_type);
-        buf_addf(out, ",\"max_concurrency\":%d", agent->max_concurrency);
-        add_list(out, "capabilities", &agent->capabilities);
-        buf_adds(out, "}");
+        list_text(&capabilities, &agent->capabilities);
+        snprintf(concurrency, sizeof concurrency, "%d", agent->max_concurrency);
+        const char *fields[] = {host->host_id, agent->agent_type, concurrency,
+                                buf_text(&capabilities)};
+        db_array_row(out, 4, fields);
+        buf_release(&capabilities);
     }
-    buf_adds(out, "]");
 }
 
-static void add_hosts(struct buf *out, const struct config *config)
+/* fleet.host_entry. */
+static void add_host(struct buf *out, const struct config_host *config, int number)
 {
-    buf_adds(out, "[");
+    char way[16], port[16];
+    struct buf repositories;
+    list_text(&repositories, &config->repositories);
+    snprintf(way, sizeof way, "%d", number);
+    snprintf(port, sizeof port, "%d", config->ssh_port);
+    const char *fields[] = {config->host_id,
+                            way,
+                            config->hostname,
+                            port,
+                            config->ssh_user != NULL ? config->ssh_user : "",
+                            config->work_dir,
+                            config->workspace,
+                            buf_text(&repositories)};
+    db_array_row(out, 8, fields);
+    buf_release(&repositories);
+}
+
+static void add_hosts(struct buf *hosts, struct buf *agents, const struct dispatch *dispatch)
+{
+    const struct config *config = dispatch_config(dispatch);
+    db_array_begin(hosts);
+    db_array_begin(agents);
     for (size_t i = 0; i < config->host_count; i++) {
-        const struct config_host *host = &config->hosts[i];
-        buf_adds(out, i > 0 ? ",{" : "{");
-        add_text(out, "host_id", host->host_id);
-        buf_adds(out, ",");
-        add_text(out, "hostname", host->hostname);
-        buf_addf(out, ",\"port\":%d,", host->ssh_port);
-        add_text(out, "user", host->ssh_user);
-        buf_adds(out, ",");
-        add_text(out, "work_dir", host->work_dir);
-        buf_adds(out, ",");
-        add_text(out, "workspace", host->workspace);
-        add_list(out, "repositories", &host->repositories);
-        add_agents(out, config, host);
-        buf_adds(out, "}");
+        const struct host *host = dispatch_host(dispatch, config->hosts[i].host_id);
+        add_host(hosts, &config->hosts[i], host != NULL ? host->way : 0);
+        add_agents(agents, config, &config->hosts[i]);
     }
-    buf_adds(out, "]");
+    db_array_end(hosts);
+    db_array_end(agents);
 }
 
 static void on_configure(void *data, const struct db_result *res, const struct error *err)
@@ -199,7 +202,8 @@ static void on_configure(void *data, const struct db_result *res, const struct e
     for (int row = 0; row < db_rows(res); row++) {
         const char *verdict = db_text(res, row, "verdict");
         if (verdict != NULL && strcmp(verdict, "ok") != 0)
-            log_warn(LOG_ABOUT(LOG_FIELD("host", db_text(res, row, "host_id"))), "%s", verdict);
+            log_warn(LOG_ABOUT(LOG_FIELD("host", db_text(res, row, "host_id"))), "%s: %s", verdict,
+                     db_text(res, row, "reason"));
     }
     if (dispatch->state == DISPATCH_REGISTERED)
         dispatch_set(dispatch, DISPATCH_LIVE);
@@ -212,15 +216,19 @@ static void on_configure(void *data, const struct db_result *res, const struct e
 
 static void configure(struct dispatch *dispatch)
 {
-    struct buf hosts;
+    struct buf hosts, agents;
     buf_init(&hosts, CONFIGURE_MAX);
-    add_hosts(&hosts, dispatch_config(dispatch));
-    const char *params[] = {dispatch->node, buf_text(&hosts)};
+    buf_init(&agents, CONFIGURE_MAX);
+    add_hosts(&hosts, &agents, dispatch);
+    const char *params[] = {dispatch->node, dispatch_config(dispatch)->hash, "{all}",
+                            buf_text(&hosts), buf_text(&agents)};
     dispatch->calling = true;
     dispatch->configure_due = false;
-    db_query_locking(dispatch->db, "configure", 0, "select * from fleet.configure($1, $2)",
-                     DB_REPEAT, 2, params, on_configure, dispatch_call_new(dispatch));
+    db_query_locking(dispatch->db, "configure", 0,
+                     "select * from fleet.configure($1, $2, $3, $4, $5)", DB_REPEAT, 5, params,
+                     on_configure, dispatch_call_new(dispatch));
     buf_release(&hosts);
+    buf_release(&agents);
 }
 
 void dispatch_register(struct dispatch *dispatch)

@@ -63,7 +63,7 @@ void exec_run(struct exec_host *host, const struct exec_request *request)
     struct exec_job *job = exec_job_new(host->loop, request, on_job_freed, host);
     host->jobs++;
     if (host->stopping) {
-        exec_job_fail(job, "the host is being closed");
+        exec_job_fail(job, "connection_lost", "the host is being closed");
     } else if (host->local) {
         list_append(&host->running, &job->link);
         local_run(host->loop, job);

@@ -18,11 +18,8 @@ struct exec_result {
     bool truncated; /* stdout passed out_max: the rest was thrown away */
 };
 
-/* In err->state: not a byte of the command left us, so it did not run and never will. */
-#define EXEC_UNSENT "FX001"
-
-/* Exactly once, later. err: the command may or may not have run (connection lost, time-out), unless
- * it is EXEC_UNSENT. */
+/* Exactly once, later. err: the command may or may not have run (connection lost, time-out),
+ * unless err->unsent. */
 typedef void (*exec_done_cb)(void *data, const struct exec_result *res, const struct error *err);
 
 struct exec_request {

@@ -108,14 +108,15 @@ void exec_job_end(struct exec_job *job, int shell_status)
     end(job);
 }
 
-void exec_job_fail(struct exec_job *job, const char *format, ...)
+void exec_job_fail(struct exec_job *job, const char *word, const char *format, ...)
 {
     char text[sizeof job->error.text];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    error_set_state(&job->error, job->begun ? "" : EXEC_UNSENT, "%s", text);
+    error_set_state(&job->error, word, "%s", text);
+    job->error.unsent = !job->begun;
     job->failed = true;
     end(job);
 }

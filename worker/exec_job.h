@@ -42,7 +42,8 @@ void exec_job_out(struct exec_job *job, const void *bytes, size_t len); /* more 
 void exec_job_err(struct exec_job *job, const void *bytes, size_t len); /* more of stderr */
 /* shell_status: as a shell says it. 129 to 192 are signals, and become -1 like a negative one. */
 void exec_job_end(struct exec_job *job, int shell_status);
-void exec_job_fail(struct exec_job *job, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+/* `word`: what kind of trouble, of fleet.reason. */
+void exec_job_fail(struct exec_job *job, const char *word, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -51,18 +51,27 @@ struct host {
     char id[65];                      /* host_id, longer-lived than a configuration */
     struct log_field about[2];        /* host=… */
 
-    enum host_state state;
-    char reason[256];   /* why it is down; "" else */
-    bool checking;      /* a hello is in flight */
-    bool leaving;       /* gone from the configuration: only its last jobs are followed */
-    int64_t next_check; /* clock_ms */
+    /* Number of the way in (address, port, user, key, known_hosts, work_dir). Every call and report
+     * carries the one it was asked under: what comes back under an older one changes nothing. */
+    int way;
+    enum host_state state; /* set by become() only */
+    struct error trouble;  /* why it is down; "" else */
+    bool checking;         /* a hello is in flight */
+    bool leaving;          /* gone from the configuration: only its last jobs are followed */
+    int64_t next_check;    /* clock_ms */
     int backoff_ms;
     struct runner_hello hello; /* of the last good answer */
-    char identity[256];        /* machine, owner and host key that SQL accepted; "" = none yet */
+    /* The agents whose commands the hello in flight, or the last one, looks for. */
+    char looked[RUNNER_LOOKS_MAX][65];
+    int looked_count;
+    int64_t next_versions; /* clock_ms: hello asks for their versions again */
+    char identity[256];    /* machine, owner and host key that SQL accepted; "" = none yet */
 
     bool report_due, reporting; /* host_report() */
     bool report_down;           /* what the report in flight says */
     uint64_t report_life;       /* the dispatcher's, of the report in flight */
+    int report_way;             /* and its way in */
+    char differs[256];          /* in what other workers' configurations differ, as last told */
     int64_t next_report;        /* clock_ms before which a failed report is not repeated */
 
     struct timer timer; /* next poll */
@@ -110,11 +119,12 @@ typedef void (*host_reply_cb)(void *data, const struct runner_reply *reply,
                               const struct error *err);
 
 void host_call_init(struct buf *command, struct buf *input);
-/* Runs one runner call; installs the runner first where it is missing. Takes both buffers over. The
- * callback comes exactly once, later; with err the call may or may not have been carried out. */
+/* Runs one runner call of the host's own; installs the runner first where it is missing. Takes both
+ * buffers over. The callback comes once, later, unless the way in changes before; with err the call
+ * may or may not have been carried out. */
 void host_send(struct host *host, struct buf *command, struct buf *input, int timeout_ms,
                host_bytes_cb on_bytes, void *data);
-/* The same for start, raise, void and stop. */
+/* The same for start, raise, void and stop, but the callback always comes. */
 void host_call(struct host *host, struct buf *command, struct buf *input, host_reply_cb on_reply,
                void *data);
 void host_trouble(struct host *host,

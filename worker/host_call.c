@@ -13,6 +13,7 @@ struct host_call {
     struct host *host;         /* borrowed; counts us in its calls */
     struct buf command, input; /* owned */
     int timeout_ms;
+    int way;                /* the host's when it was asked */
     bool installed;         /* we installed the runner for this call */
     host_bytes_cb on_bytes; /* one of the two */
     host_reply_cb on_reply;
@@ -27,18 +28,31 @@ void host_call_init(struct buf *command, struct buf *input)
 
 static void run(struct host_call *call);
 
+/* A hello or a poll of an older way in is nobody's any more; a job learns that it does not know
+ * what became of its call. */
+static bool is_stale(const struct host_call *call, struct error *err)
+{
+    if (call->way == call->host->way)
+        return false;
+    error_set_state(err, "connection_lost", "the way in changed during the call");
+    return true;
+}
+
 static void answer(struct host_call *call, const char *bytes, size_t len, const struct error *err)
 {
     struct host *host = call->host;
     struct runner_reply reply;
     struct error problem;
+    bool stale = is_stale(call, &problem);
+    if (stale)
+        err = &problem;
     if (call->on_reply != NULL && err == NULL && !runner_parse_reply(bytes, len, &reply, &problem))
         err = &problem;
-    if (err != NULL)
+    if (err != NULL && !stale)
         host_trouble(host, err);
     if (call->on_reply != NULL)
         call->on_reply(call->data, err == NULL ? &reply : NULL, err);
-    else
+    else if (!stale)
         call->on_bytes(call->data, bytes, len, err);
     buf_release(&call->command);
     buf_release(&call->input);
@@ -52,8 +66,8 @@ static void describe(struct error *err, const struct exec_result *res)
     struct buf text;
     buf_init(&text, 1024);
     clean_line(&text, res->err, res->err_len, 200);
-    error_set(err, "the runner ended with status %d: %s", res->status,
-              text.len > 0 ? text.data : "no message");
+    error_set_state(err, "runner_failed", "the runner ended with status %d: %s", res->status,
+                    text.len > 0 ? text.data : "no message");
     buf_release(&text);
 }
 
@@ -66,7 +80,7 @@ static void on_installed(void *data, const struct exec_result *res, const struct
             describe(&problem, res);
         err = &problem;
     }
-    if (err != NULL)
+    if (err != NULL || is_stale(call, &problem))
         answer(call, NULL, 0, err);
     else
         run(call);
@@ -93,7 +107,7 @@ static void on_done(void *data, const struct exec_result *res, const struct erro
 {
     struct host_call *call = data;
     struct error problem;
-    if (err != NULL) {
+    if (err != NULL || is_stale(call, &problem)) {
         answer(call, NULL, 0, err);
     } else if (!call->installed && runner_missing(res->out, res->out_len)) {
         install(call);
@@ -123,6 +137,7 @@ static struct host_call *call_new(struct host *host, struct buf *command, struct
     call->command = *command;
     call->input = *input;
     call->timeout_ms = CALL_TIMEOUT_MS;
+    call->way = host->way;
     host->calls++;
     return call;
 }

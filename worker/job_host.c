@@ -120,7 +120,7 @@ static void refused(struct job *job, const char *reason)
 static void on_start(void *data, const struct runner_reply *reply, const struct error *err)
 {
     struct job *job = data;
-    job->sent |= err == NULL || strcmp(err->state, EXEC_UNSENT) != 0;
+    job->sent |= err == NULL || !err->unsent;
     if (!answered(job, "start", err))
         return;
     switch (reply->verdict) {

@@ -109,7 +109,7 @@ void local_kill(struct exec_job *job, const char *why)
     struct local *local = job->holder;
     local->job = NULL;
     kill(-local->process.pid, SIGKILL); /* it leads its group */
-    exec_job_fail(job, "%s", why);
+    exec_job_fail(job, "timeout", "%s", why);
     close_all(local);
 }
 
@@ -177,7 +177,8 @@ void local_run(struct loop *loop, struct exec_job *job)
     local->handles = PIPES + 1; /* uv_spawn makes a handle even when it fails */
     if (status != 0) {
         local->job = NULL;
-        exec_job_fail(job, "localhost: cannot start /bin/sh: %s", uv_strerror(status));
+        exec_job_fail(job, "runner_failed", "localhost: cannot start /bin/sh: %s",
+                      uv_strerror(status));
         close_all(local);
         return;
     }

@@ -91,10 +91,17 @@ void runner_build_install(struct buf *command, const struct runner_place *place)
     begin(command, place, INSTALL_SCRIPT);
 }
 
-void runner_build_hello(struct buf *command, const struct runner_place *place)
+void runner_build_hello(struct buf *command, const struct runner_place *place,
+                        const struct runner_look *looks, int count)
 {
+    must(count <= RUNNER_LOOKS_MAX, "the number of commands to look for");
     begin(command, place, CALL_SCRIPT);
     buf_adds(command, " hello");
+    for (int i = 0; i < count; i++) {
+        must(strpbrk(looks[i].command, "\r\n") == NULL, "an agent's command");
+        buf_adds(command, looks[i].version ? " version " : " look ");
+        text_shell_quote(command, looks[i].command);
+    }
 }
 
 void runner_build_start(struct buf *command, struct buf *input, const struct runner_place *place,

@@ -68,7 +68,13 @@ struct runner_ask {
  * end. */
 void runner_build_install(struct buf *command,
                           const struct runner_place *place); /* stdin: runner_script */
-void runner_build_hello(struct buf *command, const struct runner_place *place);
+/* An agent's command that hello looks for on the host. */
+struct runner_look {
+    const char *command; /* borrowed; a bare name or an absolute path */
+    bool version;        /* it is asked for its --version, too */
+};
+void runner_build_hello(struct buf *command, const struct runner_place *place,
+                        const struct runner_look *looks, int count);
 void runner_build_start(struct buf *command, struct buf *input, const struct runner_place *place,
                         const struct runner_key *key, const struct runner_start *start);
 void runner_build_void(struct buf *command, const struct runner_place *place,
@@ -91,6 +97,15 @@ bool runner_missing(const char *bytes, size_t len);
 /* Answer to install; err says what the host answered. */
 bool runner_parse_installed(const char *bytes, size_t len, struct error *err);
 
+#define RUNNER_LOOKS_MAX 64 /* commands in one hello */
+#define RUNNER_VERSION_SIZE 65
+
+/* What hello found of one command. */
+struct runner_seen {
+    bool found;
+    char version[RUNNER_VERSION_SIZE]; /* as it says; "" when it was not asked, or said nothing */
+};
+
 struct runner_hello {
     char machine[65]; /* machine-id, "none" when the host has none */
     /* boot_id and start time of pid 1: changes with every boot of machine or container */
@@ -99,6 +114,8 @@ struct runner_hello {
     int64_t disk_free; /* bytes that our account may still write under work_dir */
     /* programs that the runner needs and did not find, comma-separated; "" = none */
     char missing[256];
+    struct runner_seen seen[RUNNER_LOOKS_MAX]; /* in the order of the looks */
+    int seen_count;
 };
 bool runner_parse_hello(const char *bytes, size_t len, struct runner_hello *hello,
                         struct error *err);

@@ -368,6 +368,37 @@ find_owner() {
     fi
 }
 
+# A shell of sshd has read no profile: agents live in ~/.local/bin and the like, so the profile is asked for its
+# PATH, and for nothing else.
+find_path() { # file to write it to
+    [ -r "${HOME:-}/.profile" ] || return 0
+    # shellcheck disable=SC2016 # expanded by that shell
+    timeout --foreground -k 1 5 /bin/sh -c '. "$HOME/.profile"; printf "%s\n" "$PATH" >"$1"' sh "$1" \
+        </dev/null >/dev/null 2>&1
+    if line_of "$1"; then
+        case $line in
+        /*) PATH=$line ;;
+        esac
+    fi
+}
+
+# A line for each pair "look|version COMMAND": is it there for a job, and what does it call itself.
+look_for_agents() (
+    find_path ".path.$$"
+    rm -f ".path.$$"
+    while [ "$#" -ge 2 ]; do
+        seen=missing version=
+        # shellcheck disable=SC2016 # not a function of this script
+        if /bin/sh -c 'command -v -- "$1"' sh "$2" >/dev/null 2>&1; then
+            seen=found
+            [ "$1" = look ] || version=$(timeout -k 1 5 "$2" --version </dev/null 2>/dev/null | head -n 1 |
+                tr -cd 'A-Za-z0-9._+ -' | head -c 60)
+        fi
+        echo "agent $seen $version"
+        shift 2
+    done
+)
+
 call_hello() {
     mkdir -p runs
     missing_tools
@@ -375,7 +406,10 @@ call_hello() {
     find_boot
     find_owner
     space=$(stat -f -c '%a %S' .)
-    answer "hello v=1 machine=$machine boot=$boot owner=$owner disk_free=$((${space% *} * ${space#* })) missing=$missing"
+    banner
+    echo "hello v=1 machine=$machine boot=$boot owner=$owner disk_free=$((${space% *} * ${space#* })) missing=$missing"
+    look_for_agents "$@"
+    echo end
 }
 
 call_raise() {
@@ -843,23 +877,13 @@ call_keep() {
     read -r line <&7
 }
 
-# In the job's own environment. A shell of sshd has read no profile: agents live in ~/.local/bin and the like,
-# so the profile is asked for its PATH, and for nothing else.
+# In the job's own environment.
 call_job() {
     take_key "$1" "$2" "$3"
     folder=$4 up=$base/$dir/up.$2
     unset LC_ALL
     umask 022
-    if [ -r "$HOME/.profile" ]; then
-        # shellcheck disable=SC2016 # expanded by that shell
-        timeout --foreground -k 1 5 /bin/sh -c '. "$HOME/.profile"; printf "%s\n" "$PATH" >"$1"' sh "$up/path" \
-            </dev/null >/dev/null 2>&1
-        if line_of "$up/path"; then
-            case $line in
-            /*) PATH=$line ;;
-            esac
-        fi
-    fi
+    find_path "$up/path"
     cd "${base%/.fleet/*}/tasks/$folder" || exit 126
     exec /bin/sh "$up/job.sh"
 }

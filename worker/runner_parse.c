@@ -15,7 +15,8 @@ struct cursor {
 
 static bool malformed(struct error *err, const char *where)
 {
-    error_set(err, "runner: the host's answer is malformed or was cut (%s)", where);
+    error_set_state(err, "runner_failed", "runner: the host's answer is malformed or was cut (%s)",
+                    where);
     return false;
 }
 
@@ -208,9 +209,10 @@ static bool open_answer(const char *bytes, size_t len, struct cursor *answer, st
                         struct error *err)
 {
     if (!find_banner(bytes, len, answer)) {
-        error_set(err,
-                  "runner: the host gave no answer of the runner (does its account's shell run "
-                  "commands, and is work_dir writable?)");
+        error_set_state(
+            err, "runner_failed",
+            "runner: the host gave no answer of the runner (does its account's shell run "
+            "commands, and is work_dir writable?)");
         return false;
     }
     return take_line(answer, line) || malformed(err, "first line");
@@ -222,6 +224,42 @@ bool runner_parse_installed(const char *bytes, size_t len, struct error *err)
     if (!open_answer(bytes, len, &answer, &line, err))
         return false;
     return (line_is(&line, "installed") && take_close(&answer)) || malformed(err, "install");
+}
+
+/* The rest of a line: words with single spaces or none; shorter than `size`. */
+static bool take_rest(struct cursor *line, char *text, size_t size)
+{
+    size_t len = (size_t)(line->end - line->at);
+    if (len >= size)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        char c = line->at[i];
+        if (!plain(c) && c != ' ' && c != '+')
+            return false;
+        text[i] = c;
+    }
+    text[len] = '\0';
+    return true;
+}
+
+/* Lines "agent found|missing VERSION". */
+static bool take_seen(struct cursor *answer, struct runner_hello *hello)
+{
+    struct cursor line, ahead = *answer;
+    while (take_text(&ahead, "agent ")) {
+        struct runner_seen *seen = &hello->seen[hello->seen_count];
+        if (hello->seen_count == RUNNER_LOOKS_MAX || !take_line(answer, &line) ||
+            !take_text(&line, "agent "))
+            return false;
+        seen->found = take_text(&line, "found ");
+        if (!seen->found && !take_text(&line, "missing "))
+            return false;
+        if (!take_rest(&line, seen->version, sizeof seen->version))
+            return false;
+        hello->seen_count++;
+        ahead = *answer;
+    }
+    return true;
 }
 
 bool runner_parse_hello(const char *bytes, size_t len, struct runner_hello *hello,
@@ -237,7 +275,7 @@ bool runner_parse_hello(const char *bytes, size_t len, struct runner_hello *hell
                  take_word(&line, " owner=", hello->owner, sizeof hello->owner) &&
                  take_number(&line, " disk_free=", INT64_MAX / 16, &hello->disk_free) &&
                  take_word(&line, " missing=", hello->missing, sizeof hello->missing) &&
-                 line.at == line.end && take_close(&answer);
+                 line.at == line.end && take_seen(&answer, hello) && take_close(&answer);
     return right || malformed(err, "hello");
 }
 
@@ -304,7 +342,7 @@ bool runner_poll_begin(struct runner_poll *poll, const char *bytes, size_t len, 
     struct cursor answer = {NULL, NULL};
     *poll = (struct runner_poll){0};
     if (!find_banner(bytes, len, &answer)) {
-        error_set(err, "runner: the host gave no answer to the poll");
+        error_set_state(err, "runner_failed", "runner: the host gave no answer to the poll");
         return false;
     }
     *poll = (struct runner_poll){.at = answer.at, .end = answer.end};

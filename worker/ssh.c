@@ -70,7 +70,7 @@ void ssh_become(struct ssh *ssh, enum ssh_state state)
     }
 }
 
-void ssh_fail(struct ssh *ssh, const char *format, ...)
+void ssh_fail(struct ssh *ssh, const char *word, const char *format, ...)
 {
     char text[sizeof ssh->error.text];
     va_list args;
@@ -79,7 +79,7 @@ void ssh_fail(struct ssh *ssh, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    error_set(&ssh->error, "host %s: %s", ssh->host->host_id, text);
+    error_set_state(&ssh->error, word, "host %s: %s", ssh->host->host_id, text);
     ssh_become(ssh, SSH_DOWN);
 }
 
@@ -192,7 +192,7 @@ static void go_down(struct ssh *ssh)
     list_each(link, &ssh->channels)
     {
         struct ssh_channel *channel = list_entry(link, struct ssh_channel, link);
-        ssh_channel_drop(channel, ssh->error.text);
+        ssh_channel_drop(channel, &ssh->error);
     }
     timer_stop(&ssh->tick);
     drop_session(ssh);
@@ -213,7 +213,7 @@ static void peek(struct ssh *ssh)
     if (got > 0)
         ssh->silent_ticks = 0;
     else if (got == 0 || (errno != EAGAIN && errno != EINTR))
-        ssh_fail(ssh, "it closed the connection");
+        ssh_fail(ssh, "connection_lost", "it closed the connection");
 }
 
 /* Until a pass moves nothing: one channel's read takes the others' packets off the socket too. */
@@ -225,7 +225,7 @@ void ssh_pump(struct ssh *ssh)
         moved = step(ssh) || ssh->received != before;
         flush_unsent(ssh);
         if (!moved && ssh->gone)
-            ssh_fail(ssh, "it closed the connection");
+            ssh_fail(ssh, "connection_lost", "it closed the connection");
     }
     if (ssh->state == SSH_DOWN)
         go_down(ssh);
@@ -261,10 +261,11 @@ static void on_tick(void *data)
     if (is_idle(ssh))
         peek(ssh);
     if (ssh->state != SSH_UP)
-        ssh_fail(ssh, "no %s within %d s", ssh->state == SSH_HANDSHAKING ? "handshake" : "log-in",
-                 SETUP_MS / 1000);
+        ssh_fail(ssh, "timeout", "no %s within %d s",
+                 ssh->state == SSH_HANDSHAKING ? "handshake" : "log-in", SETUP_MS / 1000);
     else if (++ssh->silent_ticks > SILENT_TICKS)
-        ssh_fail(ssh, "the connection was silent for %d s", TICK_MS / 1000 * SILENT_TICKS);
+        ssh_fail(ssh, "timeout", "the connection was silent for %d s",
+                 TICK_MS / 1000 * SILENT_TICKS);
     else
         libssh2_keepalive_send(ssh->session, &next);
     ssh_pump(ssh);
@@ -277,9 +278,9 @@ static void on_connected(void *data, int fd, const struct error *err)
     ssh->connect = NULL;
     ssh->fd = fd;
     if (fd < 0) {
-        ssh_fail(ssh, "%s", err->text);
+        ssh_fail(ssh, err->state, "%s", err->text);
     } else if (!ssh_setup_session(ssh, &problem)) {
-        ssh_fail(ssh, "%s", problem.text);
+        ssh_fail(ssh, "key_unusable", "%s", problem.text);
     } else {
         libssh2_session_set_blocking(ssh->session, 0);
         libssh2_session_callback_set(ssh->session, LIBSSH2_CALLBACK_SEND,
@@ -345,10 +346,10 @@ void ssh_close(struct ssh *ssh)
     ssh_connect_stop(ssh->connect);
     if (ssh->session != NULL && ssh->was_up && ssh->state == SSH_UP)
         libssh2_session_disconnect(ssh->session, "done");
-    ssh_fail(ssh, "the connection was closed");
+    ssh_fail(ssh, "connection_lost", "the connection was closed");
     go_down(ssh);
     while ((job = ssh_take_back(ssh)) != NULL)
-        exec_job_fail(job, "%s", ssh->error.text);
+        exec_job_fail(job, ssh->error.state, "%s", ssh->error.text);
     timer_close(&ssh->tick, on_closed);
     timer_close(&ssh->soon, on_closed);
 }

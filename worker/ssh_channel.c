@@ -40,7 +40,8 @@ static void on_timeout(struct exec_job *job)
 {
     struct ssh_channel *channel = job->holder;
     struct ssh *ssh = channel->ssh;
-    exec_job_fail(job, "host %s: the command did not end within %d ms (it may still run)",
+    exec_job_fail(job, "timeout",
+                  "host %s: the command did not end within %d ms (it may still run)",
                   ssh->host->host_id, job->timeout_ms);
     channel->job = NULL;
     if (channel->step == SSH_STEP_OPEN && ssh->asking != channel)
@@ -48,7 +49,7 @@ static void on_timeout(struct exec_job *job)
     else if (ssh->asking != channel) /* else its answer has to be taken first */
         channel->step = SSH_STEP_CLOSE;
     if (ssh->silent_ticks >= 3)
-        ssh_fail(ssh, "the connection is silent");
+        ssh_fail(ssh, "timeout", "the connection is silent");
     ssh_pump(ssh);
 }
 
@@ -72,12 +73,12 @@ static void give_back(struct ssh_channel *channel)
     }
 }
 
-void ssh_channel_drop(struct ssh_channel *channel, const char *why)
+void ssh_channel_drop(struct ssh_channel *channel, const struct error *why)
 {
     if (channel->job != NULL && channel->step == SSH_STEP_OPEN)
         give_back(channel);
     else if (channel->job != NULL)
-        exec_job_fail(channel->job, "%s (the command may have run)", why);
+        exec_job_fail(channel->job, why->state, "%s (the command may have run)", why->text);
     forget(channel);
 }
 
@@ -92,15 +93,16 @@ static bool of_channel(ssize_t rc)
 static void fail_connection(struct ssh *ssh, ssize_t rc, const char *doing)
 {
     if (ssh->gone)
-        ssh_fail(ssh, "the connection was lost");
+        ssh_fail(ssh, "connection_lost", "the connection was lost");
     else
-        ssh_fail(ssh, "%s failed (libssh2 error %zd)", doing, rc);
+        ssh_fail(ssh, "connection_lost", "%s failed (libssh2 error %zd)", doing, rc);
 }
 
 static void fail_job(struct ssh_channel *channel, const char *what)
 {
     if (channel->job != NULL)
-        exec_job_fail(channel->job, "host %s: %s", channel->ssh->host->host_id, what);
+        exec_job_fail(channel->job, "runner_failed", "host %s: %s", channel->ssh->host->host_id,
+                      what);
     channel->job = NULL;
 }
 

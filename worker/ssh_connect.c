@@ -56,9 +56,18 @@ static void finish(struct ssh_connect *way, int fd)
     timer_close(&way->timer, on_closed);
 }
 
-static void say(struct ssh_connect *way, const char *why)
+static void say(struct ssh_connect *way, const char *word, const char *why)
 {
-    error_set(&way->err, "cannot connect to %s port %d: %s", way->hostname, way->port, why);
+    error_set_state(&way->err, word, "cannot connect to %s port %d: %s", way->hostname, way->port,
+                    why);
+}
+
+static void say_errno(struct ssh_connect *way, int error)
+{
+    const char *word = error == ECONNREFUSED ? "refused"
+                       : error == ETIMEDOUT  ? "timeout"
+                                             : "unreachable";
+    say(way, word, strerror(error));
 }
 
 static void try_next(struct ssh_connect *way);
@@ -72,7 +81,7 @@ static void on_ready(void *data, bool readable, bool writable)
     getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
     timer_stop(&way->timer);
     if (error != 0) {
-        say(way, strerror(error));
+        say_errno(way, error);
         try_next(way);
         return;
     }
@@ -84,7 +93,7 @@ static void on_ready(void *data, bool readable, bool writable)
 static void on_time(void *data)
 {
     struct ssh_connect *way = data;
-    say(way, "no answer in time");
+    say(way, "timeout", "no answer in time");
     try_next(way);
 }
 
@@ -118,7 +127,7 @@ static void try_next(struct ssh_connect *way)
             timer_start(&way->timer, (uint64_t)way->address_ms, 0);
             return;
         }
-        say(way, strerror(errno));
+        say_errno(way, errno);
         drop_socket(way);
     }
     finish(way, -1);
@@ -132,7 +141,7 @@ static void on_lookup(uv_getaddrinfo_t *lookup, int status, struct addrinfo *add
     if (way->stopped) {
         timer_close(&way->timer, on_closed);
     } else if (status != 0) {
-        say(way, uv_strerror(status));
+        say(way, "unreachable", uv_strerror(status));
         finish(way, -1);
     } else {
         try_next(way);
@@ -164,7 +173,7 @@ struct ssh_connect *ssh_connect_start(struct loop *loop, const char *hostname, i
     int status = uv_getaddrinfo(&loop->uv, &way->lookup, on_lookup, hostname, service, &hints);
     way->looking = status == 0;
     if (status != 0) {
-        say(way, uv_strerror(status));
+        say(way, "unreachable", uv_strerror(status));
         way->timer.on_time = on_refused;
         timer_start(&way->timer, 0, 0);
     }

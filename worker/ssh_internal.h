@@ -63,7 +63,8 @@ struct ssh_channel {
 
 /* The connection is over: the reason, once. Channels are dropped before the next turn of the loop.
  */
-void ssh_fail(struct ssh *ssh, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void ssh_fail(struct ssh *ssh, const char *word, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));              /* word: the kind, of fleet.reason */
 void ssh_become(struct ssh *ssh, enum ssh_state state); /* the only place where the state changes */
 
 bool ssh_setup_files(
@@ -76,6 +77,6 @@ void ssh_channel_new(struct ssh *ssh, struct exec_job *job);
 /* One step of one channel. True when something moved; the channel may be gone then. */
 bool ssh_channel_step(struct ssh_channel *channel);
 /* Of a lost connection: a job that was sent fails with `why`, another one goes to ssh->back. */
-void ssh_channel_drop(struct ssh_channel *channel, const char *why);
+void ssh_channel_drop(struct ssh_channel *channel, const struct error *why);
 
 #endif

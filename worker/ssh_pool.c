@@ -87,7 +87,8 @@ static void on_queue_timeout(struct exec_job *job)
 {
     struct ssh_pool *pool = job->holder;
     list_remove(&job->link);
-    exec_job_fail(job, "host %s: no free connection within %d ms%s%s", pool->host->host_id,
+    exec_job_fail(job, pool->last.text[0] != '\0' ? pool->last.state : "timeout",
+                  "host %s: no free connection within %d ms%s%s", pool->host->host_id,
                   job->timeout_ms, pool->last.text[0] != '\0' ? "; last failure: " : "",
                   pool->last.text);
 }
@@ -103,13 +104,13 @@ static void take_back(struct ssh_pool *pool, struct ssh *link)
     }
 }
 
-static void fail_waiting(struct ssh_pool *pool, const char *why)
+static void fail_waiting(struct ssh_pool *pool, const struct error *why)
 {
     list_each(at, &pool->waiting)
     {
         struct exec_job *job = list_entry(at, struct exec_job, link);
         list_remove(at);
-        exec_job_fail(job, "%s", why);
+        exec_job_fail(job, why->state, "%s", why->text);
     }
 }
 
@@ -136,7 +137,7 @@ static void bury_dead(struct ssh_pool *pool)
         bool in_vain = pool->failures > (ssh_was_dropped(link) ? DROPS : 0);
         remove_link(pool, i);
         if (pool->count == 0 && in_vain)
-            fail_waiting(pool, pool->last.text);
+            fail_waiting(pool, &pool->last);
     }
 }
 
@@ -147,7 +148,7 @@ static void welcome_new(struct ssh_pool *pool)
         return;
     snprintf(pool->host_key, sizeof pool->host_key, "%s", ssh_host_key(link));
     pool->failures = 0;
-    pool->last.text[0] = '\0';
+    error_clear(&pool->last);
     leave_gate(pool);
 }
 
@@ -237,12 +238,13 @@ static void on_closed(void *data)
 
 void ssh_pool_stop(struct ssh_pool *pool)
 {
-    char why[160];
-    snprintf(why, sizeof why, "host %s: the connection is being closed", pool->host->host_id);
+    struct error why;
+    error_set_state(&why, "connection_lost", "host %s: the connection is being closed",
+                    pool->host->host_id);
     list_remove(&pool->gate_link);
     while (pool->count > 0)
         remove_link(pool, pool->count - 1);
-    fail_waiting(pool, why);
+    fail_waiting(pool, &why);
     timer_close(&pool->pause, on_closed);
     timer_close(&pool->surplus, on_closed);
 }

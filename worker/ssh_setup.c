@@ -42,7 +42,7 @@ bool ssh_setup_files(struct ssh *ssh)
     if (ssh_key_check(ssh->host->ssh_key_path, &err))
         ssh->known = known_hosts_read(ssh->host->known_hosts, &err);
     if (ssh->known == NULL)
-        ssh_fail(ssh, "%s", err.text);
+        ssh_fail(ssh, "key_unusable", "%s", err.text);
     return ssh->known != NULL;
 }
 
@@ -69,12 +69,13 @@ static bool report_failure(struct ssh *ssh, int rc, const char *doing)
     libssh2_session_last_error(ssh->session, &text, NULL, 0);
     ssh->dropped = ssh->gone && ssh->state == SSH_HANDSHAKING;
     if (ssh->gone)
-        ssh_fail(ssh,
+        ssh_fail(ssh, "connection_lost",
                  "it closed the connection during the %s (too many at once? see MaxStartups of its "
                  "sshd)",
                  doing);
     else
-        ssh_fail(ssh, "%s: %.100s (libssh2 error %d)", doing, text != NULL ? text : "", rc);
+        ssh_fail(ssh, "protocol", "%s: %.100s (libssh2 error %d)", doing, text != NULL ? text : "",
+                 rc);
     return true;
 }
 
@@ -87,7 +88,7 @@ static bool verify(struct ssh *ssh)
     char print[64];
     const char *key = libssh2_session_hostkey(ssh->session, &len, &type);
     if (key == NULL) {
-        ssh_fail(ssh, "it has shown no host key");
+        ssh_fail(ssh, "protocol", "it has shown no host key");
         return false;
     }
     enum known_verdict verdict =
@@ -104,13 +105,13 @@ static bool verify(struct ssh *ssh)
     }
     case KNOWN_OTHER:
         ssh_fail(
-            ssh,
+            ssh, "host_key_changed",
             "its host key %s is not the one in %s: either it was set up anew, or somebody else "
             "answers at %s port %d. Compare with ssh-keygen -lf on the host itself",
             print, host->known_hosts, host->hostname, host->ssh_port);
         return false;
     case KNOWN_ABSENT:
-        ssh_fail(ssh,
+        ssh_fail(ssh, "host_key_unknown",
                  "its host key %s is not known. Compare it with ssh-keygen -lf on the host itself, "
                  "then: ssh-keyscan -p %d %s >> %s",
                  print, host->ssh_port, host->hostname, host->known_hosts);
@@ -123,7 +124,7 @@ static bool shake_hands(struct ssh *ssh)
 {
     int rc = libssh2_session_handshake(ssh->session, ssh->fd);
     if (rc == LIBSSH2_ERROR_KEX_FAILURE && !ssh->gone) {
-        ssh_fail(ssh,
+        ssh_fail(ssh, "protocol",
                  "no common algorithms, or no host key of a type that %s lists for it (ed25519 and "
                  "ECDSA are supported, RSA is not)",
                  ssh->host->known_hosts);
@@ -148,7 +149,7 @@ static bool log_in(struct ssh *ssh)
                 rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED) &&
                !ssh->gone) {
         ssh_fail(
-            ssh,
+            ssh, "auth_failed",
             "it refuses the key %s for user %s: is %s.pub in that user's authorized_keys, and is "
             "the account open?",
             host->ssh_key_path, host->ssh_user, host->ssh_key_path);

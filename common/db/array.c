@@ -105,3 +105,16 @@ void db_row_end(struct buf *out)
     if (!out->failed)
         out->data[out->len - 1] = ')';
 }
+
+void db_array_row(struct buf *out, int count, const char *const *fields)
+{
+    struct buf row;
+    buf_init(&row, out->max);
+    db_row_begin(&row);
+    for (int i = 0; i < count; i++)
+        db_row_text(&row, fields[i]);
+    db_row_end(&row);
+    db_array_text(out, buf_text(&row));
+    out->failed = out->failed || row.failed;
+    buf_release(&row);
+}

@@ -98,6 +98,8 @@ void db_array_begin(struct buf *out);
 void db_array_text(struct buf *out, const char *text); /* NULL = NULL */
 void db_array_int(struct buf *out, int64_t value);
 void db_array_bytes(struct buf *out, const void *bytes, size_t len); /* bytea */
+/* An element of a composite type, its fields as text in the order of the type; NULL = NULL. */
+void db_array_row(struct buf *out, int count, const char *const *fields);
 void db_array_end(struct buf *out);
 /* A row literal, alone in `out`: begin, text for each column in order (NULL = NULL), end. */
 void db_row_begin(struct buf *out);

@@ -113,9 +113,12 @@ begin atomic
     select coalesce(json_agg(json_build_object(
         'agent_id', x.agent_id, 'kind', x.kind, 'agent_type', x.agent_type, 'hostname', x.hostname,
         'capabilities', x.capabilities, 'max_concurrency', x.max_concurrency, 'running', x.running, 'status', x.status,
+        'reason', case when x.status in ('out_of_service', 'resting') then x.out_reason when x.status = 'cordoned' then x.cordon_reason
+                       when x.status = 'offline' then coalesce(x.reason, 'no worker reported it lately') end,
+        'out_until', case when x.out_until <> 'infinity' then fleet.utc(x.out_until) end,
         'last_heartbeat_at', fleet.utc(x.seen_at), 'version', x.version) order by x.agent_id), '[]')::text
     from fleet.executor_now x
-    where (p_status is null or x.status = any (p_status)) and (p_agent_type is null or x.agent_type = any (p_agent_type))
+    where not x.gone and (p_status is null or x.status = any (p_status)) and (p_agent_type is null or x.agent_type = any (p_agent_type))
       and (p_capability is null or x.capabilities && fleet.capabilities_of(p_capability));
 end;
 
@@ -123,15 +126,16 @@ create function fleet.host_list() returns text
     language sql stable security definer set search_path = pg_catalog, fleet, pg_temp
 begin atomic
     select coalesce(json_agg(json_build_object(
-        'host_id', h.host_id, 'hostname', h.hostname, 'status', h.status, 'reason', h.reason,
+        'host_id', h.host_id, 'hostname', h.hostname, 'status', h.status, 'reason_code', h.reason_code,
+        'reason', h.reason, 'differs', h.differs,
         'executors', (select coalesce(json_agg(json_build_object(
                           'agent_id', x.agent_id, 'agent_type', x.agent_type, 'capabilities', x.capabilities, 'status', x.status,
-                          'max_concurrency', x.max_concurrency, 'running', x.running) order by x.agent_id), '[]')
-                      from fleet.executor_now x where x.host_id = h.host_id),
+                          'reason', x.out_reason, 'max_concurrency', x.max_concurrency, 'running', x.running) order by x.agent_id), '[]')
+                      from fleet.executor_now x where x.host_id = h.host_id and not x.gone),
         'last_checked_at', fleet.utc(h.checked_at), 'free_disk_bytes', h.disk_free,
         'cordoned', case when h.cordoned_at is not null then json_build_object(
             'by', h.cordoned_by, 'reason', h.cordon_reason, 'at', fleet.utc(h.cordoned_at)) end) order by h.host_id), '[]')::text
-    from fleet.host_now h;
+    from fleet.host_now h where not h.gone;
 end;
 
 create function fleet.node_list() returns text
@@ -141,5 +145,5 @@ begin atomic
         'node', n.node, 'kind', n.kind, 'name', n.name, 'version', n.version, 'config_hash', n.config_hash, 'status', n.status,
         'running', n.running, 'started_at', fleet.utc(n.started_at), 'last_beat_at', fleet.utc(n.beat_at),
         'stopped_at', fleet.utc(n.stopped_at), 'dead_at', fleet.utc(n.dead_at)) order by n.kind, n.name, n.started_at), '[]')::text
-    from fleet.node_now n;
+    from fleet.node_now n where n.status in ('live', 'silent') or n.running > 0;
 end;

@@ -9,7 +9,7 @@ begin
     join fleet.host h on h.host_id = nh.host_id
     join fleet.executor e on e.host_id = h.host_id
     where nh.node = p_node and nh.reachable and nh.reported_at > now() - fleet.ms('host_fresh_ms')
-      and h.cordoned_at is null and e.enabled
+      and h.cordoned_at is null and e.enabled and coalesce(e.out_until <= now(), true)
       and exists (select from fleet.slot s where s.executor = e.executor and s.attempt is null and not s.retiring));
 end $$;
 

@@ -31,58 +31,121 @@ begin
     return case when jsonb_typeof(p) = 'array' then array(select jsonb_array_elements_text(p)) else '{}' end;
 end $$;
 
-create function fleet.configure_executors(p_host_id text, p_agents jsonb) returns void
+-- What a worker's configuration lists. `way` numbers the way in (address, port, user, key, known_hosts, work_dir): the worker counts it
+-- up with each change and names it in every report.
+create type fleet.host_entry as (
+    host_id text, way int, hostname text, port int, ssh_user text, work_dir text, workspace text, repositories text[]);
+create type fleet.agent_entry as (host_id text, agent_type text, max_concurrency int, capabilities text[]);
+
+-- What a hello found: which machine it is, and for each agent its command. A version of null was not asked for.
+create type fleet.identity as (host_key text, machine text, owner text, boot text);
+create type fleet.agent_seen as (agent_type text, found boolean, version text);
+
+-- A changed entry is a new chance for an executor that is out of service.
+create function fleet.configure_executors(p_host_id text, p_agents fleet.agent_entry[]) returns void
     language plpgsql as $$
 declare
-    v_agent jsonb;
-    v_executor int;
+    g fleet.agent_entry;
+    e fleet.executor;
+    v_skills text[];
     v_seen int[] := array[]::int[];
 begin
-    for v_agent in select * from jsonb_array_elements(coalesce(p_agents, '[]')) loop
-        insert into fleet.executor as e (agent_id, kind, host_id, agent_type, capabilities, max_concurrency)
-        values (p_host_id || '/' || (v_agent ->> 'agent_type'), 'ssh_cli', p_host_id, v_agent ->> 'agent_type',
-                fleet.capabilities_of(fleet.words(v_agent -> 'capabilities')), coalesce((v_agent ->> 'max_concurrency')::int, 1))
-        on conflict (agent_id) do update
-        set capabilities = excluded.capabilities, max_concurrency = excluded.max_concurrency, enabled = true
-        returning e.executor into v_executor;
-        v_seen := v_seen || v_executor;
+    foreach g in array p_agents loop
+        continue when g.host_id <> p_host_id;
+        v_skills := fleet.capabilities_of(g.capabilities);
+        insert into fleet.executor (agent_id, kind, host_id, agent_type, capabilities, max_concurrency)
+        values (p_host_id || '/' || g.agent_type, 'ssh_cli', p_host_id, g.agent_type, v_skills, g.max_concurrency)
+        on conflict (agent_id) do nothing;
+        select * into strict e from fleet.executor where agent_id = p_host_id || '/' || g.agent_type for update;
+        if (e.capabilities, e.max_concurrency, e.enabled) is distinct from (v_skills, g.max_concurrency, true) then
+            update fleet.executor set capabilities = v_skills, max_concurrency = g.max_concurrency, enabled = true
+            where executor = e.executor;
+            perform fleet.take_back(e.executor);
+        end if;
+        v_seen := v_seen || e.executor;
     end loop;
     update fleet.executor set enabled = false where host_id = p_host_id and enabled and executor <> all (v_seen);
-    for v_executor in select executor from fleet.executor where host_id = p_host_id order by executor loop
-        perform fleet.fit_slots(v_executor);
-        perform fleet.relane_executor(v_executor);
+    for e in select * from fleet.executor where host_id = p_host_id order by executor loop
+        perform fleet.fit_slots(e.executor);
+        perform fleet.relane_executor(e.executor);
     end loop;
 end $$;
 
--- What the worker's configuration lists. Cordons set by people stay.
-create function fleet.configure(p_node uuid, p_hosts jsonb) returns table (host_id text, verdict text)
+-- A host as workers compare it: all but the number of the way, which each counts for itself.
+create function fleet.entry_json(h fleet.host_entry, p_agents fleet.agent_entry[]) returns jsonb
+    language plpgsql immutable as $$
+begin
+    return to_jsonb(h) - 'way' || jsonb_build_object('agents', (
+        select coalesce(jsonb_agg(to_jsonb(g) order by g.agent_type), '[]') from unnest(p_agents) g where g.host_id = h.host_id));
+end $$;
+
+-- In what the configurations of other living workers differ about a host from this one's; null when they agree.
+create function fleet.differs(p_node uuid, p_host_id text) returns text
+    language plpgsql stable as $$
+begin
+    return (select d.differs from fleet.host_differs d where d.node = p_node and d.host_id = p_host_id);
+end $$;
+
+-- Remembers one host of a worker's configuration. A new way in has not been tried yet: nothing is placed on the word of the old one.
+create function fleet.list_host(p_node uuid, h fleet.host_entry, p_agents fleet.agent_entry[]) returns void
+    language plpgsql as $$
+declare v_way int;
+begin
+    select way into v_way from fleet.node_host where node = p_node and host_id = h.host_id for update;
+    if not found then
+        insert into fleet.node_host (node, host_id, way, entry)
+        values (p_node, h.host_id, h.way, fleet.entry_json(h, p_agents));
+        return;
+    end if;
+    update fleet.node_host set way = h.way, entry = fleet.entry_json(h, p_agents)
+    where node = p_node and host_id = h.host_id;
+    if v_way <> h.way then
+        update fleet.node_host set reachable = false, reason = 'not tried yet on its new way in', reason_code = null, reported_at = now()
+        where node = p_node and host_id = h.host_id;
+        perform fleet.take_back(executor) from fleet.executor where host_id = h.host_id order by executor;
+    end if;
+end $$;
+
+create function fleet.configure_host(h fleet.host_entry) returns void
+    language plpgsql as $$
+begin
+    insert into fleet.host (host_id, origin, hostname, port, ssh_user, work_dir, workspace, repositories)
+    values (h.host_id, 'config', h.hostname, h.port, h.ssh_user, h.work_dir, h.workspace, h.repositories)
+    on conflict (host_id) do update
+    set hostname = excluded.hostname, port = excluded.port, ssh_user = excluded.ssh_user, work_dir = excluded.work_dir,
+        workspace = excluded.workspace, repositories = excluded.repositories, forgotten_at = null;
+end $$;
+
+-- What the worker's configuration lists. Cordons set by people stay. Where workers' files differ about a host the newest counts, and
+-- each is told in what.
+create function fleet.configure(p_node uuid, p_config_hash text, p_retry_on text[], p_hosts fleet.host_entry[],
+                                p_agents fleet.agent_entry[])
+    returns table (host_id text, verdict text, reason text)
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 #variable_conflict use_column
 declare
-    v_host jsonb;
-    v_id text;
-    v_seen text[] := array[]::text[];
+    h fleet.host_entry;
+    v_hosts text[] := array(select u.host_id from unnest(p_hosts) u);
 begin
     perform fleet.node_check(p_node);
+    if exists (select from unnest(p_agents) g where g.host_id is null or g.host_id <> all (v_hosts)) then
+        raise exception 'an agent of a host that is not listed' using errcode = 'AF007';
+    end if;
     perform from fleet.latch where name = 'lanes' for update;
-    for v_host in select * from jsonb_array_elements(coalesce(p_hosts, '[]')) loop
-        v_id := v_host ->> 'host_id';
-        v_seen := v_seen || v_id;
-        if exists (select from fleet.host h where h.host_id = v_id and h.origin <> 'config') then
-            return query select v_id, 'made_by_api';
-        else
-            insert into fleet.host (host_id, origin, hostname, port, ssh_user, work_dir, workspace, repositories)
-            values (v_id, 'config', v_host ->> 'hostname', coalesce((v_host ->> 'port')::int, 22), coalesce(v_host ->> 'user', ''),
-                    v_host ->> 'work_dir', coalesce(v_host ->> 'workspace', 'plain'), fleet.words(v_host -> 'repositories'))
-            on conflict (host_id) do update
-            set hostname = excluded.hostname, port = excluded.port, ssh_user = excluded.ssh_user, work_dir = excluded.work_dir,
-                workspace = excluded.workspace, repositories = excluded.repositories;
-            perform fleet.configure_executors(v_id, v_host -> 'agents');
-            return query select v_id, 'ok';
+    update fleet.node n set config_hash = p_config_hash, retry_on = p_retry_on where n.node = p_node;
+    foreach h in array p_hosts loop
+        if exists (select from fleet.host x where x.host_id = h.host_id and x.origin <> 'config') then
+            perform fleet.list_host(p_node, h, p_agents);
+            return query select h.host_id, 'made_by_api', 'it was made by the API: what the file says of it does not count';
+            continue;
         end if;
-        insert into fleet.node_host (node, host_id) values (p_node, v_id) on conflict do nothing;
+        perform fleet.configure_host(h);
+        perform fleet.configure_executors(h.host_id, p_agents);
+        perform fleet.list_host(p_node, h, p_agents);
+        return query select h.host_id, case when d.d is null then 'ok' else 'differs' end, d.d
+                     from (select fleet.differs(p_node, h.host_id)) d (d);
     end loop;
-    delete from fleet.node_host nh where nh.node = p_node and nh.host_id <> all (v_seen);
+    delete from fleet.node_host nh where nh.node = p_node and nh.host_id <> all (v_hosts);
     perform fleet.cordon_unlisted();
 end $$;
 
@@ -101,44 +164,128 @@ begin atomic
         where nh.host_id = h.host_id);
 end;
 
--- What a worker sees of a host. Another machine than the one first seen gets nothing until a person accepts it.
-create function fleet.host_report(p_node uuid, p_host_id text, p_reachable boolean, p_identity jsonb, p_reason text) returns text
+-- What a hello said of one host's agents. A command that is not there takes its executor out of service; found again, it is back.
+create function fleet.see_agents(p_host_id text, p_agents fleet.agent_seen[]) returns void
+    language plpgsql as $$
+declare
+    g fleet.agent_seen;
+    e fleet.executor;
+begin
+    for g in select * from unnest(p_agents) u order by u.agent_type loop
+        select * into e from fleet.executor where agent_id = p_host_id || '/' || g.agent_type;
+        continue when not found or (e.found is not distinct from g.found
+                                    and (g.version is null or e.version is not distinct from g.version));
+        update fleet.executor set found = g.found, version = coalesce(g.version, version) where executor = e.executor;
+        if not g.found then
+            perform fleet.take_out(e.executor, 'infinity', 'adapter_missing', 'its command was not found on the host');
+        elsif not e.found and e.out_reason = 'adapter_missing' then
+            perform fleet.take_back(e.executor);
+        end if;
+    end loop;
+end $$;
+
+-- What a worker sees of a host, under which number of the way in. Verdicts: ok; stale (asked under a way that is not the configured
+-- one: nothing is changed); host_replaced: another machine than the one first seen gets nothing until a person accepts it. `differs`
+-- says in what other workers' configurations differ about it.
+create function fleet.host_report(p_node uuid, p_host_id text, p_way int, p_reachable boolean, p_identity fleet.identity,
+                                  p_disk_free bigint, p_agents fleet.agent_seen[], p_reason_code text, p_reason text)
+    returns table (verdict text, differs text)
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare
     h fleet.host;
-    v_key text := coalesce(p_identity ->> 'host_key', '');
-    v_machine text := coalesce(p_identity ->> 'machine', '');
-    v_owner text := coalesce(p_identity ->> 'owner', '');
+    nh fleet.node_host;
     v_same boolean;
 begin
     perform fleet.node_check(p_node);
     select * into h from fleet.host where host_id = p_host_id for update;
-    if not found or not exists (select from fleet.node_host where node = p_node and host_id = p_host_id) then
+    select * into nh from fleet.node_host where node = p_node and host_id = p_host_id;
+    if not found then
         raise exception 'host % is not in the configuration of this worker', p_host_id using errcode = 'AF003';
     end if;
-    v_same := (h.host_key = '' or v_key = '' or h.host_key = v_key)
-          and (h.machine = '' or v_machine = '' or h.machine = v_machine)
-          and (h.owner = '' or v_owner = '' or h.owner = v_owner);
-    if v_same and p_reachable and p_identity is not null then
+    if nh.way is distinct from p_way then
+        return query select 'stale', null::text;
+        return;
+    end if;
+    v_same := coalesce((nullif(h.host_key, '') = nullif((p_identity).host_key, '')), true)
+          and coalesce((nullif(h.machine, '') = nullif((p_identity).machine, '')), true)
+          and coalesce((nullif(h.owner, '') = nullif((p_identity).owner, '')), true);
+    if v_same and p_reachable then
         update fleet.host
-        set host_key = coalesce(nullif(host_key, ''), v_key), machine = coalesce(nullif(machine, ''), v_machine),
-            owner = coalesce(nullif(owner, ''), v_owner), boot = coalesce(nullif(p_identity ->> 'boot', ''), boot),
-            disk_free = coalesce((p_identity ->> 'disk_free')::bigint, disk_free)
+        set host_key = coalesce(nullif(host_key, ''), (p_identity).host_key, ''), machine = coalesce(nullif(machine, ''), (p_identity).machine, ''),
+            owner = coalesce(nullif(owner, ''), (p_identity).owner, ''), boot = coalesce(nullif((p_identity).boot, ''), boot),
+            disk_free = coalesce(p_disk_free, disk_free)
         where host_id = p_host_id;
+        perform fleet.see_agents(p_host_id, p_agents);
     end if;
     update fleet.node_host
-    set reachable = p_reachable and v_same,
-        reason = case when not v_same then 'host_replaced' else coalesce(p_reason, '') end, reported_at = now()
+    set reachable = p_reachable and v_same, reported_at = now(),
+        reason_code = case when not v_same then 'host_replaced' when not p_reachable then fleet.known_reason(coalesce(p_reason_code, 'other')) end,
+        reason = case when not v_same then 'another machine answers under its name; look at it, then fleet.host_accept()'
+                      else coalesce(p_reason, '') end
     where node = p_node and host_id = p_host_id;
-    return case when v_same then 'ok' else 'host_replaced' end;
+    return query select case when v_same then 'ok' else 'host_replaced' end, fleet.differs(p_node, p_host_id);
+end $$;
+
+-- ---------------------------------------------------------------- what people do with hosts
+
+create function fleet.host_for_change(p_host_id text) returns fleet.host
+    language plpgsql as $$
+declare h fleet.host;
+begin
+    select * into h from fleet.host where host_id = p_host_id and forgotten_at is null for update;
+    if not found then
+        raise exception 'there is no host %', p_host_id using errcode = 'AF003';
+    end if;
+    return h;
 end $$;
 
 create function fleet.host_accept(p_host_id text) returns void
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 begin
+    perform fleet.host_for_change(p_host_id);
     update fleet.host set host_key = '', machine = '', owner = '', boot = '' where host_id = p_host_id;
-    if not found then
-        raise exception 'there is no host %', p_host_id using errcode = 'AF003';
-    end if;
 end $$;
 comment on function fleet.host_accept(text) is 'Accepts the machine that answers next under this name as the host.';
+
+create function fleet.cordon(p_host_id text, p_reason text) returns void
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+begin
+    if coalesce(p_reason, '') = '' then
+        raise exception 'say why: fleet.cordon(host_id, reason)' using errcode = 'AF007';
+    end if;
+    perform fleet.host_for_change(p_host_id);
+    update fleet.host set cordoned_at = now(), cordoned_by = fleet.caller(), cordon_reason = p_reason where host_id = p_host_id;
+end $$;
+comment on function fleet.cordon(text, text) is 'Nothing new is placed on the host until fleet.uncordon(); what runs there goes on.';
+
+create function fleet.uncordon(p_host_id text) returns void
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare h fleet.host := fleet.host_for_change(p_host_id);
+begin
+    update fleet.host set cordoned_at = null, cordoned_by = null, cordon_reason = null where host_id = p_host_id;
+    perform fleet.cordon_unlisted();
+    perform pg_notify('fleet_work', '');
+end $$;
+comment on function fleet.uncordon(text) is 'The host may be given work again.';
+
+-- The history of its runs stays. It comes back, as a new one, when a configuration lists it again.
+create function fleet.forget_host(p_host_id text) returns void
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare h fleet.host;
+begin
+    perform from fleet.latch where name = 'lanes' for update;
+    h := fleet.host_for_change(p_host_id);
+    if exists (select from fleet.node_host nh join fleet.node n on n.node = nh.node and n.dead_at is null and n.stopped_at is null
+               where nh.host_id = p_host_id) then
+        raise exception 'a living worker lists host %', p_host_id using errcode = 'AF004', hint = 'take it out of the configuration first';
+    end if;
+    if exists (select from fleet.slot s join fleet.executor e on e.executor = s.executor
+               where e.host_id = p_host_id and s.attempt is not null) then
+        raise exception 'host % has runs that are not proven ended', p_host_id using errcode = 'AF006', hint = 'table fleet.running';
+    end if;
+    perform fleet.configure_executors(p_host_id, '{}');
+    delete from fleet.node_host where host_id = p_host_id;
+    update fleet.host set forgotten_at = now(), host_key = '', machine = '', owner = '', boot = '',
+           cordoned_at = null, cordoned_by = null, cordon_reason = null where host_id = p_host_id;
+end $$;
+comment on function fleet.forget_host(text) is 'Takes a host that no living worker lists, and where nothing runs, out of all views.';

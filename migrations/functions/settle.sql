@@ -28,6 +28,7 @@ declare
     v_good boolean;
     v_facts jsonb;
     v_wait interval;
+    v_again timestamptz;
 begin
     select * into strict t from fleet.task where task = p_task;
     select * into a from fleet.attempt where task = p_task and abandoned_at is null order by number desc limit 1;
@@ -62,21 +63,35 @@ begin
         v_wait := fleet.backoff(t.release_count, 'release_base_ms', 'release_max_ms');
         update fleet.task set release_count = release_count + 1 where task = p_task;
         perform fleet.wait_again(p_task, 'released', a.number, p_actor, now() + v_wait, v_facts);
-    elsif t.retry_count < t.max_retries then
-        v_wait := fleet.backoff(t.retry_count, 'retry_base_ms', 'retry_max_ms');
-        update fleet.task set retry_count = retry_count + 1, failure_reason = coalesce(a.reason, a.outcome) where task = p_task;
-        perform fleet.wait_again(p_task, 'retry_scheduled', a.number, p_actor, now() + v_wait,
-                                 v_facts || jsonb_build_object('retry', t.retry_count + 1));
     else
-        update fleet.task set failure_reason = coalesce(a.reason, a.outcome) where task = p_task;
-        perform fleet.move(p_task, 'failed', 'failed', a.number, p_actor, v_facts);
+        v_again := case when t.retry_count < t.max_retries then fleet.retry_at(t, a) end;
+        update fleet.task set failure_reason = coalesce(a.reason, a.outcome),
+               retry_count = retry_count + (v_again is not null)::int where task = p_task;
+        if v_again is null then
+            perform fleet.move(p_task, 'failed', 'failed', a.number, p_actor, v_facts);
+        else
+            if fleet.retry_rule(a) = 'other_host' then
+                perform fleet.prefer_other_host(t, a);
+            end if;
+            perform fleet.wait_again(p_task, 'retry_scheduled', a.number, p_actor, v_again,
+                                     v_facts || jsonb_build_object('retry', t.retry_count + 1));
+        end if;
     end if;
     select status into t.status from fleet.task where task = p_task;
     return t.status;
 end $$;
 
+-- When the limit ends that the agent ran into, as it says (seconds since 1970); within what is believed.
+create function fleet.limit_end(p_seconds bigint) returns timestamptz
+    language plpgsql stable as $$
+begin
+    return case when p_seconds is not null
+                then greatest(now(), to_timestamp(least(p_seconds, extract(epoch from now() + fleet.ms('limit_max_ms'))::float8))) end;
+end $$;
+
 -- Writes the end of an attempt that is proven, frees its slot, settles its task. An abandoned attempt's result is evidence only.
-create function fleet.end_attempt(a fleet.attempt, p_outcome text, p_reason text, p_exit int, p_signal int, p_report jsonb)
+create function fleet.end_attempt(a fleet.attempt, p_outcome text, p_reason text, p_exit int, p_signal int, p_report jsonb,
+                                  p_retry_at bigint default null)
     returns text language plpgsql as $$
 declare
     v_actor text := fleet.node_actor(a.node);
@@ -84,8 +99,11 @@ declare
 begin
     update fleet.attempt
     set phase = 'ended', ended_at = now(), outcome = p_outcome, reason = fleet.known_reason(p_reason), exit_status = p_exit,
-        exit_signal = p_signal, report = p_report, phase_reason = null, unreachable_at = null
-    where attempt = a.attempt;
+        exit_signal = p_signal, report = p_report, phase_reason = null, unreachable_at = null,
+        retry_at = fleet.limit_end(p_retry_at)
+    where attempt = a.attempt
+    returning * into a;
+    perform fleet.judge_executor(a);
     -- locked in a statement of its own: the next sees what configure() did to it meanwhile
     perform from fleet.slot where slot_id = a.slot_id for update;
     delete from fleet.slot where slot_id = a.slot_id and attempt = a.attempt and retiring;
@@ -114,7 +132,7 @@ create function fleet.finish(p_node uuid, p_attempt bigint, p_epoch int, p_outco
                              p_session_id text default null, p_summary text default null, p_error text default null,
                              p_stopped text default null, p_input_tokens bigint default null,
                              p_cached_input_tokens bigint default null, p_output_tokens bigint default null,
-                             p_reasoning_tokens bigint default null) returns text
+                             p_reasoning_tokens bigint default null, p_retry_at bigint default null) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
     set plan_cache_mode = force_generic_plan as $$
 declare
@@ -128,9 +146,10 @@ begin
         raise exception 'no such outcome: %', p_outcome using errcode = 'AF007';
     end if;
     return coalesce(fleet.ended_before(a, p_outcome),
-                    fleet.end_attempt(a, p_outcome, p_reason, p_exit, p_signal, v_report));
+                    fleet.end_attempt(a, p_outcome, p_reason, p_exit, p_signal, v_report, p_retry_at));
 end $$;
-comment on function fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint) is
+comment on function fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint,
+                                bigint) is
     'The proven end of a run. Answers the task''s new status; repeated, the same answer.';
 
 -- Gives back what was claimed and of whose start the caller knows that not a byte left it. Of a start that an owner before it

@@ -30,10 +30,17 @@ cross join lateral (select case
     when m.missing <> '{}' then 'lacks ' || array_to_string(m.missing, ', ')
     when t.execution_mode not in ('undecided', x.kind) then format('the task wants %s, this is %s', t.execution_mode, x.kind)
     when not x.enabled then 'is not in the configuration any more'
+    when x.host_id = any (select unnest(l.barred) from fleet.lane l where l.lane = t.lane)
+        then 'its host just failed it: another one is tried first'
     when not exists (select from fleet.executor_lane_wanted l where l.executor = x.executor and l.lane = t.lane)
         then case when t.repo is null then 'its host does not list none: tasks of no repository'
                   else format('its host does not list repository %s', t.repo) end
     when x.cordoned_at is not null then format('its host is cordoned by %s: %s', x.cordoned_by, x.cordon_reason)
+    when x.status = 'out_of_service'
+        then format('is out of service since %s: %s; fleet.executor_accept(%L) puts it back',
+                    to_char(x.out_since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), x.out_reason, x.agent_id)
+    when x.status = 'resting'
+        then format('rests until %s: %s', to_char(x.out_until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), x.out_reason)
     when not coalesce(x.reachable, false) then 'its host is offline: ' || coalesce(x.reason, 'no worker reported it reachable lately')
     when d.run_at is not null
         then to_char(d.run_at at time zone 'UTC', '"would take it, but the task waits until" YYYY-MM-DD"T"HH24:MI:SS"Z"')

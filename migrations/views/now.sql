@@ -5,18 +5,39 @@
 create view fleet.host_reach as
 select nh.host_id, max(nh.reported_at) as seen_at,
        bool_or(nh.reachable and nh.reported_at > now() - f.fresh) as reachable,
-       string_agg(distinct n.name || ': ' || nh.reason, '; ') filter (where not nh.reachable) as reason
+       string_agg(distinct n.name || ': ' || nh.reason, '; ') filter (where not nh.reachable) as reason,
+       (array_agg(nh.reason_code order by nh.reported_at desc) filter (where not nh.reachable))[1] as reason_code
 from fleet.node_host nh
 join fleet.node n on n.node = nh.node and n.dead_at is null and n.stopped_at is null
 cross join (select make_interval(secs => value / 1000.0) as fresh from fleet.setting where name = 'host_fresh_ms') f
 group by nh.host_id;
 
+-- Where the configuration of a living worker differs about a host from those of other living ones.
+create view fleet.host_differs as
+select nh.node, nh.host_id,
+       string_agg(format('worker %s has another %s', o.name, k.members), '; ' order by o.name, o.node) as differs
+from fleet.node_host nh
+join fleet.node n on n.node = nh.node and n.dead_at is null and n.stopped_at is null
+join fleet.node_host oh on oh.host_id = nh.host_id and oh.node <> nh.node and oh.entry <> nh.entry
+join fleet.node o on o.node = oh.node and o.dead_at is null and o.stopped_at is null
+cross join lateral (
+    select string_agg(a.key, ', ' order by a.key) as members
+    from jsonb_each(nh.entry) a where a.value is distinct from oh.entry -> a.key) k
+group by nh.node, nh.host_id;
+
 create view fleet.executor_now as
 select e.executor, e.agent_id, e.kind, e.host_id, e.agent_type, h.hostname, e.capabilities, e.max_concurrency, e.version,
-       e.enabled, h.cordoned_at, h.cordoned_by, h.cordon_reason, s.running, s.free, r.seen_at, r.reachable, r.reason,
+       e.enabled, h.cordoned_at, h.cordoned_by, h.cordon_reason, s.running,
+       case when e.enabled and h.cordoned_at is null and u.since is null then s.free else 0 end as free,
+       r.seen_at, r.reachable, r.reason, u.since as out_since, u.until as out_until, u.why as out_reason,
        case when not e.enabled then 'disabled' when h.cordoned_at is not null then 'cordoned'
-            when r.reachable then 'online' else 'offline' end as status
+            when u.until = 'infinity' then 'out_of_service' when u.until is not null then 'resting'
+            when r.reachable then 'online' else 'offline' end as status,
+       h.forgotten_at is not null or ((h.cordoned_by is not distinct from 'config' or not e.enabled) and s.running = 0) as gone
 from fleet.executor e
+left join lateral (
+    select e.out_since as since, e.out_until as until, concat_ws(': ', e.out_reason, e.out_detail) as why
+    where e.out_until > now()) u on true
 left join fleet.host h on h.host_id = e.host_id
 left join fleet.host_reach r on r.host_id = e.host_id
 left join lateral (
@@ -29,7 +50,14 @@ select h.host_id, h.origin, h.hostname, h.port, h.ssh_user, h.work_dir, h.worksp
        h.cordoned_at, h.cordoned_by, h.cordon_reason, r.seen_at as checked_at,
        case when h.cordoned_at is not null then 'cordoned' when r.reachable then 'online' else 'offline' end as status,
        case when h.cordoned_at is not null then h.cordon_reason
-            when not coalesce(r.reachable, false) then coalesce(r.reason, 'no worker reported it lately') end as reason
+            when not coalesce(r.reachable, false) then coalesce(r.reason, 'no worker reported it lately') end as reason,
+       case when h.cordoned_at is not null then 'cordoned'
+            when not coalesce(r.reachable, false) then coalesce(r.reason_code, 'unreachable') end as reason_code,
+       (select string_agg(distinct n.name, ', ')
+        from fleet.host_differs d join fleet.node n on n.node = d.node where d.host_id = h.host_id) as differs,
+       h.forgotten_at is not null or (h.cordoned_by is not distinct from 'config' and not exists (
+           select from fleet.slot s join fleet.executor e on e.executor = s.executor
+           where e.host_id = h.host_id and s.attempt is not null)) as gone
 from fleet.host h
 left join fleet.host_reach r on r.host_id = h.host_id;
 
@@ -48,6 +76,7 @@ from fleet.executor e
 left join fleet.host h on h.host_id = e.host_id
 join fleet.lane l on l.requirements <@ e.capabilities
 where e.enabled and l.mode in ('undecided', e.kind) and (l.pinned is null or l.pinned = e.executor)
+  and coalesce(e.host_id <> all (l.barred), true)
   and case
       when h.host_id is null then true
       when l.repo is null then h.repositories = '{}' or h.repositories && '{*,none}'

@@ -41,11 +41,22 @@ join (select t.lane, count(*) filter (where d.task is null) as waiting, count(d.
 comment on view fleet.queue_overview is 'What waits, by requirements: how many, since when, who could take it and has room.';
 
 create view fleet.hosts as
-select h.host_id, h.status, h.reason, h.origin, x.agent_type, x.capabilities, x.max_concurrency, x.running, x.free,
-       h.repositories, h.checked_at, h.disk_free, h.cordoned_by, h.cordoned_at
+select h.host_id, h.status, h.reason_code, h.reason, h.origin, x.agent_type, x.status as agent_status, x.out_reason, x.capabilities,
+       x.max_concurrency, x.running, x.free, x.version, h.repositories, h.checked_at, h.disk_free, h.cordoned_by, h.cordoned_at, h.differs
 from fleet.host_now h
-left join fleet.executor_now x on x.host_id = h.host_id;
-comment on view fleet.hosts is 'Hosts and their agents: reachable or why not, slots in use and free.';
+left join fleet.executor_now x on x.host_id = h.host_id and not x.gone
+where not h.gone;
+comment on view fleet.hosts is 'Hosts and their agents: reachable or why not, in service or why not, slots in use and free.';
+comment on column fleet.hosts.differs is 'workers whose configurations differ about this host; the newest counts';
+
+create view fleet.agents as
+select x.agent_id, x.status, x.out_since, case when x.out_until <> 'infinity' then x.out_until end as out_until, x.out_reason, r.advice,
+       x.capabilities, x.max_concurrency, x.running, x.free, x.version
+from fleet.executor_now x
+left join fleet.executor e on e.executor = x.executor
+left join fleet.reason r on r.reason = e.out_reason and x.out_since is not null
+where not x.gone;
+comment on view fleet.agents is 'What runs tasks: in service, or out of it with the reason; fleet.executor_accept(agent_id) puts it back.';
 
 create view fleet.history as
 select e.at, t.task_id, e.event_type, e.from_status, e.to_status, e.attempt, e.actor, e.payload, e.event_id
@@ -65,8 +76,9 @@ left join fleet.reason r on r.reason = a.reason;
 comment on view fleet.attempts is 'Every attempt and how it ended.';
 
 create view fleet.nodes as
-select name, kind, status, running, version, config_hash, beat_at, started_at, stopped_at, dead_at, node from fleet.node_now;
-comment on view fleet.nodes is 'Server and worker processes and their beats.';
+select name, kind, status, running, version, config_hash, beat_at, started_at, stopped_at, dead_at, node
+from fleet.node_now where status in ('live', 'silent') or running > 0;
+comment on view fleet.nodes is 'Server and worker processes and their beats; ended ones only while something of theirs runs.';
 
 create view fleet.deliveries as
 select received_at, event, action, repo, number, sender, result, reason, detail, task_id, delivery_id from fleet.delivery;

@@ -107,28 +107,50 @@ create function t.node(p_name text) returns uuid language sql immutable as $$ se
 
 create function t.identity(p_host text) returns jsonb language sql immutable as $$
   select jsonb_build_object('host_key', encode(sha256(p_host::bytea), 'hex'), 'machine', md5(p_host),
-    'boot', md5('boot' || p_host), 'owner', md5('owner' || p_host), 'disk_free', 1000000000);
+    'boot', md5('boot' || p_host), 'owner', md5('owner' || p_host));
 $$;
 
 -- One host with one executor.
 create function t.host(p_host text, p_capabilities text[], p_max int, p_type text default 'codex-cli')
 returns jsonb language sql as $$
-  select jsonb_build_object('host_id', p_host, 'hostname', p_host || '.example.org', 'port', 22, 'user', 'agent',
+  select jsonb_build_object('host_id', p_host, 'way', 1, 'hostname', p_host || '.example.org', 'port', 22, 'ssh_user', 'agent',
     'work_dir', '/srv/agent', 'workspace', 'plain', 'repositories', '["*"]'::jsonb,
-    'agents', jsonb_build_array(jsonb_build_object('agent_type', p_type, 'max_concurrency', p_max,
+    'agents', jsonb_build_array(jsonb_build_object('host_id', p_host, 'agent_type', p_type, 'max_concurrency', p_max,
       'capabilities', to_jsonb(p_capabilities))));
 $$;
 
+-- A worker reads its configuration; "host verdict" of each.
+create function t.configure(p_name text, variadic p_hosts jsonb[]) returns text language plpgsql as $$
+begin
+  return (select string_agg(c.host_id || ' ' || c.verdict, ', ' order by c.host_id) from fleet.configure(
+    t.node(p_name), md5(p_name), '{all}',
+    array(select jsonb_populate_record(null::fleet.host_entry, h) from unnest(p_hosts) h),
+    array(select g from unnest(p_hosts) h, jsonb_populate_recordset(null::fleet.agent_entry, h -> 'agents') g)) c);
+end $$;
+
+-- What a worker tells of a host; the verdict.
+create function t.report(p_name text, p_host text, p_identity jsonb, p_agents fleet.agent_seen[] default '{}', p_way int default 1)
+returns text language plpgsql as $$
+begin
+  return (select verdict from fleet.host_report(t.node(p_name), p_host, p_way, true,
+    jsonb_populate_record(null::fleet.identity, p_identity), 1000000000, p_agents, null, null));
+end $$;
+create function t.report_down(p_name text, p_host text, p_code text, p_reason text, p_way int default 1)
+returns text language plpgsql as $$
+begin
+  return (select verdict from fleet.host_report(t.node(p_name), p_host, p_way, false, null, null, '{}', p_code, p_reason));
+end $$;
+
 -- A worker that lists these hosts and reaches them all.
 create function t.worker(p_name text, variadic p_hosts jsonb[]) returns uuid language plpgsql as $$
-declare node uuid := t.node(p_name); host jsonb;
+declare host jsonb;
 begin
-  perform fleet.node_start(node, 'worker', p_name, '0.1.0', md5(p_name));
-  perform fleet.configure(node, to_jsonb(p_hosts));
+  perform fleet.node_start(t.node(p_name), 'worker', p_name, '0.1.0', md5(p_name));
+  perform t.configure(p_name, variadic p_hosts);
   foreach host in array p_hosts loop
-    perform fleet.host_report(node, host->>'host_id', true, t.identity(host->>'host_id'), null);
+    perform t.report(p_name, host->>'host_id', t.identity(host->>'host_id'), p_way => (host->>'way')::int);
   end loop;
-  return node;
+  return t.node(p_name);
 end $$;
 
 -- What fleet.submit takes, member by member: t.item(...) || '{"token_id": 7}' is another.

@@ -10,8 +10,8 @@ insert into granted values
   ('ready(text)', '{server,worker}'),
   ('reap(uuid)', '{server,worker}'),
   ('promote(integer)', '{server,worker}'),
-  ('configure(uuid,jsonb)', '{worker}'),
-  ('host_report(uuid,text,boolean,jsonb,text)', '{worker}'),
+  ('configure(uuid,text,text[],host_entry[],agent_entry[])', '{worker}'),
+  ('host_report(uuid,text,integer,boolean,identity,bigint,agent_seen[],text,text)', '{worker}'),
   ('claim(uuid,integer)', '{worker}'),
   ('jobs(uuid,bigint[])', '{worker}'),
   ('adopt(uuid,uuid,bigint,integer)', '{worker}'),
@@ -19,7 +19,7 @@ insert into granted values
   ('started(uuid,bigint,integer,bigint,text,text,text)', '{worker}'),
   ('phase(uuid,bigint,integer,text,text)', '{worker}'),
   ('append(uuid,bigint[],integer[],text[],bigint[],bytea[],text[])', '{worker}'),
-  ('finish(uuid,bigint,integer,text,text,integer,integer,text,text,text,text,bigint,bigint,bigint,bigint)', '{worker}'),
+  ('finish(uuid,bigint,integer,text,text,integer,integer,text,text,text,text,bigint,bigint,bigint,bigint,bigint)', '{worker}'),
   ('release(uuid,bigint,integer,text)', '{worker}'),
   ('void_confirmed(uuid,bigint,integer,text)', '{worker}'),
   ('sleep_begin(uuid)', '{worker}'),
@@ -45,12 +45,16 @@ insert into granted values
   ('set(text,bigint)', '{operator}'),
   ('session_list()', '{operator}'),
   ('end_session(integer)', '{operator}'),
-  ('host_accept(text)', '{operator}');
+  ('host_accept(text)', '{operator}'),
+  ('cordon(text,text)', '{operator}'),
+  ('uncordon(text)', '{operator}'),
+  ('forget_host(text)', '{operator}'),
+  ('executor_accept(text)', '{operator}');
 
 -- What readers may read; fleet_reader_full and fleet_operator see the first list too.
 create temp table readable (name text primary key, roles text[]);
 insert into readable
-select unnest('{tasks,running,queue_overview,hosts,history,attempts,nodes,deliveries,settings,explanations}'::text[]), '{operator,reader,reader_full}'::text[]
+select unnest('{tasks,running,queue_overview,hosts,agents,history,attempts,nodes,deliveries,settings,explanations}'::text[]), '{operator,reader,reader_full}'::text[]
 union all select relname, '{operator,reader,reader_full}'::text[] from pg_class where relnamespace = 'fleet'::regnamespace and relname like 'check\_%' and relkind = 'v'
 union all select 'sessions', '{operator}'::text[]
 union all select unnest('{task_texts,attempt_texts,logs,host_addresses}'::text[]), '{reader_full}'::text[];
@@ -114,7 +118,7 @@ select t.none($$select m.roleid::regrole from pg_auth_members m where m.member i
   'no group is a member of the owner');
 
 \echo 'the same by trying'
-select t.worker('w1', t.host('canaryhost', '{code:rust}', 2) || '{"hostname": "canary-address", "user": "canary-user", "work_dir": "/canary-dir"}');
+select t.worker('w1', t.host('canaryhost', '{code:rust}', 2) || '{"hostname": "canary-address", "ssh_user": "canary-user", "work_dir": "/canary-dir"}');
 select t.submit('a', '{agent:code:rust}', '{"body": "canary-body", "metadata": {"x": "canary-metadata"}}');
 select t.submit('b');
 select t.claim('w1', 1);

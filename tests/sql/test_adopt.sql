@@ -71,7 +71,7 @@ select t.sound('every invariant after an adoption');
 
 \echo 'the same machine starts again'
 select fleet.node_start(t.node('w1b'), 'worker', 'w1', '0.1.0', 'x');
-select fleet.configure(t.node('w1b'), jsonb_build_array(t.host('h', '{code:rust}', 9), t.host('h2', '{review}', 9)));
+select t.configure('w1b', t.host('h', '{code:rust}', 9), t.host('h2', '{review}', 9));
 select t.is(t.adopt('w1b', 'w1', 0), 'r/2', 'a node that starts again under a new id takes back what it left');
 rollback;
 
@@ -142,7 +142,7 @@ begin;
 select t.worker('w1', t.host('h', '{code:rust}', 2));
 select t.worker('w2', t.host('h', '{code:rust}', 2));
 select t.worker('w3', t.host('h', '{code:rust}', 2));
-select fleet.host_report(t.node('w2'), 'h', false, null, 'no route');
+select t.report_down('w2', 'h', 'unreachable', 'no route');
 select t.submit('a');
 select t.claim('w1', 1);
 select fleet.node_stop(t.node('w1'));

@@ -47,7 +47,7 @@ select t.is(t.finish('w1', 's1'), 'completed', 'a run that ends well completes i
 select t.is(t.claim('w1', 9), 's4', 'its slot is free again');
 select t.none($$select from fleet.slot s join fleet.attempt a using (attempt) where a.ended_at is not null$$, 'no slot is held by what ended');
 
-select fleet.configure(t.node('w1'), jsonb_build_array(t.host('h', '{code:rust}', 1)));
+select t.configure('w1', t.host('h', '{code:rust}', 1));
 select t.is(t.claim('w1', 9), '', 'after the limit fell nothing is claimed above it');
 select t.is((select count(*) from fleet.slot where attempt is not null), 3::bigint, 'lowering the limit ends no run');
 select t.sound('a lowered limit keeps every invariant');
@@ -58,10 +58,10 @@ select t.is(t.claim('w1', 9), '', 'one runs where one may: nothing');
 select t.finish('w1', 's4');
 select t.is(t.claim('w1', 9), 's5', 'none runs: one');
 select t.is((select count(*) from fleet.slot), 1::bigint, 'retired slots are gone at their end');
-select fleet.configure(t.node('w1'), jsonb_build_array(t.host('h', '{code:rust}', 2)));
+select t.configure('w1', t.host('h', '{code:rust}', 2));
 select t.is(t.claim('w1', 9), 's6', 'a raised limit counts at once');
-select fleet.configure(t.node('w1'), jsonb_build_array(t.host('h', '{code:rust}', 1)));
-select fleet.configure(t.node('w1'), jsonb_build_array(t.host('h', '{code:rust}', 3)));
+select t.configure('w1', t.host('h', '{code:rust}', 1));
+select t.configure('w1', t.host('h', '{code:rust}', 3));
 select t.is(t.claim('w1', 9), 's7', 'a busy slot that was to retire serves again when the limit is raised');
 select t.sound('every invariant after lowering and raising');
 rollback;
@@ -72,23 +72,23 @@ select t.worker('w1', t.host('h1', '{code:rust}', 2), t.host('h2', '{code:rust}'
 select t.worker('w2', t.host('h3', '{review}', 2));
 select t.submit('x' || i) from generate_series(1, 9) i;
 select t.is(t.claim('w2', 9), '', 'a worker claims only for hosts of its own configuration');
-select fleet.host_report(t.node('w1'), 'h1', false, null, 'connection refused');
+select t.report_down('w1', 'h1', 'unreachable', 'connection refused');
 select t.is((select string_agg(distinct host_id, ' ') from fleet.claim(t.node('w1'), 9)), 'h2', 'only for hosts it reaches');
-select fleet.host_report(t.node('w1'), 'h1', true, t.identity('h1'), null);
+select t.report('w1', 'h1', t.identity('h1'));
 update fleet.node_host set reported_at = now() - interval '1 hour';
 select t.is(t.claim('w1', 9), '', 'an old report that a host is in reach does not count');
-select t.is(fleet.host_report(t.node('w1'), 'h1', true, t.identity('h1'), null), 'ok', 'the host known is the host met');
-select t.is(fleet.host_report(t.node('w1'), 'h1', true, t.identity('h1') || '{"boot": "another"}', null), 'ok', 'it may have booted');
-select t.is(fleet.host_report(t.node('w1'), 'h1', true, t.identity('other'), null), 'host_replaced', 'another machine under its name is told');
+select t.is(t.report('w1', 'h1', t.identity('h1')), 'ok', 'the host known is the host met');
+select t.is(t.report('w1', 'h1', t.identity('h1') || '{"boot": "another"}'), 'ok', 'it may have booted');
+select t.is(t.report('w1', 'h1', t.identity('other')), 'host_replaced', 'another machine under its name is told');
 select t.is(t.claim('w1', 9), '', 'and gets nothing');
-select t.is(fleet.host_report(t.node('w1'), 'h1', true, t.identity('h1') || '{"host_key": "ff"}', null), 'host_replaced',
+select t.is(t.report('w1', 'h1', t.identity('h1') || '{"host_key": "ff"}'), 'host_replaced',
   'another host key is another host');
-select t.is(fleet.host_report(t.node('w1'), 'h1', true, t.identity('h1') || '{"owner": "ff"}', null), 'host_replaced',
+select t.is(t.report('w1', 'h1', t.identity('h1') || '{"owner": "ff"}'), 'host_replaced',
   'another owner file is another host');
-select fleet.host_report(t.node('w1'), 'h1', true, t.identity('h1'), null);
+select t.report('w1', 'h1', t.identity('h1'));
 select t.is(t.claim('w1', 1), 'x3', 'the right one is served again');
 
-select fleet.configure(t.node('w1'), jsonb_build_array(t.host('h2', '{code:rust}', 2, 'other')));
+select t.configure('w1', t.host('h2', '{code:rust}', 2, 'other'));
 select t.is((select cordon_reason from fleet.host where host_id = 'h1'), 'not in the configuration of any worker',
   'a host that no configuration lists is cordoned with that reason');
 select t.is((select cordon_reason from fleet.host where host_id = 'h3'), null, 'a host of another live worker is not');

@@ -22,15 +22,15 @@ rollback;
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 2));
 update fleet.host set origin = 'api', hostname = 'made.by.api';
-select t.is((select verdict from fleet.configure(t.node('w1'), jsonb_build_array(t.host('h', '{code:rust}', 2)))), 'made_by_api', 'is not the file''s');
+select t.is(t.configure('w1', t.host('h', '{code:rust}', 2)), 'h made_by_api', 'is not the file''s');
 select t.is((select hostname from fleet.host), 'made.by.api', 'and stays as it is');
 rollback;
 
 \echo 'the identity of a host out of reach'
 begin;
 select fleet.node_start(t.node('w1'), 'worker', 'w1', '1', 'c');
-select fleet.configure(t.node('w1'), jsonb_build_array(t.host('h', '{code:rust}', 2)));
-select fleet.host_report(t.node('w1'), 'h', false, t.identity('other'), 'timeout');
+select t.configure('w1', t.host('h', '{code:rust}', 2));
+select fleet.host_report(t.node('w1'), 'h', 1, false, jsonb_populate_record(null::fleet.identity, t.identity('other')), null, '{}', 'timeout', 'no answer');
 select t.is((select machine from fleet.host), '', 'is not believed');
 rollback;
 

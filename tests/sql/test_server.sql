@@ -4,16 +4,16 @@ select fleet.node_start(t.node('s' || n), 'server', 's' || n, 'v', 'c') from gen
 select fleet.node_start(t.node('w1'), 'worker', 'w1', 'v', 'c');
 select t.silent('s2', '29 s');
 select fleet.renew(t.node('s1'), '{}');
-select t.is((select status from fleet.nodes where name = 's2'), 'silent', 'silence of less than three times dead_ms is none');
+select t.is((select status from fleet.node_now where name = 's2'), 'silent', 'silence of less than three times dead_ms is none');
 select t.silent('s2', '31 s');
 select t.silent('w1', '1 hour');
 select fleet.set('open_grace_ms', 1000000000);
 select fleet.renew(t.node('s1'), '{}');
-select t.is((select status from fleet.nodes where name = 's2'), 'silent', 'no verdict before the database was open for a while');
+select t.is((select status from fleet.node_now where name = 's2'), 'silent', 'no verdict before the database was open for a while');
 select fleet.set('open_grace_ms', 0);
 select fleet.renew(t.node('s1'), '{}');
 select t.is((select dead_by from fleet.node where name = 's2'), t.node('s1'), 'then another server buries it');
-select t.is((select status from fleet.nodes where name = 'w1'), 'silent', 'never a worker: its runs want a witness');
+select t.is((select status from fleet.node_now where name = 'w1'), 'silent', 'never a worker: its runs want a witness');
 select t.throws($$select fleet.renew(t.node('s2'), '{}')$$, 'AF002', 'should it come back, it is told');
 select fleet.node_start(t.node('w2'), 'worker', 'w2', 'v', 'c');
 select t.silent('s3', '31 s');
@@ -22,4 +22,4 @@ select t.is((select dead_by from fleet.node where name = 's3'), t.node('w2'), 'a
 select fleet.node_stop(t.node('s1'));
 select t.silent('s1', '1 day');
 select fleet.renew(t.node('w2'), '{}');
-select t.is((select status from fleet.nodes where name = 's1'), 'stopped', 'who took its leave is not dead');
+select t.is((select status from fleet.node_now where name = 's1'), 'stopped', 'who took its leave is not dead');

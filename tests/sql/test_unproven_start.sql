@@ -8,7 +8,7 @@ select t.submit('a');
 select t.claim('w1', 1);
 select t.keep('host', (select host_id from fleet.tasks where task_id = 'a'));
 select * from fleet.starting(t.node('w1'), t.attempt('a'), 1, 'run', 'agent', 'prompt') \g /dev/null
-select fleet.host_report(t.node('w1'), t.kept('host'), false, null, 'timeout');
+select t.report_down('w1', t.kept('host'), 'timeout', 'trouble');
 select fleet.phase(t.node('w1'), t.attempt('a'), 1, 'unreachable', 'timeout');
 select t.is((select row(status, phase)::text from fleet.tasks), '(assigned,unreachable)', 'it is shown as out of reach');
 select t.is((select phase_reason from fleet.running), 'timeout', 'with the reason');
@@ -35,7 +35,7 @@ select t.sound();
 rollback to lost;
 
 select fleet.node_start(t.node('w2'), 'worker', 'w2', '0.1.0', 'x');
-select fleet.configure(t.node('w2'), jsonb_build_array(t.host('h', '{code:rust}', 1), t.host('g', '{code:rust}', 1)));
+select t.configure('w2', t.host('h', '{code:rust}', 1), t.host('g', '{code:rust}', 1));
 select fleet.node_stop(t.node('w1'));
 select t.is(t.adopt('w2', 'w1', 0), 'a/2', 'another worker takes it over');
 select t.is((select row(phase, proven, command)::text from fleet.jobs(t.node('w2'), array[t.attempt('a')])), '(unreachable,f,agent)',
@@ -53,7 +53,7 @@ select t.submit('a');
 select t.claim('w1', 1);
 select t.keep('host', (select host_id from fleet.tasks where task_id = 'a'));
 select * from fleet.starting(t.node('w1'), t.attempt('a'), 1, 'run', 'agent', 'prompt') \g /dev/null
-select fleet.host_report(t.node('w1'), t.kept('host'), false, null, 'refused');
+select t.report_down('w1', t.kept('host'), 'refused', 'trouble');
 select fleet.phase(t.node('w1'), t.attempt('a'), 1, 'unreachable', 'refused');
 select t.is(fleet.release(t.node('w1'), t.attempt('a'), 1, 'host_unreachable'), 'created', 'its owner knows that not a byte left');
 select t.is(fleet.release(t.node('w1'), t.attempt('a'), 1, 'host_unreachable'), 'created', 'told again: the same');

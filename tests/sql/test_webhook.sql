@@ -165,7 +165,7 @@ rollback;
 begin;
 select t.worker('w1', t.host('h', '{x}', 1));
 select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"max_retries": 0}');
-select fleet.host_report(t.node('w1'), 'h', true, t.identity('h'), null);
+select t.report('w1', 'h', t.identity('h'));
 select t.claim('w1', 1);
 select t.start('w1', 'acme/rocket#42');
 select t.deliver('d2', 'label_cleared', '{}', '2026-01-01T10:00:01Z');

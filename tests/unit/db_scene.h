@@ -26,7 +26,7 @@ struct scene {
 struct answer {
     struct scene *scene;
     int order;      /* from 1: how many were done; 0: not yet */
-    char state[6];  /* "" for success */
+    char state[24]; /* "" for success */
     char text[512]; /* first value of the first row, or the error's text */
     int rows;
 };

@@ -62,7 +62,7 @@ static inline void on_done(void *data, const struct exec_result *res, const stru
     ck_assert((res == NULL) != (err == NULL));
     if (err != NULL) {
         probe->failed++;
-        probe->unsent += strcmp(err->state, EXEC_UNSENT) == 0;
+        probe->unsent += err->unsent;
         snprintf(probe->error, sizeof probe->error, "%s", err->text);
     } else {
         buf_clear(&probe->out);

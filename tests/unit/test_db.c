@@ -274,11 +274,21 @@ START_TEST(arrays_go_and_come_back)
 {
     static const unsigned char raw[] = {0, 1, '"', '\\', 255};
     struct scene scene = {0};
-    struct buf texts, ints, bytes, one;
-    const char *params[4];
-    struct answer answer = {.scene = &scene};
+    struct buf texts, ints, bytes, one, rows, row;
+    const char *params[6];
+    const char *settings[] = {"a", "{\"x\\y\", (1,2)}\n", "", NULL};
+    struct answer answer = {.scene = &scene}, made = {.scene = &scene};
 
     buf_init(&texts, 1000), buf_init(&ints, 1000), buf_init(&bytes, 1000), buf_init(&one, 1000);
+    buf_init(&rows, 1000), buf_init(&row, 1000);
+    db_row_begin(&row);
+    for (int i = 0; i < 4; i++)
+        db_row_text(&row, settings[i]);
+    db_row_end(&row);
+    db_array_begin(&rows);
+    db_array_row(&rows, 4, settings);
+    db_array_row(&rows, 4, settings);
+    db_array_end(&rows);
     db_array_begin(&texts);
     db_array_text(&texts, "plain");
     db_array_text(&texts, NULL);
@@ -297,15 +307,23 @@ START_TEST(arrays_go_and_come_back)
     db_bytea(&one, raw, sizeof raw);
     params[0] = buf_text(&texts), params[1] = buf_text(&ints);
     params[2] = buf_text(&bytes), params[3] = buf_text(&one);
+    params[4] = buf_text(&row), params[5] = buf_text(&rows);
     scene_open(&scene);
+    db_query(scene.db, "create type public.four as (a text, b text, c text, d text)", DB_ONCE, 0,
+             NULL, scene_answer, &made);
+    UNTIL(&scene, made.order);
     db_query(scene.db,
              "select ($1::text[] = array['plain', null, '', E'{\"a\\\\b\", null}\\n{', 'NULL'] and "
              "$2::bigint[] = array[-9223372036854775808, 9223372036854775807] and "
-             "$3::bytea[] = array['\\x0001225cff'::bytea, ''] and $4::bytea = '\\x0001225cff')",
-             DB_REPEAT, 4, params, scene_answer, &answer);
+             "$3::bytea[] = array['\\x0001225cff'::bytea, ''] and $4::bytea = '\\x0001225cff' and "
+             "$5::public.four = row('a', E'{\"x\\\\y\", (1,2)}\\n', '', null)::public.four is not "
+             "false and "
+             "$6::public.four[] = array[$5::public.four, $5::public.four])",
+             DB_REPEAT, 6, params, scene_answer, &answer);
     UNTIL(&scene, answer.order);
     ck_assert_str_eq(answer.text, "t");
     buf_release(&texts), buf_release(&ints), buf_release(&bytes), buf_release(&one);
+    buf_release(&rows), buf_release(&row);
     scene_close(&scene);
 }
 END_TEST

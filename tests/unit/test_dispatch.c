@@ -26,9 +26,11 @@ START_TEST(test_registers)
     ck_assert_int_eq(sql("node_start")->calls, 1);
     ck_assert_uint_eq(strlen(sql("node_start")->last[0]), 36);
     ck_assert_str_eq(sql("node_start")->last[1], "w1");
-    const char *hosts = sql("configure")->last[1];
-    ck_assert_ptr_nonnull(strstr(hosts, "\"host_id\":\"h1\""));
-    ck_assert_ptr_nonnull(strstr(hosts, "\"agent_type\":\"demo\",\"max_concurrency\":2"));
+    ck_assert_uint_eq(strlen(sql("configure")->last[1]), 64);
+    ck_assert_str_eq(sql("configure")->last[3],
+                     "{\"(\\\"h1\\\",\\\"0\\\",\\\"localhost\\\",\\\"22\\\",\\\"\\\","
+                     "\\\"/tmp/scene\\\",\\\"plain\\\",\\\"{\\\\\\\"*\\\\\\\"}\\\")\"}");
+    ck_assert_ptr_nonnull(strstr(sql("configure")->last[4], "(\\\"h1\\\",\\\"demo\\\",\\\"2\\\""));
     ck_assert_str_eq(scene.dispatch->fleet_id, "f1");
 }
 END_TEST
@@ -194,13 +196,13 @@ END_TEST
 static bool told_unreachable(void)
 {
     return strcmp(sql("phase")->last[3], "unreachable") == 0 &&
-           strcmp(sql("host_report")->last[2], "false") == 0;
+           strcmp(sql("host_report")->last[3], "f") == 0;
 }
 
 static bool told_running(void)
 {
     return strcmp(sql("phase")->last[3], "running") == 0 &&
-           strcmp(sql("host_report")->last[2], "true") == 0;
+           strcmp(sql("host_report")->last[3], "t") == 0;
 }
 
 START_TEST(test_unreachable_host_keeps_its_runs)
@@ -228,7 +230,7 @@ static bool is_down(void)
 
 START_TEST(test_replaced_host_gets_nothing)
 {
-    sql("host_report")->rows = "verdict=host_replaced";
+    sql("host_report")->rows = "verdict=host_replaced;differs=<null>";
     scene_once("claim", CLAIMED);
     scene_until(is_down, "down");
     ck_assert_int_eq(sql("claim")->calls, 0);
@@ -240,7 +242,8 @@ START_TEST(test_host_without_tools)
     call("hello")->answer = "hello v=1 machine=m1 boot=b owner=0123456789abcdef0123456789abcdef "
                             "disk_free=1 missing=flock\n";
     scene_until(is_down, "down");
-    ck_assert_ptr_nonnull(strstr(sql("host_report")->last[4], "flock"));
+    ck_assert_str_eq(sql("host_report")->last[7], "runner_failed");
+    ck_assert_ptr_nonnull(strstr(sql("host_report")->last[8], "flock"));
 }
 END_TEST
 
@@ -305,8 +308,8 @@ START_TEST(test_reload)
     ck_assert_msg(config != NULL, "%s", config == NULL ? err.text : "");
     dispatch_reload(scene.dispatch, config);
     scene_until(configured_again, "configured again");
-    ck_assert_ptr_nonnull(strstr(sql("configure")->last[1], "\"host_id\":\"h2\""));
-    ck_assert_ptr_null(strstr(sql("configure")->last[1], "\"host_id\":\"h1\""));
+    ck_assert_ptr_nonnull(strstr(sql("configure")->last[3], "(\\\"h2\\\""));
+    ck_assert_ptr_null(strstr(sql("configure")->last[3], "(\\\"h1\\\""));
     ck_assert_ptr_nonnull(dispatch_host(scene.dispatch, "h2"));
     while (dispatch_host(scene.dispatch, "h1") != NULL)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);

@@ -151,7 +151,7 @@ END_TEST
 
 static bool first_host_is_ready(void)
 {
-    return host_ready(first_host()) && strcmp(sql("host_report")->last[2], "true") == 0;
+    return host_ready(first_host()) && strcmp(sql("host_report")->last[3], "t") == 0;
 }
 
 static bool first_host_is_down(void)

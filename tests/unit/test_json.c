@@ -37,7 +37,7 @@ START_TEST(good_values)
         "0.1",
     };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        struct error err = {{0}, ""};
+        struct error err = {0};
         struct json_object *value = json_parse(good[i], strlen(good[i]), &err);
         ck_assert_msg(err.text[0] == '\0', "%s: %s", good[i], err.text);
         ck_assert(value != NULL || strcmp(good[i], "null") == 0);
@@ -102,7 +102,7 @@ START_TEST(bad_values)
         "{\"a\":1 \"b\":2}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct error err = {{0}, ""};
+        struct error err = {0};
         struct json_object *value = json_parse(bad[i], strlen(bad[i]), &err);
         ck_assert_msg(value == NULL && err.text[0] != '\0', "%s was taken", bad[i]);
         ck_assert_msg(strstr(err.text, "at byte ") != NULL, "%s: %s", bad[i], err.text);

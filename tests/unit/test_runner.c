@@ -92,6 +92,50 @@ START_TEST(parses_hello)
 }
 END_TEST
 
+START_TEST(parses_what_hello_found)
+{
+    struct runner_hello hello;
+    struct error err;
+    char *text = mem_printf("%.*sagent found codex-cli 0.46.0\nagent missing \nagent found \nend\n",
+                            (int)(strlen(hello_text) - 4), hello_text);
+    ck_assert(runner_parse_hello(text, strlen(text), &hello, &err));
+    ck_assert_int_eq(hello.seen_count, 3);
+    ck_assert(hello.seen[0].found && !hello.seen[1].found && hello.seen[2].found);
+    ck_assert_str_eq(hello.seen[0].version, "codex-cli 0.46.0");
+    ck_assert_str_eq(hello.seen[1].version, "");
+    for (size_t len = 0; len < strlen(text); len++)
+        ck_assert(!runner_parse_hello(text, len, &hello, &err));
+    free(text);
+    static const char *const bad[] = {"agent\n", "agent gone 1\n", "agent found \x1b[2J\n",
+                                      "agent found 'x'\n", "agents found 1\n"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        text = mem_printf("%.*s%send\n", (int)(strlen(hello_text) - 4), hello_text, bad[i]);
+        ck_assert_msg(!runner_parse_hello(text, strlen(text), &hello, &err), "%s", bad[i]);
+        free(text);
+    }
+}
+END_TEST
+
+/* More than asked for is no memory of ours. */
+START_TEST(parses_no_more_agents_than_it_has_room_for)
+{
+    static struct runner_hello hello;
+    struct error err;
+    struct buf text;
+    buf_init(&text, 65536);
+    buf_add(&text, hello_text, strlen(hello_text) - 4);
+    for (int i = 0; i < RUNNER_LOOKS_MAX; i++)
+        buf_adds(&text, "agent found 1\n");
+    size_t full = text.len;
+    buf_adds(&text, "end\n");
+    ck_assert(runner_parse_hello(text.data, text.len, &hello, &err));
+    text.len = full;
+    buf_adds(&text, "agent found 1\nend\n");
+    ck_assert(!runner_parse_hello(text.data, text.len, &hello, &err));
+    buf_release(&text);
+}
+END_TEST
+
 START_TEST(noise_of_a_login_shell_is_skipped)
 {
     struct runner_hello hello;
@@ -392,11 +436,11 @@ START_TEST(round_trip)
                                  .prompt = "prompt\0end",
                                  .prompt_len = 10};
     trip_init(&trip);
-    runner_build_hello(&trip.command, &trip.place);
+    runner_build_hello(&trip.command, &trip.place, NULL, 0);
     go(&trip);
     ck_assert(runner_missing(buf_text(&trip.answer), trip.answer.len));
     install(&trip);
-    runner_build_hello(&trip.command, &trip.place);
+    runner_build_hello(&trip.command, &trip.place, NULL, 0);
     go(&trip);
     ck_assert_msg(runner_parse_hello(trip.answer.data, trip.answer.len, &hello, &err), "%s",
                   err.text);
@@ -443,13 +487,13 @@ START_TEST(a_changed_script_is_not_run)
              "cd %.24s/*/.fleet/fleet-1/bin && echo 'touch ../touched' >>$(echo runner-*.sh)",
              trip.folder);
     ck_assert_int_eq(system(command), 0);
-    runner_build_hello(&trip.command, &trip.place);
+    runner_build_hello(&trip.command, &trip.place, NULL, 0);
     go(&trip);
     ck_assert(runner_missing(buf_text(&trip.answer), trip.answer.len));
     snprintf(command, sizeof command, "%s/.fleet/fleet-1/touched", trip.folder);
     ck_assert_int_ne(stat(command, &status), 0);
     install(&trip);
-    runner_build_hello(&trip.command, &trip.place);
+    runner_build_hello(&trip.command, &trip.place, NULL, 0);
     go(&trip);
     ck_assert(!runner_missing(buf_text(&trip.answer), trip.answer.len));
     trip_release(&trip);
@@ -466,7 +510,7 @@ START_TEST(a_cut_script_is_not_installed)
     buf_add(&trip.input, runner_script, runner_script_size - 1);
     go(&trip);
     ck_assert(!runner_parse_installed(buf_text(&trip.answer), trip.answer.len, &err));
-    runner_build_hello(&trip.command, &trip.place);
+    runner_build_hello(&trip.command, &trip.place, NULL, 0);
     go(&trip);
     ck_assert(runner_missing(buf_text(&trip.answer), trip.answer.len));
     trip_release(&trip);
@@ -482,6 +526,8 @@ int main(void)
     tcase_add_test(tcase, a_run_is_named_after_its_folder);
     tcase_add_test(tcase, builders_assert_their_words);
     tcase_add_test(tcase, parses_hello);
+    tcase_add_test(tcase, parses_what_hello_found);
+    tcase_add_test(tcase, parses_no_more_agents_than_it_has_room_for);
     tcase_add_test(tcase, noise_of_a_login_shell_is_skipped);
     tcase_add_test(tcase, parses_verdicts);
     tcase_add_test(tcase, refuses_malformed_replies);

@@ -328,7 +328,7 @@ START_TEST(runner_over_ssh)
                                  .prompt_len = 0};
     buf_init(&command, 1 << 20);
     buf_init(&input, 1 << 20);
-    runner_build_hello(&command, &place);
+    runner_build_hello(&command, &place, NULL, 0);
     call(&probe, &command, &input);
     ck_assert(runner_missing(probe.out.data, probe.out.len));
     probe_release(&probe);

@@ -9,7 +9,7 @@
 struct result {
     struct scene *scene;
     char verdict[16];
-    char state[6];
+    char state[24];
     char text[512];
 };
 

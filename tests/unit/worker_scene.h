@@ -97,13 +97,13 @@ static void scene_teardown(void)
     loop_release(&scene.loop);
 }
 
-static struct job *scene_job(void)
+static inline struct job *scene_job(void)
 {
     return dispatch_job(scene.dispatch, 11);
 }
 
 /* What the agent prints. */
-static void scene_prints(const char *text)
+static inline void scene_prints(const char *text)
 {
     memcpy(scene_run.out + scene_run.out_len, text, strlen(text));
     scene_run.out_len += strlen(text);
@@ -116,7 +116,7 @@ static inline void scene_ends(int status, const char *reason)
     scene_run.reason = reason;
 }
 
-static void scene_once(const char *name, const char *rows)
+static inline void scene_once(const char *name, const char *rows)
 {
     sql(name)->rows = rows;
     sql(name)->times = 1;

@@ -1,0 +1,207 @@
+-- What follows a failure: never, soon, later, on another host, or elsewhere; and executors that are out of service.
+
+create function pg_temp.fail(p_task text, p_reason text, p_report jsonb default '{}') returns text language sql as $$
+  select fleet.finish(a.node, a.attempt, a.epoch, 'failed', p_reason, 1, null, p_error => p_report ->> 'error',
+                      p_retry_at => (p_report ->> 'retry_at')::bigint)
+  from fleet.attempt a where a.attempt = t.attempt(p_task);
+$$;
+create function pg_temp.wait_of(p_task text) returns interval language sql as $$
+  select run_at - now() from fleet.delayed join fleet.task using (task, run_at) where task_id = p_task;
+$$;
+
+\echo 'policy'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 9));
+select t.submit(r) from unnest('{context_overflow,output_limit,exit_nonzero,killed}'::text[]) r;
+select t.claim('w1', 9);
+select t.is(pg_temp.fail('context_overflow', 'context_overflow'), 'failed', 'what did not fit into the context does not fit the next time');
+select t.is(pg_temp.fail('output_limit', 'output_limit'), 'failed', 'a policy is no accident');
+select t.is(pg_temp.fail('exit_nonzero', 'exit_nonzero'), 'created', 'what may go better is tried again');
+select t.ok(pg_temp.wait_of('exit_nonzero') between interval '10 s' and interval '12.5 s', 'after the usual wait');
+select t.is(pg_temp.fail('killed', 'killed'), 'created', 'one host alone is tried again');
+select t.is((select barred from fleet.lane join fleet.task using (lane) where task_id = 'killed'), '{}'::text[], 'and not barred');
+select t.none($$select from fleet.reason where class = '' or retry is null$$, 'every reason has a class and a rule');
+select t.sound('policy keeps every invariant');
+rollback;
+
+\echo 'retry_on'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 9));
+select t.submit(x) from unnest('{a,b,c}'::text[]) x;
+select t.claim('w1', 9);
+update fleet.node set retry_on = '{infrastructure,exit_nonzero}';
+select t.is(pg_temp.fail('a', 'host_rebooted'), 'created', 'a class may be named');
+select t.is(pg_temp.fail('b', 'exit_nonzero'), 'created', 'or a reason');
+select t.is(pg_temp.fail('c', 'agent_error'), 'failed', 'the rest is not tried again');
+rollback;
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 9));
+select t.submit('a');
+select t.claim('w1', 9);
+update fleet.node set retry_on = '{none}';
+select t.is(pg_temp.fail('a', 'exit_nonzero'), 'failed', 'none is none');
+rollback;
+
+\echo 'a login that was refused'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 1));
+select t.submit(x) from unnest('{a,b}'::text[]) x;
+select t.claim('w1', 1);
+select t.is(pg_temp.fail('a', 'auth_failed', '{"error": "401 Unauthorized"}'), 'failed', 'is not tried again on the same host');
+select t.is(t.claim('w1', 9), '', 'and its executor gets no other task');
+select t.is((select row(status, out_reason)::text from fleet.agents), '(out_of_service,"auth_failed: 401 Unauthorized")', 'it is out of service with the reason');
+select t.is((select row(agent_status, out_reason, free)::text from fleet.hosts), '(out_of_service,"auth_failed: 401 Unauthorized",0)', 'fleet.hosts says so');
+select t.is((select row(j->>'status', j->>'reason')::text from (select fleet.agent_list(null, null, null)::jsonb->0 as j) x),
+  '(out_of_service,"auth_failed: 401 Unauthorized")', 'REST too');
+select t.ok((select reason like 'is out of service since %: auth_failed: 401 Unauthorized; fleet.executor_accept(''h/codex-cli'')%'
+  from fleet.explanations where task_id = 'b'), 'and why the next one waits');
+select t.report('w1', 'h', t.identity('h'), array[row('codex-cli', true, '1.2')::fleet.agent_seen]);
+select t.is(t.claim('w1', 9), '', 'a hello that finds the command says nothing about the login');
+select fleet.executor_accept('h/codex-cli');
+select t.is(t.claim('w1', 9), 'b', 'a person puts it back');
+select t.throws($$select fleet.executor_accept('nobody')$$, 'AF003', 'only one that exists');
+rollback;
+begin;
+select t.worker('w1', t.host('h1', '{code:rust}', 1), t.host('h2', '{code:rust,more}', 1));
+select t.submit('a');
+select t.claim('w1', 1);
+select t.is(pg_temp.fail('a', 'auth_failed'), 'created', 'where another executor can take it, it goes there');
+select t.is((select string_agg(host_id, ' ') from fleet.claim(t.node('w1'), 9)), 'h2', 'at once');
+select t.is(pg_temp.fail('a', 'auth_failed'), 'failed', 'and when that one refuses too, nowhere');
+select t.configure('w1', t.host('h1', '{code:rust,new}', 1), t.host('h2', '{code:rust,more}', 1));
+select t.is((select string_agg(agent_id, ' ') from fleet.agents where status <> 'out_of_service'), 'h1/codex-cli', 'a changed entry is looked at again');
+select t.configure('w1', t.host('h1', '{code:rust,new}', 1), t.host('h2', '{code:rust,more}', 1) || '{"way": 2}');
+select t.none($$select from fleet.agents where status = 'out_of_service'$$, 'and a new way in');
+rollback;
+
+\echo 'twelve tasks for two hosts, one without the command'
+begin;
+select t.worker('w1', t.host('bad', '{code:rust}', 4), t.host('good', '{code:rust,more}', 4));
+select t.submit('t' || i) from generate_series(1, 12) i;
+create temp table ran (host_id text, task_id text);
+create function pg_temp.round() returns void language plpgsql as $$
+declare r record;
+begin
+  for r in select host_id, task_id, attempt, epoch from fleet.claim(t.node('w1'), 32) loop
+    insert into ran values (r.host_id, r.task_id);
+    perform fleet.starting(t.node('w1'), r.attempt, r.epoch, 'run-' || r.attempt, 'agent', 'prompt');
+    perform fleet.finish(t.node('w1'), r.attempt, r.epoch, case r.host_id when 'bad' then 'failed' else 'succeeded' end,
+                         case r.host_id when 'bad' then 'adapter_missing' end, case r.host_id when 'bad' then 127 else 0 end, null);
+  end loop;
+  perform t.due();
+end $$;
+select pg_temp.round() from generate_series(1, 6);
+select t.is((select string_agg(status || count, ' ') from (select status, count(*) from fleet.task group by status) x), 'completed12', 'all twelve succeed');
+select t.ok((select count(*) <= 4 from ran where host_id = 'bad'), 'the broken one had no more than it could hold at once');
+select t.sound('every invariant after that');
+rollback;
+begin;
+select t.worker('w1', t.host('bad', '{code:rust}', 4), t.host('good', '{code:rust,more}', 4));
+select t.report('w1', 'bad', t.identity('bad'), array[row('codex-cli', false, null)::fleet.agent_seen]);
+select t.submit('t' || i) from generate_series(1, 12) i;
+select t.is((select string_agg(distinct host_id, ' ') from fleet.claim(t.node('w1'), 99)), 'good', 'a hello that misses the command is enough');
+select t.is((select out_reason from fleet.agents where agent_id = 'bad/codex-cli'), 'adapter_missing: its command was not found on the host', 'and said');
+select t.report('w1', 'bad', t.identity('bad'), array[row('codex-cli', true, 'codex-cli 0.1')::fleet.agent_seen]);
+select t.is((select row(status, version)::text from fleet.agents where agent_id = 'bad/codex-cli'), '(online,"codex-cli 0.1")', 'found again, it is back, with its version');
+select t.report('w1', 'bad', t.identity('bad'), array[row('codex-cli', true, null)::fleet.agent_seen]);
+select t.is((select version from fleet.agents where agent_id = 'bad/codex-cli'), 'codex-cli 0.1', 'a version that was not asked for stays');
+rollback;
+
+\echo 'a usage limit'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 2));
+select t.submit('t' || i) from generate_series(1, 10) i;
+create temp table until as select date_trunc('second', now() + interval '3 h') as at;
+create function pg_temp.round() returns void language plpgsql as $$
+declare r record;
+begin
+  for r in select task_id, attempt, epoch from fleet.claim(t.node('w1'), 32) loop
+    perform fleet.starting(t.node('w1'), r.attempt, r.epoch, 'run-' || r.attempt, 'agent', 'prompt');
+    perform pg_temp.fail(r.task_id, 'rate_limited', jsonb_build_object('retry_at', extract(epoch from (select at from until))::bigint));
+  end loop;
+  perform t.due();
+end $$;
+select pg_temp.round() from generate_series(1, 30);
+select t.is((select count(*) from fleet.attempt), 2::bigint, 'burns one attempt for each slot, not thirty');
+select t.is((select out_until from fleet.agents), (select at from until), 'the executor rests until its end');
+select t.is((select status from fleet.agents), 'resting', 'and is shown so');
+select t.ok((select bool_and(reason like 'rests until %: rate_limited') from fleet.explanations e join fleet.task using (task_id) where attempts = 0), 'the others say what they wait for');
+update fleet.executor set out_until = now() - interval '1 s';
+select t.is((select status from fleet.agents), 'online', 'then it works again');
+select t.is(t.claim('w1', 1) <> '', true, 'and is given work');
+rollback;
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 9));
+select t.submit(x) from unnest('{known,unknown,far,past}'::text[]) x;
+select t.claim('w1', 9);
+select pg_temp.fail('known', 'rate_limited', jsonb_build_object('retry_at', extract(epoch from now() + interval '3 h')::bigint));
+select pg_temp.fail('unknown', 'rate_limited');
+select pg_temp.fail('far', 'rate_limited', '{"retry_at": 9007199254740992}');
+select pg_temp.fail('past', 'rate_limited', '{"retry_at": -5}');
+select t.ok(pg_temp.wait_of('known') between interval '2 h 59 min' and interval '3 h 1 min', 'a limit whose end is known waits until then');
+select t.ok(pg_temp.wait_of('unknown') between interval '5 min' and interval '6.3 min', 'another one longer than usual');
+select t.ok(pg_temp.wait_of('far') <= interval '7 d 1 min', 'nobody is made to wait for ever');
+select t.ok((select run_at < now() + interval '1 min' from fleet.task where task_id = 'past'), 'a limit that is over does not count');
+select t.ok((select out_until <= now() + interval '1 d' from fleet.agents), 'a rest ends after a day at the latest');
+rollback;
+
+\echo 'another host first'
+begin;
+select t.worker('w1', t.host('h1', '{code:rust}', 1), t.host('h2', '{code:rust,more}', 1));
+select t.submit('a');
+select t.is((select host_id from fleet.claim(t.node('w1'), 1)), 'h1', 'one host has it');
+select t.is(pg_temp.fail('a', 'host_disk_full'), 'created', 'and its disk is full');
+select t.due();
+select t.ok((select reason = 'its host just failed it: another one is tried first' from fleet.explanations where task_id = 'a' and agent_id = 'h1/codex-cli'),
+  'which is said');
+select t.is((select host_id from fleet.claim(t.node('w1'), 1)), 'h2', 'the other one is first though it knows more');
+select t.is(pg_temp.fail('a', 'run_lost'), 'created', 'that fails too');
+select t.due();
+select t.is((select host_id from fleet.claim(t.node('w1'), 1)), 'h1', 'when all have failed it, any but the last');
+select t.is(pg_temp.fail('a', 'host_rebooted'), 'failed', 'as often as any retry');
+select t.submit('b');
+select t.is((select host_id from fleet.claim(t.node('w1'), 1)), 'h1', 'its own bars are nobody else''s');
+select pg_temp.fail('b', 'killed');
+select t.due();
+select t.report_down('w1', 'h2', 'timeout', 'x');
+select t.is(t.claim('w1', 1), '', 'while the other is away it waits for it');
+update fleet.task set run_at = now() - fleet.ms('other_host_ms') - interval '1 s' where task_id = 'b';
+select t.is(fleet.promote(1000), 1, 'not for ever');
+select t.is((select host_id from fleet.claim(t.node('w1'), 1)), 'h1', 'then any host will do');
+select t.sound('barred lanes keep every invariant');
+rollback;
+begin;
+select t.worker('w1', t.host('h1', '{code:rust}', 1), t.host('h2', '{code:rust,more}', 1));
+select t.submit('a');
+select t.claim('w1', 1);
+select t.report_down('w1', 'h2', 'timeout', 'x');
+select pg_temp.fail('a', 'host_disk_full');
+select t.due();
+select t.is((select host_id from fleet.claim(t.node('w1'), 1)), 'h1', 'where no other is in reach the same one goes on');
+rollback;
+
+\echo 'starts that fail in a row'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 1));
+update fleet.setting set value = 0 where name = 'release_base_ms';
+select t.submit('t' || i) from generate_series(1, 5) i;
+create function pg_temp.start_fails() returns text language plpgsql as $$
+declare r record;
+begin
+  select * into r from fleet.claim(t.node('w1'), 1);
+  if not found then return 'nothing'; end if;
+  return fleet.release(t.node('w1'), r.attempt, r.epoch, 'start_timeout');
+end $$;
+select t.is(pg_temp.start_fails(), 'created', 'one');
+select t.claim('w1', 1);
+select t.start('w1', task_id) from fleet.task where status = 'assigned';
+select t.finish('w1', task_id) from fleet.task where status = 'running';
+select t.is((select start_failures from fleet.executor), 0, 'a run that ends well begins the count anew');
+select t.is(pg_temp.start_fails(), 'created', 'one');
+select t.is(pg_temp.start_fails(), 'created', 'two');
+select t.is(pg_temp.start_fails(), 'created', 'three');
+select t.is(pg_temp.start_fails(), 'nothing', 'three in a row put the executor out of service');
+select t.is((select out_reason from fleet.agents), 'start_failures: 3 failed starts in a row, the last: start_timeout', 'with what they were');
+select fleet.executor_accept('h/codex-cli');
+select t.is(pg_temp.start_fails(), 'created', 'accepted, it is tried again');
+rollback;
