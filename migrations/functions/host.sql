@@ -25,12 +25,6 @@ begin
     end if;
 end $$;
 
-create function fleet.words(p jsonb) returns text[]
-    language plpgsql immutable as $$
-begin
-    return case when jsonb_typeof(p) = 'array' then array(select jsonb_array_elements_text(p)) else '{}' end;
-end $$;
-
 -- What a worker's configuration lists. `way` numbers the way in (address, port, user, key, known_hosts, work_dir): the worker counts it
 -- up with each change and names it in every report.
 create type fleet.host_entry as (

@@ -58,6 +58,9 @@ left join fleet.reason r on r.reason = e.out_reason and x.out_since is not null
 where not x.gone;
 comment on view fleet.agents is 'What runs tasks: in service, or out of it with the reason; fleet.executor_accept(agent_id) puts it back.';
 
+create view fleet.reasons as select reason, class, retry, advice from fleet.reason;
+comment on view fleet.reasons is 'Why attempts end and hosts are down: what follows, and what a person can do about it.';
+
 create view fleet.history as
 select e.at, t.task_id, e.event_type, e.from_status, e.to_status, e.attempt, e.actor, e.payload, e.event_id
 from fleet.event e
