@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154 # database: set by run
-# What 0005_task.sql does to rows that are there: it spells out fleet.slug_of() and fleet.executor_lane_wanted, and must agree with them.
+# What 0004_task.sql does to rows that are there: it spells out fleet.slug_of() and fleet.executor_lane_wanted, and must agree with them.
 
 cat >"$TEST_DIR/old_rows.sql" <<SQL
 begin;
@@ -10,7 +10,7 @@ select t.submit('loose', '{agent:x}');
 update fleet.task set branch_name = 'task/old';
 insert into fleet.executor_lane select e.executor, l.lane from fleet.executor e, fleet.lane l where l.requirements = '{x}' on conflict do nothing;
 select t.ok(count(*) = 1, 'a lane that a host with a list served before') from fleet.check_executor_lane;
-$(sed -n '/^update /,/;$/p; /^delete /,/;$/p' migrations/0005_task.sql)
+$(sed -n '/^update /,/;$/p; /^delete /,/;$/p' migrations/0004_task.sql)
 select t.none(\$\$select task_id, branch_name from fleet.task where branch_name <> 'task/' || fleet.slug_of(task_id)\$\$, 'existing tasks get the new branch');
 select t.sound('and hosts with a list lose that lane');
 rollback;
