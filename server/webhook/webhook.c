@@ -18,8 +18,8 @@
 #define DEADLINE_MS 4000 /* Forgejo waits 5 s for the whole exchange */
 #define PATIENCE_MS 2500 /* for the database; what is under way then may take its time to end */
 #define EVENT_MAX 64     /* bytes of an event's name, with NUL */
-#define LABELS_BYTES_MAX (2 * WEBHOOK_BODY_MAX) /* of an SQL array: at worst each byte is escaped \
-                                                 */
+/* Of an SQL array: at worst each byte is escaped. */
+#define LABELS_BYTES_MAX (2 * WEBHOOK_BODY_MAX)
 
 struct delivery {
     char id[37];
