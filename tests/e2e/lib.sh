@@ -222,7 +222,7 @@ output_is_whole() { # TASK_ID N
 # shellcheck disable=SC2120 # the id is for scenarios
 runs_of() {
     local file
-    for file in $(grep -lsa "FLEET_RUN=${1+$1-}" /proc/[0-9]*/environ); do
+    for file in $(grep -lsa "FLEET_RUN=${1+$1[.]}" /proc/[0-9]*/environ); do
         file=${file#/proc/}
         [[ $(readlink "/proc/${file%/*}/cwd") == "$E2E"/* ]] && echo "${file%/*}"
     done

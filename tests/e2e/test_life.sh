@@ -28,7 +28,7 @@ for capability in code:rust review; do
     wait_for 30 "fail-$id to fail after its retry" task_is "fail-$id" failed
     check "... with two attempts, exit 7" [ "$(sql "select count(*), max(exit_status), max(outcome) from fleet.attempt join fleet.task using (task) where task_id = 'fail-$id'")" = "2|7|failed" ]
     check "retry is accepted with force" eval "[[ \$(post fail-$id/retry '{\"force\": true}') == 200 ]]"
-    wait_for 30 "fail-$id to fail again" eval '[ "$(grep -c "^end fail-'$id'-" "$LEDGER")" -ge 3 ]'
+    wait_for 30 "fail-$id to fail again" eval '[ "$(grep -c "^end fail-'$id' " "$LEDGER")" -ge 3 ]'
 
     submit '{"title": "T", "task_id": "hang-'$id'", "body": "e2e: hang", "timeout_secs": 3600, '"$label"'}'
     wait_for 20 "hang-$id to run" running "hang-$id"

@@ -12,7 +12,7 @@ worker 1
 wait_for 20 "h1 to be reachable" reachable h1
 running() { task_is "$1" running; }
 attempts() { sql "select count(*), max(epoch) from fleet.attempt join fleet.task using (task) where task_id = '$1'"; }
-ended_on_host() { grep -q "^end $1-" "$LEDGER"; }
+ended_on_host() { grep -q "^end $1 " "$LEDGER"; }
 
 # The only worker is away for four hours; one run goes on meanwhile, another ends.
 submit '{"title": "T", "task_id": "long", "body": "e2e: lines=150 ms=100", "labels": ["agent:code:rust"]}'
