@@ -216,17 +216,24 @@ static void on_configure(void *data, const struct db_result *res, const struct e
 
 static void configure(struct dispatch *dispatch)
 {
-    struct buf hosts, agents;
+    const struct config_list *retry_on = &dispatch_config(dispatch)->orchestrator.retry_on;
+    struct buf hosts, agents, retry;
+    buf_init(&retry, CONFIGURE_MAX);
+    db_array_begin(&retry);
+    for (size_t i = 0; i < retry_on->count; i++)
+        db_array_text(&retry, retry_on->items[i]);
+    db_array_end(&retry);
     buf_init(&hosts, CONFIGURE_MAX);
     buf_init(&agents, CONFIGURE_MAX);
     add_hosts(&hosts, &agents, dispatch);
-    const char *params[] = {dispatch->node, dispatch_config(dispatch)->hash, "{all}",
+    const char *params[] = {dispatch->node, dispatch_config(dispatch)->hash, buf_text(&retry),
                             buf_text(&hosts), buf_text(&agents)};
     dispatch->calling = true;
     dispatch->configure_due = false;
     db_query_locking(dispatch->db, "configure", 0,
                      "select * from fleet.configure($1, $2, $3, $4, $5)", DB_REPEAT, 5, params,
                      on_configure, dispatch_call_new(dispatch));
+    buf_release(&retry);
     buf_release(&hosts);
     buf_release(&agents);
 }

@@ -68,15 +68,15 @@ struct config {
         struct config_list trigger_users; /* logins or "*"; empty admits none */
     } forgejo;
     struct {
-        int task_timeout_secs;      /* 1800 */
-        int default_max_retries;    /* 2 */
-        char *retry_on;             /* "all" (the only one yet) */
-        int dispatch_interval_secs; /* 10: slow poll under NOTIFY */
-        int start_timeout_secs;     /* 300 */
-        int silence_timeout_secs;   /* 900 */
-        int provider_timeout_secs;  /* 300: an agent may ask a provider in vain for so long */
-        int max_attempts_total;     /* 10 */
-        int64_t max_output_bytes;   /* 268435456: a run is stopped at this size of a stream */
+        int task_timeout_secs;       /* 1800 */
+        int default_max_retries;     /* 2 */
+        struct config_list retry_on; /* all, none, classes and reasons of fleet.reason */
+        int dispatch_interval_secs;  /* 10: slow poll under NOTIFY */
+        int start_timeout_secs;      /* 300 */
+        int silence_timeout_secs;    /* 900 */
+        int provider_timeout_secs;   /* 300: an agent may ask a provider in vain for so long */
+        int max_attempts_total;      /* 10 */
+        int64_t max_output_bytes;    /* 268435456: a run is stopped at this size of a stream */
     } orchestrator;
     struct config_adapter *adapters; /* owned */
     size_t adapter_count;

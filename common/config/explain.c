@@ -32,7 +32,8 @@ static void print_type(FILE *to, const struct config_field *field)
         fprintf(to, "true or false");
         break;
     case FIELD_TEXTS:
-        fprintf(to, "list of texts");
+        fprintf(to, "list of ");
+        print_words(to, field->one_of != NULL ? field->one_of : "texts");
         break;
     case FIELD_ITEMS:
         fprintf(to, "%s", field->flags & FIELD_NAMED ? "mapping of names" : "list of mappings");

@@ -43,7 +43,7 @@ static bool check_text(struct config_reading *reading, const struct config_field
 {
     const char *text = value->text;
     size_t max = field->max > 0 ? (size_t)field->max : 1024;
-    char right[200] = "";
+    char right[1000] = "";
     bool any = field->check == NULL && field->one_of == NULL && !(field->flags & FIELD_RAW);
     if (*text == '\0' && any)
         snprintf(right, sizeof right, "at least one character; or leave it out");
@@ -147,6 +147,12 @@ static void read_texts(struct config_reading *reading, const struct config_field
     if (node == NULL) {
         if (field->text != NULL)
             config_list_add(list, mem_strdup(field->text));
+        return;
+    }
+    if ((field->flags & FIELD_ONE) && node->kind == TREE_TEXT && !tree_is_null(node)) {
+        char *text = read_text(reading, field, node);
+        if (text != NULL)
+            config_list_add(list, text);
         return;
     }
     if (node->kind != TREE_LIST && !tree_is_null(node)) {

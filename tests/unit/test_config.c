@@ -25,7 +25,8 @@ START_TEST(defaults)
     ck_assert_uint_eq(c->forgejo.repositories.count, 0);
     ck_assert_int_eq(c->orchestrator.task_timeout_secs, 1800);
     ck_assert_int_eq(c->orchestrator.default_max_retries, 2);
-    ck_assert_str_eq(c->orchestrator.retry_on, "all");
+    ck_assert_uint_eq(c->orchestrator.retry_on.count, 1);
+    ck_assert_str_eq(c->orchestrator.retry_on.items[0], "all");
     ck_assert_int_eq(c->orchestrator.dispatch_interval_secs, 10);
     ck_assert_int_eq(c->orchestrator.start_timeout_secs, 300);
     ck_assert_int_eq(c->orchestrator.silence_timeout_secs, 900);
@@ -47,7 +48,8 @@ static const char full[] =
     "  listen_url: postgres://fleet@db1/fleet\n  connections: 16\n  insecure_plaintext: true\n"
     "forgejo:\n  url: https://git.example.org\n  webhook_secret: 0123456789abcdef\n"
     "  repositories: [acme/rocket, 'tools/*']\n  trigger_users:\n    - octo\n    - \"*\"\n"
-    "orchestrator: { task_timeout_secs: 60, default_max_retries: 0, retry_on: all,\n"
+    "orchestrator: { task_timeout_secs: 60, default_max_retries: 0, retry_on: [ limit, timed_out "
+    "],\n"
     "  max_output_bytes: 1099511627776 }\n"
     "adapters:\n  my-agent: { command: [run, '--in', '{prompt_file}', '${HOME} x {branch}', ''], "
     "output: "
@@ -73,6 +75,8 @@ START_TEST(everything)
     ck_assert_ptr_null(c->forgejo.webhook_secret); /* a worker needs none */
     ck_assert(config_list_has(&c->forgejo.repositories, "tools/*"));
     ck_assert_int_eq(c->orchestrator.max_output_bytes, INT64_C(1) << 40);
+    ck_assert_uint_eq(c->orchestrator.retry_on.count, 2);
+    ck_assert(config_list_has(&c->orchestrator.retry_on, "limit"));
     ck_assert_uint_eq(c->adapter_count, 2);
     ck_assert_str_eq(c->adapters[0].agent_type, "my-agent");
     ck_assert_uint_eq(c->adapters[0].command.count, 5);

@@ -83,6 +83,8 @@ START_TEST(ranges)
     refuse(DATABASE "orchestrator: { retry_on: never }\n", "2:27: orchestrator.retry_on: \"never\"",
            "one of: all");
     refuse(DATABASE "orchestrator: { retry_on: al }\n", "2:27", "one of");
+    refuse(DATABASE "orchestrator: { retry_on: [ limit, auth ] }\n", "2:36", "auth_failed");
+    refuse(DATABASE "orchestrator: { retry_on: cancelled }\n", "2:27", "one of");
     refuse(DATABASE "orchestrator: { retry_on: 'all|none' }\n", "2:27", "one of");
 }
 END_TEST

@@ -74,6 +74,7 @@ START_TEST(test_declared_dead)
     sql("renew")->state = "AF002";
     sql("renew")->times = 1;
     scene_until(is_reborn, "a new life");
+    ck_assert_str_eq(sql("configure")->last[2], "{\"all\"}"); /* what is tried again */
     ck_assert_str_ne(before, dispatch_node(scene.dispatch));
     ck_assert_ptr_null(scene_job());
     ck_assert_int_eq(sql("finish")->calls + sql("release")->calls, 0);
