@@ -32,7 +32,7 @@ wait_for 20 "h1 to be reachable" reachable h1
 submit '{"title": "Fix it", "task_id": "good", "labels": ["agent:code:rust"]}'
 submit '{"title": "Fix it", "task_id": "bad", "labels": ["agent:code:rust"], "body": "demo: exit=7"}'
 wait_for 60 "the real Codex CLI to complete" task_is good completed
-check "... its turn edited a file in the task's directory" eval 'compgen -G "$E2E/work/h1/tasks/good-*/FIXED.txt"'
+check "... its turn edited a file in the task's directory" eval 'compgen -G "$E2E/work/h1/tasks/good/FIXED.txt"'
 check "... session, tokens and summary are stored" \
     [ "$(sql "select report->>'session_id' ~ '^[0-9a-f-]{36}$', (report->'tokens'->>'input')::int > 0, report->>'summary' <> '' from fleet.attempt join fleet.task using (task) where task_id = 'good'")" = "t|t|t" ]
 wait_for 60 "a failed turn to fail the task" task_is bad failed
