@@ -234,12 +234,14 @@ END_TEST
 START_TEST(errors)
 {
     struct error err;
-    error_set_state(&err, "AF0021", "fenced out of %s", "task 1");
+    error_set_state(&err, "AF002", "fenced out of %s", "task 1");
     ck_assert_str_eq(err.state, "AF002");
     ck_assert_str_eq(err.text, "fenced out of task 1");
     error_set(&err, "cannot go on: %s", err.text);
     ck_assert_str_eq(err.text, "cannot go on: fenced out of task 1");
     ck_assert_str_eq(err.state, "");
+    error_set_state(&err, "a_word_that_has_no_room_in_it", "cut");
+    ck_assert_str_eq(err.state, "a_word_that_has_no_room");
     char text[1200];
     for (size_t i = 0; i < sizeof text - 2; i += 2)
         memcpy(text + i, "\xc3\xa9", 3);
