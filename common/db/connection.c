@@ -158,6 +158,12 @@ static bool is_state(const struct db_query *query, const char *state)
     return query->failed && strcmp(query->err.state, state) == 0;
 }
 
+/* The code in the database may have been made anew. */
+static bool may_have_changed(const struct db_query *query)
+{
+    return query->failed && db_fault(query->err.state)->again == DB_AGAIN_CHANGED;
+}
+
 /* An error says that it was rolled back. */
 static bool worth_another(const struct db_query *query)
 {
@@ -184,7 +190,7 @@ static bool finish(struct db_connection *connection, struct db_query *query)
         query->failed = true;
         error_set_state(&query->err, "XX001", "the database gave no result");
     }
-    if (query->statement >= 0 && (query->preparing || query->stale) &&
+    if (query->statement >= 0 && (query->preparing || query->stale || may_have_changed(query)) &&
         query->renewal == connection->renewed[query->statement]) {
         connection->prepared[query->statement] = false;
         connection->renewed[query->statement]++;
@@ -197,6 +203,8 @@ static bool finish(struct db_connection *connection, struct db_query *query)
         query->statement = -1; /* nothing of it was executed: it goes unprepared this time */
         db_again(connection->db, query, false);
     } else if (worth_another(query)) {
+        if (may_have_changed(query))
+            query->statement = -1; /* each connection may have prepared it for what was before */
         db_again(connection->db, query, true);
     } else {
         db_finish(connection->db, query);

@@ -62,7 +62,7 @@ begin_others
 pids=()
 for i in $(seq 8); do
     issue label_updated acme/rocket 42 agent:code:rust,bug "2026-11-01T10:00:1${i}Z" >"$E2E/held.$i"
-    (URL=${nodes[i % 2]} && deliver "$E2E/held.$i" issue_label >"$E2E/held.$i.status") &
+    URL=${nodes[i % 2]} deliver "$E2E/held.$i" issue_label >"$E2E/held.$i.status" &
     pids+=($!)
 done
 from=$SECONDS

@@ -110,6 +110,43 @@ START_TEST(code_that_is_made_anew_costs_no_call)
 }
 END_TEST
 
+/* A prepared statement knows a type by its number, on each connection. */
+START_TEST(types_that_are_made_anew_cost_no_call)
+{
+    static const char make[] = "create type pair as (a int, b text); "
+                               "create function second(p pair[]) returns text language plpgsql as "
+                               "'begin return p[1].b; end'";
+    static const char drop[] = "begin; drop function second; drop type pair; ";
+    struct scene scene = {0};
+    struct db_options options = scene_options(&scene);
+    static struct answer answers[800];
+    char again[sizeof make + sizeof drop + 10];
+    int sent = 0;
+
+    snprintf(again, sizeof again, "%s%s; commit", drop, make);
+    scene_admin(make);
+    options.connections = 8;
+    scene_new(&scene, &options);
+    db_start(scene.db);
+    UNTIL(&scene, scene.ups > 0 && scene.db->up == 8);
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < 80; i++, sent++)
+            scene_ask(&scene, &answers[sent], "select second($1::pair[])", DB_ONCE,
+                      "{\"(1,two)\"}");
+        if (round % 2 == 0)
+            UNTIL(&scene, scene.done == sent);
+        else
+            uv_run(&scene.loop.uv, UV_RUN_ONCE);
+        scene_admin(again);
+    }
+    UNTIL(&scene, scene.done == sent);
+    for (int i = 0; i < sent; i++)
+        ck_assert_msg(strcmp(answers[i].text, "two") == 0, "%d: %s %s", i, answers[i].state,
+                      answers[i].text);
+    scene_close(&scene);
+}
+END_TEST
+
 START_TEST(statements_have_a_limit_on_the_server)
 {
     struct scene scene = {0};
@@ -332,6 +369,7 @@ int main(void)
               (const TTest *[]){errors_that_stay_are_told_when_the_time_is_over,
                                 missing_code_is_looked_for_a_few_times,
                                 other_errors_are_told_at_once, code_that_is_made_anew_costs_no_call,
+                                types_that_are_made_anew_cost_no_call,
                                 statements_have_a_limit_on_the_server, NULL});
     scene_add(suite, "locks",
               (const TTest *[]){one_lock_costs_the_others_nothing,
