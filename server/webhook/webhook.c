@@ -19,7 +19,7 @@
 #define PATIENCE_MS 2500 /* for the database; what is under way then may take its time to end */
 #define EVENT_MAX 64     /* bytes of an event's name, with NUL */
 /* Of an SQL array: at worst each byte is escaped. */
-#define LABELS_BYTES_MAX (2 * WEBHOOK_BODY_MAX)
+#define LABELS_BYTES_MAX ((size_t)2 * WEBHOOK_BODY_MAX)
 
 struct delivery {
     char id[37];
