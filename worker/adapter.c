@@ -30,18 +30,19 @@ static bool session_valid(const char *id)
 }
 
 /* Text of the agent without credentials; before it is cut, which might leave half of one. */
-static char *without_secrets(const char *text, size_t len, size_t max_chars)
+static char *without_secrets(const struct adapter *adapter, const char *text, size_t len,
+                             size_t max_chars)
 {
     char *whole = mem_strndup(text, len);
-    redact_text(whole, NULL);
+    redact_text(whole, &adapter->secrets);
     char *clean = clean_copy(whole, strlen(whole), max_chars);
     free(whole);
     return clean;
 }
 
-static bool is_public(const char *id)
+static bool is_public(const struct adapter *adapter, const char *id)
 {
-    char *text = without_secrets(id, strlen(id), ADAPTER_ERROR_CHARS);
+    char *text = without_secrets(adapter, id, strlen(id), ADAPTER_ERROR_CHARS);
     bool same = strcmp(text, id) == 0;
     free(text);
     return same;
@@ -49,14 +50,16 @@ static bool is_public(const char *id)
 
 void adapter_set_session(struct adapter *adapter, const char *id)
 {
-    if (id != NULL && adapter->facts.session_id[0] == '\0' && session_valid(id) && is_public(id))
+    if (id != NULL && adapter->facts.session_id[0] == '\0' && session_valid(id) &&
+        is_public(adapter, id))
         memcpy(adapter->facts.session_id, id, strlen(id) + 1);
 }
 
-void adapter_set_text(char **slot, const char *text, size_t max_chars)
+void adapter_set_text(const struct adapter *adapter, char **slot, const char *text,
+                      size_t max_chars)
 {
     free(*slot);
-    *slot = text == NULL ? NULL : without_secrets(text, strlen(text), max_chars);
+    *slot = text == NULL ? NULL : without_secrets(adapter, text, strlen(text), max_chars);
 }
 
 int64_t adapter_next(const struct adapter *adapter)
@@ -130,7 +133,8 @@ static void summarise(struct adapter *adapter)
     while (len > 0 && (*text & 0xc0) == 0x80)
         text++, len--;
     free(adapter->facts.summary);
-    adapter->facts.summary = len > 0 ? without_secrets(text, len, ADAPTER_SUMMARY_CHARS) : NULL;
+    adapter->facts.summary =
+        len > 0 ? without_secrets(adapter, text, len, ADAPTER_SUMMARY_CHARS) : NULL;
 }
 
 void adapter_end(struct adapter *adapter)
@@ -213,8 +217,10 @@ static void restore_facts(struct adapter *adapter, const struct json_object *obj
     facts->waits = adapter->kind->waits_for != NULL ? count_of(object, "waits") : 0;
     restore_tokens(facts, object);
     adapter_set_session(adapter, json_string(object, "session", NULL));
-    adapter_set_text(&facts->summary, json_string(object, "summary", NULL), ADAPTER_SUMMARY_CHARS);
-    adapter_set_text(&facts->error, json_string(object, "error", NULL), ADAPTER_ERROR_CHARS);
+    adapter_set_text(adapter, &facts->summary, json_string(object, "summary", NULL),
+                     ADAPTER_SUMMARY_CHARS);
+    adapter_set_text(adapter, &facts->error, json_string(object, "error", NULL),
+                     ADAPTER_ERROR_CHARS);
 }
 
 bool adapter_restore(struct adapter *adapter, const char *checkpoint)

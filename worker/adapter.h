@@ -16,6 +16,7 @@
 
 #include "common/buf.h"
 #include "common/config/config.h"
+#include "common/redact.h"
 
 #define ADAPTER_LINE_MAX ((size_t)1 << 20) /* longer lines are kept in the log, not parsed */
 #define ADAPTER_SUMMARY_CHARS 4000
@@ -56,10 +57,11 @@ struct adapter_kind {
 
 struct adapter {
     const struct adapter_kind *kind;
-    int64_t next;    /* offset of the next byte wanted */
-    int64_t settled; /* offset that a checkpoint restarts from: a line's beginning */
-    struct buf line; /* the unfinished line, or the tail of plain text */
-    bool skipping;   /* inside a line over ADAPTER_LINE_MAX */
+    int64_t next;                /* offset of the next byte wanted */
+    int64_t settled;             /* offset that a checkpoint restarts from: a line's beginning */
+    struct buf line;             /* the unfinished line, or the tail of plain text */
+    bool skipping;               /* inside a line over ADAPTER_LINE_MAX */
+    struct redact_words secrets; /* borrowed from its job: words that no text may hold */
     struct adapter_facts facts;
 };
 
@@ -90,7 +92,8 @@ const char *adapter_judge(const struct adapter *adapter, int status, const char 
 
 /* Setters for the kinds: bounded, clean, first session id wins. */
 void adapter_set_session(struct adapter *adapter, const char *id);
-void adapter_set_text(char **slot, const char *text, size_t max_chars);
+void adapter_set_text(const struct adapter *adapter, char **slot, const char *text,
+                      size_t max_chars);
 
 /* -- How an agent is started ------------------------------------------------------------------ */
 
@@ -100,6 +103,8 @@ struct adapter_template {
     const struct config_list *command; /* borrowed from the configuration; NULL: built in */
     const char *profile;               /* "sandboxed" or "full" */
     int silence_secs;                  /* of a run without output or progress; 0: no limit */
+    const struct config_variable *env; /* borrowed from the configuration */
+    size_t env_count;
 };
 
 /* Values of the placeholders {work_dir} {task_id} {branch} {run_dir}. */
@@ -120,5 +125,9 @@ char *adapter_program(const struct adapter_template *template, const char *work_
  * were replaced, so no value is ever code. False when it would pass the ceiling of `out`. */
 bool adapter_script(struct buf *out, const struct adapter_template *template,
                     const struct adapter_values *values);
+
+/* Adds what comes before the job script on its way to the host, and nowhere else: the template's
+ * variables. The file that holds them removes itself first. Nothing when there are none. */
+void adapter_environment(struct buf *out, const struct adapter_template *template);
 
 #endif

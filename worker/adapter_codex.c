@@ -43,8 +43,9 @@ static bool is_tool(const char *type)
            is(type, "collab_tool_call") || is(type, "web_search");
 }
 
-static void on_item(struct adapter_facts *facts, const char *event, const struct json_object *item)
+static void on_item(struct adapter *adapter, const char *event, const struct json_object *item)
 {
+    struct adapter_facts *facts = &adapter->facts;
     const char *type = json_string(item, "type", "");
     if (is(event, "item.started") && is_tool(type))
         count(&facts->tools);
@@ -53,7 +54,8 @@ static void on_item(struct adapter_facts *facts, const char *event, const struct
     if (is_tool(type) && facts->tools > 0)
         facts->tools--;
     if (is(type, "agent_message") && facts->ending == ENDING_NONE)
-        adapter_set_text(&facts->summary, json_string(item, "text", ""), ADAPTER_SUMMARY_CHARS);
+        adapter_set_text(adapter, &facts->summary, json_string(item, "text", ""),
+                         ADAPTER_SUMMARY_CHARS);
     if (is(type, "error"))
         count(&facts->warnings);
 }
@@ -113,35 +115,39 @@ static bool is_cause(const char *text)
 }
 
 /* The cause stays when "something went wrong" follows it. */
-static void set_error(struct adapter_facts *facts, const char *text)
+static void set_error(struct adapter *adapter, const char *text)
 {
+    struct adapter_facts *facts = &adapter->facts;
     if (is_cause(text) || !is_cause(facts->error))
-        adapter_set_text(&facts->error, text, ADAPTER_ERROR_CHARS);
+        adapter_set_text(adapter, &facts->error, text, ADAPTER_ERROR_CHARS);
 }
 
 /* The provider answered: what it refused before is past. */
-static void on_progress(struct adapter_facts *facts)
+static void on_progress(struct adapter *adapter)
 {
+    struct adapter_facts *facts = &adapter->facts;
     if (facts->waits > 0)
-        adapter_set_text(&facts->error, NULL, 0);
+        adapter_set_text(adapter, &facts->error, NULL, 0);
     facts->waits = 0;
 }
 
-static void on_failed(struct adapter_facts *facts, const struct json_object *event)
+static void on_failed(struct adapter *adapter, const struct json_object *event)
 {
+    struct adapter_facts *facts = &adapter->facts;
     const char *text = json_string(json_member(event, "error"), "message", "turn.failed");
     facts->ending = ENDING_FAILED;
     facts->tools = 0;
     facts->waits = 0;
-    set_error(facts, text);
+    set_error(adapter, text);
 }
 
 /* "Reconnecting... 2/5 (why)": no verdict, but no progress either. */
-static void on_error(struct adapter_facts *facts, const char *text)
+static void on_error(struct adapter *adapter, const char *text)
 {
+    struct adapter_facts *facts = &adapter->facts;
     if (strncasecmp(text, "Reconnecting", 12) == 0 || is(failure(text), "provider_down"))
         count(&facts->waits);
-    set_error(facts, text);
+    set_error(adapter, text);
 }
 
 static void on_event(struct adapter *adapter, const char *type, const struct json_object *event)
@@ -150,17 +156,17 @@ static void on_event(struct adapter *adapter, const char *type, const struct jso
     if (is(type, "thread.started")) {
         adapter_set_session(adapter, json_string(event, "thread_id", NULL));
     } else if (strncmp(type, "item.", 5) == 0) {
-        on_progress(facts);
-        on_item(facts, type, json_member(event, "item"));
+        on_progress(adapter);
+        on_item(adapter, type, json_member(event, "item"));
     } else if (is(type, "turn.completed") && facts->ending == ENDING_NONE) {
-        on_progress(facts);
+        on_progress(adapter);
         facts->ending = ENDING_COMPLETED;
         facts->tools = 0;
         on_usage(facts, json_member(event, "usage"));
     } else if (is(type, "turn.failed") && facts->ending == ENDING_NONE) {
-        on_failed(facts, event);
+        on_failed(adapter, event);
     } else if (is(type, "error") && facts->ending == ENDING_NONE) {
-        on_error(facts, json_string(event, "message", ""));
+        on_error(adapter, json_string(event, "message", ""));
     }
 }
 

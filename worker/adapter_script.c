@@ -36,6 +36,8 @@ bool adapter_find(const struct config *config, const struct config_agent *agent,
         found->kind = codex ? &adapter_codex : &adapter_text;
         found->command = &adapter->command;
         found->silence_secs = silence_secs(config, adapter, codex);
+        found->env = adapter->env;
+        found->env_count = adapter->env_count;
         return true;
     }
     found->silence_secs = config->orchestrator.silence_timeout_secs;
@@ -86,6 +88,13 @@ static void add_export(struct buf *out, const char *name, const char *value)
     buf_addf(out, "export %s=", name);
     text_shell_quote(out, value);
     buf_adds(out, "\n");
+}
+
+void adapter_environment(struct buf *out, const struct adapter_template *template)
+{
+    buf_adds(out, template->env_count > 0 ? "rm -f -- \"$0\"\n" : "");
+    for (size_t i = 0; i < template->env_count; i++)
+        add_export(out, template->env[i].name, template->env[i].value);
 }
 
 /* Of the words of a command, the first counts; what depends on a run or on its folder cannot be

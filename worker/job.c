@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/crypto.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/pause.h"
@@ -72,6 +73,21 @@ static const struct adapter_kind *kind_of(const struct job *job)
     return host_template(job->host, job->agent_type, &found) ? found.kind : &adapter_text;
 }
 
+/* Copies: the configuration may be another one tomorrow, the run knows what it was given. */
+static void take_secrets(struct job *job)
+{
+    struct adapter_template found;
+    if (!host_template(job->host, job->agent_type, &found))
+        return;
+    job->secrets.items = mem_array(found.env_count, sizeof *job->secrets.items);
+    for (size_t i = 0; i < found.env_count; i++) {
+        if (found.env[i].value != NULL)
+            job->secrets.items[job->secrets.count++] = mem_strdup(found.env[i].value);
+    }
+    job->adapter.secrets = (struct redact_words){.items = (const char *const *)job->secrets.items,
+                                                 .count = job->secrets.count};
+}
+
 /* Where a job begins: a fresh claim prepares; what a former owner may have started on the host is
  * fenced there first, whatever SQL knows of it. */
 static enum job_state first_state(struct job *job, const char *phase)
@@ -92,6 +108,7 @@ struct job *job_new(struct dispatch *dispatch, struct host *host, const struct d
     job->about[1] = LOG_FIELD("attempt", job->number_text);
     job->about[2] = LOG_FIELD("host", host_id(host));
     adapter_init(&job->adapter, kind_of(job));
+    take_secrets(job);
     adapter_restore(&job->adapter, db_text(res, row, "checkpoint"));
     job->taken = job->since = clock_ms();
     list_append(&dispatch->jobs, &job->link);
@@ -112,6 +129,11 @@ static void job_free(struct job *job)
                      job->command, job->prompt, job->unstored};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
+    for (size_t i = 0; i < job->secrets.count; i++) {
+        crypto_wipe(job->secrets.items[i], strlen(job->secrets.items[i]));
+        free(job->secrets.items[i]);
+    }
+    free(job->secrets.items);
     buf_release(&job->out.pending);
     buf_release(&job->out.clean);
     buf_release(&job->err.pending);

@@ -86,7 +86,8 @@ struct job {
     int number, epoch, issue_number, timeout_secs;
     char *task_id, *nonce, *agent_type; /* owned, as all texts here */
     char *title, *body, *labels, *repo, *branch;
-    char *run, *folder; /* names on the host */
+    char *run, *folder;         /* names on the host */
+    struct config_list secrets; /* values of its agent's variables, kept out of what is stored */
     char *command,
         *prompt; /* as stored with the attempt; NULL before starting() and after started() */
     char number_text[12];

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/crypto.h"
 #include "common/log.h"
 #include "worker/dispatch.h"
 #include "worker/host.h"
@@ -146,19 +147,26 @@ static void on_start(void *data, const struct runner_reply *reply, const struct 
 
 void job_host_start(struct job *job)
 {
-    struct buf command, input;
+    struct buf command, input, script;
+    struct adapter_template template;
     struct runner_key key = key_of(job);
+    buf_init(&script, HOST_INPUT_MAX);
+    if (host_template(job->host, job->agent_type, &template))
+        adapter_environment(&script, &template);
+    buf_adds(&script, job->command);
     struct runner_start start = {.folder = job->folder,
                                  .timeout_secs = job->timeout_secs,
                                  .cap_bytes =
                                      dispatch_config(job->dispatch)->orchestrator.max_output_bytes,
-                                 .job = job->command,
-                                 .job_len = strlen(job->command),
+                                 .job = buf_text(&script),
+                                 .job_len = script.len,
                                  .prompt = job->prompt,
                                  .prompt_len = strlen(job->prompt)};
     struct runner_place place = host_place(job->host);
     host_call_init(&command, &input);
     runner_build_start(&command, &input, &place, &key, &start);
+    crypto_wipe(script.data, script.len);
+    buf_release(&script);
     call(job, &command, &input, on_start);
 }
 

@@ -48,21 +48,21 @@ static int64_t pause_ms(const struct job *job)
     return job->out.pending.len >= CHUNK_MAX || job->err.pending.len >= CHUNK_MAX ? 1 : FLUSH_MS;
 }
 
-bool stream_ready(struct stream *stream)
+bool stream_ready(struct stream *stream, const struct redact_words *words)
 {
     const struct buf *pending = &stream->pending;
     size_t len = pending->len < CHUNK_MAX ? pending->len : CHUNK_MAX;
     bool last = len == pending->len && stream->final == stream->stored + (int64_t)len;
     if (stream->clean.len == 0 && len > 0 && (last || len != stream->looked))
-        redact_add(&stream->clean, pending->data, len, NULL, last);
+        redact_add(&stream->clean, pending->data, len, words, last);
     stream->looked = len;
     return stream->clean.len > 0;
 }
 
 static bool is_pending(struct job *job)
 {
-    bool out = stream_ready(&job->out);
-    bool err = stream_ready(&job->err);
+    bool out = stream_ready(&job->out, &job->adapter.secrets);
+    bool err = stream_ready(&job->err, &job->adapter.secrets);
     return (out || err) && job->unstored == NULL;
 }
 

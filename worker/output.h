@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/loop.h"
+#include "common/redact.h"
 
 struct dispatch;
 struct job;
@@ -41,7 +42,7 @@ bool output_idle(const struct output *output); /* nothing pending, nothing in fl
 void output_close(struct output *output);
 
 /* Pending bytes that may be stored now: all of them but what a credential may go on with. */
-bool stream_ready(struct stream *stream);
+bool stream_ready(struct stream *stream, const struct redact_words *words);
 
 /* What the database now has of a stream: drops from pending what is stored; an offset below what
  * was stored (rows were lost) makes the job read again from there. */

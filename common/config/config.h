@@ -37,11 +37,19 @@ struct config_host {
     size_t agent_count;
 };
 
+/* Of the environment of a run. */
+struct config_variable {
+    char *name;
+    char *value; /* secret; NULL in a server */
+};
+
 struct config_adapter {
     char *agent_type;
-    struct config_list command; /* argv; placeholders {work_dir} {task_id} {branch} {run_dir} */
-    char *output;               /* "codex-json" or "text" (default) */
-    int silence_timeout_secs;   /* 0: orchestrator's; of "text" none */
+    struct config_list command;  /* argv; placeholders {work_dir} {task_id} {branch} {run_dir} */
+    char *output;                /* "codex-json" or "text" (default) */
+    int silence_timeout_secs;    /* 0: orchestrator's; of "text" none */
+    struct config_variable *env; /* owned */
+    size_t env_count;
 };
 
 struct config {

@@ -36,7 +36,10 @@ static void print_type(FILE *to, const struct config_field *field)
         print_words(to, field->one_of != NULL ? field->one_of : "texts");
         break;
     case FIELD_ITEMS:
-        fprintf(to, "%s", field->flags & FIELD_NAMED ? "mapping of names" : "list of mappings");
+        fprintf(to, "%s",
+                field->flags & FIELD_PLAIN   ? "mapping of names to texts, never shown"
+                : field->flags & FIELD_NAMED ? "mapping of names"
+                                             : "list of mappings");
         break;
     case FIELD_GROUP:
     case FIELD_LATER:
@@ -67,7 +70,7 @@ static void explain(FILE *to, const struct config_field *fields, const char *pre
         if (field->type == FIELD_ITEMS)
             strncat(path, field->flags & FIELD_NAMED ? ".NAME" : "[]",
                     sizeof path - strlen(path) - 1);
-        if (field->fields != NULL)
+        if (field->fields != NULL && !(field->flags & FIELD_PLAIN))
             explain(to, field->fields, path);
     }
 }

@@ -12,6 +12,8 @@
 
 static bool read_fields(struct config_reading *reading, const struct config_field *fields,
                         char *base, const struct tree_node *map, const char *prefix);
+static void read_field(struct config_reading *reading, const struct config_field *field, char *base,
+                       const struct tree_node *node);
 
 /* ---- One value ---- */
 
@@ -202,9 +204,13 @@ static void read_item(struct config_reading *reading, const struct config_field 
         char *name = mem_strdup(node->key);
         memcpy(base, &name, sizeof name); /* its first member */
     }
-    const struct tree_node *map = as_map(reading, node);
-    if (map != NULL)
-        read_fields(reading, field->fields, base, map, buf_text(&prefix));
+    if (field->flags & FIELD_PLAIN) {
+        read_field(reading, field->fields, base, node);
+    } else {
+        const struct tree_node *map = as_map(reading, node);
+        if (map != NULL)
+            read_fields(reading, field->fields, base, map, buf_text(&prefix));
+    }
     buf_release(&prefix);
 }
 
@@ -216,13 +222,14 @@ static void read_items(struct config_reading *reading, const struct config_field
         return;
     if (node->kind != kind) {
         config_problem(reading, node, "must be a %s",
-                       kind == TREE_MAP ? "mapping of names to mappings"
-                                        : "list; begin each entry with \"- \"");
+                       field->flags & FIELD_PLAIN ? "mapping of names to values"
+                       : kind == TREE_MAP         ? "mapping of names to mappings"
+                                                  : "list; begin each entry with \"- \"");
         return;
     }
-    if (node->count > LIST_MAX) {
-        config_problem(reading, node, "has %zu entries; must have at most %d", node->count,
-                       LIST_MAX);
+    size_t most = field->max > 0 ? (size_t)field->max : LIST_MAX;
+    if (node->count > most) {
+        config_problem(reading, node, "has %zu entries; must have at most %zu", node->count, most);
         return;
     }
     char *items = mem_array(node->count, field->size);

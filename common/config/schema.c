@@ -96,6 +96,16 @@ static const char *check_login(const char *text)
     return strcmp(text, "*") == 0 ? NULL : form(text, WORD, 100, "a Forgejo login, or \"*\"");
 }
 
+static const char *check_variable(const char *name)
+{
+    static const char right[] =
+        "A-Z a-z 0-9 _, no digit in front, and not of ours (FLEET_, TMPDIR)";
+    bool ours = strncmp(name, "FLEET_", 6) == 0 || strcmp(name, "TMPDIR") == 0;
+    bool good = strlen(name) <= 64 && name[strspn(name, LETTERS "0123456789_")] == '\0' &&
+                name[0] != '\0' && strchr("0123456789", name[0]) == NULL;
+    return good && !ours ? NULL : right;
+}
+
 static const char *check_capability(const char *text)
 {
     return *text != '\0' && strlen(text) <= 100 ? NULL : "1 to 100 characters after \"agent:\"";
@@ -206,6 +216,14 @@ static const struct config_field orchestrator_fields[] = {
     {0},
 };
 
+#define VARIABLE(member) .offset = offsetof(struct config_variable, member)
+
+static const struct config_field variable_fields[] = {
+    {"value", FIELD_TEXT, FIELD_SECRET | FIELD_WORKER_ONLY, VARIABLE(value), .max = 8192,
+     .help = "text without control characters"},
+    {0},
+};
+
 static const struct config_field adapter_fields[] = {
     {"command", FIELD_TEXTS, FIELD_REQUIRED | FIELD_RAW, ADAPTER(command), .min = 1, .max = 32768,
      .help = "the program and its arguments; {work_dir} {task_id} {branch} {run_dir} are filled "
@@ -216,6 +234,10 @@ static const struct config_field adapter_fields[] = {
     {"silence_timeout_secs", FIELD_INT, ADAPTER(silence_timeout_secs), RANGE(1, 604800, NULL),
      .help = "seconds without output after which its runs are stopped; the orchestrator's when not "
              "given, none for text"},
+    {"env", FIELD_ITEMS, FIELD_NAMED | FIELD_PLAIN, ADAPTER(env), .max = 64,
+     .check = check_variable, .fields = variable_fields, .size = sizeof(struct config_variable),
+     .count_offset = offsetof(struct config_adapter, env_count),
+     .help = "variables of its runs' environment; values are secret: never shown or stored"},
     {0},
 };
 

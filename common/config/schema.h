@@ -29,6 +29,7 @@ enum field_flag {
     FIELD_NAMED = 64,       /* FIELD_ITEMS from a mapping; its key goes to the first member */
     FIELD_CAPABILITY = 128, /* one leading "agent:" is stripped */
     FIELD_ONE = 512,        /* FIELD_TEXTS: one entry may stand without a list */
+    FIELD_PLAIN = 1024,     /* FIELD_NAMED: each entry is one value, of the only field */
     FIELD_URL = 256,        /* may hold a password: never shown; then as FIELD_SECRET */
 };
 

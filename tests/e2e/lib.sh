@@ -226,6 +226,7 @@ runs_of() {
         file=${file#/proc/}
         [[ $(readlink "/proc/${file%/*}/cwd") == "$E2E"/* ]] && echo "${file%/*}"
     done
+    return 0 # whatever the last one was
 }
 
 runs_end() {

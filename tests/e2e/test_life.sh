@@ -2,8 +2,10 @@
 # Cancel, retry, time-out, failure and hand-over of runs, on a host behind SSH and on localhost.
 
 TASK_TIMEOUT=4
+ADAPTERS="  teller: { command: [ /bin/sh, -c, 'echo the word is \$E2E_WORD' ], output: text, env: { E2E_WORD: open-sesame-12345 } }"
 fleet_begin
-host h1 "$(executor counter 2 code:rust)"
+host h1 "$(executor counter 2 code:rust)
+$(executor teller 1 tell)"
 HOSTS+="  - host_id: here
     hostname: localhost
     work_dir: $E2E/work/here
@@ -19,7 +21,7 @@ worker 1
 wait_for 20 "hosts to be reachable" eval 'reachable h1 && reachable here'
 post() { api POST "/api/v1/tasks/$1" -H 'Content-Type: application/json' --data-binary "${2:-{\}}"; }
 running() { [[ $(sql "select status from fleet.tasks where task_id = '$1'") == running ]]; }
-marked() { runs_of "$1" | grep -q .; }
+marked() { [[ -n $(runs_of "$1") ]]; }
 
 for capability in code:rust review; do
     id=${capability//:/-}
@@ -53,6 +55,15 @@ for capability in code:rust review; do
     worker 1
     wait_for 20 "hosts to be reachable" eval 'reachable h1 && reachable here'
 done
+
+# What an adapter's env gives a run is nobody else's to read.
+submit '{"title": "T", "task_id": "tell", "labels": ["agent:tell"]}'
+wait_for 30 "an agent to tell its secret" task_is tell completed
+check "... which is overwritten in its output" [ "$(sql "select convert_from(bytes, 'UTF8') from fleet.logs where task_id = 'tell'")" = "the word is *****************" ]
+check "... and in its summary" [ "$(sql "select report ->> 'summary' from fleet.attempt_texts where task_id = 'tell'" | head -1)" = "the word is *****************" ]
+check "... stands nowhere in the database" eval '! pg_dump "$(postgres_url fleet)" | grep -q open-sesame'
+check "... in no log" eval '! grep -qs open-sesame "$E2E"/*.log'
+check "... and on the host only in what the agent printed" [ "$(grep -rl open-sesame "$E2E/work" | sed 's,.*/,,')" = out ]
 
 submit '{"title": "T", "task_id": "later", "labels": ["agent:document"]}'
 check "cancel of a waiting task ends it at once" [ "$(post later/cancel)" = 200 ]

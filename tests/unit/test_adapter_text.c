@@ -1,8 +1,11 @@
 /* worker/adapter: agents that only print, and the job script of all of them. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/file.h"
 #include "worker/adapter.h"
 
 START_TEST(test_status_decides)
@@ -83,6 +86,59 @@ START_TEST(test_script_quotes_everything)
 }
 END_TEST
 
+/* The variables reach the program, and the file that held them is gone by then. */
+START_TEST(test_environment)
+{
+    static char *program[] = {"sh", "-c", "printf %s \"$KEY\" > \"$0\"", "{work_dir}/got"};
+    struct config_list run = {program, 4};
+    struct config_variable env[] = {{"KEY", "it's $(id) \\ \"x\""}, {"NONE", NULL}};
+    struct adapter_template found = {
+        .kind = &adapter_text, .command = &run, .env = env, .env_count = 2};
+    char dir[] = "/tmp/fleet-env.XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    struct adapter_values values = {dir, "t", "b", dir};
+    struct buf out, path, got;
+    struct error err;
+    buf_init(&out, 10000);
+    buf_init(&path, 200);
+    adapter_environment(&out, &found);
+    ck_assert(adapter_script(&out, &found, &values));
+    buf_addf(&path, "%s/job.sh", dir);
+    FILE *file = fopen(buf_text(&path), "w");
+    fputs(buf_text(&out), file);
+    fclose(file);
+    char line[100];
+    snprintf(line, sizeof line, "sh %s", buf_text(&path));
+    ck_assert_int_eq(system(line), 0);
+    ck_assert_int_ne(access(buf_text(&path), F_OK), 0);
+    buf_clear(&path);
+    buf_addf(&path, "%s/got", dir);
+    ck_assert(file_read(buf_text(&path), FILE_REGULAR, 200, &got, NULL, &err));
+    ck_assert_str_eq(buf_text(&got), env[0].value);
+    unlink(buf_text(&path));
+    rmdir(dir);
+    buf_clear(&out);
+    adapter_environment(&out, &(struct adapter_template){.kind = &adapter_text});
+    ck_assert_str_eq(buf_text(&out), "");
+    buf_release(&out);
+    buf_release(&path);
+    buf_release(&got);
+}
+END_TEST
+
+START_TEST(test_summary_without_secrets)
+{
+    static const char *const said[] = {"open sesame"};
+    struct adapter adapter;
+    adapter_init(&adapter, &adapter_text);
+    adapter.secrets = (struct redact_words){said, 1};
+    adapter_feed(&adapter, "I said open sesame.\n", 20);
+    adapter_end(&adapter);
+    ck_assert_str_eq(adapter.facts.summary, "I said ***********.\n");
+    adapter_release(&adapter);
+}
+END_TEST
+
 START_TEST(test_find)
 {
     char *list[] = {"run"};
@@ -123,6 +179,8 @@ int main(void)
     TCase *tcase = tcase_create("adapter_text");
     tcase_add_test(tcase, test_status_decides);
     tcase_add_test(tcase, test_summary_is_the_tail);
+    tcase_add_test(tcase, test_environment);
+    tcase_add_test(tcase, test_summary_without_secrets);
     tcase_add_test(tcase, test_adopter_reads_the_same_tail);
     tcase_add_test(tcase, test_script_quotes_everything);
     tcase_add_test(tcase, test_find);

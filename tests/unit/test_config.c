@@ -54,7 +54,7 @@ static const char full[] =
     "adapters:\n  my-agent: { command: [run, '--in', '{prompt_file}', '${HOME} x {branch}', ''], "
     "output: "
     "codex-json }\n"
-    "  other: { command: [true] }\n"
+    "  other: { command: [true], env: { API_KEY: 'x y', PLACE: '${HOME}', _1: a } }\n"
     "hosts:\n  - host_id: worker-01\n    hostname: 192.168.1.100\n    ssh_user: agent\n    "
     "ssh_port: 2222\n"
     "    ssh_key_path: keys/id\n    known_hosts: ~/kh\n    work_dir: /opt/agent workspace\n"
@@ -84,6 +84,11 @@ START_TEST(everything)
     ck_assert_str_eq(c->adapters[0].command.items[4], "");
     ck_assert_str_eq(c->adapters[0].output, "codex-json");
     ck_assert_str_eq(c->adapters[1].output, "text");
+    const struct config_variable *env = c->adapters[1].env;
+    ck_assert_uint_eq(c->adapters[1].env_count, 3);
+    ck_assert_str_eq(env[0].name, "API_KEY");
+    ck_assert_str_eq(env[0].value, "x y");
+    ck_assert_str_eq(env[1].value, "/home/octo");
     const struct config_host *host = &c->hosts[0];
     ck_assert_int_eq(host->ssh_port, 2222);
     ck_assert_str_eq(host->ssh_key_path, "/etc/keys/id");

@@ -363,7 +363,7 @@ static void every_key_is_explained(const struct config_field *fields, const char
                                   field->type != FIELD_ITEMS   ? ""
                                   : field->flags & FIELD_NAMED ? ".NAME"
                                                                : "[]");
-        if (field->fields != NULL)
+        if (field->fields != NULL && !(field->flags & FIELD_PLAIN))
             every_key_is_explained(field->fields, inside);
         free(inside);
         free(start);

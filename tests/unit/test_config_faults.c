@@ -83,6 +83,10 @@ START_TEST(ranges)
     refuse(DATABASE "orchestrator: { retry_on: never }\n", "2:27: orchestrator.retry_on: \"never\"",
            "one of: all");
     refuse(DATABASE "orchestrator: { retry_on: al }\n", "2:27", "one of");
+    refuse(DATABASE "adapters: { x: { command: [ y ], env: { 1A: b } } }\n", "2:41", "no digit");
+    refuse(DATABASE "adapters: { x: { command: [ y ], env: { FLEET_X: b } } }\n", "2:41", "ours");
+    refuse(DATABASE "adapters: { x: { command: [ y ], env: [ A ] } }\n", "2:39", "names to values");
+    refuse(DATABASE "adapters: { x: { command: [ y ], env: { A: { b: c } } } }\n", "2:", "A");
     refuse(DATABASE "orchestrator: { retry_on: [ limit, auth ] }\n", "2:36", "auth_failed");
     refuse(DATABASE "orchestrator: { retry_on: cancelled }\n", "2:27", "one of");
     refuse(DATABASE "orchestrator: { retry_on: 'all|none' }\n", "2:27", "one of");

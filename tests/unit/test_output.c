@@ -30,6 +30,22 @@ START_TEST(test_stored)
 }
 END_TEST
 
+START_TEST(test_secret_words)
+{
+    static const char *const words[] = {"cdef-and-more"};
+    struct redact_words secrets = {words, 1};
+    buf_init(&stream.clean, 1000);
+    stream_ready(&stream, &secrets);
+    ck_assert_ptr_null(strstr(buf_text(&stream.clean), "c")); /* it may go on */
+    buf_adds(&stream.pending, "-and-more, says he\n");
+    stream.final = stream.stored + (int64_t)stream.pending.len;
+    buf_clear(&stream.clean);
+    ck_assert(stream_ready(&stream, &secrets));
+    ck_assert_str_eq(buf_text(&stream.clean), "ab*************, says he\n");
+    buf_release(&stream.clean);
+}
+END_TEST
+
 START_TEST(test_nothing_new)
 {
     stream_settle(&stream, 100);
@@ -60,6 +76,7 @@ int main(void)
     TCase *tcase = tcase_create("output");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_stored);
+    tcase_add_test(tcase, test_secret_words);
     tcase_add_test(tcase, test_nothing_new);
     tcase_add_test(tcase, test_rows_were_lost);
     tcase_add_test(tcase, test_more_than_we_read);
