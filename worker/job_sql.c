@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/log.h"
 #include "common/mem.h"
 #include "worker/dispatch.h"
 #include "worker/host.h"
 #include "worker/job.h"
+#include "worker/limit.h"
 
 #define REFUSALS_MAX 3
 
@@ -270,6 +272,17 @@ static const char *error_text(const struct job *job, const struct adapter_facts 
     return signal;
 }
 
+/* Seconds since 1970 at which a limit that ended the run is over; NULL when nobody said. */
+static const char *retry_at(const struct job *job, char text[static 24])
+{
+    int64_t end;
+    if (job->reason == NULL || strcmp(job->reason, "rate_limited") != 0 ||
+        !limit_end(job->adapter.facts.error, (int64_t)time(NULL), &end))
+        return NULL;
+    snprintf(text, 24, "%lld", (long long)end);
+    return text;
+}
+
 void job_sql_finish(struct job *job)
 {
     static const struct adapter_facts silence = {.ending = ENDING_NONE};
@@ -277,7 +290,7 @@ void job_sql_finish(struct job *job)
     struct key key = key_of(job);
     const struct adapter_facts *facts = is_plain(job) ? &silence : &job->adapter.facts;
     struct count input, cached, output, reasoning;
-    char status[16], number[16];
+    char status[16], number[16], again[24];
     bool ended = job->record.state == RUNNER_ENDED && job->record.exit >= 0;
     bool killed = ended && job->record.signal > 0;
     snprintf(status, sizeof status, "%d", job->record.exit);
@@ -296,10 +309,11 @@ void job_sql_finish(struct job *job)
                             count_text(&input, facts, facts->tokens.input),
                             count_text(&cached, facts, facts->tokens.cached_input),
                             count_text(&output, facts, facts->tokens.output),
-                            count_text(&reasoning, facts, facts->tokens.reasoning)};
+                            count_text(&reasoning, facts, facts->tokens.reasoning),
+                            retry_at(job, again)};
     call(job,
          "select fleet.finish($1, $2, $3, $4, $5, $6, $7, p_session_id => $8, p_summary => $9, "
          "p_error => $10, p_stopped => $11, p_input_tokens => $12, p_cached_input_tokens => $13, "
-         "p_output_tokens => $14, p_reasoning_tokens => $15) as status",
-         15, params, on_end);
+         "p_output_tokens => $14, p_reasoning_tokens => $15, p_retry_at => $16) as status",
+         16, params, on_end);
 }

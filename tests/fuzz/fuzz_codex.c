@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "worker/adapter.h"
+#include "worker/limit.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -46,6 +47,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     adapter_end(&second);
     expect_same(&whole, &second);
     adapter_judge(&whole, 0, &reason);
+    int64_t end;
+    char *sentence = strndup(text, len);
+    if (limit_end(sentence, 1000, &end) && end <= 1000)
+        abort();
+    free(sentence);
     adapter_release(&whole);
     adapter_release(&first);
     adapter_release(&second);

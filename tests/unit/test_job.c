@@ -1,4 +1,6 @@
 /* The way of one attempt, hop by hop, with every answer that a host may give. */
+#include <time.h>
+
 #include "common/crypto.h"
 #include "tests/unit/worker_scene.h"
 
@@ -85,6 +87,21 @@ START_TEST(test_fails_by_exit)
     scene_ends(3, "exit");
     expect_finish("failed", "exit_nonzero");
     ck_assert_str_eq(sql("finish")->last[5], "3");
+}
+END_TEST
+
+START_TEST(test_limit_that_ends)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    ck_assert_str_eq(sql("finish")->last[15], "");
+    scene_prints("{\"type\":\"turn.failed\",\"error\":{\"message\":\"You've hit your usage limit. "
+                 "Try again in 2 hours 30 minutes.\"}}\n");
+    scene_ends(1, "exit");
+    expect_finish("failed", "rate_limited");
+    int64_t wait = strtoll(sql("finish")->last[15], NULL, 10) - (int64_t)time(NULL);
+    ck_assert_int_ge(wait, 9000 - 60);
+    ck_assert_int_le(wait, 9000);
 }
 END_TEST
 
@@ -341,6 +358,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, scene_setup, scene_teardown);
     tcase_add_test(tcase, test_success);
     tcase_add_test(tcase, test_fails_by_exit);
+    tcase_add_test(tcase, test_limit_that_ends);
     tcase_add_loop_test(tcase, test_killed_by_a_signal, 0, 5);
     tcase_add_loop_test(tcase, test_host_reasons, 0, 10);
     tcase_add_test(tcase, test_lost);
