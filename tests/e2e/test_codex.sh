@@ -16,6 +16,7 @@ fi
 fleet_begin
 model_port=$(free_port)
 process_start "$E2E/run" model "$E2E/log/model.log" node deploy/scripted-model.mjs "$model_port"
+at_exit process_stop "$E2E/run" model
 mkdir -p "$E2E/codex-home"
 ADAPTERS="  codex:
     command: [ env, \"CODEX_HOME=$E2E/codex-home\", \"$codex/node_modules/.bin/codex\", exec, --json, --color, never,
