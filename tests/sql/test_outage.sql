@@ -152,3 +152,23 @@ select t.is(t.status('a'), 'agent_lost', 'after hours as well: nobody looked for
 select t.is((select count(*) from fleet.slot where attempt is not null), 1::bigint, 'and its slot stays held');
 select t.sound();
 rollback;
+
+\echo 'out of reach, and then its node is gone'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 3));
+select t.worker('w2', t.host('h', '{code:rust}', 3));
+select t.submit('host'), t.submit('node');
+select t.claim('w1', 2);
+select t.start('w1', 'host'), t.start('w1', 'node');
+select fleet.phase(t.node('w1'), t.attempt('host'), 1, 'unreachable', 'timeout');
+update fleet.attempt set unreachable_at = now() - interval '10 min' where attempt = t.attempt('host');
+update fleet.node set dead_at = now() - interval '1 min' where node = t.node('w1');
+select fleet.reap(t.node('w2'));
+select t.is(t.status('host'), 'agent_lost', 'the silence began with the first of the two');
+select t.is(t.status('node'), 'running', 'a minute is nothing');
+update fleet.node set dead_at = now() - interval '10 min' where node = t.node('w1');
+update fleet.attempt set phase = 'unreachable', unreachable_at = now() - interval '1 min' where attempt = t.attempt('node');
+select fleet.reap(t.node('w2'));
+select t.is(t.status('node'), 'agent_lost', 'whichever it was');
+select t.sound();
+rollback;
