@@ -7,7 +7,7 @@
 #include "common/mem.h"
 #include "worker/exec_job.h"
 #include "worker/local.h"
-#include "worker/ssh_pool.h"
+#include "worker/ssh/pool.h"
 
 struct exec_host {
     struct loop *loop;     /* borrowed */

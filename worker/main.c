@@ -8,8 +8,8 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
-#include "worker/dispatch.h"
-#include "worker/ssh.h"
+#include "worker/dispatch/dispatch.h"
+#include "worker/ssh/ssh.h"
 
 #define DB_STOP_MS 3000
 #define DB_STATEMENT_MS 30000 /* then the database ends it */

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/adapter.h"
-#include "worker/limit.h"
+#include "worker/adapter/adapter.h"
+#include "worker/adapter/limit.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

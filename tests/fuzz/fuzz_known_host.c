@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/crypto.h"
-#include "worker/known_host.h"
+#include "worker/ssh/known_host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "worker/adapter.h"
+#include "worker/adapter/adapter.h"
 
 #define STARTED "{\"type\":\"thread.started\",\"thread_id\":\"01a2-x_Y\"}\n"
 #define WARNING                                                                    \

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
-#include "worker/adapter.h"
+#include "worker/adapter/adapter.h"
 
 START_TEST(test_status_decides)
 {

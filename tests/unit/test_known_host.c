@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "common/crypto.h"
-#include "worker/known_host.h"
+#include "worker/ssh/known_host.h"
 
 #define ED1 "AAAAC3NzaC1lZDI1NTE5AAAAIBERERERERERERERERERERERERERERERERERERERERER"
 #define ED2 "AAAAC3NzaC1lZDI1NTE5AAAAICIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIi"

@@ -2,7 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "worker/limit.h"
+#include "worker/adapter/limit.h"
 
 #define NOW INT64_C(1800000000)
 

@@ -2,8 +2,8 @@
 #include <check.h>
 #include <string.h>
 
-#include "worker/job.h"
-#include "worker/output.h"
+#include "worker/job/job.h"
+#include "worker/job/output.h"
 
 static struct stream stream;
 

@@ -2,7 +2,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "worker/peer.h"
+#include "worker/dispatch/peer.h"
 
 #define A "11111111-1111-4111-8111-111111111111"
 #define B "22222222-2222-4222-8222-222222222222"

@@ -6,7 +6,7 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/text.h"
-#include "worker/prompt.h"
+#include "worker/job/prompt.h"
 
 #define BODY_MAX ((size_t)1 << 20) /* as fleet.task_limits() says */
 

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "worker/ssh.h"
-#include "worker/ssh_key.h"
+#include "worker/ssh/key.h"
+#include "worker/ssh/ssh.h"
 
 static char folder[] = "/tmp/test_ssh_key.XXXXXX";
 static char path[64];

@@ -13,9 +13,9 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "tests/unit/fake_rows.h"
-#include "worker/dispatch.h"
-#include "worker/host.h"
-#include "worker/job.h"
+#include "worker/dispatch/dispatch.h"
+#include "worker/host/host.h"
+#include "worker/job/job.h"
 
 /* One SQL function: what it answers next. rows: see fake_rows.h */
 struct scene_sql {

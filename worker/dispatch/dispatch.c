@@ -1,0 +1,385 @@
+/* The dispatcher's tick, and its life from the first beat to the drain. */
+#include "worker/dispatch/dispatch.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/crypto.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "worker/host/host.h"
+#include "worker/job/job.h"
+
+#define TICK_MS 200
+#define PROMOTE_EVERY_MS 1000
+#define REAP_EVERY_MS 60000
+#define DRAIN_MS 5000      /* for what is pending */
+#define DRAIN_STOP_MS 2000 /* for node_stop behind it */
+
+void dispatch_set(struct dispatch *dispatch, enum dispatch_state state)
+{
+    static const char *const names[] = {"offline", "registered", "live", "draining", "stopped"};
+    log_debug(NULL, "dispatch %s after %s", names[state], names[dispatch->state]);
+    dispatch->state = state;
+    if (state == DISPATCH_LIVE)
+        dispatch->next_reap = clock_ms() + REAP_EVERY_MS;
+}
+
+/* --- Questions --- */
+
+struct db *dispatch_db(struct dispatch *dispatch)
+{
+    return dispatch->db;
+}
+
+const char *dispatch_node(const struct dispatch *dispatch)
+{
+    return dispatch->node;
+}
+
+const struct config *dispatch_config(const struct dispatch *dispatch)
+{
+    return dispatch->settings->config;
+}
+
+bool dispatch_live(const struct dispatch *dispatch)
+{
+    return dispatch->state == DISPATCH_LIVE;
+}
+
+bool dispatch_draining(const struct dispatch *dispatch)
+{
+    return dispatch->state == DISPATCH_DRAINING || dispatch->state == DISPATCH_STOPPED;
+}
+
+bool dispatch_may_act(struct dispatch *dispatch)
+{
+    if (dispatch->state != DISPATCH_LIVE || dispatch->renewed == 0)
+        return false;
+    int64_t age = clock_ms() - dispatch->renewed;
+    if (age < dispatch->lease_ms)
+        return true;
+    if (!dispatch->fenced)
+        log_warn(NULL, "no good renew for %" PRId64 " ms: only looking until one comes", age);
+    dispatch->fenced = true;
+    return false;
+}
+
+struct host *dispatch_host(const struct dispatch *dispatch, const char *id)
+{
+    struct list *hosts = (struct list *)&dispatch->hosts;
+    list_each(link, hosts)
+    {
+        struct host *host = list_entry(link, struct host, link);
+        if (host->on_stopped == NULL && strcmp(host_id(host), id) == 0)
+            return host;
+    }
+    return NULL;
+}
+
+struct job *dispatch_job(const struct dispatch *dispatch, int64_t attempt)
+{
+    struct list *jobs = (struct list *)&dispatch->jobs;
+    list_each(link, jobs)
+    {
+        struct job *job = list_entry(link, struct job, link);
+        if (job->attempt == attempt)
+            return job;
+    }
+    return NULL;
+}
+
+void dispatch_breakpoint(const char *point)
+{
+    static bool hit;
+    const char *wanted = getenv("FLEET_BREAKPOINT");
+    if (hit || wanted == NULL || strcmp(wanted, point) != 0)
+        return;
+    hit = true;
+    log_warn(NULL, "test hook: stopping at %s", point);
+    raise(SIGSTOP);
+}
+
+/* --- The tick --- */
+
+static void on_promoted(void *data, const struct db_result *res, const struct error *err)
+{
+    struct dispatch_call *call = data;
+    struct dispatch *dispatch = call->dispatch;
+    if (!dispatch_call_end(call))
+        return;
+    dispatch->promoting = false;
+    if (err != NULL)
+        dispatch_failed(dispatch, "promote", err);
+    else if (db_rows(res) == 1 && db_int(res, 0, "count", 0) > 0)
+        dispatch_notify(dispatch);
+}
+
+static void promote_when_due(struct dispatch *dispatch, int64_t now)
+{
+    if (dispatch->promoting || now < dispatch->next_promote)
+        return;
+    dispatch->promoting = true;
+    dispatch->next_promote = now + PROMOTE_EVERY_MS;
+    db_query(dispatch->db, "select fleet.promote(1000) as count", DB_ONCE, 0, NULL, on_promoted,
+             dispatch_call_new(dispatch));
+}
+
+static void on_reaped(void *data, const struct db_result *res, const struct error *err)
+{
+    struct dispatch_call *call = data;
+    struct dispatch *dispatch = call->dispatch;
+    (void)res;
+    if (!dispatch_call_end(call))
+        return;
+    dispatch->reaping = false;
+    if (err != NULL)
+        dispatch_failed(dispatch, "reap", err);
+}
+
+/* Adopt before reap: what others left is looked for before anybody calls it lost. */
+static void reap_when_due(struct dispatch *dispatch, int64_t now)
+{
+    const char *params[] = {dispatch->node};
+    if (dispatch->reaping || dispatch->adopting || now < dispatch->next_reap)
+        return;
+    dispatch->reaping = true;
+    dispatch->next_reap = now + REAP_EVERY_MS;
+    db_query_locking(dispatch->db, "reap", 0, "select fleet.reap($1)", DB_ONCE, 1, params,
+                     on_reaped, dispatch_call_new(dispatch));
+}
+
+static void tick_jobs(struct dispatch *dispatch)
+{
+    list_each(link, &dispatch->jobs)
+    {
+        job_step(list_entry(link, struct job, link));
+    }
+}
+
+static void on_host_left(void *data)
+{
+    struct host *host = data;
+    struct dispatch *dispatch = host->dispatch;
+    host_free(host);
+    dispatch->hosts_closing--;
+}
+
+/* What the database gave us on a host that leaves may still be on its way. */
+static bool may_bring_jobs(const struct dispatch *dispatch)
+{
+    return dispatch->configure_due || dispatch->calling || dispatch->claiming ||
+           dispatch->adopting || dispatch->fetching;
+}
+
+static void tick_hosts(struct dispatch *dispatch)
+{
+    list_each(link, &dispatch->hosts)
+    {
+        struct host *host = list_entry(link, struct host, link);
+        if (host->leaving && list_empty(&host->jobs) && host->on_stopped == NULL &&
+            !may_bring_jobs(dispatch)) {
+            log_info(host->about, "left the configuration and has no run any more: closed");
+            dispatch->hosts_closing++;
+            host_stop(host, on_host_left, host);
+        } else {
+            host_tick(host);
+        }
+    }
+}
+
+static void drain_step(struct dispatch *dispatch);
+
+static void on_tick(void *data)
+{
+    struct dispatch *dispatch = data;
+    int64_t now = clock_ms();
+    if (dispatch_draining(dispatch)) {
+        drain_step(dispatch);
+        return;
+    }
+    dispatch_register(dispatch);
+    if (dispatch->fleet_id[0] != '\0')
+        tick_hosts(dispatch);
+    tick_jobs(dispatch);
+    if (dispatch->state != DISPATCH_LIVE)
+        return;
+    promote_when_due(dispatch, now);
+    dispatch_adopt(dispatch);
+    reap_when_due(dispatch, now);
+    dispatch_claim(dispatch);
+}
+
+static void tick_soon(struct dispatch *dispatch)
+{
+    if (dispatch->state != DISPATCH_STOPPED)
+        timer_start(&dispatch->tick, 0, TICK_MS);
+}
+
+void dispatch_notify(struct dispatch *dispatch)
+{
+    dispatch->claim_wanted = true;
+    tick_soon(dispatch);
+}
+
+void dispatch_job_gone(struct dispatch *dispatch)
+{
+    dispatch_notify(dispatch);
+}
+
+void dispatch_host_ready(struct dispatch *dispatch)
+{
+    dispatch_notify(dispatch);
+}
+
+void dispatch_output_soon(struct dispatch *dispatch)
+{
+    output_soon(&dispatch->output);
+}
+
+/* --- Life --- */
+
+static void add_hosts(struct dispatch *dispatch)
+{
+    const struct config *config = dispatch_config(dispatch);
+    for (size_t i = 0; i < config->host_count; i++) {
+        struct host *host = dispatch_host(dispatch, config->hosts[i].host_id);
+        if (host == NULL)
+            host_new(dispatch, dispatch->settings, &config->hosts[i]);
+        else
+            host_reconfigure(host, dispatch->settings, &config->hosts[i]);
+    }
+}
+
+struct dispatch *dispatch_new(struct loop *loop, struct db *db, struct config *config,
+                              const char *name)
+{
+    struct dispatch *dispatch = mem_alloc(sizeof *dispatch);
+    dispatch->loop = loop;
+    dispatch->db = db;
+    dispatch->settings = settings_new(config);
+    dispatch->life = 1;
+    snprintf(dispatch->name, sizeof dispatch->name, "%s", name);
+    crypto_uuid(dispatch->node);
+    list_init(&dispatch->hosts);
+    list_init(&dispatch->jobs);
+    output_init(&dispatch->output, dispatch);
+    timer_init(&dispatch->tick, loop, on_tick, dispatch);
+    timer_init(&dispatch->beat, loop, dispatch_renew, dispatch);
+    add_hosts(dispatch);
+    return dispatch;
+}
+
+void dispatch_start(struct dispatch *dispatch)
+{
+    tick_soon(dispatch);
+}
+
+void dispatch_reload(struct dispatch *dispatch, struct config *config)
+{
+    settings_drop(dispatch->settings);
+    dispatch->settings = settings_new(config);
+    list_each(link, &dispatch->hosts)
+    {
+        list_entry(link, struct host, link)->leaving = true;
+    }
+    add_hosts(dispatch);
+    dispatch->configure_due = true;
+    log_info(NULL, "configuration read again: %zu hosts", config->host_count);
+    tick_soon(dispatch);
+}
+
+void dispatch_free(struct dispatch *dispatch)
+{
+    peers_release(&dispatch->peers);
+    settings_drop(dispatch->settings);
+    free(dispatch);
+}
+
+/* --- Drain --- */
+
+static void drained_when_quiet(struct dispatch *dispatch)
+{
+    if (dispatch->hosts_closing > 0 || dispatch->on_drained == NULL)
+        return;
+    void (*on_drained)(void *) = dispatch->on_drained;
+    dispatch->on_drained = NULL;
+    on_drained(dispatch->data);
+}
+
+static void on_host_closed(void *data)
+{
+    struct host *host = data;
+    struct dispatch *dispatch = host->dispatch;
+    host_free(host);
+    dispatch->hosts_closing--;
+    drained_when_quiet(dispatch);
+}
+
+/* Lets go of everything: the runs go on on their hosts, others adopt them. */
+static void close_all(struct dispatch *dispatch)
+{
+    dispatch_set(dispatch, DISPATCH_STOPPED);
+    list_each(link, &dispatch->jobs)
+    {
+        job_drop(list_entry(link, struct job, link), "left to others: this worker stops");
+    }
+    output_close(&dispatch->output);
+    timer_close(&dispatch->tick, NULL);
+    timer_close(&dispatch->beat, NULL);
+    dispatch->hosts_closing++; /* until the loop is through */
+    list_each(host_link, &dispatch->hosts)
+    {
+        struct host *host = list_entry(host_link, struct host, link);
+        if (host->on_stopped == NULL) {
+            dispatch->hosts_closing++;
+            host_stop(host, on_host_closed, host);
+        } else {
+            host->on_stopped = on_host_closed;
+        }
+    }
+    dispatch->hosts_closing--;
+    drained_when_quiet(dispatch);
+}
+
+static void on_node_stopped(void *data, const struct db_result *res, const struct error *err)
+{
+    struct dispatch *dispatch = data;
+    (void)res;
+    if (err != NULL)
+        log_warn(NULL, "node_stop failed: %s", err->text);
+    dispatch->stop_answered = true;
+    if (dispatch->state != DISPATCH_STOPPED)
+        timer_start(&dispatch->tick, 0, TICK_MS);
+}
+
+static void drain_step(struct dispatch *dispatch)
+{
+    int64_t now = clock_ms();
+    const char *params[] = {dispatch->node};
+    if (!dispatch->stop_sent) {
+        output_flush(&dispatch->output);
+        if (!output_idle(&dispatch->output) && now < dispatch->drain_until)
+            return;
+        dispatch->stop_sent = true;
+        dispatch->drain_until = now + DRAIN_STOP_MS;
+        db_query(dispatch->db, "select fleet.node_stop($1)", DB_REPEAT, 1, params, on_node_stopped,
+                 dispatch);
+    } else if (dispatch->stop_answered || now >= dispatch->drain_until) {
+        close_all(dispatch);
+    }
+}
+
+void dispatch_drain(struct dispatch *dispatch, void (*on_drained)(void *data), void *data)
+{
+    dispatch->on_drained = on_drained;
+    dispatch->data = data;
+    dispatch_set(dispatch, DISPATCH_DRAINING);
+    dispatch->drain_until = clock_ms() + DRAIN_MS;
+    timer_stop(&dispatch->beat);
+    timer_start(&dispatch->tick, 0, TICK_MS);
+}

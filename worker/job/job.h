@@ -1,0 +1,194 @@
+/* One attempt in our hands, from its claim (or adoption) to its proven end.
+ *
+ * Life: job_new from a row of claim(), adopt() or jobs(); job_step whenever time passed or
+ * something was answered; job_on_record for what a poll says; it ends itself by finish(), release()
+ * or void_confirmed(), or job_drop() lets go of it without touching the host. A job is freed when
+ * the last of its callbacks came back.
+ *
+ * Always true: `state` changes only in job_set(), which logs it; at most one step is in flight
+ * (busy); nothing is sent to the host before starting() committed; every write carries (node,
+ * attempt, epoch).
+ *
+ * Every state has its way on (tests/unit/test_job_ways.c and its neighbours):
+ *
+ * - Everywhere: AF002, AF003, AF004, "gone" or fenced on the host drop it, and renew() brings what
+ *   is ours all the same. SQL busy or away: again, ever later. Draining: nothing, others adopt.
+ *   No lease: nothing but looking. A host that is down, or that answers everything but this:
+ *   phase unreachable with the reason, whose clocks run in SQL.
+ * - claimed: host down, cancel, nothing to run: releasing.
+ * - starting: cancel, or refused for good: releasing. AF001 (it has ended): dropped.
+ * - raise: the host says how it stands: start, started, running, voided, voiding.
+ * - start: cancel, late, refused by the host: releasing while nothing was sent, else voiding.
+ * - started: refused for good: without the host's words. AF001 (rows were lost): starting.
+ * - running: cancel, silence: stopping. No directory, or a foreign one: unreachable.
+ * - stopping: the stop is sent again each minute, whatever SQL says to a word about it.
+ * - voiding: voided, or raise when it did start.
+ * - voided: AF001 (it was seen running): running, and unreachable as rundir_foreign.
+ * - ending: bytes that never come are tampering; bytes that SQL refuses for minutes are left out.
+ * - finishing: refused for good: without the agent's words.
+ * - releasing: AF001 (an owner before us announced it): dropped, and taken up as it is stored. */
+#ifndef FLEET_JOB_H
+#define FLEET_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/db/db.h"
+#include "common/list.h"
+#include "common/log.h"
+#include "worker/adapter/adapter.h"
+#include "worker/runner.h"
+
+struct dispatch;
+struct host;
+
+/* `missing`: the host answers, but nothing that we asked of it */
+#define JOB_NO_ANSWER "no_answer"
+
+enum job_state {
+    JOB_CLAIMED,   /* ours, nothing was asked of anybody: prepare the prompt */
+    JOB_STARTING,  /* starting() has to commit */
+    JOB_RAISE,     /* adopted: the host has to learn our epoch before anything else */
+    JOB_START,     /* committed: the host has to start it */
+    JOB_STARTED,   /* the host said so: started() has to commit */
+    JOB_RUNNING,   /* followed by polls */
+    JOB_STOPPING,  /* followed by polls; the host has to stop it */
+    JOB_VOIDING,   /* the host has to leave a tombstone: then it never started */
+    JOB_VOIDED,    /* tombstone seen: void_confirmed() has to commit */
+    JOB_ENDING,    /* proven ended; the rest of its output has to be read and stored */
+    JOB_FINISHING, /* finish() has to commit */
+    JOB_RELEASING, /* release() has to commit: not a byte of a start left us */
+    JOB_GONE,      /* no longer ours; waits for its callbacks */
+};
+
+/* What SQL was last told of a live run. */
+enum job_phase { PHASE_RUNNING, PHASE_UNREACHABLE, PHASE_STOPPING };
+
+/* One stream on its way from the host's file to the database. */
+struct stream {
+    int64_t stored;     /* bytes that the database has */
+    struct buf pending; /* bytes behind them, read and not yet stored */
+    /* pending's front without credentials: sent as a whole, or a cut token would begin what is read
+     * next */
+    struct buf clean;
+    size_t looked;  /* bytes of pending that were looked at for it; 0: look again */
+    size_t sending; /* bytes of the front of pending in the append that is in flight */
+    int64_t final;  /* size at the proven end; -1 before */
+};
+
+struct job {
+    struct list link;          /* in dispatch.jobs */
+    struct list host_link;     /* in host.jobs */
+    struct dispatch *dispatch; /* borrowed */
+    struct host *host;         /* borrowed */
+    int64_t attempt;
+    int number, epoch, issue_number, timeout_secs;
+    char *task_id, *nonce, *agent_type; /* owned, as all texts here */
+    char *title, *body, *labels, *repo, *branch;
+    char *run, *folder;         /* names on the host */
+    struct config_list secrets; /* values of its agent's variables, kept out of what is stored */
+    char *command,
+        *prompt; /* as stored with the attempt; NULL before starting() and after started() */
+    char number_text[12];
+    struct log_field about[4]; /* task=… attempt=… host=… */
+
+    enum job_state state;
+    int64_t since;    /* clock_ms of the last change of state */
+    int64_t taken;    /* clock_ms of the claim or adoption: start time-out */
+    int64_t retry_at; /* clock_ms before which no step is tried */
+    int retry_ms;     /* next back-off; 0 after a success */
+    int refusals;     /* in a row, by SQL and for good, of what this state says */
+    int unanswered;   /* calls in a row that a host in reach gave no proper answer to */
+    bool busy;        /* a step is in flight */
+    int callbacks;    /* calls that will come back, appends included */
+    bool sent;        /* a start may have reached the host: only it can say */
+    bool proven;      /* started() committed, by us or by an owner before us */
+    bool cancel;      /* somebody wants it stopped */
+    enum job_phase told, told_before; /* told may be on its way: before it came that */
+    const char *give_up; /* literal: reason for release(), void_confirmed() or a refused start */
+
+    const char *stop_reason; /* literal: why we stop it; NULL when we do not */
+    int64_t stop_sent;       /* clock_ms; 0 = not yet */
+
+    struct stream out, err;
+    int64_t append_at;     /* clock_ms before which no append is tried: the last one was refused */
+    int64_t refused_since; /* clock_ms of the first of those refusals in a row; 0 = none */
+    char *unstored; /* owned; SQL refused its output for good, from where and why: none is stored */
+    struct adapter adapter;
+    uint64_t poll_round; /* the poll that asks for us now; 0 = none */
+    int64_t asked_out, asked_err;
+    /* clock_ms of the last output that was looked at; 0 = none on this connection */
+    int64_t polled;
+    int64_t heard;    /* clock_ms of the last record, or of the host being out of reach */
+    int64_t quiet_ms; /* watched time without progress: mostly, without a new byte */
+    int64_t waits_ms; /* watched time in which the agent asks its provider in vain */
+    const char
+        *missing; /* literal: why the run cannot be judged although the host answers, or NULL */
+    bool tampered;
+    struct runner_record record; /* the last one; its bytes are not kept */
+
+    const char *outcome, *reason; /* literals or inside `record`: what finish() says */
+};
+
+/* What ended, as job_judge() sees it. */
+struct job_end {
+    enum runner_state state; /* ENDED or LOST */
+    const char *reason;      /* of the status block */
+    bool tampered, rebooted;
+    int exit;   /* -1: by a signal */
+    int signal; /* 0: by none */
+    const struct adapter *adapter;
+};
+
+const char *job_state_name(enum job_state state);
+
+/* Takes a row of type `job`. Appends it to the dispatcher's and the host's list. */
+struct job *job_new(struct dispatch *dispatch, struct host *host, const struct db_result *res,
+                    int row);
+
+void job_step(struct job *job); /* does what its state wants, when nothing is in flight */
+void job_cancel(struct job *job);
+void job_drop(struct job *job, const char *why); /* it is another's now: forget it, log why */
+
+/* Polls. False when the run wants none now. */
+bool job_ask(struct job *job, uint64_t round, struct runner_ask *ask);
+void job_on_record(struct job *job, const struct runner_record *record);
+bool job_is_asked_for(const struct job *job); /* a poll would ask for it */
+bool job_wants_more(const struct job *job);   /* the host has bytes that we have room for */
+
+void job_refused_output(struct job *job, const struct error *err); /* by append(), for good */
+
+/* Pure: the outcome of a proven end; *reason is NULL for "succeeded". */
+const char *job_judge(const struct job_end *end, const char **reason);
+
+/* --- Between the parts of a job (job.c, sql.c, call.c, follow.c) --- */
+
+void job_set(struct job *job, enum job_state state); /* the only place where the state changes */
+void job_begin(struct job *job);                     /* a step is in flight */
+/* Its callback came: false when the job is gone (and perhaps freed). */
+bool job_back(struct job *job);
+void job_hold(struct job *job);   /* a callback beside the steps (append) */
+bool job_let_go(struct job *job); /* it came; false when the job is gone (and perhaps freed) */
+void job_again(struct job *job, const char *what, const char *why); /* back off, then step again */
+void job_clean_up(struct job *job); /* free when gone and nothing comes back */
+void job_finish(struct job *job, const char *outcome, const char *reason);
+void job_stop(struct job *job, const char *reason);
+void job_give_up_start(struct job *job,
+                       const char *reason); /* release or void, by what the host may know */
+bool job_tell_sight(struct job *job, enum job_phase seen); /* true: a call of it is in flight */
+bool job_prepare(struct job *job); /* prompt and command; false (logged) when there is no adapter */
+
+void job_sql_starting(struct job *job);
+void job_sql_started(struct job *job);
+void job_sql_phase(struct job *job, enum job_phase phase, const char *reason);
+void job_sql_release(struct job *job);
+void job_sql_void_confirmed(struct job *job);
+void job_sql_finish(struct job *job);
+
+void job_host_start(struct job *job);
+void job_host_raise(struct job *job);
+void job_host_void(struct job *job);
+void job_host_stop(struct job *job);
+
+#endif

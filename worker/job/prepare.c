@@ -1,0 +1,72 @@
+/* What an attempt needs before starting(): its names on the host, the job script and the prompt. */
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "worker/dispatch/dispatch.h"
+#include "worker/host/host.h"
+#include "worker/job/job.h"
+#include "worker/job/prompt.h"
+
+#define SCRIPT_MAX ((size_t)1 << 16)
+
+/* "{a,\"b c\"}" as SQL writes it becomes "a, b c": text for people, behind the fence. */
+static void labels_text(const struct job *job, struct buf *out)
+{
+    buf_adds(out, "");
+    for (const char *c = job->labels; c != NULL && *c != '\0'; c++)
+        if (*c != '{' && *c != '}' && *c != '"')
+            buf_adds(out, *c == ',' ? ", " : (char[]){*c, '\0'});
+}
+
+static bool build_prompt(struct job *job)
+{
+    struct buf labels, prompt;
+    buf_init(&labels, PROMPT_MAX);
+    buf_init(&prompt, PROMPT_MAX);
+    labels_text(job, &labels);
+    struct prompt_task task = {.task_id = job->task_id,
+                               .title = job->title,
+                               .body = job->body,
+                               .labels = buf_text(&labels),
+                               .repo = job->repo,
+                               .issue_number = job->issue_number,
+                               .branch = job->branch};
+    char fence[PROMPT_FENCE_SIZE];
+    prompt_fence(&task, fence);
+    bool fits = prompt_build(&prompt, &task, fence);
+    buf_release(&labels);
+    job->prompt = buf_take(&prompt);
+    return fits;
+}
+
+static bool build_command(struct job *job)
+{
+    struct adapter_template found;
+    if (!host_template(job->host, job->agent_type, &found))
+        return false;
+    struct buf script;
+    buf_init(&script, SCRIPT_MAX);
+    char *run_dir = host_run_dir(job->host, job->run);
+    struct adapter_values values = {.work_dir = host_work_dir(job->host),
+                                    .task_id = job->task_id,
+                                    .branch = job->branch,
+                                    .run_dir = run_dir};
+    bool fits = adapter_script(&script, &found, &values);
+    free(run_dir);
+    job->command = buf_take(&script);
+    return fits;
+}
+
+bool job_prepare(struct job *job)
+{
+    free(job->run);
+    free(job->command);
+    free(job->prompt);
+    job->command = job->prompt = NULL;
+    job->run = runner_name(job->folder, job->number);
+    bool ready = build_command(job) && build_prompt(job);
+    if (!ready)
+        log_error(job->about, "cannot be prepared: no adapter for %s, or the text is too long",
+                  job->agent_type);
+    return ready;
+}

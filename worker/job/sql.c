@@ -1,0 +1,319 @@
+/* A job's calls to the database. Each may be repeated; none is repeated for ever with what SQL
+ * refuses for good. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "worker/adapter/limit.h"
+#include "worker/dispatch/dispatch.h"
+#include "worker/host/host.h"
+#include "worker/job/job.h"
+
+#define REFUSALS_MAX 3
+
+/* The three values that every write carries. */
+struct key {
+    char attempt[24], epoch[16];
+};
+
+static struct key key_of(const struct job *job)
+{
+    struct key key;
+    snprintf(key.attempt, sizeof key.attempt, "%" PRId64, job->attempt);
+    snprintf(key.epoch, sizeof key.epoch, "%d", job->epoch);
+    return key;
+}
+
+static void call(struct job *job, const char *sql, int count, const char *const *params,
+                 db_done_cb on_done)
+{
+    job_begin(job);
+    db_query_locking(dispatch_db(job->dispatch), job->task_id, 0, sql, DB_REPEAT, count, params,
+                     on_done, job);
+}
+
+static bool is_state(const struct error *err, const char *state)
+{
+    return strcmp(err->state, state) == 0;
+}
+
+/* SQL refuses what we say and will refuse it again: the state says less, or gives up. */
+static bool is_plain(const struct job *job)
+{
+    return job->refusals >= REFUSALS_MAX;
+}
+
+static void refused(struct job *job, const char *what, const struct error *err)
+{
+    if (!db_fault(err->state)->transient && ++job->refusals >= REFUSALS_MAX)
+        log_error(job->about, "%s is refused by the database again and again: %s", what, err->text);
+    job_again(job, what, err->text);
+}
+
+/* What came of a call. */
+enum answer {
+    ANSWER_GOOD,
+    ANSWER_LATER,        /* the same again, after a rest */
+    ANSWER_CONTRADICTED, /* AF001: SQL knows better; its state's business, else again */
+    ANSWER_DROPPED,      /* not ours any more, unknown, or ended in another way: no job left */
+};
+
+static enum answer answered(struct job *job, const char *what, const struct error *err)
+{
+    if (!job_back(job))
+        return ANSWER_DROPPED;
+    if (err == NULL) {
+        job->retry_ms = 0;
+        job->refusals = 0;
+        return ANSWER_GOOD;
+    }
+    if (is_state(err, "AF002") || is_state(err, "AF003") || is_state(err, "AF004")) {
+        job_drop(job, err->text);
+        return ANSWER_DROPPED;
+    }
+    refused(job, what, err);
+    return is_state(err, "AF001") ? ANSWER_CONTRADICTED : ANSWER_LATER;
+}
+
+/* --- starting --- */
+
+static void keep(char **slot, const char *text)
+{
+    if (text == NULL)
+        return;
+    free(*slot);
+    *slot = mem_strdup(text);
+}
+
+static void on_starting(void *data, const struct db_result *res, const struct error *err)
+{
+    struct job *job = data;
+    enum answer answer = answered(job, "starting", err);
+    if (answer == ANSWER_CONTRADICTED)
+        job_drop(job, err->text);
+    else if (answer == ANSWER_LATER && is_plain(job))
+        job_give_up_start(job, "start_refused");
+    if (answer != ANSWER_GOOD)
+        return;
+    const char *verdict = db_rows(res) == 1 ? db_text(res, 0, "verdict") : NULL;
+    if (verdict == NULL || strcmp(verdict, "go") != 0) {
+        job_give_up_start(job, "cancelled");
+        return;
+    }
+    keep(&job->run, db_text(res, 0, "run"));
+    keep(&job->command, db_text(res, 0, "command"));
+    keep(&job->prompt, db_text(res, 0, "prompt"));
+    dispatch_breakpoint("after-starting");
+    job_set(job, JOB_START);
+    job_step(job);
+}
+
+void job_sql_starting(struct job *job)
+{
+    struct key key = key_of(job);
+    const char *params[] = {
+        dispatch_node(job->dispatch), key.attempt, key.epoch, job->run, job->command, job->prompt};
+    call(job, "select * from fleet.starting($1, $2, $3, $4, $5, $6)", 6, params, on_starting);
+}
+
+/* --- started --- */
+
+static void on_started(void *data, const struct db_result *res, const struct error *err)
+{
+    struct job *job = data;
+    enum answer answer = answered(job, "started", err);
+    (void)res;
+    if (answer == ANSWER_CONTRADICTED)
+        job_set(job, JOB_STARTING); /* rows were lost: announced again, found started again */
+    if (answer != ANSWER_GOOD)
+        return;
+    job->proven = true;
+    job->told = job->told == PHASE_UNREACHABLE ? PHASE_RUNNING : job->told;
+    free(job->command);
+    free(job->prompt);
+    job->command = job->prompt = NULL;
+    job_set(job, JOB_RUNNING);
+    host_poll_soon(job->host);
+    job_step(job);
+}
+
+/* NULL for what is not known. */
+static const char *known(const char *text)
+{
+    return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+void job_sql_started(struct job *job)
+{
+    struct key key = key_of(job);
+    char pid[24];
+    snprintf(pid, sizeof pid, "%" PRId64, job->record.pid);
+    const char *params[] = {dispatch_node(job->dispatch),
+                            key.attempt,
+                            key.epoch,
+                            pid,
+                            is_plain(job) ? NULL : known(job->record.start),
+                            is_plain(job) ? NULL : known(job->record.boot),
+                            is_plain(job) ? NULL : known(host_machine(job->host))};
+    call(job,
+         "select fleet.started($1, $2, $3, p_pid => $4, p_start => $5, p_boot => $6, "
+         "p_machine => $7)",
+         7, params, on_started);
+}
+
+/* --- phase --- */
+
+static const char *phase_name(enum job_phase phase)
+{
+    static const char *const names[] = {"running", "unreachable", "stopping"};
+    return names[phase];
+}
+
+static void on_phase(void *data, const struct db_result *res, const struct error *err)
+{
+    struct job *job = data;
+    (void)res;
+    if (err != NULL && !is_plain(job)) /* else: nothing waits for a word that is not taken */
+        job->told = job->told_before;  /* to be told again */
+    if (answered(job, "phase", err) == ANSWER_GOOD)
+        job_step(job);
+}
+
+void job_sql_phase(struct job *job, enum job_phase phase, const char *reason)
+{
+    struct key key = key_of(job);
+    const char *why = job->refusals > 0 ? NULL : known(reason);
+    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, phase_name(phase),
+                            why};
+    log_info(job->about, "phase %s%s%s", phase_name(phase), why != NULL ? ": " : "",
+             why != NULL ? why : "");
+    job->told_before = job->told;
+    job->told = phase;
+    call(job, "select fleet.phase($1, $2, $3, $4, $5)", 5, params, on_phase);
+}
+
+/* --- The three ends --- */
+
+/* SQL knows of a start that we did not see: renew() brings the attempt again, as it is stored. Or
+ * it has seen the run that the host says never was. */
+static void on_contradiction(struct job *job)
+{
+    if (job->state == JOB_RELEASING) {
+        job_drop(job, "an owner before us may have started it");
+    } else if (job->state == JOB_VOIDED) {
+        job->proven = true;
+        job->missing = "rundir_foreign";
+        job_set(job, JOB_RUNNING);
+    }
+}
+
+static void on_end(void *data, const struct db_result *res, const struct error *err)
+{
+    struct job *job = data;
+    enum answer answer = answered(job, job_state_name(job->state), err);
+    if (answer == ANSWER_CONTRADICTED)
+        on_contradiction(job);
+    if (answer != ANSWER_GOOD)
+        return;
+    const char *status = db_rows(res) == 1 ? db_text(res, 0, "status") : NULL;
+    const char *outcome = job->state == JOB_FINISHING ? job->outcome : "not started";
+    const char *reason = job->state == JOB_FINISHING ? job->reason : job->give_up;
+    log_info(job->about, "%s%s%s, task is now %s", outcome, reason != NULL ? ": " : "",
+             reason != NULL ? reason : "", status != NULL ? status : "unknown");
+    job_set(job, JOB_GONE);
+    job_clean_up(job);
+}
+
+void job_sql_release(struct job *job)
+{
+    struct key key = key_of(job);
+    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, job->give_up};
+    call(job, "select fleet.release($1, $2, $3, $4) as status", 4, params, on_end);
+}
+
+void job_sql_void_confirmed(struct job *job)
+{
+    struct key key = key_of(job);
+    const char *reason = job->give_up != NULL ? job->give_up : "voided";
+    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, reason};
+    call(job, "select fleet.void_confirmed($1, $2, $3, $4) as status", 4, params, on_end);
+}
+
+/* A count that the agent gave, as a parameter. */
+struct count {
+    char text[24];
+};
+
+static const char *count_text(struct count *count, const struct adapter_facts *facts, int64_t value)
+{
+    if (!facts->has_tokens)
+        return NULL;
+    snprintf(count->text, sizeof count->text, "%" PRId64, value);
+    return count->text;
+}
+
+/* What went wrong: what we have to say of it, or the agent; for one that had no time for any word,
+ * which signal ended it. */
+static const char *error_text(const struct job *job, const struct adapter_facts *facts,
+                              char signal[static 64])
+{
+    const char *name = job->record.signal > 0 ? sigabbrev_np(job->record.signal) : NULL;
+    if (is_plain(job))
+        return "the database refused what the agent says of itself";
+    if (job->unstored != NULL)
+        return job->unstored;
+    if (facts->ending == ENDING_COMPLETED || known(facts->error) != NULL || name == NULL)
+        return facts->ending == ENDING_COMPLETED ? NULL : known(facts->error);
+    snprintf(signal, 64, "ended by SIG%s", name);
+    return signal;
+}
+
+/* Seconds since 1970 at which a limit that ended the run is over; NULL when nobody said. */
+static const char *retry_at(const struct job *job, char text[static 24])
+{
+    int64_t end;
+    if (job->reason == NULL || strcmp(job->reason, "rate_limited") != 0 ||
+        !limit_end(job->adapter.facts.error, (int64_t)time(NULL), &end))
+        return NULL;
+    snprintf(text, 24, "%lld", (long long)end);
+    return text;
+}
+
+void job_sql_finish(struct job *job)
+{
+    static const struct adapter_facts silence = {.ending = ENDING_NONE};
+    char signal[64];
+    struct key key = key_of(job);
+    const struct adapter_facts *facts = is_plain(job) ? &silence : &job->adapter.facts;
+    struct count input, cached, output, reasoning;
+    char status[16], number[16], again[24];
+    bool ended = job->record.state == RUNNER_ENDED && job->record.exit >= 0;
+    bool killed = ended && job->record.signal > 0;
+    snprintf(status, sizeof status, "%d", job->record.exit);
+    snprintf(number, sizeof number, "%d", job->record.signal);
+    const char *params[] = {dispatch_node(job->dispatch),
+                            key.attempt,
+                            key.epoch,
+                            job->outcome,
+                            job->reason,
+                            ended ? status : NULL,
+                            killed ? number : NULL,
+                            known(facts->session_id),
+                            known(facts->summary),
+                            error_text(job, facts, signal),
+                            job->stop_reason,
+                            count_text(&input, facts, facts->tokens.input),
+                            count_text(&cached, facts, facts->tokens.cached_input),
+                            count_text(&output, facts, facts->tokens.output),
+                            count_text(&reasoning, facts, facts->tokens.reasoning),
+                            retry_at(job, again)};
+    call(job,
+         "select fleet.finish($1, $2, $3, $4, $5, $6, $7, p_session_id => $8, p_summary => $9, "
+         "p_error => $10, p_stopped => $11, p_input_tokens => $12, p_cached_input_tokens => $13, "
+         "p_output_tokens => $14, p_reasoning_tokens => $15, p_retry_at => $16) as status",
+         16, params, on_end);
+}
