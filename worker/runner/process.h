@@ -1,0 +1,32 @@
+/* What the kernel says of processes. Nothing here believes a file that an agent could have written:
+ * a pid out of such a file is a hint, to be confirmed by start time and command line. */
+#ifndef FLEET_RUNNER_PROCESS_H
+#define FLEET_RUNNER_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "worker/runner/frame.h"
+
+struct process {
+    char state; /* as in proc(5): 'Z' and 'X' are dead */
+    pid_t parent, group, session;
+    uint64_t start; /* ticks since boot */
+};
+
+/* False when there is none. */
+bool process_read(pid_t pid, struct process *process);
+/* boot_id "-" start time of pid 1. Changes with every boot of machine or container; "none-0"
+ * without /proc. Lives for ever. */
+const char *process_boot(void);
+/* Ours by uid, alive, and bears FLEET_RUN=<run>.<nonce> in its environment. Calls `each` for every
+ * one; returns how many. `each` may be NULL. */
+int process_marked(const struct runner_key *key, void (*each)(void *data, pid_t pid), void *data);
+/* The living supervisor of the run: a process of our uid whose command line is that of this run's
+ * and nonce's `supervise`, this program's or the script's that came before it. `hint` (0: none) is
+ * looked at first. 0 when there is none. A pid that `key` knows from the database counts by its
+ * start time alone, while the boot is the same. */
+pid_t process_supervisor(const struct runner_key *key, pid_t hint);
+
+#endif

@@ -1,0 +1,55 @@
+/* Run directories on the host: what lies in them, and what it means.
+ *
+ *   <work_dir>/.fleet/<fleet id>/          the base
+ *     bin/fleet-runner-<sha256>            this program
+ *     runs/<run>/                          made in one rename with nonce, epoch and lock inside
+ *       lock             flock: serialises the calls about one run; a supervisor holds it until it
+ *                        is past go
+ *       nonce epoch      one line each; the epoch only grows
+ *       up.<epoch>/      a complete upload: job.sh, prompt, the reserved status block
+ *       go/              mkdir of it is the only compare-and-set that starts or voids
+ *         supervisor     "pid start_time boot epoch" of its winner, written before anything runs
+ *         output         "dev inode dev inode" of out and err
+ *         void           a tombstone: never started
+ *       out err          what the job wrote
+ *       status           "status nonce exit ms reason out_bytes err_bytes ." and a second line,
+ *                        "proof WORDS": the run has ended
+ *   <work_dir>/.fleet/tmp/<8 hex of the nonce>.<number>/    TMPDIR of a run, removed at its end
+ *   <work_dir>/tasks/<slug>/               cwd of a task's jobs
+ *
+ * Runs that the script of before left are of the same form (their first lines are the same).
+ * Everything is opened relative to a directory's descriptor, O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+ * and used only when it is a regular file of our own uid. */
+#ifndef FLEET_RUNNER_RUN_H
+#define FLEET_RUNNER_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "worker/runner/frame.h"
+
+struct base {
+    int dir, runs;   /* owned */
+    int fleet;       /* owned; <work_dir>/.fleet */
+    int work;        /* owned; <work_dir> */
+    char path[4096]; /* absolute, of the base */
+};
+
+/* Makes what is missing (and what was replaced by something else than a directory of ours). False:
+ * `why` is a sentence. */
+bool base_open(struct base *base, const char *path, char why[static 256]);
+void base_close(struct base *base);
+
+/* How the run is, without changing anything; never waits. record->run is set in any case. */
+void run_look(const struct base *base, const struct runner_key *key, struct runner_record *record);
+/* The run's directory when it is one of ours with this nonce, else -1; the caller closes it. */
+int run_open(const struct base *base, const struct runner_key *key);
+/* "stdout" or "stderr" for reading, when it is the very file that the supervisor writes; -1 with
+ * *replaced set when it is another, -1 when there is none. */
+int run_open_output(int run, int stream, bool *replaced);
+/* The keys (run, nonce, epoch as they lie there) of every proper run directory. `each` gets a
+ * borrowed key. */
+void run_each(const struct base *base, void (*each)(void *data, const struct runner_key *key),
+              void *data);
+
+#endif
