@@ -12,5 +12,6 @@ struct carried {
 
 extern const struct carried carried[];
 extern const size_t carried_count;
+extern const char carried_machines[]; /* "x86_64, aarch64" */
 
 #endif

@@ -29,6 +29,8 @@ struct link *link_open(struct loop *loop, const struct config_host *host, const 
 void link_close(struct link *link); /* calls still open get no callback */
 bool link_up(const struct link *link);
 const char *link_host_key(const struct link *link); /* hex; "" for this machine, or before */
+/* The one with which it came up: who the host is. No commands were looked for. */
+const struct runner_greeting *link_greeting(const struct link *link);
 
 /* Exactly once, later, unless link_close comes before. err: the call may or may not have been
  * carried out, unless err->unsent. */
