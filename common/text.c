@@ -72,13 +72,14 @@ bool text_listed(const char *text, const char *const *list)
     return false;
 }
 
-/* A quote inside ends the quoting, is escaped, and begins it again. */
+/* What some shell understands inside quotes (fish the backslash, tcsh the exclamation mark) ends
+ * the quoting, is escaped, and begins it again. */
 void text_shell_quote(struct buf *out, const char *text)
 {
     buf_adds(out, "'");
-    for (const char *quote; (quote = strchr(text, '\'')) != NULL; text = quote + 1) {
-        buf_add(out, text, (size_t)(quote - text));
-        buf_adds(out, "'\\''");
+    for (size_t plain; text[plain = strcspn(text, "'\\!")] != '\0'; text += plain + 1) {
+        buf_add(out, text, plain);
+        buf_addf(out, "'\\%c'", text[plain]);
     }
     buf_adds(out, text);
     buf_adds(out, "'");

@@ -19,7 +19,7 @@ size_t text_cut(const char *text, size_t max);
 
 bool text_listed(const char *text, const char *const *list); /* ended by NULL */
 
-/* 'text' for a POSIX shell, whatever it holds (no NUL). */
+/* 'text' for a POSIX shell, fish or tcsh, whatever it holds (no NUL; of tcsh, no newline). */
 void text_shell_quote(struct buf *out, const char *text);
 
 #endif
