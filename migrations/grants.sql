@@ -16,7 +16,7 @@ grant execute on function
     fleet.starting(uuid, bigint, int, text, text, text), fleet.started(uuid, bigint, int, bigint, text, text, text),
     fleet.phase(uuid, bigint, int, text, text),
     fleet.append(uuid, bigint[], int[], text[], bigint[], bytea[], text[]),
-    fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint, bigint),
+    fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint, bigint, text),
     fleet.release(uuid, bigint, int, text),
     fleet.void_confirmed(uuid, bigint, int, text), fleet.sleep_begin(uuid), fleet.sleep_end(uuid)
 to fleet_worker;

@@ -4,7 +4,8 @@ create type fleet.job as (
     attempt bigint, task_id text, number int, epoch int, nonce text, phase text, run text, host_id text, agent_type text,
     title text, body text, labels text[], requirements text[], repo text, issue_number int, slug text, branch_name text,
     timeout_secs int, prompt text, command text, stdout_bytes bigint, stderr_bytes bigint, checkpoint text,
-    cancel boolean, proven boolean, adopted_from text, adopted_silence_ms bigint);
+    cancel boolean, proven boolean, adopted_from text, adopted_silence_ms bigint,
+    pid bigint, start text, boot text, machine text); -- the supervisor, as started() was told
 
 -- The run is to be stopped: on request, because a person abandoned it, or because its task has ended without it.
 create function fleet.unwanted(t fleet.task, a fleet.attempt) returns boolean
@@ -20,7 +21,8 @@ begin
     select a.attempt, t.task_id, a.number, a.epoch, a.nonce, a.phase, a.run, e.host_id, e.agent_type,
            t.title, t.body, t.labels, t.requirements, t.repo, t.issue_number, fleet.slug_of(t.task_id), t.branch_name,
            t.timeout_secs, a.prompt, a.command, a.stdout_bytes, a.stderr_bytes, a.checkpoint,
-           fleet.unwanted(t, a), a.started_at is not null, a.adopted_from, a.adopted_silence_ms
+           fleet.unwanted(t, a), a.started_at is not null, a.adopted_from, a.adopted_silence_ms,
+           (a.host_state ->> 'pid')::bigint, a.host_state ->> 'start', a.host_state ->> 'boot', a.host_state ->> 'machine'
     from fleet.attempt a
     join fleet.task t on t.task = a.task
     join fleet.executor e on e.executor = a.executor
@@ -28,7 +30,7 @@ begin
     order by -t.priority, t.task;
 end $$;
 
--- What a node owns, of the attempts it names.
+-- What a node owns, of the attempts it names: also the answer to "am I still its owner, at which epoch?".
 create function fleet.jobs(p_node uuid, p_attempts bigint[]) returns setof fleet.job
     language sql stable security definer set search_path = pg_catalog, fleet, pg_temp
 begin atomic

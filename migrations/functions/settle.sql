@@ -91,7 +91,7 @@ end $$;
 
 -- Writes the end of an attempt that is proven, frees its slot, settles its task. An abandoned attempt's result is evidence only.
 create function fleet.end_attempt(a fleet.attempt, p_outcome text, p_reason text, p_exit int, p_signal int, p_report jsonb,
-                                  p_retry_at bigint default null)
+                                  p_retry_at bigint default null, p_proof text default null)
     returns text language plpgsql as $$
 declare
     v_actor text := fleet.node_actor(a.node);
@@ -100,7 +100,7 @@ begin
     update fleet.attempt
     set phase = 'ended', ended_at = now(), outcome = p_outcome, reason = fleet.known_reason(p_reason), exit_status = p_exit,
         exit_signal = p_signal, report = p_report, phase_reason = null, unreachable_at = null,
-        retry_at = fleet.limit_end(p_retry_at)
+        proof = left(regexp_replace(p_proof, '[^a-z0-9_.:= -]', ' ', 'g'), 500), retry_at = fleet.limit_end(p_retry_at)
     where attempt = a.attempt
     returning * into a;
     perform fleet.judge_executor(a);
@@ -112,7 +112,7 @@ begin
     end if;
     perform fleet.note(a.task, 'attempt_ended', a.number, v_actor, jsonb_strip_nulls(jsonb_build_object(
         'outcome', p_outcome, 'reason', p_reason, 'exit_status', p_exit, 'exit_signal', p_signal, 'epoch', a.epoch,
-        'stopped', p_report ->> 'stopped')));
+        'stopped', p_report ->> 'stopped', 'proof', a.proof)));
     v_status := fleet.settle(a.task, v_actor);
     update fleet.attempt set settled = v_status where attempt = a.attempt;
     return v_status;
@@ -128,11 +128,22 @@ begin
     return case when a.ended_at is not null then a.settled end;
 end $$;
 
+-- That nothing of a run is left is said by the machine on which it was started, and by no other: AF006.
+create function fleet.same_machine(a fleet.attempt) returns void
+    language plpgsql stable as $$
+begin
+    if exists (select from fleet.executor e join fleet.host h on h.host_id = e.host_id
+               where e.executor = a.executor and h.machine <> '' and h.machine <> a.host_state ->> 'machine') then
+        raise exception 'attempt % was started on another machine than the one that answers now', a.attempt using errcode = 'AF006';
+    end if;
+end $$;
+
 create function fleet.finish(p_node uuid, p_attempt bigint, p_epoch int, p_outcome text, p_reason text, p_exit int, p_signal int,
                              p_session_id text default null, p_summary text default null, p_error text default null,
                              p_stopped text default null, p_input_tokens bigint default null,
                              p_cached_input_tokens bigint default null, p_output_tokens bigint default null,
-                             p_reasoning_tokens bigint default null, p_retry_at bigint default null) returns text
+                             p_reasoning_tokens bigint default null, p_retry_at bigint default null,
+                             p_proof text default null) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
     set plan_cache_mode = force_generic_plan as $$
 declare
@@ -142,14 +153,17 @@ declare
     v_report jsonb := jsonb_strip_nulls(jsonb_build_object(
         'session_id', p_session_id, 'summary', p_summary, 'error', p_error, 'stopped', p_stopped, 'tokens', nullif(v_tokens, '{}')));
 begin
+    if a.ended_at is null and p_outcome = 'lost' then
+        perform fleet.same_machine(a);
+    end if;
     if p_outcome is null or p_outcome not in ('succeeded', 'no_change', 'failed', 'timed_out', 'cancelled', 'lost', 'released') then
         raise exception 'no such outcome: %', p_outcome using errcode = 'AF007';
     end if;
     return coalesce(fleet.ended_before(a, p_outcome),
-                    fleet.end_attempt(a, p_outcome, p_reason, p_exit, p_signal, v_report, p_retry_at));
+                    fleet.end_attempt(a, p_outcome, p_reason, p_exit, p_signal, v_report, p_retry_at, p_proof));
 end $$;
 comment on function fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint,
-                                bigint) is
+                                bigint, text) is
     'The proven end of a run. Answers the task''s new status; repeated, the same answer.';
 
 -- Gives back what was claimed and of whose start the caller knows that not a byte left it. Of a start that an owner before it

@@ -69,7 +69,7 @@ comment on view fleet.history is 'What happened, newest last: select * from flee
 
 create view fleet.attempts as
 select t.task_id, a.number as attempt, a.epoch, e.agent_id, coalesce(n.name, a.node::text) as node, a.adopted_from, a.run, a.phase, a.outcome,
-       a.reason, r.advice, a.exit_status, a.exit_signal, a.stdout_bytes, a.stderr_bytes, a.claimed_at, a.started_at, a.ended_at,
+       a.reason, r.advice, a.exit_status, a.exit_signal, a.proof, a.stdout_bytes, a.stderr_bytes, a.claimed_at, a.started_at, a.ended_at,
        a.abandoned_reason
 from fleet.attempt a
 join fleet.task t on t.task = a.task
@@ -77,6 +77,7 @@ join fleet.executor e on e.executor = a.executor
 left join fleet.node n on n.node = a.node
 left join fleet.reason r on r.reason = a.reason;
 comment on view fleet.attempts is 'Every attempt and how it ended.';
+comment on column fleet.attempts.proof is 'what was looked at on the host before its end counted as proven';
 
 create view fleet.nodes as
 select name, kind, status, running, version, config_hash, beat_at, started_at, stopped_at, dead_at, node

@@ -189,10 +189,7 @@ $$;
 
 -- The task ids that a claim or an adoption answers, in its order.
 create function t.claim(p_node text, p_want int) returns text language sql as $$
-  select coalesce(string_agg(task_id, ' ' order by ord), '')
-  from fleet.claim(t.node(p_node), p_want) with ordinality x(
-    attempt, task_id, number, epoch, nonce, phase, run, host_id, agent_type, title, body, labels, requirements, repo, issue_number,
-    slug, branch_name, timeout_secs, prompt, command, stdout_bytes, stderr_bytes, checkpoint, cancel, proven, adopted_from, adopted_silence_ms, ord);
+  select coalesce(string_agg(task_id, ' ' order by ordinality), '') from fleet.claim(t.node(p_node), p_want) with ordinality;
 $$;
 
 -- Takes the claimed attempt of a task to `running`.
@@ -203,7 +200,7 @@ declare
 begin
   select * into go from fleet.starting(node, attempt, epoch, 'run-' || attempt, 'agent', 'prompt');
   if go.verdict <> 'go' then return go.verdict; end if;
-  perform fleet.started(node, attempt, epoch, 7, '8', 'b', 'm');
+  perform fleet.started(node, attempt, epoch, 7, '8', 'b', t.identity((select host_id from fleet.tasks x where x.task_id = p_task_id)) ->> 'machine');
   perform fleet.phase(node, attempt, epoch, 'running', null);
   return t.status(p_task_id);
 end $$;

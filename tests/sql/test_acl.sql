@@ -19,7 +19,7 @@ insert into granted values
   ('started(uuid,bigint,integer,bigint,text,text,text)', '{worker}'),
   ('phase(uuid,bigint,integer,text,text)', '{worker}'),
   ('append(uuid,bigint[],integer[],text[],bigint[],bytea[],text[])', '{worker}'),
-  ('finish(uuid,bigint,integer,text,text,integer,integer,text,text,text,text,bigint,bigint,bigint,bigint,bigint)', '{worker}'),
+  ('finish(uuid,bigint,integer,text,text,integer,integer,text,text,text,text,bigint,bigint,bigint,bigint,bigint,text)', '{worker}'),
   ('release(uuid,bigint,integer,text)', '{worker}'),
   ('void_confirmed(uuid,bigint,integer,text)', '{worker}'),
   ('sleep_begin(uuid)', '{worker}'),

@@ -98,10 +98,40 @@ select t.worker('w1', t.host('h', '{code:rust}', 1));
 select t.submit('a');
 select t.claim('w1', 1);
 select t.start('w1', 'a');
-select t.is((select host_state::text from fleet.attempt), '{"pid": 7, "boot": "b", "start": "8", "machine": "m"}', 'what the host says of a start');
+select t.is((select host_state - 'machine' from fleet.attempt), '{"pid": 7, "boot": "b", "start": "8"}', 'what the host says of a start');
+select t.is((select row(epoch, pid, start, boot, machine)::text from fleet.jobs(t.node('w1'), array[t.attempt('a')])),
+  format('(1,7,8,b,%s)', t.identity('h') ->> 'machine'), 'its owner is told again');
+select t.none($$select * from fleet.jobs(t.node('w2'), array[t.attempt('a')])$$, 'nobody else');
 select t.throws($$select fleet.started(t.node('w1'), t.attempt('a'), 1, p_pdi => 7)$$, '42883', 'a misspelt member is no silent null');
 select t.throws($$select fleet.finish(t.node('w1'), t.attempt('a'), 1, 'succeeded', null, 0, null, p_sumary => 'x')$$, '42883', 'nor one of the end');
 select fleet.finish(t.node('w1'), t.attempt('a'), 1, 'succeeded', null, 0, null, 'th', 'Done.', p_stopped => 'cancelled', p_input_tokens => 3, p_output_tokens => 4);
 select t.is((select report::text from fleet.attempt),
   '{"tokens": {"input": 3, "output": 4}, "stopped": "cancelled", "summary": "Done.", "session_id": "th"}', 'what was said is kept, what was not is not there');
+rollback;
+
+\echo 'what an end is proven by'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 2));
+select t.submit('a');
+select t.submit('b');
+select t.claim('w1', 2);
+select t.start('w1', 'a');
+select t.start('w1', 'b');
+select fleet.finish(t.node('w1'), t.attempt('a'), 1, 'cancelled', 'run_tampered', null, 9, p_stopped => 'run_tampered',
+                    p_proof => E'no_child_left\nno_mark ' || repeat('x', 1000));
+select t.is((select row(outcome, reason, left(proof, 22), length(proof))::text from fleet.attempts where task_id = 'a'),
+  '(cancelled,run_tampered,"no_child_left no_mark ",500)', 'is kept, as words, bounded');
+select t.is((select payload ->> 'proof' from fleet.history where task_id = 'a' and event_type = 'attempt_ended') like 'no_child_left no_mark x%', true,
+  'the history has it');
+select t.is((select j -> 'attempts' -> 0 ->> 'proof' from (select fleet.task_detail('a')::jsonb as j) x) like 'no_child_left no_mark x%', true, 'and REST');
+select t.is((select row(class, retry, advice <> '')::text from fleet.reasons where reason = 'run_tampered'), '(policy,never,t)', 'tampering has its reason');
+update fleet.host set machine = 'another';
+select t.throws($$select fleet.finish(t.node('w1'), t.attempt('b'), 1, 'lost', 'rundir_missing', null, null)$$, 'AF006',
+  'another machine cannot say that nothing of a run is left');
+update fleet.host set machine = t.identity('h') ->> 'machine';
+select t.is(fleet.finish(t.node('w1'), t.attempt('b'), 1, 'lost', 'rundir_missing', null, null, p_proof => 'rundir_absent no_mark'), 'created',
+  'the same one can: the slot is free, and the task is tried again');
+select t.is((select free from fleet.agents), 2, 'both slots are free');
+select t.is(fleet.finish(t.node('w1'), t.attempt('b'), 1, 'lost', 'rundir_missing', null, null), 'created', 'told again, the same answer');
+select t.sound();
 rollback;
