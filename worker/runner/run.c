@@ -1,39 +1,380 @@
-/* What lies in run directories. */
+/* What lies in run directories, and what it means beside what lives. */
 #include "worker/runner/run.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "worker/runner/file.h"
+#include "worker/runner/process.h"
+
+/* --- The base --- */
+
+static const char *trouble(int why)
+{
+    switch (why) {
+    case ENOSPC:
+    case EDQUOT:
+        return "there is no space left";
+    case EROFS:
+        return "the file system is mounted read-only";
+    case EACCES:
+    case EPERM:
+        return "the account may not write there";
+    default:
+        return strerror(why);
+    }
+}
+
+static bool open_parts(struct base *base, char *work, const char *id)
+{
+    base->work = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (base->work >= 0)
+        base->fleet = file_make_folder(base->work, ".fleet", true);
+    if (base->fleet >= 0)
+        base->dir = file_make_folder(base->fleet, id, true);
+    if (base->dir >= 0)
+        base->runs = file_make_folder(base->dir, "runs", true);
+    return base->runs >= 0;
+}
 
 bool base_open(struct base *base, const char *path, char why[static 256])
 {
-    (void)base, (void)path;
-    snprintf(why, 256, "not written");
+    char work[sizeof base->path];
+    *base = (struct base){.dir = -1, .runs = -1, .fleet = -1, .work = -1};
+    snprintf(base->path, sizeof base->path, "%s", path);
+    snprintf(work, sizeof work, "%s", path);
+    char *id = strrchr(work, '/');
+    char *fleet = id != NULL ? (*id = '\0', strrchr(work, '/')) : NULL;
+    if (path[0] != '/' || fleet == NULL || strcmp(fleet, "/.fleet") != 0 || id[1] == '\0') {
+        snprintf(why, 256, "the path is not that of a fleet's folder");
+        return false;
+    }
+    *fleet = '\0';
+    if (open_parts(base, work[0] != '\0' ? work : (char[]){"/"}, id + 1))
+        return true;
+    snprintf(why, 256, "work_dir %.150s: %s", work, trouble(errno));
+    base_close(base);
     return false;
 }
 
 void base_close(struct base *base)
 {
-    (void)base;
+    int *all[] = {&base->dir, &base->runs, &base->fleet, &base->work};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (*all[i] >= 0)
+            close(*all[i]);
+        *all[i] = -1;
+    }
 }
 
-void run_look(const struct base *base, const struct runner_key *key, struct runner_record *record)
+/* --- One run --- */
+
+/* Its parts of interest, read once. */
+struct remains {
+    int dir, go;         /* owned; -1 without */
+    bool absent;         /* nothing lies there */
+    bool ours;           /* a folder of ours with our nonce */
+    bool voided, status; /* control files are there */
+    bool claimed;        /* go is there */
+    bool recorded;       /* and go/supervisor in it */
+};
+
+static bool has_nonce(int dir, const struct runner_key *key)
 {
-    (void)base, (void)key, (void)record;
+    char line[FILE_SMALL_MAX + 1];
+    return file_line(dir, "nonce", line) && strcmp(line, key->nonce) == 0;
 }
 
 int run_open(const struct base *base, const struct runner_key *key)
 {
-    (void)base, (void)key;
-    return -1;
+    int dir = file_open_folder(base->runs, key->run);
+    if (dir >= 0 && !has_nonce(dir, key)) {
+        close(dir);
+        dir = -1;
+    }
+    return dir;
+}
+
+static struct remains remains_open(const struct base *base, const struct runner_key *key)
+{
+    struct stat status;
+    struct remains remains = {.dir = run_open(base, key), .go = -1};
+    remains.absent = !file_look(base->runs, key->run, &status);
+    if (remains.dir < 0)
+        return remains;
+    remains.claimed = file_look(remains.dir, "go", &status);
+    remains.go = remains.claimed ? file_open_folder(remains.dir, "go") : -1;
+    remains.ours = !remains.claimed || remains.go >= 0;
+    remains.status = file_look(remains.dir, "status", &status);
+    remains.voided = remains.go >= 0 && file_look(remains.go, "void", &status);
+    remains.recorded = remains.go >= 0 && file_look(remains.go, "supervisor", &status);
+    return remains;
+}
+
+static void remains_close(struct remains *remains)
+{
+    if (remains->dir >= 0)
+        close(remains->dir);
+    if (remains->go >= 0)
+        close(remains->go);
+}
+
+int64_t run_epoch(int dir)
+{
+    char line[FILE_SMALL_MAX + 1];
+    size_t len = file_line(dir, "epoch", line) ? strlen(line) : 0;
+    if (len < 1 || len > 18 || strspn(line, "0123456789") != len)
+        return INT64_MAX;
+    return strtoll(line, NULL, 10);
+}
+
+static int64_t size_of(int dir, const char *name)
+{
+    struct stat status;
+    if (!file_look(dir, name, &status) || !S_ISREG(status.st_mode) || status.st_uid != getuid())
+        return -1;
+    return status.st_size;
+}
+
+/* At most `max` words of a line, separated by blanks; changes it. */
+static int split(char *line, char **words, int max)
+{
+    int count = 0;
+    for (char *at = strtok_r(line, " ", &line); at != NULL; at = strtok_r(NULL, " ", &line)) {
+        if (count == max)
+            return max + 1;
+        words[count++] = at;
+    }
+    return count;
+}
+
+static bool is_number(const char *text)
+{
+    size_t len = strlen(text);
+    return len >= 1 && len <= 18 && strspn(text, "0123456789") == len;
+}
+
+static bool is_made_of(const char *text, const char *set, size_t size)
+{
+    size_t len = strlen(text);
+    return len >= 1 && len < size && strspn(text, set) == len;
+}
+
+/* "pid start_time boot epoch" */
+static void read_supervisor(int go, struct runner_record *record)
+{
+    char line[FILE_SMALL_MAX + 1], *words[4];
+    if (!file_line(go, "supervisor", line) || split(line, words, 4) != 4 || !is_number(words[0]) ||
+        !is_made_of(words[1], "0123456789", sizeof record->start) ||
+        !is_made_of(words[2], FRAME_NAME, sizeof record->boot))
+        return;
+    record->pid = strtoll(words[0], NULL, 10);
+    snprintf(record->start, sizeof record->start, "%s", words[1]);
+    snprintf(record->boot, sizeof record->boot, "%s", words[2]);
+}
+
+static void read_proof(const char *line, struct runner_record *record)
+{
+    if (strncmp(line, "proof ", 6) == 0 &&
+        is_made_of(line + 6, FRAME_WORD " ", sizeof record->proof))
+        snprintf(record->proof, sizeof record->proof, "%s", line + 6);
+}
+
+/* "status nonce exit ms reason out_bytes err_bytes ." */
+static void read_status(int dir, const struct runner_key *key, struct runner_record *record)
+{
+    char text[FILE_SMALL_MAX + 1], *words[8];
+    record->state = RUNNER_ENDED;
+    snprintf(record->reason, sizeof record->reason, "status_invalid");
+    if (!file_text(dir, "status", text))
+        return;
+    char *second = strchr(text, '\n');
+    if (second != NULL)
+        *second++ = '\0';
+    if (split(text, words, 8) != 8 || strcmp(words[0], "status") != 0 ||
+        strcmp(words[1], key->nonce) != 0 || strcmp(words[7], ".") != 0 || !is_number(words[2]) ||
+        !is_number(words[3]) || !is_made_of(words[4], FRAME_WORD, sizeof record->reason) ||
+        !is_number(words[5]) || !is_number(words[6]) || strtoll(words[2], NULL, 10) > 255)
+        return;
+    record->exit = (int32_t)strtol(words[2], NULL, 10);
+    record->signal = record->exit > 128 && record->exit <= 128 + 64 ? record->exit - 128 : 0;
+    record->elapsed_ms = strtoll(words[3], NULL, 10);
+    snprintf(record->reason, sizeof record->reason, "%s", words[4]);
+    record->out_final = strtoll(words[5], NULL, 10);
+    record->err_final = strtoll(words[6], NULL, 10);
+    if (second != NULL)
+        read_proof(second, record);
+}
+
+/* Its supervisor lives: it runs, whatever lies there. What cannot lie beside it is named; whoever
+ * has seen it for a while calls it tampering. */
+static void judge_living(const struct remains *remains, pid_t pid, struct runner_record *record)
+{
+    struct process process;
+    const char *wrong = "";
+    record->state = RUNNER_RUNNING;
+    record->pid = pid;
+    if (process_read(pid, &process))
+        snprintf(record->start, sizeof record->start, "%llu", (unsigned long long)process.start);
+    snprintf(record->boot, sizeof record->boot, "%s", process_boot());
+    if (remains->absent)
+        wrong = "rundir_missing";
+    else if (!remains->ours)
+        wrong = "rundir_foreign";
+    else if (!remains->recorded)
+        wrong = "supervisor_missing";
+    else if (remains->voided)
+        wrong = "void_forged";
+    else if (remains->status)
+        wrong = "status_early";
+    snprintf(record->reason, sizeof record->reason, "%s", wrong);
+}
+
+/* Nothing of it lives: what lies there says what it was. */
+static void judge_dead(const struct remains *remains, const struct runner_key *key,
+                       struct runner_record *record)
+{
+    if (remains->absent)
+        record->state = RUNNER_ABSENT;
+    else if (!remains->ours)
+        record->state = RUNNER_FOREIGN;
+    else if (remains->voided)
+        record->state = RUNNER_VOID;
+    else if (remains->status)
+        read_status(remains->dir, key, record);
+    else if (remains->recorded)
+        record->state = RUNNER_LOST;
+    else
+        record->state = RUNNER_PREPARED;
+}
+
+void run_record_init(struct runner_record *record, const struct runner_key *key)
+{
+    *record = (struct runner_record){.state = RUNNER_ABSENT,
+                                     .epoch = -1,
+                                     .pid = -1,
+                                     .out_size = -1,
+                                     .err_size = -1,
+                                     .out_final = -1,
+                                     .err_final = -1,
+                                     .exit = -1,
+                                     .signal = -1,
+                                     .elapsed_ms = -1};
+    snprintf(record->run, sizeof record->run, "%s", key->run);
+}
+
+static void look(const struct base *base, const struct runner_key *key,
+                 struct runner_record *record)
+{
+    struct remains remains = remains_open(base, key);
+    run_record_init(record, key);
+    if (remains.ours) {
+        record->epoch = run_epoch(remains.dir);
+        record->out_size = size_of(remains.dir, "out");
+        record->err_size = size_of(remains.dir, "err");
+        if (remains.recorded)
+            read_supervisor(remains.go, record);
+    }
+    bool fits = record->pid > 1 && record->pid <= INT32_MAX;
+    pid_t pid = process_supervisor(key, fits ? (pid_t)record->pid : 0);
+    if (pid > 0)
+        judge_living(&remains, pid, record);
+    else if (process_marked(key, NULL, NULL) > 0)
+        record->state = RUNNER_ORPHANED;
+    else
+        judge_dead(&remains, key, record);
+    remains_close(&remains);
+}
+
+/* What it was before its supervisor was looked for may be old by now: it may have ended between. */
+void run_look(const struct base *base, const struct runner_key *key, struct runner_record *record)
+{
+    look(base, key, record);
+    if (record->state != RUNNER_RUNNING && record->state != RUNNER_ABSENT)
+        look(base, key, record);
+}
+
+/* --- Output --- */
+
+/* "dev inode dev inode" of out and err. False when nobody wrote that down. */
+static bool is_recorded(int run, int stream, const struct stat *status, bool *same)
+{
+    char line[FILE_SMALL_MAX + 1], *words[4];
+    int go = file_open_folder(run, "go");
+    bool known = go >= 0 && file_line(go, "output", line) && split(line, words, 4) == 4;
+    if (go >= 0)
+        close(go);
+    if (!known)
+        return false;
+    char **pair = words + (stream == 1 ? 0 : 2);
+    *same = is_number(pair[0]) && is_number(pair[1]) &&
+            strtoull(pair[0], NULL, 10) == status->st_dev &&
+            strtoull(pair[1], NULL, 10) == status->st_ino;
+    return true;
 }
 
 int run_open_output(int run, int stream, bool *replaced)
 {
-    (void)run, (void)stream, (void)replaced;
-    return -1;
+    const char *name = stream == 1 ? "out" : "err";
+    struct stat status;
+    bool same = true, there = file_look(run, name, &status);
+    int fd = file_open(run, name, O_RDONLY);
+    *replaced = there && fd < 0 && errno == EINVAL;
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &status) == 0 && is_recorded(run, stream, &status, &same) && !same) {
+        *replaced = true;
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* --- All runs --- */
+
+static bool is_run_name(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 0 && len < RUNNER_RUN_SIZE && name[0] != '.' &&
+           strspn(name, FRAME_NAME ".") == len;
+}
+
+static bool read_key(const struct base *base, const char *name, struct runner_key *key)
+{
+    char line[FILE_SMALL_MAX + 1];
+    *key = (struct runner_key){.pid = 0};
+    snprintf(key->run, sizeof key->run, "%s", name);
+    int dir = file_open_folder(base->runs, name);
+    bool proper = dir >= 0 && file_line(dir, "nonce", line) && strlen(line) == 32 &&
+                  strspn(line, FRAME_HEX) == 32;
+    if (proper) {
+        int64_t epoch = run_epoch(dir);
+        memcpy(key->nonce, line, sizeof key->nonce);
+        key->epoch = epoch >= 1 && epoch <= INT32_MAX ? (uint32_t)epoch : 1;
+    }
+    if (dir >= 0)
+        close(dir);
+    return proper;
 }
 
 void run_each(const struct base *base, void (*each)(void *data, const struct runner_key *key),
               void *data)
 {
-    (void)base, (void)each, (void)data;
+    struct runner_key key;
+    struct dirent *entry;
+    int fd = openat(base->runs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *runs = fd >= 0 ? fdopendir(fd) : NULL;
+    if (runs == NULL && fd >= 0)
+        close(fd);
+    while (runs != NULL && (entry = readdir(runs)) != NULL) {
+        if (is_run_name(entry->d_name) && read_key(base, entry->d_name, &key))
+            each(data, &key);
+    }
+    if (runs != NULL)
+        closedir(runs);
 }

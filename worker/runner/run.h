@@ -40,8 +40,18 @@ struct base {
 bool base_open(struct base *base, const char *path, char why[static 256]);
 void base_close(struct base *base);
 
-/* How the run is, without changing anything; never waits. record->run is set in any case. */
+/* How the run is, without changing anything; never waits. record->run is set in any case.
+ *
+ * What lives decides before what lies there: with a living supervisor it is RUNNING, and when
+ * something lies there that cannot lie beside one, `reason` says what (status_early,
+ * rundir_missing, rundir_foreign, supervisor_missing, void_forged): for a moment that is the
+ * ordinary end, for longer it is tampering. Without one, ORPHANED while something bears its mark.
+ * An epoch that is no number is INT64_MAX. */
 void run_look(const struct base *base, const struct runner_key *key, struct runner_record *record);
+/* A record that names the run and says no more: ABSENT. */
+void run_record_init(struct runner_record *record, const struct runner_key *key);
+/* The epoch of a run's directory; INT64_MAX when it is no number. */
+int64_t run_epoch(int dir);
 /* The run's directory when it is one of ours with this nonce, else -1; the caller closes it. */
 int run_open(const struct base *base, const struct runner_key *key);
 /* "stdout" or "stderr" for reading, when it is the very file that the supervisor writes; -1 with
