@@ -9,6 +9,7 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "worker/dispatch/dispatch.h"
+#include "worker/link/carried.h"
 #include "worker/ssh/ssh.h"
 
 #define DB_STOP_MS 3000
@@ -29,7 +30,8 @@ static const struct config_program program = {
     .check_host = ssh_check_file,
     .unchecked =
         "not checked: the database; whether the hosts answer and take the keys; the agents'\n"
-        "  commands there\n"};
+        "  commands there\n",
+    .carries = carried_machines};
 
 struct worker {
     struct loop loop;

@@ -102,6 +102,8 @@ int config_command_line(int argc, char **argv, const struct config_program *prog
             return 0;
         case 'v':
             printf("%s %s\n", program->name, FLEET_VERSION);
+            if (program->carries != NULL)
+                printf("runs agents on Linux hosts of these machines: %s\n", program->carries);
             return 0;
         case 'h':
             printf("%s\nOptions:\n%s", program->usage, options_help);

@@ -121,6 +121,7 @@ struct config_program {
     enum log_level level;            /* unless --log-level says another */
     config_check_host_cb check_host; /* for --check-config; NULL: this node opens no such file */
     const char *unchecked;           /* lines: what --check-config cannot know */
+    const char *carries;             /* what --version says besides; NULL: nothing */
 };
 
 /* The command line that all programs share, see --help. Opens the log. Returns the exit status to

@@ -17,7 +17,8 @@ static struct config_program program = {.name = "fleet-x",
                                         .usage = "Usage: fleet-x\n",
                                         .node = CONFIG_SERVER,
                                         .level = LOG_INFO_LEVEL,
-                                        .unchecked = "not checked: x\n"};
+                                        .unchecked = "not checked: x\n",
+                                        .carries = "x86_64, aarch64"};
 
 /* Runs the command line with stdout and stderr in one file; Check forks every test. */
 static int run(struct config **config, const char *first, ...)
@@ -69,7 +70,8 @@ START_TEST(command_line)
     ck_assert_int_eq(run(&config, "--config=/no/such", NULL), 1);
     ck_assert_ptr_nonnull(strstr(said, "/no/such"));
     ck_assert_int_eq(run(&config, "--version", NULL), 0);
-    ck_assert_str_eq(said, "fleet-x " FLEET_VERSION "\n");
+    ck_assert_str_eq(said, "fleet-x " FLEET_VERSION "\n"
+                           "runs agents on Linux hosts of these machines: x86_64, aarch64\n");
     ck_assert_int_eq(run(&config, "--help", NULL), 0);
     ck_assert_ptr_nonnull(strstr(said, "--env-file PATH"));
     ck_assert_int_eq(run(&config, "--nonsense", NULL), 2);
