@@ -93,6 +93,9 @@ START_TEST(what_is_no_private_key)
     shell("ssh-keygen -q -N '' -t ed25519 -f %s && mv %s.pub %s && chmod 600 %s", path, path, path,
           path);
     refuses("the public half of a key");
+    ck_assert_int_eq(chmod(path, 0644), 0); /* as ssh-keygen leaves it: chmod is no help */
+    refuses("the public half of a key");
+    ck_assert_int_eq(chmod(path, 0600), 0);
     shell("openssl genpkey -algorithm ed25519 2>/dev/null | openssl pkey -pubout >%s", path);
     refuses("the public half of a key");
     shell("echo words >%s", path);
@@ -167,6 +170,7 @@ START_TEST(known_hosts_must_list_the_host)
     shell("ssh-keygen -q -N '' -t ed25519 -f %s", path);
     ck_assert(ssh_check_file(&host, "ssh_key_path", &err));
     ck_assert(!ssh_check_file(&host, "known_hosts", &err)); /* there is no such file yet */
+    ck_assert_ptr_nonnull(strstr(err.text, "known_hosts is missing"));
     ck_assert_ptr_nonnull(strstr(err.text, "ssh-keyscan -t ed25519,ecdsa -p 2222 far.example >>"));
     shell("sed 's/^/far.example /' %s.pub >%s", path, known); /* of port 22 */
     ck_assert(!ssh_check_file(&host, "known_hosts", &err));

@@ -1,86 +1,96 @@
-/* One command over one channel, step by step. */
+/* A command over the connection's one channel, step by step. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/mem.h"
-#include "common/text.h"
 #include "worker/ssh/internal.h"
 
-/* Bytes on their way to us, per channel; libssh2's own is 2 MiB. */
-#define WINDOW 262144
+/* Bytes on their way to us. */
+#define WINDOW (2u << 20)
 /* RFC 4253 6.1 */
 #define PACKET 32768
-/* Chunks of one stream in one step: the others want their turn. */
-#define READS 8
-/* Bytes that wait for the socket, above which no input is added. */
-#define UNSENT_ENOUGH 524288
-/* Bytes of a command, which goes into one packet. */
+/* Bytes of input that wait for the host's window, and those that wait for the socket: above either
+ * no more is taken. */
+#define INPUT_MAX 262144
+/* A command goes into one packet. */
 #define COMMAND_MAX 32000
+#define ERR_MAX 4096
+/* From stream_run() to a command that runs. */
+#define RUN_MS 20000
+/* After a refused channel: the command before may still hold the host's only session. */
+#define REFUSED_MS 100
+/* For the last output of a command that has failed: somebody else may hold it open. */
+#define LINGER_MS 500
 
-/* A command that a signal ended gives no exit status (RFC 4254 6.10), and libssh2 shows that as 0.
- * So a shell of ours says how it ended, and says 254 for 0. */
-#define WRAPPER                                                                                  \
-    "exec /bin/sh -c '/bin/sh -c \"$1\"; s=$?; [ $s -ne 254 ] || s=253; [ $s -ne 0 ] || s=254; " \
-    "exit $s' sh "
-#define WRAPPED_ZERO 254
-
-static void forget(struct ssh_channel *channel)
+void ssh_channel_init(struct ssh *ssh)
 {
-    struct ssh *ssh = channel->ssh;
-    list_remove(&channel->link);
-    ssh->load--;
-    ssh->changed = true;
-    if (ssh->asking == channel)
-        ssh->asking = NULL;
-    free(channel);
+    ssh->command = (struct ssh_command){0};
+    buf_init(&ssh->command.input, INPUT_MAX);
+    buf_init(&ssh->command.err, ERR_MAX);
 }
 
-/* The job's time is over. The command itself cannot be reached: libssh2 1.10 sends no signals. */
-static void on_timeout(struct exec_job *job)
+void ssh_channel_release(struct ssh *ssh)
 {
-    struct ssh_channel *channel = job->holder;
-    struct ssh *ssh = channel->ssh;
-    exec_job_fail(job, "timeout",
-                  "host %s: the command did not end within %d ms (it may still run)",
-                  ssh->host->host_id, job->timeout_ms);
-    channel->job = NULL;
-    if (channel->step == SSH_STEP_OPEN && ssh->asking != channel)
-        forget(channel);
-    else if (ssh->asking != channel) /* else its answer has to be taken first */
-        channel->step = SSH_STEP_CLOSE;
-    if (ssh->silent_ticks >= 3)
-        ssh_fail(ssh, "timeout", "the connection is silent");
-    ssh_pump(ssh);
+    struct ssh_command *command = &ssh->command;
+    free(command->text);
+    command->text = NULL;
+    command->running = command->cut = false;
+    buf_release(&command->input);
+    buf_release(&command->err);
 }
 
-void ssh_channel_new(struct ssh *ssh, struct exec_job *job)
+/* --- what the stream's owner says --- */
+
+void ssh_run(struct stream *stream, const char *command)
 {
-    struct ssh_channel *channel = mem_alloc(sizeof *channel);
-    channel->ssh = ssh;
-    channel->job = job;
-    exec_job_hold(job, on_timeout, channel);
-    list_append(&ssh->channels, &channel->link);
-    ssh->load++;
+    struct ssh *ssh = (struct ssh *)stream;
+    if (ssh->command.running || strlen(command) > COMMAND_MAX)
+        abort();
+    if (ssh->state != SSH_UP)
+        return;
+    ssh_channel_release(ssh);
+    ssh_channel_init(ssh);
+    ssh->command.running = true;
+    ssh->command.text = mem_strdup(command);
+    timer_start(&ssh->limit, RUN_MS, 0);
+    ssh_pump_soon(ssh, 0);
 }
 
-static void give_back(struct ssh_channel *channel)
+static size_t waiting_input(const struct ssh *ssh)
 {
-    struct exec_job *job = channel->job;
-    channel->job = NULL;
-    if (job != NULL) {
-        exec_job_hold(job, NULL, NULL);
-        list_append(&channel->ssh->back, &job->link);
-    }
+    return ssh->command.input.len - ssh->command.input_at;
 }
 
-void ssh_channel_drop(struct ssh_channel *channel, const struct error *why)
+size_t ssh_write(struct stream *stream, const char *bytes, size_t len)
 {
-    if (channel->job != NULL && channel->step == SSH_STEP_OPEN)
-        give_back(channel);
-    else if (channel->job != NULL)
-        exec_job_fail(channel->job, why->state, "%s (the command may have run)", why->text);
-    forget(channel);
+    struct ssh *ssh = (struct ssh *)stream;
+    struct ssh_command *command = &ssh->command;
+    if (!command->running || command->cut || command->input_ended)
+        return len; /* nobody will read it */
+    buf_consume(&command->input, command->input_at);
+    command->input_at = 0;
+    size_t room = INPUT_MAX - command->input.len, taken = len < room ? len : room;
+    buf_add(&command->input, bytes, taken);
+    command->room_wanted |= taken < len;
+    ssh_pump_soon(ssh, 0);
+    return taken;
 }
+
+void ssh_end_input(struct stream *stream)
+{
+    struct ssh *ssh = (struct ssh *)stream;
+    ssh->command.input_ended = true;
+    ssh_pump_soon(ssh, 0);
+}
+
+void ssh_cut(struct stream *stream)
+{
+    struct ssh *ssh = (struct ssh *)stream;
+    ssh->command.cut = ssh->command.running;
+    ssh_pump_soon(ssh, 0);
+}
+
+/* --- steps --- */
 
 /* Errors that are of this channel alone; after any other the connection is of no use. */
 static bool of_channel(ssize_t rc)
@@ -98,181 +108,241 @@ static void fail_connection(struct ssh *ssh, ssize_t rc, const char *doing)
         ssh_fail(ssh, "connection_lost", "%s failed (libssh2 error %zd)", doing, rc);
 }
 
-static void fail_job(struct ssh_channel *channel, const char *what)
+/* libssh2 answers 0 also for a command that a signal ended, and what it keeps of a signal is not
+ * checked against the packet's end: it is never asked for (1.10 packet.c, "exit-signal"). */
+static int exit_status(const struct ssh *ssh)
 {
-    if (channel->job != NULL)
-        exec_job_fail(channel->job, "runner_failed", "host %s: %s", channel->ssh->host->host_id,
-                      what);
-    channel->job = NULL;
+    int status = libssh2_channel_get_exit_status(ssh->channel);
+    return status >= 0 && status <= 255 ? status : -1;
 }
 
-/* The host has no channel for us now. With others open that is its MaxSessions: learn it. */
-static void on_refused(struct ssh_channel *channel)
+static void end_command(struct ssh *ssh, int status)
 {
-    struct ssh *ssh = channel->ssh;
-    if (ssh->load > 1) {
-        ssh->channels_max = ssh->load - 1;
-        give_back(channel);
+    struct ssh_command *command = &ssh->command;
+    struct stream_end end = {
+        .status = status,
+        .err = buf_text(&command->err),
+        .err_len = command->err.len,
+    };
+    struct buf err = command->err;
+    buf_init(&command->err, ERR_MAX); /* on_end may run the next command */
+    command->running = command->cut = false;
+    timer_stop(&ssh->limit);
+    ssh->stream.events->on_end(ssh->stream.data, &end);
+    buf_release(&err);
+}
+
+/* What the steps do next with the channel of a command that was cut. */
+static void leave_channel(struct ssh *ssh)
+{
+    if (ssh->step == SSH_STEP_OPEN || ssh->step == SSH_STEP_EXEC)
+        ssh->left = true; /* its answer has to be taken first */
+    else if (ssh->step == SSH_STEP_TALK)
+        ssh->step = SSH_STEP_CLOSE;
+    else if (ssh->step == SSH_STEP_REFUSED)
+        ssh->step = SSH_STEP_NONE;
+}
+
+static bool step_open(struct ssh *ssh)
+{
+    ssh->channel = libssh2_channel_open_ex(ssh->session, "session", 7, WINDOW, PACKET, NULL, 0);
+    int rc = ssh->channel == NULL ? libssh2_session_last_errno(ssh->session) : 0;
+    if (rc == LIBSSH2_ERROR_EAGAIN)
+        return false;
+    if (rc == 0 && ssh->left) {
+        ssh->step = SSH_STEP_CLOSE;
+    } else if (rc == 0) {
+        ssh->asked = ssh->command.text;
+        ssh->command.text = NULL;
+        ssh->step = SSH_STEP_EXEC;
+    } else if (!of_channel(rc)) {
+        fail_connection(ssh, rc, "opening a channel");
+    } else if (ssh->left) {
+        ssh->left = false;
+        ssh->step = SSH_STEP_NONE;
+    } else if (ssh->ran_before) {
+        ssh->step = SSH_STEP_REFUSED;
+        ssh_pump_soon(ssh, REFUSED_MS);
+        return false;
     } else {
-        fail_job(channel,
+        ssh_fail(ssh, "runner_failed",
                  "it refuses to open a session channel (MaxSessions, or a forced setting)");
     }
-    forget(channel);
-}
-
-static bool step_open(struct ssh_channel *channel)
-{
-    struct ssh *ssh = channel->ssh;
-    if (ssh->asking != NULL && ssh->asking != channel)
-        return false;
-    ssh->asking = channel;
-    channel->channel = libssh2_channel_open_ex(ssh->session, "session", 7, WINDOW, PACKET, NULL, 0);
-    int rc = channel->channel == NULL ? libssh2_session_last_errno(ssh->session) : 0;
-    if (rc == LIBSSH2_ERROR_EAGAIN)
-        return false;
-    if (rc == 0 && channel->job != NULL) {
-        channel->step = SSH_STEP_EXEC;
-        return true;
-    }
-    ssh->asking = NULL;
-    if (rc == 0)
-        channel->step = SSH_STEP_CLOSE;
-    else if (of_channel(rc))
-        on_refused(channel);
-    else
-        fail_connection(ssh, rc, "opening a channel");
     return true;
 }
 
-/* libssh2 copies the command: repeated calls only wait for its answer, also when the job is gone.
- */
-static int ask_for_command(struct ssh_channel *channel)
+static bool step_exec(struct ssh *ssh)
 {
-    struct buf command;
-    buf_init(&command, COMMAND_MAX);
-    buf_adds(&command, WRAPPER);
-    text_shell_quote(&command, channel->job != NULL ? channel->job->command : "");
-    int rc = LIBSSH2_ERROR_OUT_OF_BOUNDARY;
-    if (channel->job != NULL && !command.failed)
-        channel->job->begun = true;
-    if (!command.failed)
-        rc = libssh2_channel_process_startup(channel->channel, "exec", 4, command.data,
-                                             (unsigned)command.len);
-    buf_release(&command);
-    return rc;
-}
-
-static bool step_exec(struct ssh_channel *channel)
-{
-    int rc = ask_for_command(channel);
+    int rc = libssh2_channel_process_startup(ssh->channel, "exec", 4, ssh->asked,
+                                             (unsigned)strlen(ssh->asked));
     if (rc == LIBSSH2_ERROR_EAGAIN)
         return false;
-    channel->ssh->asking = NULL;
-    channel->step = rc == 0 && channel->job != NULL ? SSH_STEP_TALK : SSH_STEP_CLOSE;
-    if (rc == LIBSSH2_ERROR_OUT_OF_BOUNDARY)
-        fail_job(channel, "the command line is too long");
-    else if (rc != 0 && of_channel(rc))
-        fail_job(channel, "it refuses to run commands");
+    ssh->ran_before = true;
+    ssh->step = ssh->left ? SSH_STEP_CLOSE : SSH_STEP_TALK;
+    if (!ssh->left)
+        timer_stop(&ssh->limit);
+    if (rc != 0 && of_channel(rc))
+        ssh_fail(ssh, "runner_failed", "it refuses to run commands");
     else if (rc != 0)
-        fail_connection(channel->ssh, rc, "starting a command");
+        fail_connection(ssh, rc, "starting a command");
     return true;
 }
 
-static bool read_stream(struct ssh_channel *channel, int stream,
-                        void (*add)(struct exec_job *, const void *, size_t))
+static bool listens(const struct ssh *ssh)
+{
+    return ssh->state == SSH_UP && !ssh->command.cut;
+}
+
+static ssize_t read_some(struct ssh *ssh, int stream, char *chunk)
+{
+    ssize_t got = libssh2_channel_read_ex(ssh->channel, stream, chunk, PACKET);
+    if (got < 0 && got != LIBSSH2_ERROR_EAGAIN && !of_channel(got))
+        fail_connection(ssh, got, "reading");
+    return got;
+}
+
+static bool read_out(struct ssh *ssh)
 {
     char chunk[PACKET];
-    bool moved = false;
-    for (int i = 0; i < READS; i++) {
-        ssize_t got = libssh2_channel_read_ex(channel->channel, stream, chunk, sizeof chunk);
-        if (got < 0 && got != LIBSSH2_ERROR_EAGAIN && !of_channel(got))
-            fail_connection(channel->ssh, got, "reading");
-        if (got <= 0)
-            break;
-        add(channel->job, chunk, (size_t)got);
-        moved = true;
+    ssize_t got = read_some(ssh, 0, chunk);
+    if (got > 0)
+        ssh->stream.events->on_bytes(ssh->stream.data, chunk, (size_t)got);
+    return got > 0;
+}
+
+static bool read_err(struct ssh *ssh)
+{
+    char chunk[PACKET];
+    struct buf *err = &ssh->command.err;
+    ssize_t got = read_some(ssh, SSH_EXTENDED_DATA_STDERR, chunk);
+    size_t room = ERR_MAX - err->len;
+    if (got > 0)
+        buf_add(err, chunk, (size_t)got < room ? (size_t)got : room);
+    return got > 0;
+}
+
+/* A command that ends without having read all is no failure: its status counts. */
+static bool write_some(struct ssh *ssh)
+{
+    struct ssh_command *command = &ssh->command;
+    const char *bytes = command->input.data + command->input_at;
+    ssize_t rc = libssh2_channel_write_ex(ssh->channel, 0, bytes, waiting_input(ssh));
+    if (rc > 0)
+        command->input_at += (size_t)rc;
+    else if (of_channel(rc))
+        command->input_ended = command->eof_sent = true;
+    else if (rc != LIBSSH2_ERROR_EAGAIN && rc != 0)
+        fail_connection(ssh, rc, "writing");
+    return rc > 0;
+}
+
+static bool send_eof(struct ssh *ssh)
+{
+    int rc = libssh2_channel_send_eof(ssh->channel);
+    if (rc == LIBSSH2_ERROR_EAGAIN)
+        return false;
+    ssh->command.eof_sent = true;
+    if (rc != 0 && !of_channel(rc))
+        fail_connection(ssh, rc, "writing");
+    return true;
+}
+
+static bool write_input(struct ssh *ssh)
+{
+    struct ssh_command *command = &ssh->command;
+    if (command->eof_sent || ssh->unsent.len > INPUT_MAX)
+        return false;
+    if (waiting_input(ssh) == 0)
+        return command->input_ended && send_eof(ssh);
+    bool moved = write_some(ssh);
+    if (command->room_wanted && listens(ssh) && waiting_input(ssh) < INPUT_MAX / 2) {
+        command->room_wanted = false;
+        ssh->stream.events->on_room(ssh->stream.data);
     }
     return moved;
 }
 
-/* A command that ends without having read all is no failure: its status counts. */
-static bool write_input(struct ssh_channel *channel)
+/* All of its output has come, or as much as is waited for. */
+static bool is_over(struct ssh *ssh)
 {
-    struct exec_job *job = channel->job;
-    ssize_t rc;
-    if (channel->input_ended || channel->ssh->unsent.len > UNSENT_ENOUGH)
-        return false;
-    if (job->input_sent == job->input_len) {
-        rc = libssh2_channel_send_eof(channel->channel);
-        channel->input_ended = rc != LIBSSH2_ERROR_EAGAIN;
-    } else {
-        size_t left = job->input_len - job->input_sent;
-        rc = libssh2_channel_write_ex(channel->channel, 0, job->input + job->input_sent,
-                                      left < PACKET ? left : PACKET);
-        job->input_sent += rc > 0 ? (size_t)rc : 0;
-        channel->input_ended = rc < 0 && of_channel(rc);
-    }
-    if (rc < 0 && rc != LIBSSH2_ERROR_EAGAIN && !of_channel(rc))
-        fail_connection(channel->ssh, rc, "writing");
-    return rc > 0 || channel->input_ended;
+    if (libssh2_channel_eof(ssh->channel) == 1)
+        return libssh2_channel_wait_closed(ssh->channel) == 0;
+    if (exit_status(ssh) != 0 && !ssh->lingered && !timer_active(&ssh->limit))
+        timer_start(&ssh->limit, LINGER_MS, 0);
+    return ssh->lingered;
 }
 
-static void end_job(struct ssh_channel *channel)
+static bool step_talk(struct ssh *ssh)
 {
-    int status = libssh2_channel_get_exit_status(channel->channel);
-    exec_job_end(channel->job, status == 0 ? -1 : status == WRAPPED_ZERO ? 0 : status);
-    channel->job = NULL;
-}
-
-/* The end is the other side's close, not the end of its output: a command may close its output and
- * go on reading, and the exit status comes last. */
-static bool step_talk(struct ssh_channel *channel)
-{
-    bool moved = read_stream(channel, 0, exec_job_out);
-    moved |= read_stream(channel, SSH_EXTENDED_DATA_STDERR, exec_job_err);
-    if (channel->ssh->state == SSH_DOWN)
+    bool moved = read_out(ssh);
+    if (listens(ssh))
+        moved |= read_err(ssh);
+    if (!listens(ssh))
         return true;
-    if (!moved && libssh2_channel_eof(channel->channel) == 1 &&
-        libssh2_channel_wait_closed(channel->channel) == 0) {
-        end_job(channel);
-        channel->step = SSH_STEP_CLOSE;
+    if (!moved && is_over(ssh)) {
+        ssh->step = SSH_STEP_CLOSE;
+        end_command(ssh, exit_status(ssh));
         return true;
     }
-    return write_input(channel) || moved;
+    return write_input(ssh) || moved;
 }
 
-static bool step_close(struct ssh_channel *channel)
+static bool step_close(struct ssh *ssh)
 {
-    int rc = libssh2_channel_close(channel->channel);
+    int rc = libssh2_channel_close(ssh->channel);
     if (rc == LIBSSH2_ERROR_EAGAIN)
         return false;
     if (rc != 0 && !of_channel(rc))
-        fail_connection(channel->ssh, rc, "closing a channel");
-    channel->step = SSH_STEP_FREE;
+        fail_connection(ssh, rc, "closing a channel");
+    ssh->step = SSH_STEP_FREE;
     return true;
 }
 
-static bool step_free(struct ssh_channel *channel)
+static bool step_free(struct ssh *ssh)
 {
-    if (libssh2_channel_free(channel->channel) == LIBSSH2_ERROR_EAGAIN)
+    if (libssh2_channel_free(ssh->channel) == LIBSSH2_ERROR_EAGAIN)
         return false;
-    forget(channel);
+    ssh->channel = NULL;
+    free(ssh->asked);
+    ssh->asked = NULL;
+    ssh->left = ssh->lingered = false;
+    ssh->step = SSH_STEP_NONE;
     return true;
 }
 
-bool ssh_channel_step(struct ssh_channel *channel)
+bool ssh_channel_step(struct ssh *ssh)
 {
-    switch (channel->step) {
+    if (ssh->command.cut) {
+        leave_channel(ssh);
+        end_command(ssh, -1);
+        return true;
+    }
+    switch (ssh->step) {
+    case SSH_STEP_NONE:
+    case SSH_STEP_REFUSED:
+        ssh->step = ssh->command.running ? SSH_STEP_OPEN : SSH_STEP_NONE;
+        return ssh->command.running;
     case SSH_STEP_OPEN:
-        return step_open(channel);
+        return step_open(ssh);
     case SSH_STEP_EXEC:
-        return step_exec(channel);
+        return step_exec(ssh);
     case SSH_STEP_TALK:
-        return step_talk(channel);
+        return step_talk(ssh);
     case SSH_STEP_CLOSE:
-        return step_close(channel);
+        return step_close(ssh);
     case SSH_STEP_FREE:
-        return step_free(channel);
+        return step_free(ssh);
     }
     return false;
+}
+
+void ssh_channel_limit(struct ssh *ssh)
+{
+    if (ssh->step == SSH_STEP_TALK)
+        ssh->lingered = true;
+    else if (ssh->step == SSH_STEP_REFUSED)
+        ssh_fail(ssh, "runner_failed", "it opens no further session channel for %d s (MaxSessions)",
+                 RUN_MS / 1000);
+    else
+        ssh_fail(ssh, "timeout", "it did not begin a command within %d s", RUN_MS / 1000);
 }

@@ -31,19 +31,19 @@ static const char *fault_of(enum crypto_key kind)
     return "it is no private key in OpenSSH or PEM form";
 }
 
-static bool check_bytes(const struct buf *bytes, const char *path, struct error *err)
+static void explain(enum crypto_key kind, const char *path, struct error *err)
 {
-    enum crypto_key kind = crypto_key_kind(bytes->data, bytes->len);
-    const char *fault = fault_of(kind);
-    if (fault != NULL)
-        error_set(err, "ssh key %s: %s; make one with: ssh-keygen -t ed25519 -N '' -f %s", path,
-                  fault, path);
-    if (kind == CRYPTO_KEY_LOCKED)
+    if (kind == CRYPTO_KEY_PUBLIC)
+        error_set(err, "ssh key %s: %s; ssh_key_path is the file of the private half", path,
+                  fault_of(kind));
+    else if (kind == CRYPTO_KEY_LOCKED)
         error_set(err,
                   "ssh key %s: it is protected by a passphrase, which a service has nobody to ask "
                   "for; take it off (ssh-keygen -p -N '' -f %s) or make a key for the service",
                   path, path);
-    return fault == NULL && kind != CRYPTO_KEY_LOCKED;
+    else
+        error_set(err, "ssh key %s: %s; make one with: ssh-keygen -t ed25519 -N '' -f %s", path,
+                  fault_of(kind), path);
 }
 
 bool ssh_key_check(const char *path, struct error *err)
@@ -55,12 +55,15 @@ bool ssh_key_check(const char *path, struct error *err)
         error_set(err, "ssh key: %s", why.text);
         return false;
     }
-    bool right = status.st_uid != geteuid() || (status.st_mode & 077) == 0;
-    if (!right)
-        error_set(err, "ssh key %s: others may read it (mode %04o); do: chmod 600 %s", path,
-                  (unsigned)status.st_mode & 07777, path);
-    right = right && check_bytes(&bytes, path, err);
+    enum crypto_key kind = crypto_key_kind(bytes.data, bytes.len);
+    bool usable = kind == CRYPTO_KEY_ED25519 || kind == CRYPTO_KEY_ECDSA;
+    bool shown = status.st_uid == geteuid() && (status.st_mode & 077) != 0;
     crypto_wipe(bytes.data, bytes.len);
     buf_release(&bytes);
-    return right;
+    if (shown && kind != CRYPTO_KEY_PUBLIC)
+        error_set(err, "ssh key %s: others may read it (mode %04o); do: chmod 600 %s", path,
+                  (unsigned)status.st_mode & 07777, path);
+    else if (!usable)
+        explain(kind, path, err);
+    return usable && !shown;
 }

@@ -45,7 +45,7 @@ static void on_link_change(void *data)
 
 static void add_link(struct ssh_pool *pool)
 {
-    struct ssh *link = ssh_open(pool->loop, pool->host, on_link_change, pool);
+    struct ssh *link = old_ssh_open(pool->loop, pool->host, on_link_change, pool);
     pool->links[pool->count++] = link;
     pool->entered = link;
     gate.busy++;
@@ -77,8 +77,8 @@ static void begin_pause(struct ssh_pool *pool)
 
 static void note_loss(struct ssh_pool *pool, struct ssh *link)
 {
-    pool->last = *ssh_error(link);
-    pool->failures = ssh_was_up(link) ? 0 : pool->failures + 1;
+    pool->last = *old_ssh_error(link);
+    pool->failures = old_ssh_was_up(link) ? 0 : pool->failures + 1;
     log_warn(LOG_ABOUT(LOG_FIELD("host", pool->host->host_id)), "%s", pool->last.text);
     begin_pause(pool);
 }
@@ -98,7 +98,7 @@ static void take_back(struct ssh_pool *pool, struct ssh *link)
 {
     struct exec_job *job;
     struct list *front = pool->waiting.next;
-    while ((job = ssh_take_back(link)) != NULL) {
+    while ((job = old_ssh_take_back(link)) != NULL) {
         exec_job_hold(job, on_queue_timeout, pool);
         list_append(front, &job->link);
     }
@@ -122,7 +122,7 @@ static void remove_link(struct ssh_pool *pool, int index)
     pool->count--;
     if (pool->entered == link)
         leave_gate(pool);
-    ssh_close(link);
+    old_ssh_close(link);
 }
 
 /* Who waits learns at once that the host cannot be reached, unless another link stands. */
@@ -131,10 +131,10 @@ static void bury_dead(struct ssh_pool *pool)
     for (int i = pool->count - 1; i >= 0; i--) {
         struct ssh *link = pool->links[i];
         take_back(pool, link);
-        if (ssh_state(link) != SSH_DOWN)
+        if (old_ssh_state(link) != SSH_DOWN)
             continue;
         note_loss(pool, link);
-        bool in_vain = pool->failures > (ssh_was_dropped(link) ? DROPS : 0);
+        bool in_vain = pool->failures > (old_ssh_was_dropped(link) ? DROPS : 0);
         remove_link(pool, i);
         if (pool->count == 0 && in_vain)
             fail_waiting(pool, &pool->last);
@@ -144,9 +144,9 @@ static void bury_dead(struct ssh_pool *pool)
 static void welcome_new(struct ssh_pool *pool)
 {
     struct ssh *link = pool->entered;
-    if (link == NULL || ssh_state(link) != SSH_UP)
+    if (link == NULL || old_ssh_state(link) != SSH_UP)
         return;
-    snprintf(pool->host_key, sizeof pool->host_key, "%s", ssh_host_key(link));
+    snprintf(pool->host_key, sizeof pool->host_key, "%s", old_ssh_host_key(link));
     pool->failures = 0;
     error_clear(&pool->last);
     leave_gate(pool);
@@ -156,7 +156,7 @@ static void welcome_new(struct ssh_pool *pool)
 static struct ssh *find_room(struct ssh_pool *pool)
 {
     for (int i = 0; i < pool->count; i++) {
-        if (ssh_room(pool->links[i]) > 0)
+        if (old_ssh_room(pool->links[i]) > 0)
             return pool->links[i];
     }
     return NULL;
@@ -168,7 +168,7 @@ static void hand_out(struct ssh_pool *pool)
     while (!list_empty(&pool->waiting) && (link = find_room(pool)) != NULL) {
         struct exec_job *job = list_entry(pool->waiting.next, struct exec_job, link);
         list_remove(&job->link);
-        ssh_run(link, job);
+        old_ssh_run(link, job);
     }
 }
 
@@ -199,7 +199,7 @@ static void on_surplus(void *data)
 {
     struct ssh_pool *pool = data;
     for (int i = pool->count - 1; i > 0; i--) {
-        if (ssh_state(pool->links[i]) == SSH_UP && ssh_load(pool->links[i]) == 0)
+        if (old_ssh_state(pool->links[i]) == SSH_UP && old_ssh_load(pool->links[i]) == 0)
             remove_link(pool, i);
     }
 }

@@ -6,7 +6,7 @@
 #ifndef FLEET_SSH_POOL_H
 #define FLEET_SSH_POOL_H
 
-#include "worker/ssh/ssh.h"
+#include "worker/ssh/old.h"
 
 #define SSH_LINKS 3
 

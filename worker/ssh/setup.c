@@ -1,8 +1,10 @@
 /* From a TCP connection to a logged-in one: handshake, the host's key, our key. */
 #include <string.h>
+#include <unistd.h>
 
 #include "common/crypto.h"
 #include "worker/ssh/internal.h"
+#include "worker/ssh/kexinit.h"
 #include "worker/ssh/key.h"
 
 #define ANY_TYPE "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521"
@@ -23,12 +25,14 @@ bool ssh_check_file(const struct config_host *host, const char *key, struct erro
     if (known == NULL)
         return false;
     usable_types(known, host, &types);
-    bool listed = types.len > 0;
+    bool listed = types.len > 0, missing = access(host->known_hosts, F_OK) != 0;
     if (!listed)
         error_set(err,
-                  "%s lists no ed25519 or ECDSA key of %s port %d. Compare with ssh-keygen -lf on "
-                  "the host itself, then: ssh-keyscan -t ed25519,ecdsa -p %d %s >> %s",
-                  host->known_hosts, host->hostname, host->ssh_port, host->ssh_port, host->hostname,
+                  "%s %s of %s port %d. Compare with ssh-keygen -lf on the host itself, then: "
+                  "ssh-keyscan -t ed25519,ecdsa -p %d %s >> %s",
+                  host->known_hosts,
+                  missing ? "is missing, and with it the key" : "lists no ed25519 or ECDSA key",
+                  host->hostname, host->ssh_port, host->ssh_port, host->hostname,
                   host->known_hosts);
     buf_release(&types);
     known_hosts_free(known);
@@ -61,22 +65,17 @@ bool ssh_setup_session(struct ssh *ssh, struct error *err)
     return made;
 }
 
-static bool report_failure(struct ssh *ssh, int rc, const char *doing)
+static void report_failure(struct ssh *ssh, int rc, const char *doing)
 {
     char *text = NULL;
-    if (rc == LIBSSH2_ERROR_EAGAIN)
-        return false;
     libssh2_session_last_error(ssh->session, &text, NULL, 0);
-    ssh->dropped = ssh->gone && ssh->state == SSH_HANDSHAKING;
-    if (ssh->gone)
-        ssh_fail(ssh, "connection_lost",
-                 "it closed the connection during the %s (too many at once? see MaxStartups of its "
-                 "sshd)",
-                 doing);
+    if (ssh->gone && ssh->state == SSH_HANDSHAKING)
+        ssh_try_again(ssh);
+    else if (ssh->gone)
+        ssh_fail(ssh, "connection_lost", "it closed the connection during the %s", doing);
     else
         ssh_fail(ssh, "protocol", "%s: %.100s (libssh2 error %d)", doing, text != NULL ? text : "",
                  rc);
-    return true;
 }
 
 /* The strict check: nothing but this key's own line in known_hosts lets us in. */
@@ -120,20 +119,82 @@ static bool verify(struct ssh *ssh)
     return false;
 }
 
+/* What libssh2 can do, comma-separated. */
+static void supported(struct ssh *ssh, int method, struct buf *names)
+{
+    const char **algorithms = NULL;
+    int count = libssh2_session_supported_algs(ssh->session, method, &algorithms);
+    buf_init(names, 4096);
+    for (int i = 0; i < count; i++)
+        buf_addf(names, "%s%s", names->len > 0 ? "," : "", algorithms[i]);
+    if (count > 0)
+        libssh2_free(ssh->session, algorithms);
+}
+
+/* Neither of the host's keys is one that we can judge. */
+static void explain_host_keys(struct ssh *ssh, const struct kexinit *kex)
+{
+    char text[KEXINIT_TEXT];
+    kexinit_text(kex, KEXINIT_HOST_KEYS, text);
+    if (kexinit_shares(kex, KEXINIT_HOST_KEYS, ANY_TYPE))
+        ssh_fail(ssh, "host_key_unknown",
+                 "its sshd shows host keys of the types %s, and %s lists none of these for it. "
+                 "Compare with ssh-keygen -lf on the host itself, then: ssh-keyscan -t "
+                 "ed25519,ecdsa -p %d %s >> %s",
+                 text, ssh->host->known_hosts, ssh->host->ssh_port, ssh->host->hostname,
+                 ssh->host->known_hosts);
+    else
+        ssh_fail(ssh, "protocol",
+                 "its sshd shows host keys of the types %s only, and ed25519 or ECDSA is needed; "
+                 "on the host: ssh-keygen -A, and the line for its sshd_config: HostKey "
+                 "/etc/ssh/ssh_host_ed25519_key",
+                 text);
+}
+
+/* A handshake that found nothing that both sides can do: which list is it? False: none. */
+static bool explain_refusal(struct ssh *ssh)
+{
+    static const int methods[KEXINIT_LISTS] = {
+        [KEXINIT_METHODS] = LIBSSH2_METHOD_KEX,
+        [KEXINIT_HOST_KEYS] = LIBSSH2_METHOD_HOSTKEY,
+        [KEXINIT_CIPHERS_IN] = LIBSSH2_METHOD_CRYPT_CS,
+        [KEXINIT_CIPHERS_OUT] = LIBSSH2_METHOD_CRYPT_SC,
+        [KEXINIT_MACS_IN] = LIBSSH2_METHOD_MAC_CS,
+        [KEXINIT_MACS_OUT] = LIBSSH2_METHOD_MAC_SC,
+    };
+    struct kexinit kex;
+    bool read = kexinit_read(buf_text(&ssh->heard), ssh->heard.len, &kex);
+    for (enum kexinit_list i = KEXINIT_METHODS; read && i < KEXINIT_LISTS; i++) {
+        struct buf ours;
+        struct error err;
+        if (i == KEXINIT_HOST_KEYS)
+            usable_types(ssh->known, ssh->host, &ours);
+        else
+            supported(ssh, methods[i], &ours);
+        bool shared = ours.len == 0 || kexinit_shares(&kex, i, buf_text(&ours));
+        buf_release(&ours);
+        if (shared)
+            continue;
+        if (i == KEXINIT_HOST_KEYS) {
+            explain_host_keys(ssh, &kex);
+        } else {
+            kexinit_explain(&kex, i, &err);
+            ssh_fail(ssh, "protocol", "%s", err.text);
+        }
+        return true;
+    }
+    return false;
+}
+
 static bool shake_hands(struct ssh *ssh)
 {
     int rc = libssh2_session_handshake(ssh->session, ssh->fd);
-    if (rc == LIBSSH2_ERROR_KEX_FAILURE && !ssh->gone) {
-        ssh_fail(ssh, "protocol",
-                 "no common algorithms, or no host key of a type that %s lists for it (ed25519 and "
-                 "ECDSA are supported, RSA is not)",
-                 ssh->host->known_hosts);
-        return true;
-    }
-    if (rc != 0)
-        return report_failure(ssh, rc, "handshake");
-    if (verify(ssh))
+    if (rc == LIBSSH2_ERROR_EAGAIN)
+        return false;
+    if (rc == 0 && verify(ssh))
         ssh_become(ssh, SSH_LOGGING_IN);
+    else if (rc != 0 && (rc != LIBSSH2_ERROR_KEX_FAILURE || !explain_refusal(ssh)))
+        report_failure(ssh, rc, "handshake");
     return true;
 }
 
@@ -143,8 +204,11 @@ static bool log_in(struct ssh *ssh)
     int rc = libssh2_userauth_publickey_fromfile_ex(ssh->session, host->ssh_user,
                                                     (unsigned)strlen(host->ssh_user), NULL,
                                                     host->ssh_key_path, NULL);
+    if (rc == LIBSSH2_ERROR_EAGAIN)
+        return false;
     if (rc == 0) {
         ssh_become(ssh, SSH_UP);
+        ssh->stream.events->on_up(ssh->stream.data);
     } else if ((rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED ||
                 rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED) &&
                !ssh->gone) {
@@ -154,7 +218,7 @@ static bool log_in(struct ssh *ssh)
             "the account open?",
             host->ssh_key_path, host->ssh_user, host->ssh_key_path);
     } else {
-        return report_failure(ssh, rc, "log-in");
+        report_failure(ssh, rc, "log-in");
     }
     return true;
 }

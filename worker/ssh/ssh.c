@@ -1,73 +1,31 @@
-/* One SSH connection, state by state. */
+/* One SSH connection's life, state by state. */
 #include "worker/ssh/ssh.h"
 
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "common/pause.h"
 #include "worker/ssh/internal.h"
 
-#define ADDRESS_MS 10000  /* for one address */
-#define SETUP_MS 20000    /* from TCP to logged in */
-#define TICK_MS 5000      /* once up */
-#define KEEPALIVE_SECS 15 /* of silence, then a question that the host answers */
-#define SILENT_TICKS 9    /* three questions without an answer */
+#define ADDRESS_MS 10000 /* for one address */
+#define SETUP_MS 20000   /* from TCP to logged in */
+#define DROPS_MAX 5      /* handshakes in a row that the host may cut */
+#define DROP_MS 300      /* pause after the first, then doubled */
+#define DROP_MAX_MS 3000
 #define UNSENT_MAX (16 << 20)
-#define PASSES 64 /* of one pump before the loop's other work gets its turn */
-
-enum ssh_state ssh_state(const struct ssh *ssh)
-{
-    return ssh->state;
-}
-
-const struct error *ssh_error(const struct ssh *ssh)
-{
-    return &ssh->error;
-}
-
-bool ssh_was_up(const struct ssh *ssh)
-{
-    return ssh->was_up;
-}
-
-bool ssh_was_dropped(const struct ssh *ssh)
-{
-    return ssh->dropped;
-}
-
-int ssh_load(const struct ssh *ssh)
-{
-    return ssh->load;
-}
-
-int ssh_room(const struct ssh *ssh)
-{
-    if (ssh->state != SSH_UP || ssh->load >= ssh->channels_max)
-        return 0;
-    return ssh->channels_max - ssh->load;
-}
-
-const char *ssh_host_key(const struct ssh *ssh)
-{
-    return ssh->host_key;
-}
+#define HEARD_MAX 40960 /* RFC 4253 6.1: a packet may have 35000 bytes */
+#define PASSES 64       /* of one pump before the loop's other work gets its turn */
 
 /* The only place where the state changes. */
 void ssh_become(struct ssh *ssh, enum ssh_state state)
 {
     ssh->state = state;
-    ssh->changed = true;
-    if (state == SSH_UP) {
-        ssh->was_up = true;
-        ssh->silent_ticks = 0;
-        libssh2_keepalive_config(ssh->session, 1, KEEPALIVE_SECS);
-        timer_start(&ssh->tick, TICK_MS, TICK_MS);
-    }
+    if (state == SSH_UP || state == SSH_DOWN)
+        timer_stop(&ssh->limit);
+    if (state > SSH_HANDSHAKING)
+        buf_release(&ssh->heard);
 }
 
 void ssh_fail(struct ssh *ssh, const char *word, const char *format, ...)
@@ -83,90 +41,11 @@ void ssh_fail(struct ssh *ssh, const char *word, const char *format, ...)
     ssh_become(ssh, SSH_DOWN);
 }
 
-/* --- the socket, as libssh2 sees it --- */
-
-static ssize_t on_send(libssh2_socket_t fd, const void *bytes, size_t len, int flags,
-                       void **abstract)
+void ssh_pump_soon(struct ssh *ssh, uint64_t ms)
 {
-    struct ssh *ssh = *abstract;
-    ssize_t sent = 0;
-    (void)flags;
-    if (ssh->gone)
-        return -EPIPE;
-    if (ssh->unsent.len == 0)
-        sent = send(fd, bytes, len, MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-        ssh->gone = true;
-        return -EPIPE;
-    }
-    size_t taken = sent > 0 ? (size_t)sent : 0;
-    if (taken < len && !buf_add(&ssh->unsent, (const char *)bytes + taken, len - taken)) {
-        ssh->gone = true;
-        return -ENOBUFS;
-    }
-    return (ssize_t)len;
+    if (!ssh->closed)
+        timer_start(&ssh->soon, ms, 0);
 }
-
-static ssize_t on_recv(libssh2_socket_t fd, void *bytes, size_t len, int flags, void **abstract)
-{
-    struct ssh *ssh = *abstract;
-    (void)flags;
-    if (ssh->gone || ssh->state == SSH_DOWN)
-        return 0;
-    ssize_t got = recv(fd, bytes, len, 0);
-    if (got > 0) {
-        ssh->received += (uint64_t)got;
-        ssh->silent_ticks = 0;
-    } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
-        ssh->gone = true;
-        got = 0;
-    } else {
-        got = -EAGAIN;
-    }
-    return got;
-}
-
-static void flush_unsent(struct ssh *ssh)
-{
-    while (ssh->unsent.len > 0 && !ssh->gone) {
-        ssize_t sent = send(ssh->fd, ssh->unsent.data, ssh->unsent.len, MSG_NOSIGNAL);
-        if (sent > 0)
-            buf_consume(&ssh->unsent, (size_t)sent);
-        else if (errno == EAGAIN || errno == EINTR)
-            return;
-        else
-            ssh->gone = true;
-    }
-}
-
-static bool step_channels(struct ssh *ssh)
-{
-    bool moved = false;
-    list_each(link, &ssh->channels)
-    {
-        if (ssh->state == SSH_DOWN)
-            break;
-        moved |= ssh_channel_step(list_entry(link, struct ssh_channel, link));
-    }
-    return moved;
-}
-
-static bool step(struct ssh *ssh)
-{
-    switch (ssh->state) {
-    case SSH_CONNECTING:
-    case SSH_DOWN:
-        return false;
-    case SSH_HANDSHAKING:
-    case SSH_LOGGING_IN:
-        return ssh_setup_step(ssh);
-    case SSH_UP:
-        return step_channels(ssh);
-    }
-    return false;
-}
-
-/* --- the end --- */
 
 /* libssh2 may ask to come again, but has nothing to wait for: on_recv says "closed" by now. */
 static void drop_session(struct ssh *ssh)
@@ -177,98 +56,86 @@ static void drop_session(struct ssh *ssh)
             ssh->session = NULL;
     }
     ssh->session = NULL;
+    ssh->channel = NULL; /* went with the session */
+    free(ssh->asked);
+    ssh->asked = NULL;
     watch_free(ssh->watch);
     ssh->watch = NULL;
     if (ssh->fd >= 0)
         close(ssh->fd);
     ssh->fd = -1;
     buf_release(&ssh->unsent);
-    known_hosts_free(ssh->known);
-    ssh->known = NULL;
+    buf_clear(&ssh->heard);
 }
 
 static void go_down(struct ssh *ssh)
 {
-    list_each(link, &ssh->channels)
-    {
-        struct ssh_channel *channel = list_entry(link, struct ssh_channel, link);
-        ssh_channel_drop(channel, &ssh->error);
-    }
-    timer_stop(&ssh->tick);
+    ssh_connect_stop(ssh->connect);
+    ssh->connect = NULL;
     drop_session(ssh);
+    known_hosts_free(ssh->known);
+    ssh->known = NULL;
+    ssh_channel_release(ssh);
+    timer_stop(&ssh->soon);
 }
 
-/* Without a channel libssh2 offers no way to read: what lies on the socket (the answer to a
- * keepalive) waits there for the next channel, and must not wake the loop again and again. */
-static bool is_idle(const struct ssh *ssh)
+static bool step(struct ssh *ssh)
 {
-    return ssh->state == SSH_UP && list_empty(&ssh->channels);
+    switch (ssh->state) {
+    case SSH_PAUSING:
+    case SSH_CONNECTING:
+    case SSH_DOWN:
+        return false;
+    case SSH_HANDSHAKING:
+    case SSH_LOGGING_IN:
+        return ssh_setup_step(ssh);
+    case SSH_UP:
+        return ssh_channel_step(ssh);
+    }
+    return false;
 }
 
-/* Looks for the end of an idle connection, and for a sign of life, without taking bytes off. */
-static void peek(struct ssh *ssh)
+/* Without a channel libssh2 offers no way to read: what lies on the socket waits there for the next
+ * command, and must not wake the loop again and again. */
+static bool wants_to_read(const struct ssh *ssh)
 {
-    char byte;
-    ssize_t got = recv(ssh->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (got > 0)
-        ssh->silent_ticks = 0;
-    else if (got == 0 || (errno != EAGAIN && errno != EINTR))
-        ssh_fail(ssh, "connection_lost", "it closed the connection");
+    return ssh->state != SSH_UP || (ssh->step != SSH_STEP_NONE && ssh->step != SSH_STEP_REFUSED);
 }
 
-/* Until a pass moves nothing: one channel's read takes the others' packets off the socket too. */
-void ssh_pump(struct ssh *ssh)
+/* Until a pass moves nothing, or others want their turn. Always from the loop: callbacks come from
+ * here, and any of them may close us. */
+static void pump(struct ssh *ssh)
 {
     bool moved = true;
     for (int i = 0; i < PASSES && moved && ssh->state != SSH_DOWN; i++) {
         uint64_t before = ssh->received;
         moved = step(ssh) || ssh->received != before;
-        flush_unsent(ssh);
-        if (!moved && ssh->gone)
+        ssh_socket_flush(ssh);
+        if (!moved && ssh->gone && ssh->session != NULL)
             ssh_fail(ssh, "connection_lost", "it closed the connection");
     }
-    if (ssh->state == SSH_DOWN)
+    if (ssh->closed)
+        return;
+    if (ssh->state == SSH_DOWN) {
         go_down(ssh);
-    else if (ssh->watch != NULL)
-        watch_set(ssh->watch, !is_idle(ssh), ssh->unsent.len > 0);
-    if (moved || ssh->changed)
-        timer_start(&ssh->soon, 0, 0);
+        ssh->stream.events->on_down(ssh->stream.data, &ssh->error);
+        return;
+    }
+    if (ssh->watch != NULL)
+        watch_set(ssh->watch, wants_to_read(ssh), ssh->unsent.len > 0);
+    if (moved)
+        ssh_pump_soon(ssh, 0);
 }
-
-/* --- events --- */
 
 static void on_ready(void *data, bool readable, bool writable)
 {
     (void)readable, (void)writable;
-    ssh_pump(data);
+    pump(data);
 }
 
 static void on_soon(void *data)
 {
-    struct ssh *ssh = data;
-    if (ssh->state != SSH_DOWN)
-        ssh_pump(ssh);
-    if (!ssh->changed)
-        return;
-    ssh->changed = false;
-    ssh->on_change(ssh->data); /* may close us */
-}
-
-static void on_tick(void *data)
-{
-    struct ssh *ssh = data;
-    int next = 0;
-    if (is_idle(ssh))
-        peek(ssh);
-    if (ssh->state != SSH_UP)
-        ssh_fail(ssh, "timeout", "no %s within %d s",
-                 ssh->state == SSH_HANDSHAKING ? "handshake" : "log-in", SETUP_MS / 1000);
-    else if (++ssh->silent_ticks > SILENT_TICKS)
-        ssh_fail(ssh, "timeout", "the connection was silent for %d s",
-                 TICK_MS / 1000 * SILENT_TICKS);
-    else
-        libssh2_keepalive_send(ssh->session, &next);
-    ssh_pump(ssh);
+    pump(data);
 }
 
 static void on_connected(void *data, int fd, const struct error *err)
@@ -282,55 +149,57 @@ static void on_connected(void *data, int fd, const struct error *err)
     } else if (!ssh_setup_session(ssh, &problem)) {
         ssh_fail(ssh, "key_unusable", "%s", problem.text);
     } else {
-        libssh2_session_set_blocking(ssh->session, 0);
-        libssh2_session_callback_set(ssh->session, LIBSSH2_CALLBACK_SEND,
-                                     (void *)(uintptr_t)on_send);
-        libssh2_session_callback_set(ssh->session, LIBSSH2_CALLBACK_RECV,
-                                     (void *)(uintptr_t)on_recv);
+        ssh->gone = false;
+        ssh_socket_attach(ssh);
         ssh->watch = watch_new(ssh->loop, fd, on_ready, ssh);
-        timer_start(&ssh->tick, SETUP_MS, 0);
+        timer_start(&ssh->limit, SETUP_MS, 0);
         ssh_become(ssh, SSH_HANDSHAKING);
     }
-    ssh_pump(ssh);
+    pump(ssh);
 }
 
-struct ssh *ssh_open(struct loop *loop, const struct config_host *host,
-                     void (*on_change)(void *data), void *data)
+static void begin(struct ssh *ssh)
 {
-    struct ssh *ssh = mem_alloc(sizeof *ssh);
-    ssh->loop = loop;
-    ssh->host = host;
-    ssh->on_change = on_change;
-    ssh->data = data;
-    ssh->fd = -1;
-    ssh->channels_max = SSH_CHANNELS;
-    ssh->handles = 2;
-    buf_init(&ssh->unsent, UNSENT_MAX);
-    list_init(&ssh->channels);
-    list_init(&ssh->back);
-    timer_init(&ssh->tick, loop, on_tick, ssh);
-    timer_init(&ssh->soon, loop, on_soon, ssh);
-    if (ssh_setup_files(ssh))
-        ssh->connect =
-            ssh_connect_start(loop, host->hostname, host->ssh_port, ADDRESS_MS, on_connected, ssh);
-    else
-        timer_start(&ssh->soon, 0, 0);
-    return ssh;
+    ssh_become(ssh, SSH_CONNECTING);
+    ssh->connect = ssh_connect_start(ssh->loop, ssh->host->hostname, ssh->host->ssh_port,
+                                     ADDRESS_MS, on_connected, ssh);
 }
 
-void ssh_run(struct ssh *ssh, struct exec_job *job)
+void ssh_try_again(struct ssh *ssh)
 {
-    ssh_channel_new(ssh, job);
-    ssh_pump(ssh);
+    if (++ssh->drops > DROPS_MAX) {
+        ssh_fail(ssh, "connection_lost",
+                 "it closed the connection during the handshake, %d times (too many at once? see "
+                 "MaxStartups of its sshd)",
+                 ssh->drops);
+        return;
+    }
+    drop_session(ssh);
+    ssh_become(ssh, SSH_PAUSING);
+    int ms = pause_after((unsigned)ssh->drops, DROP_MS, DROP_MAX_MS);
+    timer_start(&ssh->limit, (uint64_t)pause_jitter(ms), 0);
 }
 
-struct exec_job *ssh_take_back(struct ssh *ssh)
+static void on_limit(void *data)
 {
-    if (list_empty(&ssh->back))
-        return NULL;
-    struct list *link = ssh->back.next;
-    list_remove(link);
-    return list_entry(link, struct exec_job, link);
+    struct ssh *ssh = data;
+    switch (ssh->state) {
+    case SSH_PAUSING:
+        begin(ssh);
+        return;
+    case SSH_CONNECTING: /* has a limit of its own */
+    case SSH_DOWN:
+        return;
+    case SSH_HANDSHAKING:
+    case SSH_LOGGING_IN:
+        ssh_fail(ssh, "timeout", "no %s within %d s",
+                 ssh->state == SSH_HANDSHAKING ? "handshake" : "log-in", SETUP_MS / 1000);
+        break;
+    case SSH_UP:
+        ssh_channel_limit(ssh);
+        break;
+    }
+    pump(ssh);
 }
 
 static void on_closed(void *data)
@@ -340,16 +209,49 @@ static void on_closed(void *data)
         free(ssh);
 }
 
-void ssh_close(struct ssh *ssh)
+static void ssh_close(struct stream *stream)
 {
-    struct exec_job *job;
-    ssh_connect_stop(ssh->connect);
-    if (ssh->session != NULL && ssh->was_up && ssh->state == SSH_UP)
+    struct ssh *ssh = (struct ssh *)stream;
+    if (ssh->state == SSH_UP)
         libssh2_session_disconnect(ssh->session, "done");
-    ssh_fail(ssh, "connection_lost", "the connection was closed");
+    if (ssh->state != SSH_DOWN)
+        ssh_become(ssh, SSH_DOWN);
+    ssh->closed = true;
     go_down(ssh);
-    while ((job = ssh_take_back(ssh)) != NULL)
-        exec_job_fail(job, ssh->error.state, "%s", ssh->error.text);
-    timer_close(&ssh->tick, on_closed);
+    timer_close(&ssh->limit, on_closed);
     timer_close(&ssh->soon, on_closed);
+}
+
+static const char *ssh_host_key(const struct stream *stream)
+{
+    return ((const struct ssh *)stream)->host_key;
+}
+
+struct stream *ssh_stream_open(struct loop *loop, const struct config_host *host,
+                               const struct stream_events *events, void *data)
+{
+    static const struct stream_ops ops = {
+        .run = ssh_run,
+        .write = ssh_write,
+        .end_input = ssh_end_input,
+        .cut = ssh_cut,
+        .close = ssh_close,
+        .host_key = ssh_host_key,
+    };
+    struct ssh *ssh = mem_alloc(sizeof *ssh);
+    ssh->stream = (struct stream){.ops = &ops, .events = events, .data = data};
+    ssh->loop = loop;
+    ssh->host = host;
+    ssh->fd = -1;
+    ssh->handles = 2;
+    buf_init(&ssh->unsent, UNSENT_MAX);
+    buf_init(&ssh->heard, HEARD_MAX);
+    ssh_channel_init(ssh);
+    timer_init(&ssh->limit, loop, on_limit, ssh);
+    timer_init(&ssh->soon, loop, on_soon, ssh);
+    if (ssh_setup_files(ssh))
+        begin(ssh);
+    else
+        ssh_pump_soon(ssh, 0);
+    return &ssh->stream;
 }

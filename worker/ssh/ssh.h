@@ -1,45 +1,18 @@
-/* One SSH connection to one host, for many commands at once.
- *
- * Life: ssh_open; on_change whenever it is up, down, or has more room; ssh_run while it is up;
- * ssh_close at any time, also when it is down: frees it. on_change comes from the loop, never from
- * inside these functions. */
+/* SSH as a way in to a host (worker/stream.h): one connection, one session channel at a time, so
+ * that a sshd with `MaxSessions 1` is enough. */
 #ifndef FLEET_SSH_H
 #define FLEET_SSH_H
 
-#include "worker/exec_job.h"
-
-#define SSH_CHANNELS 8 /* per connection; sshd's MaxSessions is 10 */
-
-enum ssh_state {
-    SSH_CONNECTING,  /* name and TCP */
-    SSH_HANDSHAKING, /* keys; at its end the host's key is verified */
-    SSH_LOGGING_IN,
-    SSH_UP,
-    SSH_DOWN, /* ssh_error() says why */
-};
-
-struct ssh;
+#include "common/config/config.h"
+#include "common/loop.h"
+#include "worker/stream.h"
 
 /* A config_check_host_cb: is the private key, or known_hosts, one that lets us in? */
 bool ssh_check_file(const struct config_host *host, const char *key, struct error *err);
 
-/* host is borrowed until ssh_close. The key and known_hosts are read anew for each connection. */
-struct ssh *ssh_open(struct loop *loop, const struct config_host *host,
-                     void (*on_change)(void *data), void *data);
-enum ssh_state ssh_state(const struct ssh *ssh);
-const struct error *ssh_error(const struct ssh *ssh); /* of SSH_DOWN */
-bool ssh_was_up(const struct ssh *ssh);               /* of SSH_DOWN: it had been SSH_UP before */
-bool ssh_was_dropped(
-    const struct ssh *ssh);          /* of SSH_DOWN: during the handshake, as MaxStartups does */
-int ssh_load(const struct ssh *ssh); /* channels in use, closing ones too */
-int ssh_room(const struct ssh *ssh); /* jobs that it would take now; 0 unless up */
-const char *ssh_host_key(const struct ssh *ssh); /* SHA-256 of the verified key, hex; "" before */
-
-void ssh_run(struct ssh *ssh, struct exec_job *job); /* only with room */
-/* A job whose command was never sent (connection lost, or the host had no channel for it); NULL: no
- * more. The caller holds it now. */
-struct exec_job *ssh_take_back(struct ssh *ssh);
-/* Fails the jobs that it holds, says good-bye, frees itself. No on_change after. */
-void ssh_close(struct ssh *ssh);
+/* host is borrowed until stream_close. The key and known_hosts are read anew. A handshake that sshd
+ * drops (its MaxStartups) is tried again a few times before on_down. */
+struct stream *ssh_stream_open(struct loop *loop, const struct config_host *host,
+                               const struct stream_events *events, void *data);
 
 #endif
