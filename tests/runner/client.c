@@ -1,9 +1,10 @@
 /* A worker's side of one channel, for the runner's tests: frames out of words, words out of frames.
  *
  *   runner-client RUNNER BASE HASH COMMAND WORD...    one command, its answer as lines
- *   runner-client RUNNER BASE HASH                    commands from stdin, a line each; every line
- * of an answer begins with its command's number RUNNER may be several words ("qemu-aarch64-static
- * PATH"); HASH is the SHA-256 of the program.
+ *   runner-client RUNNER BASE HASH                    commands from stdin, a line each
+ *
+ * Of many commands every line of an answer begins with its command's number. RUNNER may be several
+ * words; HASH is the SHA-256 of the program.
  *
  *   hello [version COMMAND | look COMMAND]...
  *   start RUN EPOCH NONCE TIMEOUT CAP FOLDER JOB_FILE PROMPT_FILE
@@ -19,6 +20,9 @@
  *   sleep MS
  *   frame TYPE HEX                 a payload as it is, under this command's number
  *   bytes HEX                      what may be no frame at all
+ *   cut BYTES                      of what is asked from now on no more is sent; -1: all
+ *   hangup                         once that is sent: ends, which closes the channel
+ *   kill | killall                 ... and serve is killed | with all of its calls
  * After any RUN …: pid=N start=N boot=TEXT, what a database knows of the supervisor.
  * The environment: CLIENT_DEADLINE, seconds until everything is given up (60).
  *
@@ -62,6 +66,8 @@ static int64_t deadline;
 static bool many; /* commands come from stdin */
 static uint8_t *out;
 static size_t out_len, out_size;
+static size_t cut = SIZE_MAX; /* how many more bytes are sent */
+static pid_t serve;           /* leads a group of its own */
 static uint8_t in[FRAME_HEAD + FRAME_ANSWER_MAX];
 static size_t in_len;
 static struct ask asks[ASKS_MAX];
@@ -280,13 +286,19 @@ static void read_some(void)
 
 static void write_some(void)
 {
-    ssize_t n = send(channel, out, out_len, MSG_NOSIGNAL);
+    ssize_t n = send(channel, out, out_len < cut ? out_len : cut, MSG_NOSIGNAL);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n < 0)
         leave(1, "closed\n");
     out_len -= (size_t)n;
+    cut -= cut != SIZE_MAX ? (size_t)n : 0;
     memmove(out, out + n, out_len);
+}
+
+static bool may_send(void)
+{
+    return out_len > 0 && cut > 0;
 }
 
 /* One round; until `until` (clock) at most. */
@@ -298,7 +310,7 @@ static void turn(int64_t until)
     if (until > deadline)
         until = deadline;
     struct pollfd event = {.fd = channel, .events = POLLIN};
-    if (out_len > 0)
+    if (may_send())
         event.events |= POLLOUT;
     if (poll(&event, 1, until > now ? (int)(until - now) : 0) <= 0)
         return;
@@ -334,16 +346,18 @@ static void serve_runner(char *runner, char *base, char *hash)
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         leave(2, "socketpair: %s\n", strerror(errno));
-    pid_t pid = fork();
-    if (pid < 0)
+    serve = fork();
+    if (serve < 0)
         leave(2, "fork: %s\n", strerror(errno));
-    if (pid == 0) {
+    if (serve == 0) {
+        setpgid(0, 0);
         dup2(ends[1], 0);
         dup2(ends[1], 1);
         execv(argv[0], argv);
         fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
         _exit(127);
     }
+    setpgid(serve, serve);
     close(ends[1]);
     channel = ends[0];
     fcntl(channel, F_SETFL, O_NONBLOCK);
@@ -593,6 +607,17 @@ static void wait_for_answers(void)
         turn(deadline);
 }
 
+static void end_channel(const char *command)
+{
+    while (may_send())
+        turn(deadline);
+    if (strcmp(command, "kill") == 0)
+        kill(serve, SIGKILL);
+    if (strcmp(command, "killall") == 0)
+        kill(-serve, SIGKILL);
+    leave(0, "%s", "");
+}
+
 static void do_words(const struct words *words)
 {
     if (++asked >= ASKS_MAX)
@@ -607,6 +632,11 @@ static void do_words(const struct words *words)
         tell_watch(words, FRAME_CREDIT);
     } else if (strcmp(command, "unwatch") == 0) {
         tell_watch(words, FRAME_UNWATCH);
+    } else if (strcmp(command, "cut") == 0) {
+        cut = (size_t)strtoll(word_at(words, 1), NULL, 10);
+    } else if (strcmp(command, "hangup") == 0 || strcmp(command, "kill") == 0 ||
+               strcmp(command, "killall") == 0) {
+        end_channel(command);
     } else if (strcmp(command, "bytes") == 0) {
         send_bytes(word_at(words, 1));
     } else {
@@ -623,7 +653,7 @@ static void do_lines(void)
         while (end == NULL) {
             struct pollfd events[2] = {{.fd = 0, .events = POLLIN},
                                        {.fd = channel, .events = POLLIN}};
-            if (out_len > 0)
+            if (may_send())
                 events[1].events |= POLLOUT;
             poll(events, 2, 1000);
             turn(0);
