@@ -17,7 +17,7 @@
  * Of stdin only:
  *   credit N BYTES, unwatch N      N: the number of the watch
  *   wait                           for the answers of all that was asked until now
- *   sleep MS
+ *   pause MS
  *   frame TYPE HEX                 a payload as it is, under this command's number
  *   bytes HEX                      what may be no frame at all
  *   cut BYTES                      of what is asked from now on no more is sent; -1: all
@@ -625,7 +625,7 @@ static void do_words(const struct words *words)
     const char *command = words->word[0];
     if (strcmp(command, "wait") == 0) {
         wait_for_answers();
-    } else if (strcmp(command, "sleep") == 0) {
+    } else if (strcmp(command, "pause") == 0) {
         for (int64_t until = now_ms() + (int64_t)number_at(words, 1); now_ms() < until;)
             turn(until);
     } else if (strcmp(command, "credit") == 0) {
