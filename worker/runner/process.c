@@ -182,16 +182,18 @@ static int words_of(pid_t pid, char text[static COMMAND_MAX], const char **words
 
 /* Ours:         fleet-runner supervise BASE RUN EPOCH NONCE ...
  * The script's: /bin/sh SCRIPT BASE supervise RUN EPOCH NONCE ... */
-static bool supervises(pid_t pid, const struct runner_key *key)
+static bool supervises(pid_t pid, const struct runner_key *key, bool script)
 {
     char text[COMMAND_MAX];
     const char *words[8];
-    int count = words_of(pid, text, words, 8);
-    bool ours = count >= 6 && strcmp(words[1], "supervise") == 0;
-    bool script = count >= 7 && strcmp(words[3], "supervise") == 0;
-    int run = ours ? 3 : 4;
-    return (ours || script) && strcmp(words[run], key->run) == 0 &&
-           strcmp(words[run + 2], key->nonce) == 0;
+    int count = words_of(pid, text, words, 8), at = script ? 3 : 1, run = script ? 4 : 3;
+    return count >= run + 3 && strcmp(words[at], "supervise") == 0 &&
+           strcmp(words[run], key->run) == 0 && strcmp(words[run + 2], key->nonce) == 0;
+}
+
+bool process_is_script(pid_t pid, const struct runner_key *key)
+{
+    return supervises(pid, key, true);
 }
 
 /* What the database knows was said before the agent ran: number and start time are proof. */
@@ -208,7 +210,8 @@ static bool is_supervisor(pid_t pid, const struct runner_key *key)
     struct process process;
     if (pid <= 1 || !process_read(pid, &process) || !process_lives(&process) || !is_ours(pid))
         return false;
-    return is_known(pid, &process, key) || supervises(pid, key);
+    return is_known(pid, &process, key) || supervises(pid, key, false) ||
+           supervises(pid, key, true);
 }
 
 struct sought {

@@ -28,5 +28,7 @@ int process_marked(const struct runner_key *key, void (*each)(void *data, pid_t 
  * looked at first. 0 when there is none. A pid that `key` knows from the database counts by its
  * start time alone, while the boot is the same. */
 pid_t process_supervisor(const struct runner_key *key, pid_t hint);
+/* It is one of the script that came before this program. */
+bool process_is_script(pid_t pid, const struct runner_key *key);
 
 #endif

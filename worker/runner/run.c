@@ -243,10 +243,10 @@ static void judge_dead(const struct remains *remains, const struct runner_key *k
         record->state = RUNNER_ABSENT;
     else if (!remains->ours)
         record->state = RUNNER_FOREIGN;
-    else if (remains->voided)
-        record->state = RUNNER_VOID;
     else if (remains->status)
         read_status(remains->dir, key, record);
+    else if (remains->voided)
+        record->state = RUNNER_VOID;
     else if (remains->recorded)
         record->state = RUNNER_LOST;
     else
