@@ -10,6 +10,7 @@
 #include "worker/clean.h"
 #include "worker/link/internal.h"
 #include "worker/link/local.h"
+#include "worker/ssh/ssh.h"
 
 #define STEP_MS 20000
 #define INSTALL_MS 120000
@@ -191,12 +192,6 @@ static void on_stream_down(void *data, const struct error *err)
 }
 
 /* --- Its beginning --- */
-
-/* The SSH stream is being made. */
-__attribute__((weak)) struct stream *ssh_stream_open(struct loop *loop,
-                                                     const struct config_host *host,
-                                                     const struct stream_events *events,
-                                                     void *data);
 
 static struct stream *open_stream(struct loop *loop, const struct config_host *host,
                                   const struct stream_events *events, void *data)
