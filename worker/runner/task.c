@@ -1,0 +1,393 @@
+/* Children of the channel: one per question, whose answer is passed on. */
+#include "worker/runner/task.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "worker/runner/call.h"
+#include "worker/runner/greet.h"
+
+#define TASK_ROOM ((size_t)8 << 10) /* of the channel for one answer: a greeting is the largest */
+#define TASK_LIFE_SECS 120          /* of a child */
+
+struct task {
+    struct list link; /* in waiting, running or over */
+    struct tasks *of; /* borrowed */
+    struct source source;
+    enum frame_type type;
+    uint32_t id;
+    char run[RUNNER_RUN_SIZE]; /* "": of none */
+    int64_t deadline;          /* when it is answered without its child; pushed by every record */
+    bool answered;
+    int socket; /* owned; a packet is a frame; -1: closed */
+    pid_t pid;  /* 0: reaped, or not yet forked */
+    uint32_t len;
+    uint8_t *payload; /* owned, while it waits */
+};
+
+void tasks_init(struct tasks *tasks, struct channel *channel, int epoll, const char *base_path)
+{
+    *tasks =
+        (struct tasks){.channel = channel, .epoll = epoll, .base_path = base_path, .base.dir = -1};
+    list_init(&tasks->waiting);
+    list_init(&tasks->running);
+    list_init(&tasks->over);
+}
+
+bool tasks_full(const struct tasks *tasks)
+{
+    return tasks->waiting_count >= TASK_WAITING || tasks->waiting_bytes >= TASK_WAITING_BYTES ||
+           channel_room(tasks->channel) < TASK_ROOM;
+}
+
+/* --- In the child --- */
+
+static void reply_record(struct runner_reply *reply, const char *run)
+{
+    *reply = (struct runner_reply){.epoch = -1};
+    reply->record = (struct runner_record){
+        .state = RUNNER_ABSENT,
+        .epoch = -1,
+        .pid = -1,
+        .out_size = -1,
+        .err_size = -1,
+        .out_final = -1,
+        .err_final = -1,
+        .exit = -1,
+        .signal = -1,
+        .elapsed_ms = -1,
+    };
+    snprintf(reply->record.run, sizeof reply->record.run, "%s", *run != '\0' ? run : "none");
+}
+
+static void send_reply(int socket, uint32_t id, const struct runner_reply *reply)
+{
+    uint8_t bytes[2048];
+    struct frame_out out = frame_begin(bytes, sizeof bytes, FRAME_REPLY, id);
+    put_reply(&out, reply);
+    send(socket, bytes, frame_end(&out), MSG_NOSIGNAL);
+}
+
+struct listing {
+    const struct base *base; /* borrowed */
+    int socket;
+    uint32_t id;
+};
+
+static void list_one(void *data, const struct runner_key *key)
+{
+    struct listing *listing = data;
+    struct runner_record record;
+    uint8_t bytes[2048];
+    run_look(listing->base, key, &record);
+    struct frame_out out = frame_begin(bytes, sizeof bytes, FRAME_RECORD, listing->id);
+    put_record(&out, &record);
+    if (send(listing->socket, bytes, frame_end(&out), MSG_NOSIGNAL) < 0)
+        _exit(1); /* nobody wants it any more */
+}
+
+static void do_question(struct tasks *tasks, const struct task *task, struct frame_in payload,
+                        int socket)
+{
+    struct runner_reply reply;
+    reply_record(&reply, task->run);
+    if (task->type == FRAME_HELLO) {
+        greet(&tasks->base, tasks->why, &payload, tasks->greeted ? tasks->path : NULL, socket,
+              task->id);
+        return;
+    }
+    if (tasks->base.dir < 0) {
+        reply.verdict = RUNNER_REFUSED;
+        strcpy(reply.reason, "host_disk_full");
+    } else if (task->type == FRAME_LIST) {
+        struct listing listing = {&tasks->base, socket, task->id};
+        run_each(&tasks->base, list_one, &listing);
+        reply.verdict = RUNNER_STATE;
+    } else {
+        call_run(&tasks->base, task->type, &payload, tasks->path, &reply);
+    }
+    send_reply(socket, task->id, &reply);
+}
+
+/* Nothing of the channel stays with it: who reads stdout must see its end. */
+static void leave_channel(const struct tasks *tasks)
+{
+    sigset_t none;
+    setrlimit(RLIMIT_NOFILE, &tasks->files);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd <= 2; fd++)
+        if (null < 0 || dup2(null, fd) < 0)
+            close(fd);
+    alarm(TASK_LIFE_SECS);
+}
+
+/* --- Its life --- */
+
+/* Takes whatever waits no more from its list; frees it with the round. */
+static void task_end(struct task *task)
+{
+    if (task->socket >= 0) {
+        source_drop(task->of->epoll, task->socket);
+        close(task->socket);
+        task->socket = -1;
+    }
+    if (task->pid > 0)
+        return;
+    list_remove(&task->link);
+    list_append(&task->of->over, &task->link);
+}
+
+static void answer_busy(struct task *task)
+{
+    struct runner_reply reply;
+    if (task->answered)
+        return;
+    task->answered = true;
+    if (task->type == FRAME_HELLO) { /* it has no other answer than a greeting */
+        task->of->broken = true;
+        return;
+    }
+    reply_record(&reply, task->run);
+    reply.verdict = RUNNER_REFUSED;
+    strcpy(reply.reason, "busy");
+    struct frame_out out = channel_begin(task->of->channel, FRAME_REPLY, task->id);
+    put_reply(&out, &reply);
+    channel_end(task->of->channel, &out);
+}
+
+static void pass_on(struct task *task, const uint8_t *bytes, size_t len)
+{
+    struct frame frame;
+    if (frame_read(bytes, len, FRAME_ANSWER_MAX, &frame) != 1)
+        return;
+    if ((int)frame.type == GREET_PATH) {
+        snprintf(task->of->path, sizeof task->of->path, "%.*s", (int)frame.len,
+                 (const char *)frame.payload.at);
+        return;
+    }
+    channel_put(task->of->channel, bytes, len);
+    task->answered = frame.type != FRAME_RECORD;
+    if (!task->answered)
+        task->deadline = clock_now() + TASK_MS;
+    if (frame.type == FRAME_GREETING)
+        task->of->greeted = true;
+}
+
+static void on_answer(void *owner, uint32_t events)
+{
+    struct task *task = owner;
+    uint8_t bytes[TASK_ROOM];
+    (void)events;
+    if (task->socket < 0)
+        return;
+    while (!task->answered && channel_room(task->of->channel) >= TASK_ROOM) {
+        ssize_t n = recv(task->socket, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n <= 0)
+            answer_busy(task);
+        else
+            pass_on(task, bytes, (size_t)n);
+    }
+    if (!task->answered) {
+        task->of->stuck = true;
+        return;
+    }
+    if (task->of->on_done != NULL && task->run[0] != '\0')
+        task->of->on_done(task->of->data, task->run);
+    task_end(task);
+}
+
+static bool task_fork(struct task *task, struct frame_in payload)
+{
+    struct tasks *tasks = task->of;
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return false;
+    task->pid = fork();
+    if (task->pid == 0) {
+        leave_channel(tasks);
+        do_question(tasks, task, payload, ends[1]);
+        _exit(0);
+    }
+    close(ends[1]);
+    task->socket = ends[0];
+    if (task->pid < 0) {
+        task->pid = 0;
+        return false;
+    }
+    tasks->children++;
+    return source_watch(&task->source, tasks->epoll, task->socket, EPOLLIN | EPOLLET);
+}
+
+static void task_begin(struct task *task, struct frame_in payload)
+{
+    list_append(&task->of->running, &task->link);
+    if (task_fork(task, payload))
+        return;
+    answer_busy(task);
+    task_end(task);
+}
+
+static bool may_begin(const struct tasks *tasks, enum frame_type type)
+{
+    return tasks->children < TASK_CHILDREN && (tasks->greeted || type == FRAME_HELLO);
+}
+
+static bool task_wait(struct task *task, const struct frame *frame)
+{
+    task->payload = malloc(frame->len + 1);
+    if (task->payload == NULL)
+        return false;
+    memcpy(task->payload, frame->payload.at, frame->len);
+    task->len = frame->len;
+    task->of->waiting_count++;
+    task->of->waiting_bytes += frame->len;
+    list_append(&task->of->waiting, &task->link);
+    return true;
+}
+
+/* --- What is asked --- */
+
+static bool proper_question(struct frame *frame, char run[static RUNNER_RUN_SIZE])
+{
+    struct runner_key key = {0};
+    struct runner_start start;
+    struct runner_stop stop;
+    struct frame_in in = frame->payload;
+    if (frame->type == FRAME_HELLO)
+        return greet_proper(in);
+    if (frame->type != FRAME_LIST)
+        get_key(&in, &key);
+    if (frame->type == FRAME_START)
+        get_start(&in, &start);
+    else if (frame->type == FRAME_STOP)
+        get_stop(&in, &stop);
+    else if (frame->type == FRAME_RAISE)
+        get_u64(&in);
+    memcpy(run, key.run, RUNNER_RUN_SIZE);
+    return frame_done(&in);
+}
+
+/* The base is opened by every greeting: it may have been taken away, and is made again. */
+static void open_base(struct tasks *tasks)
+{
+    struct base base;
+    bool there = base_open(&base, tasks->base_path, tasks->why);
+    if (tasks->base.dir >= 0)
+        base_close(&tasks->base);
+    tasks->base = base;
+    if (there)
+        tasks->why[0] = '\0';
+    else
+        tasks->base.dir = -1;
+}
+
+bool tasks_take(struct tasks *tasks, struct frame *frame)
+{
+    char run[RUNNER_RUN_SIZE] = "";
+    if (!proper_question(frame, run))
+        return false;
+    struct task *task = calloc(1, sizeof *task);
+    if (task == NULL)
+        return false;
+    task->of = tasks;
+    task->type = frame->type;
+    task->id = frame->id;
+    task->socket = -1;
+    task->source = (struct source){on_answer, task};
+    task->deadline = clock_now() + TASK_MS;
+    memcpy(task->run, run, sizeof task->run);
+    if (frame->type == FRAME_HELLO)
+        open_base(tasks);
+    if (list_empty(&tasks->waiting) && may_begin(tasks, task->type)) {
+        task_begin(task, frame->payload);
+        return true;
+    }
+    if (task_wait(task, frame))
+        return true;
+    free(task);
+    return false;
+}
+
+void tasks_reap(struct tasks *tasks)
+{
+    pid_t pid;
+    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+        list_each(link, &tasks->running)
+        {
+            struct task *task = list_entry(link, struct task, link);
+            if (task->pid != pid)
+                continue;
+            tasks->children--;
+            task->pid = 0;
+            if (task->socket < 0)
+                task_end(task);
+        }
+    }
+}
+
+static void begin_waiting(struct tasks *tasks, int64_t now)
+{
+    list_each(link, &tasks->waiting)
+    {
+        struct task *task = list_entry(link, struct task, link);
+        bool late = now >= task->deadline && channel_room(tasks->channel) >= TASK_ROOM;
+        if (!late && !may_begin(tasks, task->type))
+            continue;
+        list_remove(link);
+        tasks->waiting_count--;
+        tasks->waiting_bytes -= task->len;
+        if (late) {
+            list_append(&tasks->running, link);
+            answer_busy(task);
+            task_end(task);
+        } else {
+            task_begin(task,
+                       (struct frame_in){.at = task->payload, .end = task->payload + task->len});
+        }
+        free(task->payload);
+        task->payload = NULL;
+    }
+}
+
+int64_t tasks_tick(struct tasks *tasks, int64_t now)
+{
+    int64_t next = INT64_MAX;
+    begin_waiting(tasks, now);
+    if (tasks->stuck && channel_room(tasks->channel) >= TASK_ROOM) {
+        tasks->stuck = false;
+        list_each(link, &tasks->running) on_answer(list_entry(link, struct task, link), 0);
+    }
+    list_each(link, &tasks->running)
+    {
+        struct task *task = list_entry(link, struct task, link);
+        if (task->socket < 0)
+            continue;
+        if (now >= task->deadline && channel_room(tasks->channel) >= TASK_ROOM) {
+            answer_busy(task);
+            task_end(task);
+        } else if (task->deadline < next) {
+            next = task->deadline;
+        }
+    }
+    list_each(link, &tasks->waiting)
+    {
+        struct task *task = list_entry(link, struct task, link);
+        next = task->deadline < next ? task->deadline : next;
+    }
+    list_each(link, &tasks->over)
+    {
+        list_remove(link);
+        free(list_entry(link, struct task, link));
+    }
+    return next;
+}
