@@ -24,7 +24,8 @@
  *   hangup                         once that is sent: ends, which closes the channel
  *   kill | killall                 ... and serve is killed | with all of its calls
  * After any RUN …: pid=N start=N boot=TEXT, what a database knows of the supervisor.
- * The environment: CLIENT_DEADLINE, seconds until everything is given up (60).
+ * The environment: CLIENT_DEADLINE, seconds until everything is given up (60); CLIENT_HELLO=no: no
+ * hello is sent before the commands.
  *
  * Exit status: 0; 1 the channel was closed, 2 usage, 3 the runner is another, 124 too late. */
 #include <errno.h>
@@ -45,6 +46,7 @@
 #define MARK "c1c1e0000000000000000000000c1e27"
 #define WORDS_MAX 256
 #define ASKS_MAX 8192
+#define FIRST_HELLO 0x7fffffff /* id of the one that nobody asked for */
 
 static const char *const states[RUNNER_STATES] = {
     "prepared", "running", "orphaned", "ended", "void", "lost", "absent", "foreign", "tampered",
@@ -232,6 +234,8 @@ static void take_frame(struct frame *frame)
     struct runner_reply reply;
     struct runner_record record;
     struct runner_greeting greeting;
+    if (frame->id == FIRST_HELLO)
+        return;
     if (frame->id < 1 || frame->id > (uint32_t)asked)
         leave(1, "an answer to nothing: id %u\n", frame->id);
     int number = (int)frame->id;
@@ -366,10 +370,9 @@ static void serve_runner(char *runner, char *base, char *hash)
 /* Everything before the line of the mark is noise. */
 static void await_mark(void)
 {
-    char line[256] = "";
+    char line[256] = "", byte = '\0';
     size_t len = 0;
-    while (strcmp(line, MARK " serving") != 0) {
-        char byte;
+    while (byte != '\n' || strcmp(line, MARK " serving") != 0) {
         struct pollfd event = {.fd = channel, .events = POLLIN};
         poll(&event, 1, 1000);
         ssize_t n = read(channel, &byte, 1);
@@ -388,6 +391,16 @@ static void await_mark(void)
             line[len++] = byte;
         }
     }
+}
+
+/* A channel begins with one; its greeting is not shown. */
+static void say_hello(void)
+{
+    uint8_t bytes[64];
+    struct frame_out frame = frame_begin(bytes, sizeof bytes, FRAME_HELLO, FIRST_HELLO);
+    put_u32(&frame, FRAME_VERSION);
+    put_u8(&frame, 0);
+    queue(bytes, frame_end(&frame));
 }
 
 /* --- Commands --- */
@@ -687,6 +700,9 @@ int main(int argc, char **argv)
     serve_runner(argv[1], argv[2], argv[3]);
     await_mark();
     many = argc == 4;
+    const char *hello = getenv("CLIENT_HELLO");
+    if (hello == NULL || strcmp(hello, "no") != 0)
+        say_hello();
     if (many) {
         do_lines();
     } else {
