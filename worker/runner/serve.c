@@ -83,9 +83,11 @@ static void say_mark(const char *mark, const char *word)
 
 static bool take_ping(struct serve *serve, struct frame *frame)
 {
+    if (!frame_done(&frame->payload))
+        return false;
     struct frame_out out = channel_begin(&serve->channel, FRAME_PONG, frame->id);
     channel_end(&serve->channel, &out);
-    return frame_done(&frame->payload);
+    return true;
 }
 
 /* False: it is none, or it comes out of order. */

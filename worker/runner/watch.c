@@ -350,10 +350,8 @@ static bool take_credit(struct watches *watches, struct frame *frame)
 {
     uint32_t bytes = get_u32(&frame->payload);
     struct watch *watch = watch_find(watches, frame->id);
-    if (!frame_done(&frame->payload))
+    if (!frame_done(&frame->payload) || watch == NULL)
         return false;
-    if (watch == NULL)
-        return true;
     if (watch->credit <= INT64_MAX)
         watch->credit += bytes;
     for (int i = 0; i < 2; i++)
@@ -368,9 +366,10 @@ bool watches_take(struct watches *watches, struct frame *frame)
     if (frame->type == FRAME_CREDIT)
         return take_credit(watches, frame);
     struct watch *watch = watch_find(watches, frame->id);
-    if (watch != NULL)
-        watch_close(watch);
-    return frame_done(&frame->payload);
+    if (!frame_done(&frame->payload) || watch == NULL)
+        return false;
+    watch_close(watch);
+    return true;
 }
 
 /* --- All of them --- */
