@@ -1,13 +1,14 @@
 /* A run's supervisor: one process, in a session of its own, the subreaper of all that its agent
  * leaves behind. It sleeps unless something happens.
  *
- * Between the steps: go (recorded, synced, mkdir go) -> run -> [int] -> [term] -> [kill] -> drain
- * -> status. The status is written when nothing of the run lives any more, and says how that is
- * known. A stop comes as a signal with a value, from whoever may signal us; nothing that an agent
- * can write into a file is ever a pid, a group, a path or a command here. */
+ * Between the steps: go (recorded, synced, mkdir go) -> run -> [linger] -> [int] -> [term] ->
+ * [kill] -> status. The status is written when nothing of the run lives any more, and says how that
+ * is known. A stop comes as a signal with a value, from whoever may signal us; nothing that an
+ * agent can write into a file is ever a pid, a group, a path or a command here. */
 #ifndef FLEET_RUNNER_SUPERVISE_H
 #define FLEET_RUNNER_SUPERVISE_H
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include "worker/runner/frame.h"
@@ -21,14 +22,29 @@ enum supervise_said supervise_start(const struct base *base, const struct runner
                                     const struct runner_start *start, const char *path, int lock);
 
 /* Asks the supervisor to stop the run; the first reason counts. False when there is no such process
- * any more. `pid` was confirmed by process_supervisor(). */
+ * any more, or the reason is none of RUNNER_STOP_REASONS. `pid` was confirmed by
+ * process_supervisor(). */
 bool supervise_stop(pid_t pid, const struct runner_key *key, const struct runner_stop *stop);
 /* What is left of a run without supervisor is ended by a detached process of its own. */
 bool supervise_slay(const struct base *base, const struct runner_key *key,
                     const struct runner_stop *stop);
 
-/* `fleet-runner supervise …` and `fleet-runner slay …`: exit statuses. */
+/* `fleet-runner supervise BASE RUN EPOCH NONCE TIMEOUT CAP FOLDER PATH` and
+ * `fleet-runner slay BASE RUN EPOCH NONCE GRACE TERM`: exit statuses. */
 int supervise_main(int argc, char **argv);
 int slay_main(int argc, char **argv);
+
+/* --- Between the call and the process that it starts --- */
+
+#define SUPERVISE_ANSWER 3 /* descriptor: one byte, '0' + supervise_said */
+#define SUPERVISE_LOCK 4   /* descriptor: the run's lock */
+#define SUPERVISE_STOP (SIGRTMIN + 3)
+
+/* RUN EPOCH NONCE and a number of a command line. */
+bool supervise_take_key(char *const argv[static 3], struct runner_key *key);
+bool supervise_take_number(const char *text, int64_t least, int64_t most, int64_t *number);
+/* A stop as the value of its signal. False: not one of ours. */
+bool supervise_pack(const struct runner_stop *stop, int *value);
+bool supervise_unpack(int value, struct runner_stop *stop);
 
 #endif

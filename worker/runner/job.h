@@ -1,0 +1,29 @@
+/* The agent's process: its surroundings, and its start. */
+#ifndef FLEET_RUNNER_JOB_H
+#define FLEET_RUNNER_JOB_H
+
+#include <sys/types.h>
+
+#include "worker/runner/frame.h"
+#include "worker/runner/run.h"
+
+struct job {
+    const struct base *base; /* borrowed, like all below */
+    const struct runner_key *key;
+    const char *folder; /* under <work_dir>/tasks: its cwd */
+    const char *path;   /* PATH; "": a plain one */
+    int up;             /* up.<epoch>: job.sh and prompt */
+    int out, err;       /* write ends */
+    int oom_score_adj;  /* its own; INT_MIN: as it is */
+};
+
+/* Forks it, in a session and group of its own whose number is its pid. -1: no process. What cannot
+ * be executed ends as a shell says it: 126, 127. */
+pid_t job_start(const struct job *job);
+
+/* TMPDIR of the run: made anew, of this account only; removed whatever modes its files have, and no
+ * link is followed. */
+void job_make_tmp(const struct base *base, const struct runner_key *key);
+void job_remove_tmp(const struct base *base, const struct runner_key *key);
+
+#endif

@@ -1,0 +1,185 @@
+/* Looks for a run's processes, and signals them. */
+#include "worker/runner/ladder.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "worker/runner/process.h"
+#include "worker/runner/signal.h"
+
+#define FREEZE_PASSES 64
+
+static int by_pid(const void *a, const void *b)
+{
+    const struct member *left = a, *right = b;
+    return (left->pid > right->pid) - (left->pid < right->pid);
+}
+
+static struct member *find(const struct member *all, size_t count, pid_t pid)
+{
+    struct member wanted = {.pid = pid};
+    return count == 0 ? NULL : bsearch(&wanted, all, count, sizeof *all, by_pid);
+}
+
+/* Out of memory: what is known so far has to do; whoever looks again finds the rest. */
+static void add(struct ladder *ladder, pid_t pid)
+{
+    struct process process;
+    if (pid <= 1 || !process_read(pid, &process))
+        return;
+    if (ladder->count == ladder->size) {
+        size_t size = ladder->size == 0 ? 256 : 2 * ladder->size;
+        struct member *all = realloc(ladder->all, size * sizeof *all);
+        if (all == NULL)
+            return;
+        ladder->all = all;
+        ladder->size = size;
+    }
+    ladder->all[ladder->count++] = (struct member){
+        .pid = pid,
+        .parent = process.parent,
+        .group = process.group,
+        .start = process.start,
+        .dead = process.state == 'Z' || process.state == 'X',
+        .stopped = process.state == 'T' || process.state == 't',
+    };
+}
+
+static void add_all(struct ladder *ladder)
+{
+    ladder->count = 0;
+    DIR *proc = opendir("/proc");
+    if (proc == NULL)
+        return;
+    for (const struct dirent *entry; (entry = readdir(proc)) != NULL;) {
+        char *end;
+        long pid = strtol(entry->d_name, &end, 10);
+        if (*end == '\0' && pid > 1 && pid <= INT32_MAX)
+            add(ladder, (pid_t)pid);
+    }
+    closedir(proc);
+    if (ladder->count > 0)
+        qsort(ladder->all, ladder->count, sizeof *ladder->all, by_pid);
+}
+
+static void on_marked(void *data, pid_t pid)
+{
+    const struct ladder *ladder = data;
+    struct member *member = find(ladder->all, ladder->count, pid);
+    if (member != NULL) /* else it is younger than this look */
+        member->ours = true;
+}
+
+/* Whoever has one of ours above it is ours. */
+static void add_descendants(struct ladder *ladder)
+{
+    bool changed = true;
+    while (changed) {
+        changed = false;
+        for (size_t i = 0; i < ladder->count; i++) {
+            struct member *member = &ladder->all[i];
+            if (member->ours || member->parent <= 1)
+                continue;
+            const struct member *parent = find(ladder->all, ladder->count, member->parent);
+            member->ours = member->parent == ladder->root || (parent != NULL && parent->ours);
+            changed = changed || member->ours;
+        }
+    }
+}
+
+size_t ladder_look(struct ladder *ladder)
+{
+    add_all(ladder);
+    process_marked(ladder->key, on_marked, ladder);
+    add_descendants(ladder);
+    ladder->looked = true;
+    size_t living = 0;
+    pid_t self = getpid();
+    for (size_t i = 0; i < ladder->count; i++) {
+        struct member *member = &ladder->all[i];
+        member->ours = member->ours && member->pid != self && !member->dead;
+        living += member->ours;
+    }
+    return living;
+}
+
+static bool signal_the_group(struct ladder *ladder, int signal)
+{
+    if (ladder->group == 0)
+        return false;
+    ladder->signalled_group = true;
+    return signal_group(ladder->group, signal);
+}
+
+/* `but`: a group that has had it; 0: none has. */
+static void signal_each(const struct ladder *ladder, int signal, pid_t but)
+{
+    for (size_t i = 0; i < ladder->count; i++) {
+        const struct member *member = &ladder->all[i];
+        if (member->ours && (but == 0 || member->group != but))
+            signal_process(member->pid, member->start, signal, -1);
+    }
+}
+
+void ladder_signal(struct ladder *ladder, int signal)
+{
+    ladder_look(ladder);
+    pid_t had = signal_the_group(ladder, signal) ? ladder->group : 0;
+    signal_each(ladder, signal, had);
+    for (size_t i = 0; i < ladder->count; i++) {
+        const struct member *member = &ladder->all[i];
+        if (member->ours && member->stopped)
+            signal_process(member->pid, member->start, SIGCONT, -1);
+    }
+}
+
+/* Whether everybody of this look was there at the one before. */
+static bool nobody_new(const struct ladder *ladder, const struct member *before, size_t count)
+{
+    for (size_t i = 0; i < ladder->count; i++) {
+        const struct member *member = &ladder->all[i];
+        if (!member->ours)
+            continue;
+        const struct member *old = find(before, count, member->pid);
+        if (old == NULL || !old->ours || old->start != member->start)
+            return false;
+    }
+    return true;
+}
+
+static void freeze(struct ladder *ladder)
+{
+    struct member *before = NULL;
+    signal_the_group(ladder, SIGSTOP);
+    for (int pass = 0; pass < FREEZE_PASSES; pass++) {
+        size_t count = ladder->count;
+        struct member *copy = realloc(before, (count + 1) * sizeof *before);
+        if (copy == NULL)
+            break;
+        before = copy;
+        if (count > 0)
+            memcpy(before, ladder->all, count * sizeof *before);
+        ladder_look(ladder);
+        if (pass > 0 && nobody_new(ladder, before, count))
+            break;
+        signal_each(ladder, SIGSTOP, 0);
+    }
+    free(before);
+}
+
+void ladder_kill(struct ladder *ladder)
+{
+    freeze(ladder);
+    signal_the_group(ladder, SIGKILL);
+    signal_each(ladder, SIGKILL, 0);
+}
+
+void ladder_release(struct ladder *ladder)
+{
+    free(ladder->all);
+    ladder->all = NULL;
+    ladder->count = ladder->size = 0;
+}

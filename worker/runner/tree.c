@@ -1,0 +1,103 @@
+/* Removal of a tree without recursion: what lies deep is moved to the top first. */
+#include "worker/runner/tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* For reading, after it was made readable and writable for us. -1: no directory. */
+static int open_directory(int dir, const char *name)
+{
+    int place = openat(dir, name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
+    if (place < 0)
+        return -1;
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", place);
+    chmod(path, 0700);
+    int fd = openat(place, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    close(place);
+    return fd;
+}
+
+/* One removal: `moved` is said of every step forward. */
+struct removal {
+    int top;
+    unsigned number; /* of the next directory that is moved to the top */
+    bool moved;
+};
+
+/* A file, a link, an empty directory. */
+static bool remove_single(struct removal *removal, int dir, const char *name)
+{
+    if (unlinkat(dir, name, 0) != 0 && unlinkat(dir, name, AT_REMOVEDIR) != 0)
+        return errno == ENOENT;
+    removal->moved = true;
+    return true;
+}
+
+static void move_up(struct removal *removal, int dir, const char *name)
+{
+    int inner = open_directory(dir, name); /* makes it movable, too */
+    if (inner >= 0)
+        close(inner);
+    char free_name[32];
+    do
+        snprintf(free_name, sizeof free_name, ".removed.%u", removal->number++);
+    while (faccessat(removal->top, free_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+    if (renameat(dir, name, removal->top, free_name) == 0)
+        removal->moved = true;
+}
+
+static bool is_dots(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Removes what is in `dir`, which is taken over; what cannot be removed at once goes to `keep`. */
+static void empty(struct removal *removal, int dir,
+                  void (*keep)(struct removal *removal, int dir, const char *name))
+{
+    DIR *entries = fdopendir(dir);
+    if (entries == NULL) {
+        close(dir);
+        return;
+    }
+    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+        if (!is_dots(entry->d_name) && !remove_single(removal, dir, entry->d_name))
+            keep(removal, dir, entry->d_name);
+    }
+    closedir(entries);
+}
+
+/* A directory at the top: its own ones come up beside it. */
+static void flatten(struct removal *removal, int dir, const char *name)
+{
+    int inner = open_directory(dir, name);
+    if (inner >= 0)
+        empty(removal, inner, move_up);
+    remove_single(removal, dir, name);
+}
+
+bool tree_remove(int dir, const char *name)
+{
+    struct removal removal = {0};
+    if (remove_single(&removal, dir, name))
+        return true;
+    removal.top = open_directory(dir, name);
+    if (removal.top < 0)
+        return false;
+    bool gone = false;
+    do { /* until nothing moves any more: a mount point, an immutable file */
+        removal.moved = false;
+        int top = openat(removal.top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (top >= 0)
+            empty(&removal, top, flatten);
+        gone = remove_single(&removal, dir, name);
+    } while (!gone && removal.moved);
+    close(removal.top);
+    return gone;
+}
