@@ -1,7 +1,6 @@
-/* Bounded reads, whole writes, and the removal of trees. */
+/* Bounded reads and whole writes. */
 #include "worker/runner/file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,7 +8,6 @@
 #include <unistd.h>
 
 #define SAFELY (O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-#define DEPTH_MAX 200 /* of a tree that is removed: each level holds a descriptor */
 
 size_t file_read_some(int fd, void *bytes, size_t max)
 {
@@ -128,53 +126,4 @@ int file_make_folder(int dir, const char *name, bool replace)
     if (mkdirat(dir, name, 0700) != 0 && errno != EEXIST)
         return -1;
     return file_open_folder(dir, name);
-}
-
-/* Through a descriptor, so that no link is followed. */
-static void allow(int dir, const char *name)
-{
-    char path[32];
-    int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    (void)!chmod(path, 0700);
-    close(fd);
-}
-
-static void remove_below(int dir, const char *name, int depth)
-{
-    struct dirent *entry;
-    if (depth >= DEPTH_MAX)
-        return;
-    allow(dir, name);
-    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | SAFELY);
-    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
-    if (folder == NULL) {
-        if (fd >= 0)
-            close(fd);
-        return;
-    }
-    while ((entry = readdir(folder)) != NULL) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            unlinkat(fd, entry->d_name, 0) == 0)
-            continue;
-        if (errno == EISDIR || errno == EPERM)
-            remove_below(fd, entry->d_name, depth + 1);
-        unlinkat(fd, entry->d_name, AT_REMOVEDIR);
-    }
-    closedir(folder);
-}
-
-void file_remove(int dir, const char *name)
-{
-    struct stat status;
-    if (!file_look(dir, name, &status))
-        return;
-    if (S_ISDIR(status.st_mode)) {
-        remove_below(dir, name, 0);
-        unlinkat(dir, name, AT_REMOVEDIR);
-    } else {
-        unlinkat(dir, name, 0);
-    }
 }

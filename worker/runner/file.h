@@ -30,7 +30,8 @@ bool file_write(int dir, const char *name, const void *bytes, size_t len);
 int file_open_folder(int dir, const char *name); /* one of ours; -1 else */
 /* The same, made where it is missing. What is no folder of ours is removed first when `replace`. */
 int file_make_folder(int dir, const char *name, bool replace);
-/* Whatever lies under the name, whatever modes it has. */
-void file_remove(int dir, const char *name);
+/* Whatever lies under the name: a folder with all that is in it, however deep and whatever modes
+ * there are, or anything else. True when nothing lies there any more. */
+bool file_remove(int dir, const char *name);
 
 #endif

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "worker/runner/tree.h"
+#include "worker/runner/file.h"
 
 #define PLAIN_PATH "/usr/local/bin:/usr/bin:/bin"
 
@@ -24,20 +24,14 @@ static void name_tmp(const struct runner_key *key, char name[static RUNNER_RUN_S
     snprintf(name, RUNNER_RUN_SIZE + 10, "%.8s.%s", key->nonce, dash == NULL ? key->run : dash + 1);
 }
 
-static int open_tmps(const struct base *base)
-{
-    return openat(base->fleet, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-}
-
 void job_make_tmp(const struct base *base, const struct runner_key *key)
 {
     char name[RUNNER_RUN_SIZE + 10];
     name_tmp(key, name);
-    mkdirat(base->fleet, "tmp", 0700);
-    int tmps = open_tmps(base);
+    int tmps = file_make_folder(base->fleet, "tmp", false);
     if (tmps < 0)
         return;
-    if (mkdirat(tmps, name, 0700) != 0 && errno == EEXIST && tree_remove(tmps, name))
+    if (mkdirat(tmps, name, 0700) != 0 && errno == EEXIST && file_remove(tmps, name))
         mkdirat(tmps, name, 0700);
     close(tmps);
 }
@@ -46,10 +40,10 @@ void job_remove_tmp(const struct base *base, const struct runner_key *key)
 {
     char name[RUNNER_RUN_SIZE + 10];
     name_tmp(key, name);
-    int tmps = open_tmps(base);
+    int tmps = file_open_folder(base->fleet, "tmp");
     if (tmps < 0)
         return;
-    tree_remove(tmps, name);
+    file_remove(tmps, name);
     close(tmps);
 }
 
@@ -132,9 +126,8 @@ static bool enter_folder(const struct job *job)
 
 static bool set_streams(const struct job *job)
 {
-    int prompt = openat(job->up, "prompt", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    struct stat is;
-    if (prompt < 0 || fstat(prompt, &is) != 0 || !S_ISREG(is.st_mode))
+    int prompt = file_open(job->up, "prompt", O_RDONLY);
+    if (prompt < 0)
         return false;
     fcntl(prompt, F_SETFL, 0); /* agents need not know */
     /* All three are above 2: the supervisor has /dev/null there. */

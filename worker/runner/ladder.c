@@ -24,21 +24,34 @@ static struct member *find(const struct member *all, size_t count, pid_t pid)
     return count == 0 ? NULL : bsearch(&wanted, all, count, sizeof *all, by_pid);
 }
 
-/* Out of memory: what is known so far has to do; whoever looks again finds the rest. */
-static void add(struct ladder *ladder, pid_t pid)
+/* One of ours above it, as far as is known. */
+static bool is_below(const struct ladder *ladder, const struct member *member)
+{
+    if (member->parent <= 1)
+        return false;
+    if (member->parent == ladder->root)
+        return true;
+    const struct member *parent = find(ladder->all, ladder->count, member->parent);
+    return parent != NULL && parent->ours;
+}
+
+/* NULL when it is gone already. Out of memory: what is known so far has to do; whoever looks again
+ * finds the rest. */
+static struct member *add(struct ladder *ladder, pid_t pid)
 {
     struct process process;
-    if (pid <= 1 || !process_read(pid, &process))
-        return;
+    if (!process_read(pid, &process))
+        return NULL;
     if (ladder->count == ladder->size) {
         size_t size = ladder->size == 0 ? 256 : 2 * ladder->size;
         struct member *all = realloc(ladder->all, size * sizeof *all);
         if (all == NULL)
-            return;
+            return NULL;
         ladder->all = all;
         ladder->size = size;
     }
-    ladder->all[ladder->count++] = (struct member){
+    struct member *member = &ladder->all[ladder->count++];
+    *member = (struct member){
         .pid = pid,
         .parent = process.parent,
         .group = process.group,
@@ -46,19 +59,29 @@ static void add(struct ladder *ladder, pid_t pid)
         .dead = process.state == 'Z' || process.state == 'X',
         .stopped = process.state == 'T' || process.state == 't',
     };
+    return member;
 }
 
-static void add_all(struct ladder *ladder)
+/* /proc lists them in the order of their numbers, so that most parents come before their children:
+ * what is ours beyond doubt gets `signal` (0: none) before it can do much. */
+static void add_all(struct ladder *ladder, int signal)
 {
     ladder->count = 0;
     DIR *proc = opendir("/proc");
     if (proc == NULL)
         return;
+    pid_t self = getpid();
     for (const struct dirent *entry; (entry = readdir(proc)) != NULL;) {
         char *end;
         long pid = strtol(entry->d_name, &end, 10);
-        if (*end == '\0' && pid > 1 && pid <= INT32_MAX)
-            add(ladder, (pid_t)pid);
+        if (*end != '\0' || pid <= 1 || pid > INT32_MAX || pid == self)
+            continue;
+        struct member *member = add(ladder, (pid_t)pid);
+        if (member == NULL)
+            continue;
+        member->ours = is_below(ladder, member);
+        if (signal != 0 && member->ours && !member->dead)
+            signal_process(member->pid, member->start, signal, -1);
     }
     closedir(proc);
     if (ladder->count > 0)
@@ -73,7 +96,6 @@ static void on_marked(void *data, pid_t pid)
         member->ours = true;
 }
 
-/* Whoever has one of ours above it is ours. */
 static void add_descendants(struct ladder *ladder)
 {
     bool changed = true;
@@ -81,29 +103,32 @@ static void add_descendants(struct ladder *ladder)
         changed = false;
         for (size_t i = 0; i < ladder->count; i++) {
             struct member *member = &ladder->all[i];
-            if (member->ours || member->parent <= 1)
-                continue;
-            const struct member *parent = find(ladder->all, ladder->count, member->parent);
-            member->ours = member->parent == ladder->root || (parent != NULL && parent->ours);
-            changed = changed || member->ours;
+            if (!member->ours && is_below(ladder, member))
+                member->ours = changed = true;
         }
     }
 }
 
-size_t ladder_look(struct ladder *ladder)
+static size_t look(struct ladder *ladder, int signal)
 {
-    add_all(ladder);
+    if (ladder->reap != NULL)
+        ladder->reap(ladder->data);
+    add_all(ladder, signal);
     process_marked(ladder->key, on_marked, ladder);
     add_descendants(ladder);
     ladder->looked = true;
     size_t living = 0;
-    pid_t self = getpid();
     for (size_t i = 0; i < ladder->count; i++) {
         struct member *member = &ladder->all[i];
-        member->ours = member->ours && member->pid != self && !member->dead;
+        member->ours = member->ours && !member->dead;
         living += member->ours;
     }
     return living;
+}
+
+size_t ladder_look(struct ladder *ladder)
+{
+    return look(ladder, 0);
 }
 
 static bool signal_the_group(struct ladder *ladder, int signal)
@@ -162,7 +187,7 @@ static void freeze(struct ladder *ladder)
         before = copy;
         if (count > 0)
             memcpy(before, ladder->all, count * sizeof *before);
-        ladder_look(ladder);
+        look(ladder, SIGSTOP);
         if (pass > 0 && nobody_new(ladder, before, count))
             break;
         signal_each(ladder, SIGSTOP, 0);

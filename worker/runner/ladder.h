@@ -20,10 +20,12 @@ struct member {
 struct ladder {
     const struct runner_key *key; /* borrowed */
     pid_t root;                   /* we, when we are the run's subreaper; 0: there is none */
-    pid_t group;          /* the agent's, until it is reaped; 0: its number may be another's */
-    bool signalled_group; /* ever */
-    bool looked;          /* ever: at the tree and at the marks */
-    struct member *all;   /* owned; of the last look, sorted by pid */
+    pid_t group;              /* the agent's, until it is reaped; 0: its number may be another's */
+    bool signalled_group;     /* ever */
+    bool looked;              /* ever: at the tree and at the marks */
+    void (*reap)(void *data); /* NULL: none of them is our child */
+    void *data;               /* of reap; borrowed */
+    struct member *all;       /* owned; of the last look, sorted by pid */
     size_t count, size;
 };
 

@@ -171,8 +171,9 @@ static void on_agent_end(struct supervisor *s, int status)
         enter(s, PHASE_LINGER, LINGER_MS);
 }
 
-static void on_child(struct supervisor *s)
+static void reap(void *data)
 {
+    struct supervisor *s = data;
     pid_t pid;
     int status;
     while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
@@ -180,6 +181,11 @@ static void on_child(struct supervisor *s)
             on_agent_end(s, status);
     }
     s->no_child = pid < 0 && errno == ECHILD;
+}
+
+static void on_child(struct supervisor *s)
+{
+    reap(s);
     settle(s);
 }
 
@@ -394,7 +400,8 @@ static bool start_agent(struct supervisor *s)
         close(s->out[stream].agent);
         s->out[stream].agent = -1;
     }
-    s->ladder = (struct ladder){.key = &s->key, .root = getpid(), .group = s->agent};
+    s->ladder = (struct ladder){
+        .key = &s->key, .root = getpid(), .group = s->agent, .reap = reap, .data = s};
     if (s->agent < 0)
         return false;
     enter(s, PHASE_RUN, s->timeout_secs * 1000);

@@ -1,5 +1,5 @@
 /* Removal of a tree without recursion: what lies deep is moved to the top first. */
-#include "worker/runner/tree.h"
+#include "worker/runner/file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* For reading, after it was made readable and writable for us. -1: no directory. */
+/* For reading, after it was made readable and writable for us: through its descriptor, so that no
+ * link is followed. -1: no directory. */
 static int open_directory(int dir, const char *name)
 {
     int place = openat(dir, name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
@@ -17,7 +18,7 @@ static int open_directory(int dir, const char *name)
         return -1;
     char path[40];
     snprintf(path, sizeof path, "/proc/self/fd/%d", place);
-    chmod(path, 0700);
+    (void)!chmod(path, 0700);
     int fd = openat(place, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     close(place);
     return fd;
@@ -82,7 +83,7 @@ static void flatten(struct removal *removal, int dir, const char *name)
     remove_single(removal, dir, name);
 }
 
-bool tree_remove(int dir, const char *name)
+bool file_remove(int dir, const char *name)
 {
     struct removal removal = {0};
     if (remove_single(&removal, dir, name))
