@@ -1,6 +1,7 @@
 /* Calls about one run, under its lock. */
 #include "worker/runner/call.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 
 #define LOCK_MS 20000
 #define LOCK_PAUSE_MS 5
+#define END_MS 2000  /* of a supervisor that failed */
 #define RESERVE 4096 /* bytes of the status block, taken before the start */
 
 /* One call on its way. */
@@ -36,6 +38,11 @@ static bool refuse(struct call *call, const char *reason)
 {
     snprintf(call->reply->reason, sizeof call->reply->reason, "%s", reason);
     return answer(call, RUNNER_REFUSED);
+}
+
+static bool is_full(int why)
+{
+    return why == ENOSPC || why == EDQUOT;
 }
 
 static bool answer_with_record(struct call *call, enum runner_verdict verdict)
@@ -99,18 +106,64 @@ static bool make_directory(struct call *call, bool *made)
 
 /* --- The lock and the fence --- */
 
+/* Made again where an agent took it away or put something else there. */
+static int open_lock(int dir)
+{
+    for (int times = 0; times < 2; times++) {
+        struct stat status;
+        int lock =
+            openat(dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+        if (lock >= 0 && fstat(lock, &status) == 0 && S_ISREG(status.st_mode))
+            return lock;
+        int why = errno;
+        if (lock >= 0)
+            close(lock);
+        if (lock < 0 && is_full(why))
+            break;
+        file_remove(dir, "lock");
+    }
+    return -1;
+}
+
+static bool is_same(const struct stat *one, const struct stat *other)
+{
+    return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+}
+
+/* The locked file is still the one under its name, and the directory is, too. */
+static bool is_current(const struct call *call)
+{
+    struct stat dir, run, lock, named;
+    return fstat(call->dir, &dir) == 0 && file_look(call->base->runs, call->key.run, &run) &&
+           is_same(&dir, &run) && fstat(call->lock, &lock) == 0 &&
+           file_look(call->dir, "lock", &named) && is_same(&lock, &named);
+}
+
+static bool is_past_go(const struct call *call)
+{
+    struct stat status;
+    return fstatat(call->dir, "go/supervisor", &status, AT_SYMLINK_NOFOLLOW) == 0 ||
+           fstatat(call->dir, "go/void", &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Past go no supervisor holds the lock, and no call does for so long: an agent does, and will not
+ * keep us out. */
 static bool take_lock(struct call *call)
 {
     const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
-    call->lock = file_open(call->dir, "lock", O_RDWR);
-    if (call->lock < 0)
-        return refuse(call, "nonce");
-    for (int waited = 0; flock(call->lock, LOCK_EX | LOCK_NB) != 0; waited += LOCK_PAUSE_MS) {
-        if (waited >= LOCK_MS || (errno != EWOULDBLOCK && errno != EINTR))
-            return refuse(call, "busy");
-        nanosleep(&pause, NULL);
+    for (int waited = 0; waited <= LOCK_MS; waited += LOCK_PAUSE_MS) {
+        if (call->lock < 0 && (call->lock = open_lock(call->dir)) < 0)
+            return refuse(call, is_full(errno) ? "host_disk_full" : "nonce");
+        if (flock(call->lock, LOCK_EX | LOCK_NB) != 0) {
+            nanosleep(&pause, NULL);
+            continue;
+        }
+        if (is_current(call))
+            return true;
+        close(call->lock);
+        call->lock = -1;
     }
-    return true;
+    return is_past_go(call) || refuse(call, "busy");
 }
 
 /* A higher epoch is kept, unless the database says that no owner can have given it (`forged`). */
@@ -152,13 +205,17 @@ static bool bury_half_start(struct call *call)
     return buried || refuse(call, "host_disk_full");
 }
 
-/* Under the lock: ours by nonce, and not fenced out. */
-static bool enter(struct call *call, uint64_t forged)
+/* Under the lock: ours by nonce, and not fenced out. `living`: what is said of a run whose
+ * directory is another's by now, but which lives. */
+static bool enter(struct call *call, uint64_t forged, enum runner_verdict living)
 {
+    struct stat status;
     call->dir = run_open(call->base, &call->key);
-    if (call->dir < 0)
-        return refuse(call, "nonce");
-    return take_lock(call) && pass_fence(call, forged) && bury_half_start(call);
+    if (call->dir >= 0)
+        return take_lock(call) && pass_fence(call, forged) && bury_half_start(call);
+    if (lives(call))
+        return answer(call, living);
+    return refuse(call, file_look(call->base->runs, call->key.run, &status) ? "nonce" : "busy");
 }
 
 static bool is_voided(const struct call *call)
@@ -169,12 +226,14 @@ static bool is_voided(const struct call *call)
 
 /* --- start --- */
 
-/* Somebody was here before. */
-static bool was_started(struct call *call)
+/* Somebody was here before: a start, or an agent that removed what told of it. */
+static bool was_started(struct call *call, bool made)
 {
     struct stat status;
-    if (!file_look(call->dir, "go", &status))
-        return false;
+    if (!file_look(call->dir, "go", &status)) {
+        bool first = made && call->key.epoch == 1; /* whoever repeats a start raises before */
+        return !first && lives(call) && !answer(call, RUNNER_EXISTS);
+    }
     if (is_voided(call))
         answer(call, RUNNER_VOIDED);
     else
@@ -194,7 +253,7 @@ static bool make_task_folder(struct call *call, const char *folder)
         close(tasks);
     if (made)
         return true;
-    return refuse(call, why == ENOSPC || why == EDQUOT ? "host_disk_full" : "folder");
+    return refuse(call, is_full(why) ? "host_disk_full" : "folder");
 }
 
 static bool write_new(int dir, const char *name, const void *bytes, size_t len)
@@ -218,15 +277,24 @@ static bool write_upload(int dir, const struct runner_start *start)
            write_new(dir, "prompt", start->prompt, start->prompt_len) && write_reserve(dir);
 }
 
-/* Uploads of owners before us were of no use: their supervisor would hold the lock, or go would
- * stand. */
-static void remove_uploads(struct call *call)
+/* All but what make_directory() made: uploads of owners before us were of no use (their supervisor
+ * would hold the lock, or go would stand), and nothing else belongs to a run that has not begun. */
+static void sweep(int dir)
 {
-    char name[24];
-    for (uint32_t epoch = call->key.epoch; epoch > 0 && epoch + 64 > call->key.epoch; epoch--) {
-        snprintf(name, sizeof name, "up.%u", epoch);
-        file_remove(call->dir, name);
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
+    if (entries == NULL && fd >= 0)
+        close(fd);
+    for (const struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;) {
+        const char *kept[] = {".", "..", "nonce", "epoch", "lock"};
+        bool keep = false;
+        for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+            keep |= strcmp(entry->d_name, kept[i]) == 0;
+        if (!keep)
+            file_remove(dir, entry->d_name);
     }
+    if (entries != NULL)
+        closedir(entries);
 }
 
 static bool upload(struct call *call, const struct runner_start *start)
@@ -234,19 +302,26 @@ static bool upload(struct call *call, const struct runner_start *start)
     char made[24], name[24];
     snprintf(made, sizeof made, "in.%d", (int)getpid());
     snprintf(name, sizeof name, "up.%u", call->key.epoch);
-    remove_uploads(call);
-    const char *old[] = {made, "out", "err", "status", "stop"};
-    for (size_t i = 0; i < sizeof old / sizeof old[0]; i++)
-        file_remove(call->dir, old[i]);
+    sweep(call->dir);
     int dir = mkdirat(call->dir, made, 0700) == 0 ? file_open_folder(call->dir, made) : -1;
     bool written = dir >= 0 && write_upload(dir, start) &&
                    renameat(call->dir, made, call->dir, name) == 0 &&
                    write_new(call->dir, "out", "", 0) && write_new(call->dir, "err", "", 0);
+    int why = errno;
     if (dir >= 0)
         close(dir);
     if (!written)
-        file_remove(call->dir, made);
-    return written || refuse(call, "host_disk_full");
+        sweep(call->dir);
+    return written || refuse(call, is_full(why) ? "host_disk_full" : "upload");
+}
+
+/* One that failed may need a moment more to be gone. */
+static void wait_for_its_end(const struct call *call)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+    for (int waited = 0; waited < END_MS && process_supervisor(&call->key, 0) > 0;
+         waited += LOCK_PAUSE_MS)
+        nanosleep(&pause, NULL);
 }
 
 static void start_supervisor(struct call *call, const struct runner_start *start, const char *path)
@@ -259,9 +334,11 @@ static void start_supervisor(struct call *call, const struct runner_start *start
         answer_with_record(call, RUNNER_EXISTS);
         break;
     case SUPERVISE_DISK_FULL:
+        wait_for_its_end(call);
         refuse(call, "host_disk_full");
         break;
     case SUPERVISE_FAILED:
+        wait_for_its_end(call);
         refuse(call, "supervisor");
         break;
     }
@@ -272,13 +349,8 @@ static void call_start(struct call *call, const struct runner_start *start, cons
     bool made;
     if (!make_directory(call, &made))
         return;
-    /* An agent may have removed the directory of its run, of which nobody knows that it started. */
-    if (made && call->key.epoch > 1 && lives(call)) {
-        answer(call, RUNNER_EXISTS);
-        return;
-    }
-    if (enter(call, 0) && !was_started(call) && make_task_folder(call, start->folder) &&
-        upload(call, start))
+    if (enter(call, 0, RUNNER_EXISTS) && !was_started(call, made) &&
+        make_task_folder(call, start->folder) && upload(call, start))
         start_supervisor(call, start, path);
 }
 
@@ -288,16 +360,22 @@ static void call_start(struct call *call, const struct runner_start *start, cons
  * owner is fenced too, and the answer is how it was. */
 static void call_raise(struct call *call, uint64_t forged)
 {
-    bool made;
-    struct runner_record before;
-    run_look(call->base, &call->key, &before);
+    bool made = false;
+    bool living = lives(call);
+    struct runner_record before = call->reply->record;
+    struct stat status;
+    if (living && !file_look(call->base->runs, call->key.run, &status)) {
+        answer(call,
+               RUNNER_STATE); /* in place of its directory none is made: it is to be stopped */
+        return;
+    }
     if (!make_directory(call, &made))
         return;
     if (made) {
         call->reply->record = before;
         call->reply->record.epoch = call->key.epoch;
         answer(call, RUNNER_STATE);
-    } else if (enter(call, forged)) {
+    } else if (enter(call, forged, RUNNER_STATE)) {
         answer_with_record(call, RUNNER_STATE);
     }
 }
@@ -306,7 +384,7 @@ static void call_raise(struct call *call, uint64_t forged)
 static void call_void(struct call *call)
 {
     bool made;
-    if (!make_directory(call, &made) || !enter(call, 0))
+    if (!make_directory(call, &made) || !enter(call, 0, RUNNER_STARTED))
         return;
     if (lives(call)) {
         answer(call, RUNNER_STARTED);
@@ -342,14 +420,17 @@ static void stop_running(struct call *call, const struct runner_stop *stop)
     }
 }
 
-/* What lives is stopped even when its directory is gone, or is another's by now. */
+/* What lives is stopped even when its directory is gone, or is another's by now. Nothing is written
+ * and no lock is taken: a full disk, or an agent that holds the lock, keeps nobody from it. */
 static void call_stop(struct call *call, const struct runner_stop *stop)
 {
-    int dir = run_open(call->base, &call->key);
-    if (dir >= 0)
-        close(dir);
-    if (dir >= 0 && !enter(call, 0))
+    call->dir = run_open(call->base, &call->key);
+    int64_t stands = call->dir < 0 ? 0 : run_epoch(call->dir);
+    if (stands > call->key.epoch && stands != INT64_MAX) {
+        call->reply->epoch = stands;
+        answer(call, RUNNER_FENCED);
         return;
+    }
     if (!lives(call))
         answer(call, RUNNER_STATE);
     else if (call->reply->record.state == RUNNER_RUNNING)
@@ -375,7 +456,7 @@ static void call_gc(struct call *call)
         answer_with_record(call, RUNNER_STATE);
         return;
     }
-    if (!enter(call, 0))
+    if (!enter(call, 0, RUNNER_STATE))
         return;
     run_look(call->base, &call->key, &call->reply->record);
     if (is_over(call->reply->record.state)) {

@@ -85,16 +85,24 @@ bool file_line(int dir, const char *name, char text[static FILE_SMALL_MAX + 1])
     return there;
 }
 
+/* Over whatever stands under the name. */
+static bool put_in_place(int dir, const char *new_name, const char *name)
+{
+    if (renameat(dir, new_name, dir, name) == 0)
+        return true;
+    return errno == EISDIR && file_remove(dir, name) && renameat(dir, new_name, dir, name) == 0;
+}
+
 bool file_write(int dir, const char *name, const void *bytes, size_t len)
 {
     char new_name[80];
     snprintf(new_name, sizeof new_name, ".%s.%d", name, (int)getpid());
-    unlinkat(dir, new_name, 0);
+    file_remove(dir, new_name);
     int fd = openat(dir, new_name, O_WRONLY | O_CREAT | O_EXCL | SAFELY, 0600);
     if (fd < 0)
         return false;
     bool written = file_write_all(fd, bytes, len) && fsync(fd) == 0;
-    written = close(fd) == 0 && written && renameat(dir, new_name, dir, name) == 0;
+    written = close(fd) == 0 && written && put_in_place(dir, new_name, name);
     if (!written) {
         int why = errno;
         unlinkat(dir, new_name, 0);
@@ -103,10 +111,27 @@ bool file_write(int dir, const char *name, const void *bytes, size_t len)
     return written;
 }
 
+/* An agent may have taken its own account's rights away. Through a descriptor, so that no link is
+ * followed. */
+static bool allow(int dir, const char *name)
+{
+    char path[32];
+    struct stat status;
+    int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    bool allowed = fstat(fd, &status) == 0 && status.st_uid == getuid() && chmod(path, 0700) == 0;
+    close(fd);
+    return allowed;
+}
+
 int file_open_folder(int dir, const char *name)
 {
     struct stat status;
     int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | SAFELY);
+    if (fd < 0 && errno == EACCES && allow(dir, name))
+        fd = openat(dir, name, O_RDONLY | O_DIRECTORY | SAFELY);
     if (fd >= 0 && (fstat(fd, &status) != 0 || status.st_uid != getuid())) {
         close(fd);
         errno = EPERM;
@@ -115,14 +140,22 @@ int file_open_folder(int dir, const char *name)
     return fd;
 }
 
-int file_make_folder(int dir, const char *name, bool replace)
+/* A folder is never removed: that it cannot be opened now proves nothing about it. */
+int file_make_folder(int dir, const char *name)
 {
     struct stat status;
     int fd = file_open_folder(dir, name);
     if (fd >= 0)
         return fd;
-    if (replace && file_look(dir, name, &status))
-        file_remove(dir, name);
+    int why = errno;
+    if (file_look(dir, name, &status)) {
+        if (S_ISDIR(status.st_mode)) {
+            errno = why;
+            return -1;
+        }
+        if (unlinkat(dir, name, 0) != 0)
+            return -1;
+    }
     if (mkdirat(dir, name, 0700) != 0 && errno != EEXIST)
         return -1;
     return file_open_folder(dir, name);

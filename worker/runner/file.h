@@ -24,12 +24,14 @@ int file_open(int dir, const char *name, int flags);
 bool file_text(int dir, const char *name, char text[static FILE_SMALL_MAX + 1]);
 /* Its first line. */
 bool file_line(int dir, const char *name, char text[static FILE_SMALL_MAX + 1]);
-/* In full, synced, and put under the name in one step; the folder itself is not synced. */
+/* In full, synced, and put under the name in one step, whatever stood there; the folder itself is
+ * not synced. */
 bool file_write(int dir, const char *name, const void *bytes, size_t len);
 
-int file_open_folder(int dir, const char *name); /* one of ours; -1 else */
-/* The same, made where it is missing. What is no folder of ours is removed first when `replace`. */
-int file_make_folder(int dir, const char *name, bool replace);
+/* One of ours, -1 else; made readable again where somebody took that right away. */
+int file_open_folder(int dir, const char *name);
+/* The same, made where it is missing. What is no folder is removed first. */
+int file_make_folder(int dir, const char *name);
 /* Whatever lies under the name: a folder with all that is in it, however deep and whatever modes
  * there are, or anything else. True when nothing lies there any more. */
 bool file_remove(int dir, const char *name);

@@ -28,7 +28,7 @@ void job_make_tmp(const struct base *base, const struct runner_key *key)
 {
     char name[RUNNER_RUN_SIZE + 10];
     name_tmp(key, name);
-    int tmps = file_make_folder(base->fleet, "tmp", false);
+    int tmps = file_make_folder(base->fleet, "tmp");
     if (tmps < 0)
         return;
     if (mkdirat(tmps, name, 0700) != 0 && errno == EEXIST && file_remove(tmps, name))

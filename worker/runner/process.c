@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,12 @@ bool process_read(pid_t pid, struct process *process)
 static bool process_lives(const struct process *process)
 {
     return process->state != 'Z' && process->state != 'X' && process->state != 'x';
+}
+
+bool process_known(void)
+{
+    struct process self;
+    return process_read(getpid(), &self);
 }
 
 const char *process_boot(void)
@@ -157,61 +164,94 @@ static bool visit_marked(void *data, pid_t pid)
     return true;
 }
 
+/* Looked through twice before it is none: what forks and ends, or executes anew, while we read may
+ * be missed once. */
 int process_marked(const struct runner_key *key, void (*each)(void *data, pid_t pid), void *data)
 {
     struct marked marked = {.each = each, .data = data};
     snprintf(marked.mark, sizeof marked.mark, "FLEET_RUN=%s.%s", key->run, key->nonce);
-    walk(visit_marked, &marked);
+    for (int times = 0; times < 2 && marked.count == 0; times++)
+        walk(visit_marked, &marked);
     return marked.count;
 }
 
 /* --- Supervisors --- */
 
-/* The words of a command line; at most `max`, borrowed from `text`. */
-static int words_of(pid_t pid, char text[static COMMAND_MAX], const char **words, int max)
+#define WORDS 9 /* of a command line, that are looked at */
+
+struct words {
+    char text[COMMAND_MAX];
+    const char *word[WORDS]; /* "" where it has none */
+};
+
+static bool read_words(pid_t pid, struct words *words)
 {
-    int fd = open_proc(pid, "cmdline"), count = 0;
-    size_t len = fd >= 0 ? file_read_some(fd, text, COMMAND_MAX - 1) : 0;
+    int fd = open_proc(pid, "cmdline");
+    size_t len = fd >= 0 ? file_read_some(fd, words->text, COMMAND_MAX - 1) : 0, at = 0;
     if (fd >= 0)
         close(fd);
-    text[len] = '\0';
-    for (size_t at = 0; at < len && count < max; at += strlen(text + at) + 1)
-        words[count++] = text + at;
-    return count;
+    words->text[len] = '\0';
+    for (int i = 0; i < WORDS; i++) {
+        words->word[i] = words->text + at;
+        at += at < len ? strlen(words->text + at) + 1 : 0;
+        if (at > len)
+            at = len;
+    }
+    return len > 0;
 }
 
-/* Ours:         fleet-runner supervise BASE RUN EPOCH NONCE ...
- * The script's: /bin/sh SCRIPT BASE supervise RUN EPOCH NONCE ... */
-static bool supervises(pid_t pid, const struct runner_key *key, bool script)
+static bool is_of(const struct runner_key *key, const char *run, const char *nonce)
 {
-    char text[COMMAND_MAX];
-    const char *words[8];
-    int count = words_of(pid, text, words, 8), at = script ? 3 : 1, run = script ? 4 : 3;
-    return count >= run + 3 && strcmp(words[at], "supervise") == 0 &&
-           strcmp(words[run], key->run) == 0 && strcmp(words[run + 2], key->nonce) == 0;
+    return strcmp(run, key->run) == 0 && strcmp(nonce, key->nonce) == 0;
+}
+
+enum supervisor_kind { KIND_NONE, KIND_OURS, KIND_SCRIPT };
+
+/* Ours:         fleet-runner supervise BASE RUN EPOCH NONCE ...
+ * The script's: /bin/sh SCRIPT BASE supervise RUN EPOCH NONCE ...
+ * Before them may stand what executes programs of another machine (qemu). */
+static enum supervisor_kind kind_of(const struct words *words, const struct runner_key *key)
+{
+    for (int at = 1; at + 4 < WORDS; at++) {
+        const char *const *word = words->word + at;
+        if (strcmp(word[0], "supervise") != 0)
+            continue;
+        if (is_of(key, word[2], word[4]))
+            return KIND_OURS;
+        if (is_of(key, word[1], word[3]))
+            return KIND_SCRIPT;
+    }
+    return KIND_NONE;
+}
+
+/* It leads a session: a script's children that bear its command line do not. */
+static bool is_supervisor(pid_t pid, const struct runner_key *key)
+{
+    struct words words;
+    struct process process;
+    return pid > 1 && read_words(pid, &words) && kind_of(&words, key) != KIND_NONE &&
+           process_read(pid, &process) && process_lives(&process) && process.session == pid &&
+           is_ours(pid);
 }
 
 bool process_is_script(pid_t pid, const struct runner_key *key)
 {
-    return supervises(pid, key, true);
+    struct words words;
+    return read_words(pid, &words) && kind_of(&words, key) == KIND_SCRIPT;
 }
 
-/* What the database knows was said before the agent ran: number and start time are proof. */
-static bool is_known(pid_t pid, const struct process *process, const struct runner_key *key)
-{
-    char start[24];
-    snprintf(start, sizeof start, "%llu", (unsigned long long)process->start);
-    return key->pid == pid && strcmp(key->start, start) == 0 &&
-           strcmp(key->boot, process_boot()) == 0;
-}
-
-static bool is_supervisor(pid_t pid, const struct runner_key *key)
+/* What the database knows was said before the agent could lie: number and start time are proof.
+ * What /proc hides from us though it takes our signals is not proven gone. */
+static bool known_lives(const struct runner_key *key)
 {
     struct process process;
-    if (pid <= 1 || !process_read(pid, &process) || !process_lives(&process) || !is_ours(pid))
+    char start[24];
+    if (key->pid > INT32_MAX || strcmp(key->boot, process_boot()) != 0)
         return false;
-    return is_known(pid, &process, key) || supervises(pid, key, false) ||
-           supervises(pid, key, true);
+    if (!process_read((pid_t)key->pid, &process))
+        return kill((pid_t)key->pid, 0) == 0;
+    snprintf(start, sizeof start, "%llu", (unsigned long long)process.start);
+    return strcmp(key->start, start) == 0 && process_lives(&process);
 }
 
 struct sought {
@@ -230,8 +270,8 @@ static bool visit_supervisor(void *data, pid_t pid)
 pid_t process_supervisor(const struct runner_key *key, pid_t hint)
 {
     struct sought sought = {.key = key};
-    if (key->pid > 1 && key->pid <= INT32_MAX && is_supervisor((pid_t)key->pid, key))
-        return (pid_t)key->pid;
+    if (key->pid > 1 && key->start[0] != '\0' && key->boot[0] != '\0')
+        return known_lives(key) ? (pid_t)key->pid : 0;
     if (is_supervisor(hint, key))
         return hint;
     walk(visit_supervisor, &sought);

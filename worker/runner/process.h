@@ -17,16 +17,19 @@ struct process {
 
 /* False when there is none. */
 bool process_read(pid_t pid, struct process *process);
+/* Whether /proc tells of processes: without it nothing is ever proven gone. */
+bool process_known(void);
 /* boot_id "-" start time of pid 1. Changes with every boot of machine or container; "none-0"
  * without /proc. Lives for ever. */
 const char *process_boot(void);
-/* Ours by uid, alive, and bears FLEET_RUN=<run>.<nonce> in its environment. Calls `each` for every
- * one; returns how many. `each` may be NULL. */
+/* Alive, and bears FLEET_RUN=<run>.<nonce> in its environment (which the kernel shows of our own
+ * account only, and to root of all). Calls `each` for every one; returns how many. `each` may be
+ * NULL. */
 int process_marked(const struct runner_key *key, void (*each)(void *data, pid_t pid), void *data);
-/* The living supervisor of the run: a process of our uid whose command line is that of this run's
- * and nonce's `supervise`, this program's or the script's that came before it. `hint` (0: none) is
- * looked at first. 0 when there is none. A pid that `key` knows from the database counts by its
- * start time alone, while the boot is the same. */
+/* The living supervisor of the run: a process of our uid that leads a session and whose command
+ * line is that of this run's and nonce's `supervise`, this program's or the script's that came
+ * before it. `hint` (0: none) is looked at first. 0 when there is none. A pid that `key` knows from
+ * the database counts by its start time alone, while the boot is the same, and no other does. */
 pid_t process_supervisor(const struct runner_key *key, pid_t hint);
 /* It is one of the script that came before this program. */
 bool process_is_script(pid_t pid, const struct runner_key *key);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,65 +13,7 @@
 #include "worker/runner/file.h"
 #include "worker/runner/process.h"
 
-/* --- The base --- */
-
-static const char *trouble(int why)
-{
-    switch (why) {
-    case ENOSPC:
-    case EDQUOT:
-        return "there is no space left";
-    case EROFS:
-        return "the file system is mounted read-only";
-    case EACCES:
-    case EPERM:
-        return "the account may not write there";
-    default:
-        return strerror(why);
-    }
-}
-
-static bool open_parts(struct base *base, char *work, const char *id)
-{
-    base->work = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (base->work >= 0)
-        base->fleet = file_make_folder(base->work, ".fleet", true);
-    if (base->fleet >= 0)
-        base->dir = file_make_folder(base->fleet, id, true);
-    if (base->dir >= 0)
-        base->runs = file_make_folder(base->dir, "runs", true);
-    return base->runs >= 0;
-}
-
-bool base_open(struct base *base, const char *path, char why[static 256])
-{
-    char work[sizeof base->path];
-    *base = (struct base){.dir = -1, .runs = -1, .fleet = -1, .work = -1};
-    snprintf(base->path, sizeof base->path, "%s", path);
-    snprintf(work, sizeof work, "%s", path);
-    char *id = strrchr(work, '/');
-    char *fleet = id != NULL ? (*id = '\0', strrchr(work, '/')) : NULL;
-    if (path[0] != '/' || fleet == NULL || strcmp(fleet, "/.fleet") != 0 || id[1] == '\0') {
-        snprintf(why, 256, "the path is not that of a fleet's folder");
-        return false;
-    }
-    *fleet = '\0';
-    if (open_parts(base, work[0] != '\0' ? work : (char[]){"/"}, id + 1))
-        return true;
-    snprintf(why, 256, "work_dir %.150s: %s", work, trouble(errno));
-    base_close(base);
-    return false;
-}
-
-void base_close(struct base *base)
-{
-    int *all[] = {&base->dir, &base->runs, &base->fleet, &base->work};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (*all[i] >= 0)
-            close(*all[i]);
-        *all[i] = -1;
-    }
-}
+#define LOOKS_MAX 3 /* at a directory that changes while we look */
 
 /* --- One run --- */
 
@@ -116,6 +59,13 @@ static struct remains remains_open(const struct base *base, const struct runner_
     return remains;
 }
 
+static bool remains_same(const struct remains *one, const struct remains *other)
+{
+    return one->absent == other->absent && one->ours == other->ours &&
+           one->voided == other->voided && one->status == other->status &&
+           one->claimed == other->claimed && one->recorded == other->recorded;
+}
+
 static void remains_close(struct remains *remains)
 {
     if (remains->dir >= 0)
@@ -131,14 +81,6 @@ int64_t run_epoch(int dir)
     if (len < 1 || len > 18 || strspn(line, "0123456789") != len)
         return INT64_MAX;
     return strtoll(line, NULL, 10);
-}
-
-static int64_t size_of(int dir, const char *name)
-{
-    struct stat status;
-    if (!file_look(dir, name, &status) || !S_ISREG(status.st_mode) || status.st_uid != getuid())
-        return -1;
-    return status.st_size;
 }
 
 /* At most `max` words of a line, separated by blanks; changes it. */
@@ -163,6 +105,35 @@ static bool is_made_of(const char *text, const char *set, size_t size)
 {
     size_t len = strlen(text);
     return len >= 1 && len < size && strspn(text, set) == len;
+}
+
+/* "dev inode dev inode" of out and err. False when nobody wrote that down. */
+static bool is_recorded(int go, int stream, const struct stat *status, bool *same)
+{
+    char line[FILE_SMALL_MAX + 1], *words[4];
+    if (go < 0 || !file_line(go, "output", line) || split(line, words, 4) != 4)
+        return false;
+    char text[48], was[48];
+    snprintf(text, sizeof text, "%ju %ju", (uintmax_t)status->st_dev, (uintmax_t)status->st_ino);
+    snprintf(was, sizeof was, "%.20s %.20s", words[2 * stream - 2], words[2 * stream - 1]);
+    *same = strcmp(text, was) == 0;
+    return true;
+}
+
+static const char *name_of(int stream)
+{
+    return stream == 1 ? "out" : "err";
+}
+
+/* 0 when the file is not the one that its supervisor writes: all that was read of it is gone. */
+static int64_t size_of(const struct remains *remains, int stream)
+{
+    struct stat status;
+    bool same = true;
+    if (!file_look(remains->dir, name_of(stream), &status) || !S_ISREG(status.st_mode) ||
+        status.st_uid != getuid() || (is_recorded(remains->go, stream, &status, &same) && !same))
+        return remains->recorded ? 0 : -1;
+    return status.st_size;
 }
 
 /* "pid start_time boot epoch" */
@@ -268,67 +239,70 @@ void run_record_init(struct runner_record *record, const struct runner_key *key)
     snprintf(record->run, sizeof record->run, "%s", key->run);
 }
 
-static void look(const struct base *base, const struct runner_key *key,
-                 struct runner_record *record)
+static void describe(const struct remains *remains, const struct runner_key *key,
+                     struct runner_record *record)
 {
-    struct remains remains = remains_open(base, key);
     run_record_init(record, key);
-    if (remains.ours) {
-        record->epoch = run_epoch(remains.dir);
-        record->out_size = size_of(remains.dir, "out");
-        record->err_size = size_of(remains.dir, "err");
-        if (remains.recorded)
-            read_supervisor(remains.go, record);
-    }
+    if (!remains->ours)
+        return;
+    record->epoch = run_epoch(remains->dir);
+    record->out_size = size_of(remains, 1);
+    record->err_size = size_of(remains, 2);
+    if (remains->recorded)
+        read_supervisor(remains->go, record);
+}
+
+/* True when what lives decided, or what does not: without /proc nothing is proven gone. */
+static bool judge_by_processes(const struct remains *remains, const struct runner_key *key,
+                               struct runner_record *record)
+{
     bool fits = record->pid > 1 && record->pid <= INT32_MAX;
     pid_t pid = process_supervisor(key, fits ? (pid_t)record->pid : 0);
     if (pid > 0)
-        judge_living(&remains, pid, record);
+        judge_living(remains, pid, record);
     else if (process_marked(key, NULL, NULL) > 0)
         record->state = RUNNER_ORPHANED;
+    else if ((remains->recorded || key->pid > 0) && !process_known())
+        record->state = RUNNER_RUNNING;
     else
-        judge_dead(&remains, key, record);
-    remains_close(&remains);
+        return false;
+    return true;
 }
 
-/* What it was before its supervisor was looked for may be old by now: it may have ended between. */
+/* A supervisor may start, or end, between the look at its directory and the look for itself: what
+ * lies there counts when it was the same before and after. */
 void run_look(const struct base *base, const struct runner_key *key, struct runner_record *record)
 {
-    look(base, key, record);
-    if (record->state != RUNNER_RUNNING && record->state != RUNNER_ABSENT)
-        look(base, key, record);
+    for (int times = 0, same = false; times < LOOKS_MAX && !same; times++) {
+        struct remains before = remains_open(base, key);
+        describe(&before, key, record);
+        same = judge_by_processes(&before, key, record);
+        if (!same) {
+            struct remains after = remains_open(base, key);
+            same = remains_same(&before, &after);
+            describe(&after, key, record);
+            judge_dead(&after, key, record);
+            remains_close(&after);
+        }
+        remains_close(&before);
+    }
 }
 
 /* --- Output --- */
 
-/* "dev inode dev inode" of out and err. False when nobody wrote that down. */
-static bool is_recorded(int run, int stream, const struct stat *status, bool *same)
-{
-    char line[FILE_SMALL_MAX + 1], *words[4];
-    int go = file_open_folder(run, "go");
-    bool known = go >= 0 && file_line(go, "output", line) && split(line, words, 4) == 4;
-    if (go >= 0)
-        close(go);
-    if (!known)
-        return false;
-    char **pair = words + (stream == 1 ? 0 : 2);
-    *same = is_number(pair[0]) && is_number(pair[1]) &&
-            strtoull(pair[0], NULL, 10) == status->st_dev &&
-            strtoull(pair[1], NULL, 10) == status->st_ino;
-    return true;
-}
-
 int run_open_output(int run, int stream, bool *replaced)
 {
-    const char *name = stream == 1 ? "out" : "err";
     struct stat status;
-    bool same = true, there = file_look(run, name, &status);
-    int fd = file_open(run, name, O_RDONLY);
-    *replaced = there && fd < 0 && errno == EINVAL;
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &status) == 0 && is_recorded(run, stream, &status, &same) && !same) {
-        *replaced = true;
+    bool same = true;
+    int fd = file_open(run, name_of(stream), O_RDONLY), why = errno;
+    int go = file_open_folder(run, "go");
+    if (fd < 0 || fstat(fd, &status) != 0)
+        status = (struct stat){0};
+    bool known = is_recorded(go, stream, &status, &same);
+    *replaced = fd >= 0 ? !same : known && why != EMFILE && why != ENFILE;
+    if (go >= 0)
+        close(go);
+    if (fd >= 0 && *replaced) {
         close(fd);
         fd = -1;
     }

@@ -26,19 +26,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "worker/runner/base.h"
 #include "worker/runner/frame.h"
-
-struct base {
-    int dir, runs;   /* owned */
-    int fleet;       /* owned; <work_dir>/.fleet */
-    int work;        /* owned; <work_dir> */
-    char path[4096]; /* absolute, of the base */
-};
-
-/* Makes what is missing (and what was replaced by something else than a directory of ours). False:
- * `why` is a sentence. */
-bool base_open(struct base *base, const char *path, char why[static 256]);
-void base_close(struct base *base);
 
 /* How the run is, without changing anything; never waits. record->run is set in any case.
  *
