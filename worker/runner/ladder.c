@@ -2,15 +2,19 @@
 #include "worker/runner/ladder.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "worker/runner/file.h"
 #include "worker/runner/process.h"
 #include "worker/runner/signal.h"
 
 #define FREEZE_PASSES 64
+#define CHILDREN_PASSES 256
 
 static int by_pid(const void *a, const void *b)
 {
@@ -109,12 +113,14 @@ static void add_descendants(struct ladder *ladder)
     }
 }
 
-static size_t look(struct ladder *ladder, int signal)
+/* `marks`: for them, too, which takes as long again. */
+static size_t look(struct ladder *ladder, int signal, bool marks)
 {
     if (ladder->reap != NULL)
         ladder->reap(ladder->data);
     add_all(ladder, signal);
-    process_marked(ladder->key, on_marked, ladder);
+    if (marks)
+        process_marked(ladder->key, on_marked, ladder);
     add_descendants(ladder);
     ladder->looked = true;
     size_t living = 0;
@@ -128,7 +134,7 @@ static size_t look(struct ladder *ladder, int signal)
 
 size_t ladder_look(struct ladder *ladder)
 {
-    return look(ladder, 0);
+    return look(ladder, 0, true);
 }
 
 static bool signal_the_group(struct ladder *ladder, int signal)
@@ -175,9 +181,47 @@ static bool nobody_new(const struct ladder *ladder, const struct member *before,
     return true;
 }
 
+/* Our own children, as /proc lists them in one short read; 0 where the kernel does not (before any
+ * look at all of /proc it only saves time). */
+static size_t read_children(char *text, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t len = fd < 0 ? 0 : file_read_some(fd, text, size - 1);
+    if (fd >= 0)
+        close(fd);
+    text[len] = '\0';
+    return len;
+}
+
+/* Chains of processes that each make another and end: their heads are always our children. Stopped
+ * until the list stays as it is. */
+static void stop_children(const struct ladder *ladder)
+{
+    static char lists[2][32 << 10];
+    lists[0][0] = lists[1][0] = '\0';
+    for (int pass = 0; ladder->root != 0 && pass < CHILDREN_PASSES; pass++) {
+        char *list = lists[pass % 2];
+        ladder->reap(ladder->data);
+        if (read_children(list, sizeof lists[0]) == 0 || strcmp(list, lists[(pass + 1) % 2]) == 0)
+            break;
+        char *end;
+        for (char *at = list; *at != '\0'; at = end) {
+            long pid = strtol(at, &end, 10);
+            if (end == at || *end != ' ') /* cut short by the buffer */
+                break;
+            end++;
+            signal_child((pid_t)pid, SIGSTOP);
+        }
+    }
+}
+
+/* Below us first, until nobody new is found there, then the marks as well. */
 static void freeze(struct ladder *ladder)
 {
     struct member *before = NULL;
+    bool marks = ladder->root == 0;
     signal_the_group(ladder, SIGSTOP);
     for (int pass = 0; pass < FREEZE_PASSES; pass++) {
         size_t count = ladder->count;
@@ -187,9 +231,12 @@ static void freeze(struct ladder *ladder)
         before = copy;
         if (count > 0)
             memcpy(before, ladder->all, count * sizeof *before);
-        look(ladder, SIGSTOP);
-        if (pass > 0 && nobody_new(ladder, before, count))
+        stop_children(ladder);
+        look(ladder, SIGSTOP, marks);
+        bool found = pass == 0 || !nobody_new(ladder, before, count);
+        if (!found && marks)
             break;
+        marks = marks || !found;
         signal_each(ladder, SIGSTOP, 0);
     }
     free(before);

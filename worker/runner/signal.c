@@ -67,6 +67,11 @@ bool signal_process(pid_t pid, uint64_t start, int signal, int value)
     return sent;
 }
 
+bool signal_child(pid_t pid, int signal)
+{
+    return may_be_signalled(pid) && kill(pid, signal) == 0;
+}
+
 bool signal_group(pid_t group, int signal)
 {
     return may_be_signalled(group) && kill(-group, signal) == 0;

@@ -11,7 +11,9 @@
  * goes with it as sigqueue(3) would send it, -1: none. False with errno EPERM when we may not, with
  * ESRCH when there is no such process. */
 bool signal_process(pid_t pid, uint64_t start, int signal, int value);
-/* The whole group of a child of ours that was not reaped yet, so that its number is no other's. */
+/* A child of ours that was not reaped yet, so that its number is no other's. */
+bool signal_child(pid_t pid, int signal);
+/* The whole group of such a child. */
 bool signal_group(pid_t group, int signal);
 
 #endif
