@@ -203,12 +203,12 @@ static bool send_output(struct serve *serve, int64_t now)
 {
     if (serve->channel.blocked)
         return false;
-    bool more = tails_fill(&serve->watches.tails, &serve->channel, now);
+    tails_fill(&serve->watches.tails, &serve->channel, now);
     if (!channel_write(&serve->channel, 1))
         serve->over = true;
     if (serve->channel.blocked)
         source_change(&serve->out, serve->epoll, 1, EPOLLOUT | EPOLLONESHOT);
-    return more && !serve->channel.blocked;
+    return !serve->channel.blocked && !list_empty(&serve->watches.tails.ready);
 }
 
 /* One round of everything but waiting; how long may be waited then, in milliseconds. */

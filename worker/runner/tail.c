@@ -79,19 +79,18 @@ static void tail_send(struct tails *tails, struct tail *tail, struct channel *ch
     tail_become(tails, tail, (size_t)n == want ? TAIL_READY : TAIL_COOLING);
 }
 
-bool tails_fill(struct tails *tails, struct channel *channel, int64_t now)
+void tails_fill(struct tails *tails, struct channel *channel, int64_t now)
 {
     size_t room;
     if (channel->output.len > 0)
-        return false; /* it is being written */
+        return; /* it is being written */
     while (!list_empty(&tails->ready)) {
         uint8_t *space = channel_output_space(channel, &room);
         if (room < ROOM_MIN)
-            return true;
+            return;
         tail_send(tails, list_entry(tails->ready.next, struct tail, link), channel, space, room,
                   now);
     }
-    return false;
 }
 
 int64_t tails_tick(struct tails *tails, int64_t now)

@@ -36,8 +36,8 @@ struct tails {
 };
 
 void tails_init(struct tails *tails);
-/* Puts as much into the channel's batch as there is room for. True: there is more to send now. */
-bool tails_fill(struct tails *tails, struct channel *channel, int64_t now);
+/* Puts as much into the channel's batch as there is room for. */
+void tails_fill(struct tails *tails, struct channel *channel, int64_t now);
 /* Returns when it wants to be called again (clock_now), INT64_MAX: never. */
 int64_t tails_tick(struct tails *tails, int64_t now);
 

@@ -310,6 +310,8 @@ static bool watch_open(struct watches *watches, uint32_t id, const struct runner
     list_append(&watches->all, &watch->link);
     list_append(bucket_of(watches, id), &watch->bucket);
     watches->count++;
+    if (id > watches->last_id)
+        watches->last_id = id;
     look_soon(watch);
     return true;
 }
@@ -350,8 +352,10 @@ static bool take_credit(struct watches *watches, struct frame *frame)
 {
     uint32_t bytes = get_u32(&frame->payload);
     struct watch *watch = watch_find(watches, frame->id);
-    if (!frame_done(&frame->payload) || watch == NULL)
+    if (!frame_done(&frame->payload) || frame->id > watches->last_id)
         return false;
+    if (watch == NULL)
+        return true;
     if (watch->credit <= INT64_MAX)
         watch->credit += bytes;
     for (int i = 0; i < 2; i++)
@@ -366,10 +370,9 @@ bool watches_take(struct watches *watches, struct frame *frame)
     if (frame->type == FRAME_CREDIT)
         return take_credit(watches, frame);
     struct watch *watch = watch_find(watches, frame->id);
-    if (!frame_done(&frame->payload) || watch == NULL)
-        return false;
-    watch_close(watch);
-    return true;
+    if (watch != NULL)
+        watch_close(watch);
+    return frame_done(&frame->payload) && frame->id <= watches->last_id;
 }
 
 /* --- All of them --- */
