@@ -81,9 +81,10 @@ const struct carried *boot_runner(const char *system)
     return NULL;
 }
 
+/* No `exec` before it: that would be a word which a login file can have made an alias. */
 static void begin(struct buf *command, const char *script, const char *base, const char *mark)
 {
-    buf_addf(command, "exec /bin/sh -c '%s' sh ", script);
+    buf_addf(command, "/bin/sh -c '%s' sh ", script);
     text_shell_quote(command, base);
     buf_addf(command, " %s", mark);
 }
