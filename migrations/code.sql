@@ -7,6 +7,7 @@
 \ir functions/lane.sql
 \ir views/now.sql
 \ir functions/attempt.sql
+\ir functions/lock.sql
 \ir functions/node.sql
 \ir functions/claim.sql
 \ir functions/retry.sql

@@ -13,6 +13,7 @@ grant execute on function
     fleet.configure(uuid, text, text[], fleet.host_entry[], fleet.agent_entry[]),
     fleet.host_report(uuid, text, int, boolean, fleet.identity, bigint, fleet.agent_seen[], text, text),
     fleet.claim(uuid, int), fleet.jobs(uuid, bigint[]), fleet.adopt(uuid, uuid, bigint, int),
+    fleet.hold(int, uuid), fleet.peers(uuid),
     fleet.starting(uuid, bigint, int, text, text, text), fleet.started(uuid, bigint, int, bigint, text, text, text),
     fleet.phase(uuid, bigint, int, text, text),
     fleet.append(uuid, bigint[], int[], text[], bigint[], bytea[], text[]),

@@ -88,9 +88,8 @@ static void on_reload(void *data)
 static void on_notify(void *data, const char *payload)
 {
     struct worker *worker = data;
-    (void)payload;
     if (worker->dispatch != NULL && !worker->stopping)
-        dispatch_notify(worker->dispatch);
+        dispatch_told(worker->dispatch, payload);
 }
 
 static void on_up(void *data, uint64_t generation)

@@ -1,4 +1,4 @@
-/* One connection that stands: send, receive, listen, lose. */
+/* One connection that stands: send, receive, lose. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +35,7 @@ static void give_back_flying(struct db_connection *connection, const char *reaso
 }
 
 /* A standing connection is no more. */
-static void lost(struct db_connection *connection, const char *message)
+void db_connection_lost(struct db_connection *connection, const char *message)
 {
     char reason[300], text[400];
 
@@ -67,7 +67,7 @@ static void flush(struct db_connection *connection)
     int left = PQflush(connection->pg);
 
     if (left < 0)
-        lost(connection, PQerrorMessage(connection->pg));
+        db_connection_lost(connection, PQerrorMessage(connection->pg));
     else
         watch_set(connection->watch, true, left == 1);
 }
@@ -103,52 +103,9 @@ void db_connection_send(struct db_connection *connection, struct db_query *query
     connection->flying_count++;
     connection->locking |= query->key != NULL;
     if (!send_statement(connection, query) || PQpipelineSync(connection->pg) != 1)
-        lost(connection, PQerrorMessage(connection->pg));
+        db_connection_lost(connection, PQerrorMessage(connection->pg));
     else
         flush(connection);
-}
-
-/* --- the listener --- */
-
-static const char probe_sql[] = "select 1";
-
-/* Its own queries are known by their address and have no callback. */
-static void listener_send(struct db_connection *connection, const char *sql)
-{
-    struct db_query *query = db_query_new(NULL, sql, DB_ONCE, 0, NULL, NULL, NULL);
-
-    query->statement = -1;
-    db_connection_send(connection, query);
-    if (connection->phase == DB_STANDING)
-        timer_start(&connection->timer, (uint64_t)connection->db->answer_ms, 0);
-}
-
-static void notify(struct db_connection *connection, const char *payload)
-{
-    struct db *db = connection->db;
-
-    if (!db->stopping && db->options.on_notify)
-        db->options.on_notify(db->options.data, payload);
-}
-
-/* False when the connection was lost. */
-static bool listener_finish(struct db_connection *connection, struct db_query *query)
-{
-    bool failed = query->failed, listening = query->sql == connection->db->listen_sql;
-    struct error err = query->err;
-
-    db_query_free(query);
-    if (failed) {
-        lost(connection, err.text);
-        return false;
-    }
-    connection->failures = 0;
-    timer_start(&connection->timer, (uint64_t)connection->db->probe_ms, 0);
-    if (listening) {
-        log_info(connection->about, "listening for notifications");
-        notify(connection, ""); /* what was told meanwhile is unknown: look everywhere */
-    }
-    return true;
 }
 
 /* --- receiving --- */
@@ -196,7 +153,7 @@ static bool finish(struct db_connection *connection, struct db_query *query)
         connection->renewed[query->statement]++;
     }
     if (connection->channel)
-        return listener_finish(connection, query);
+        return db_listener_finish(connection, query);
     if (!read_only)
         connection->failures = 0;
     if (query->stale) {
@@ -212,7 +169,7 @@ static bool finish(struct db_connection *connection, struct db_query *query)
     db_pump(connection->db); /* there is room for another one */
     if (read_only) {
         connection->db->read_only = true;
-        lost(connection, "it is read-only: the server is no longer the primary");
+        db_connection_lost(connection, "it is read-only: the server is no longer the primary");
     }
     return !read_only;
 }
@@ -276,7 +233,7 @@ static bool accept_result(struct db_connection *connection, PGresult *result)
             PQclear(result);
             return true;
         }
-        lost(connection, PQresultErrorMessage(result));
+        db_connection_lost(connection, PQresultErrorMessage(result));
         PQclear(result);
         return false;
     case PGRES_COPY_OUT:
@@ -286,7 +243,7 @@ static bool accept_result(struct db_connection *connection, PGresult *result)
         break;
     }
     PQclear(result);
-    lost(connection, "an answer of a kind that was not asked for");
+    db_connection_lost(connection, "an answer of a kind that was not asked for");
     return false;
 }
 
@@ -296,7 +253,7 @@ static void take_notifications(struct db_connection *connection)
 
     while ((told = PQnotifies(connection->pg)) != NULL) {
         if (connection->channel)
-            notify(connection, told->extra);
+            db_listener_notify(connection, told->extra);
         PQfreemem(told);
     }
 }
@@ -307,7 +264,7 @@ static bool receive(struct db_connection *connection)
     bool ended = false;
 
     if (PQconsumeInput(connection->pg) != 1) {
-        lost(connection, PQerrorMessage(connection->pg));
+        db_connection_lost(connection, PQerrorMessage(connection->pg));
         return false;
     }
     connection->heard_at = clock_ms();
@@ -324,7 +281,7 @@ static bool receive(struct db_connection *connection)
     take_notifications(connection);
     if (PQstatus(connection->pg) != CONNECTION_BAD)
         return true;
-    lost(connection, PQerrorMessage(connection->pg));
+    db_connection_lost(connection, PQerrorMessage(connection->pg));
     return false;
 }
 
@@ -345,7 +302,7 @@ void db_connection_stand(struct db_connection *connection)
     memset(connection->prepared, 0, sizeof connection->prepared);
     db_connection_enter(connection, DB_STANDING);
     if (connection->channel)
-        listener_send(connection, connection->db->listen_sql);
+        db_listener_begin(connection);
     else
         db_connected(connection);
 }
@@ -368,12 +325,12 @@ static void on_silence(struct db_connection *connection)
     }
     if (connection->flying_count == 0) {
         if (connection->channel)
-            listener_send(connection, probe_sql);
+            db_listener_probe(connection);
         return;
     }
     silence = clock_ms() - connection->heard_at;
     if (silence >= limit)
-        lost(connection, "no answer in time");
+        db_connection_lost(connection, "no answer in time");
     else
         timer_start(&connection->timer, (uint64_t)(limit - silence), 0);
 }

@@ -179,7 +179,16 @@ void db_free(struct db *db)
     db_target_release(&db->listen_target);
     free(db->channel);
     free(db->listen_sql);
+    free(db->kept.text);
     free(db);
+}
+
+void db_keep(struct db *db, const char *sql, const char *text, db_done_cb on_done, void *data)
+{
+    free(db->kept.text);
+    db->kept = (struct db_kept){sql, mem_strdup(text), on_done, data};
+    if (sql != NULL && db->channel && db->listener.phase == DB_STANDING)
+        db_listener_keep(&db->listener);
 }
 
 bool db_up(const struct db *db)

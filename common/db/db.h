@@ -85,6 +85,13 @@ void db_query_locking(struct db *db, const char *key, int64_t until_ms, const ch
                       enum db_repeat repeat, int count, const char *const *params,
                       db_done_cb on_done, void *data);
 
+/* What has to stand on the LISTEN session, a lock for example: sent there at once, each time that
+ * it is made anew, and with every probe; from now on instead of what was kept before. `sql` as in
+ * db_query; NULL: nothing. $1 is the process of the server as our connection was told it (another
+ * one may answer behind a pooler), $2 is `text` (copied). on_done comes each time, unless the
+ * session broke meanwhile; an error leaves the session as it is. */
+void db_keep(struct db *db, const char *sql, const char *text, db_done_cb on_done, void *data);
+
 int db_rows(const struct db_result *res);
 const char *db_text(const struct db_result *res, int row,
                     const char *column); /* NULL = SQL null; unknown column aborts */

@@ -4,7 +4,8 @@
  *   queue.c         a query's way: waiting -> a connection, or -> failed -> callback
  *   key.c           of the queries that lock the same, one goes that way and the others wait
  *   connect.c       one connection until it stands: look up, connect, back off, again
- *   connection.c    one connection that stands: send, receive, listen, lose
+ *   connection.c    one connection that stands: send, receive, lose
+ *   listener.c      the one that listens: its own queries, what is kept on its session
  *   target.c        a URL taken apart, checked, and made into libpq's keywords
  *   lookup.c        names to addresses, without blocking
  *   trouble.c       what is told to people, once
@@ -144,9 +145,28 @@ void db_one_line(char *text, size_t size, const char *message); /* libpq's have 
 /* No callback after; flying queries go to db_lost_query. The timer is still to be closed. */
 void db_connection_shut(struct db_connection *connection, const char *reason);
 
+/* A standing connection is no more. */
+void db_connection_lost(struct db_connection *connection, const char *message);
+
+/* Of the connection that listens. */
+void db_listener_begin(struct db_connection *connection);
+void db_listener_probe(struct db_connection *connection);
+void db_listener_keep(struct db_connection *connection); /* sends db->kept */
+void db_listener_notify(struct db_connection *connection, const char *payload);
+/* Frees the query. False when the connection was lost. */
+bool db_listener_finish(struct db_connection *connection, struct db_query *query);
+
 struct db_statement {
     const char *sql; /* borrowed: the address is the key */
     char *copy;      /* owned: the text, in case that an address comes back with another */
+};
+
+/* db_keep() */
+struct db_kept {
+    const char *sql; /* borrowed: a literal; NULL: nothing */
+    char *text;      /* owned */
+    db_done_cb on_done;
+    void *data; /* borrowed, for on_done */
 };
 
 struct db {
@@ -154,6 +174,7 @@ struct db {
     struct db_options options;
     char *channel;    /* owned; NULL for no listener */
     char *listen_sql; /* owned */
+    struct db_kept kept;
     struct db_target target, listen_target;
     struct db_connection connections[DB_CONNECTIONS_MAX];
     struct db_connection listener;

@@ -143,7 +143,7 @@ create function fleet.node_list() returns text
 begin atomic
     select coalesce(json_agg(json_build_object(
         'node', n.node, 'kind', n.kind, 'name', n.name, 'version', n.version, 'config_hash', n.config_hash, 'status', n.status,
-        'running', n.running, 'started_at', fleet.utc(n.started_at), 'last_beat_at', fleet.utc(n.beat_at),
+        'running', n.running, 'watched_by', n.watched_by, 'started_at', fleet.utc(n.started_at), 'last_beat_at', fleet.utc(n.beat_at),
         'stopped_at', fleet.utc(n.stopped_at), 'dead_at', fleet.utc(n.dead_at)) order by n.kind, n.name, n.started_at), '[]')::text
     from fleet.node_now n where n.status in ('live', 'silent') or n.running > 0;
 end;

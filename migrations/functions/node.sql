@@ -20,12 +20,16 @@ begin
         from fleet.incarnation i;
 end $$;
 
+-- Who stops by itself tells the others, when something of it is to be taken over: they do not wait for their next look.
 create function fleet.node_stop(p_node uuid) returns void
-    language sql security definer set search_path = pg_catalog, fleet, pg_temp
-begin atomic
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+begin
     update fleet.node set stopped_at = clock_timestamp() where node = p_node and stopped_at is null;
     delete from fleet.waiter where node = p_node;
-end;
+    if exists (select from fleet.attempt a where a.node = p_node and a.ended_at is null) then
+        perform fleet.hint('left');
+    end if;
+end $$;
 
 -- AF002 unless the node lives as far as the database knows.
 create function fleet.node_check(p_node uuid) returns void
@@ -73,13 +77,6 @@ begin
     return query
         select 'beat', null::bigint, null::int, n.node, n.beat from fleet.node n
         where n.kind = 'worker' and n.node <> p_node and n.dead_at is null and n.stopped_at is null;
-    -- a dead or stopped node that owns something which this node could adopt
-    return query
-        select 'left', null::bigint, null::int, n.node, n.beat from fleet.node n
-        where (n.dead_at is not null or n.stopped_at is not null) and n.node <> p_node
-          and exists (select from fleet.attempt a
-                      join fleet.executor e on e.executor = a.executor
-                      where a.node = n.node and a.ended_at is null and fleet.may_adopt(p_node, e.host_id));
     return query
         select k.kind, a.attempt, a.epoch, null::uuid, null::bigint
         from fleet.attempt a
@@ -96,12 +93,13 @@ end $$;
 
 -- ---------------------------------------------------------------- taking over what a dead or stopped node owned
 
-
--- Marks p_from dead when its beat is still the one that the caller watched standing still, and the database too has not seen
--- another for dead_ms; AF006 when that is not proven.
+-- Marks p_from dead: when its session lock is gone, or when its beat is still the one that the caller watched standing still, and the
+-- database too has not seen another for dead_ms. AF006 when neither is proven.
 create function fleet.bury(p_node uuid, p_from uuid, p_beat bigint) returns fleet.node
     language plpgsql as $$
-declare n fleet.node;
+declare
+    n fleet.node;
+    v_gone boolean;
 begin
     select * into n from fleet.node where node = p_from;
     if not found then
@@ -110,12 +108,13 @@ begin
     if n.dead_at is not null or n.stopped_at is not null then
         return n;
     end if;
-    if pg_postmaster_start_time() + fleet.ms('open_grace_ms') > clock_timestamp() then
+    v_gone := fleet.lock_gone(p_node, n);
+    if not v_gone and pg_postmaster_start_time() + fleet.ms('open_grace_ms') > clock_timestamp() then
         raise exception 'the database opened too recently to call node % dead', n.name using errcode = 'AF006';
     end if;
-    update fleet.node set dead_at = clock_timestamp(), dead_by = p_node
-    where node = p_from and beat = p_beat and dead_at is null and stopped_at is null
-      and beat_at < clock_timestamp() - fleet.ms('dead_ms')
+    update fleet.node x set dead_at = clock_timestamp(), dead_by = p_node
+    where x.node = p_from and x.dead_at is null and x.stopped_at is null
+      and case when v_gone then fleet.lock_gone(p_node, x) else x.beat = p_beat and x.beat_at < clock_timestamp() - fleet.ms('dead_ms') end
     returning * into n;
     if not found then
         select * into n from fleet.node where node = p_from;

@@ -65,7 +65,11 @@ create view fleet.node_now as
 select n.node, n.kind, n.name, n.version, n.config_hash, n.beat, n.beat_at, n.started_at, n.stopped_at, n.dead_at,
        case when n.dead_at is not null then 'dead' when n.stopped_at is not null then 'stopped'
             when n.beat_at < clock_timestamp() - d.after then 'silent' else 'live' end as status,
-       (select count(*) from fleet.attempt a where a.node = n.node and a.ended_at is null)::int as running
+       (select count(*) from fleet.attempt a where a.node = n.node and a.ended_at is null)::int as running,
+       case when n.lock_at is not null then 'lock, beat'
+            else 'beat' || coalesce(': ' || case n.lock_trouble
+                when 'pooled' then 'its LISTEN session is lent by a pooler' when 'taken' then 'another session holds its lock'
+                when 'forbidden' then 'fleet_owner may not take advisory locks' else n.lock_trouble end, '') end as watched_by
 from fleet.node n
 cross join (select make_interval(secs => value / 1000.0) as after from fleet.setting where name = 'dead_ms') d;
 

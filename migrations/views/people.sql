@@ -80,9 +80,10 @@ comment on view fleet.attempts is 'Every attempt and how it ended.';
 comment on column fleet.attempts.proof is 'what was looked at on the host before its end counted as proven';
 
 create view fleet.nodes as
-select name, kind, status, running, version, config_hash, beat_at, started_at, stopped_at, dead_at, node
+select name, kind, status, running, watched_by, version, config_hash, beat_at, started_at, stopped_at, dead_at, node
 from fleet.node_now where status in ('live', 'silent') or running > 0;
 comment on view fleet.nodes is 'Server and worker processes and their beats; ended ones only while something of theirs runs.';
+comment on column fleet.nodes.watched_by is 'what tells of its death: its session''s lock at once, else its beat after dead_ms';
 
 create view fleet.deliveries as
 select received_at, event, action, repo, number, sender, result, reason, detail, task_id, delivery_id from fleet.delivery;

@@ -230,6 +230,10 @@ $$;
 create function t.silent(p_node text, p_for interval default '1 hour') returns void language sql security definer as $$
   update fleet.node set beat_at = clock_timestamp() - p_for where node = t.node(p_node);
 $$;
+-- The first look that missed the session lock of a node is that old.
+create function t.missed(p_node text, p_for interval) returns void language sql security definer as $$
+  update fleet.node set gone_at = clock_timestamp() - p_for where node = t.node(p_node) and gone_at is not null;
+$$;
 -- What was adopted; '' also when the verdict of death was refused with AF006.
 create function t.adopt(p_node text, p_from text, p_beat bigint, p_want int default 9) returns text language plpgsql as $$
 begin

@@ -13,6 +13,8 @@ insert into granted values
   ('configure(uuid,text,text[],host_entry[],agent_entry[])', '{worker}'),
   ('host_report(uuid,text,integer,boolean,identity,bigint,agent_seen[],text,text)', '{worker}'),
   ('claim(uuid,integer)', '{worker}'),
+  ('hold(integer,uuid)', '{worker}'),
+  ('peers(uuid)', '{worker}'),
   ('jobs(uuid,bigint[])', '{worker}'),
   ('adopt(uuid,uuid,bigint,integer)', '{worker}'),
   ('starting(uuid,bigint,integer,text,text,text)', '{worker}'),

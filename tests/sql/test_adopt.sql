@@ -37,7 +37,7 @@ select t.is(t.adopt('w2', 'w1', t.beat('w1'), 1), 'a/2', 'a beat that stood stil
 select t.is((select row(node, epoch, attempt, phase)::text from fleet.tasks where task_id = 'a'), '(w2,2,1,running)', 'same attempt, another owner');
 select t.is((select row(stdout_bytes, checkpoint, adopted_from, adopted_silence_ms > 3000000)::text from fleet.jobs(t.node('w2'), array[t.attempt('a')])), '(5,"parsed 5",w1,t)',
   'with offset, checkpoint and whom it was taken from');
-select t.is((select count(*) from fleet.renew(t.node('w2'), array[t.attempt('a')]) where kind = 'left' and node = t.node('w1')), 1::bigint,
+select t.is((select count(*) from fleet.peers(t.node('w2')) where kind = 'left' and node = t.node('w1')), 1::bigint,
   'what is left of a dead node is told');
 select t.is(t.adopt('w2', 'w1', -1), 'b/2', 'and adopted, whatever its last beat was');
 select t.is(t.adopt('w2', 'w1', t.beat('w1')), '', 'what it cannot reach stays');
@@ -85,7 +85,7 @@ select t.claim('w1', 1);
 select t.start('w1', 'a');
 select fleet.renew(t.node('w1'), '{}');
 select fleet.node_stop(t.node('w1'));
-select t.is((select count(*) from fleet.renew(t.node('w2'), '{}') where kind = 'left' and node = t.node('w1')), 1::bigint,
+select t.is((select count(*) from fleet.peers(t.node('w2')) where kind = 'left' and node = t.node('w1')), 1::bigint,
   'that it left is told at once');
 select t.is((select count(*) from fleet.renew(t.node('w2'), '{}') where kind = 'beat' and node = t.node('w1')), 0::bigint,
   'its beat is not watched any more');
@@ -146,9 +146,9 @@ select t.report_down('w2', 'h', 'unreachable', 'no route');
 select t.submit('a');
 select t.claim('w1', 1);
 select fleet.node_stop(t.node('w1'));
-select t.none($$select * from fleet.renew(t.node('w2'), '{}') where kind = 'left'$$, 'w2 does not reach it: is not asked');
+select t.none($$select * from fleet.peers(t.node('w2')) where kind = 'left'$$, 'w2 does not reach it: is not asked');
 select t.is(t.adopt('w2', 'w1', t.beat('w1')), '', 'and gets nothing');
-select t.is((select count(*) from fleet.renew(t.node('w3'), '{}') where kind = 'left'), 1::bigint, 'w3 is asked');
+select t.is((select count(*) from fleet.peers(t.node('w3')) where kind = 'left'), 1::bigint, 'w3 is asked');
 savepoint s;
 select t.is(t.adopt('w3', 'w1', t.beat('w1')), 'a/2', 'and gets it');
 rollback to s;

@@ -340,6 +340,90 @@ START_TEST(half_open_listener_is_noticed)
 }
 END_TEST
 
+/* What is kept on the session that listens: how often it was answered, and with what. */
+struct kept {
+    int answers, errors;
+    char text[64];
+};
+
+static void on_kept(void *data, const struct db_result *res, const struct error *err)
+{
+    struct kept *kept = data;
+
+    kept->answers++;
+    kept->errors += err != NULL;
+    snprintf(kept->text, sizeof kept->text, "%s", err ? err->state : db_text(res, 0, "text"));
+}
+
+static const char keep_sql[] =
+    "select concat($2::text, ' ', $1::int = pg_backend_pid()) as text, pg_try_advisory_lock(4711)";
+
+static int locks(void)
+{
+    return atoi(
+        scene_admin("select count(*) from pg_locks where locktype = 'advisory' and granted"));
+}
+
+START_TEST(what_is_kept_stands_on_every_session)
+{
+    struct scene scene = {0};
+    struct kept kept = {0};
+
+    scene_open_listening(&scene);
+    db_keep(scene.db, keep_sql, "one", on_kept, &kept);
+    UNTIL(&scene, kept.answers == 1);
+    ck_assert_str_eq(kept.text, "one t");
+    ck_assert_int_eq(locks(), 1);
+    terminate(scene_backend("%pg_try_advisory_lock%"));
+    UNTIL(&scene, kept.answers == 2);
+    ck_assert_int_eq(scene.hellos, 2);
+    ck_assert_int_eq(locks(), 1);
+    db_keep(scene.db, keep_sql, "two", on_kept, &kept);
+    UNTIL(&scene, kept.answers == 3);
+    ck_assert_str_eq(kept.text, "two t");
+    ck_assert_int_eq(scene.hellos, 2);
+    db_keep(scene.db, NULL, NULL, NULL, NULL);
+    terminate(scene_backend("%pg_try_advisory_lock%"));
+    UNTIL(&scene, scene.hellos == 3);
+    tell("task 4");
+    UNTIL(&scene, scene.notifications == 1);
+    ck_assert_int_eq(kept.answers, 3);
+    ck_assert_int_eq(locks(), 0);
+    scene_close(&scene);
+}
+END_TEST
+
+START_TEST(what_is_kept_is_the_probe)
+{
+    struct scene scene = {0};
+    struct kept kept = {0};
+
+    scene_open_listening(&scene);
+    scene.db->probe_ms = 20;
+    db_keep(scene.db, keep_sql, "again", on_kept, &kept);
+    UNTIL(&scene, kept.answers > 3);
+    ck_assert_int_eq(scene.hellos, 1);
+    scene_close(&scene);
+}
+END_TEST
+
+START_TEST(what_is_kept_may_fail)
+{
+    struct scene scene = {0};
+    struct kept kept = {0};
+
+    scene_open_listening(&scene);
+    scene.db->probe_ms = 20;
+    db_keep(scene.db, "select $2::int / 0, $1", "1", on_kept, &kept);
+    UNTIL(&scene, kept.errors > 2);
+    ck_assert_str_eq(kept.text, "22012");
+    ck_assert_int_eq(scene.hellos, 1); /* the session goes on */
+    tell("task 5");
+    UNTIL(&scene, scene.notifications == 1);
+    scene_close(&scene);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("db_connection");
@@ -356,6 +440,7 @@ int main(void)
                                 answer_that_came_while_we_slept_is_taken, NULL});
     scene_add(suite, "listening",
               (const TTest *[]){notifications_arrive, notifications_arrive_after_a_loss,
-                                half_open_listener_is_noticed, NULL});
+                                half_open_listener_is_noticed, what_is_kept_stands_on_every_session,
+                                what_is_kept_is_the_probe, what_is_kept_may_fail, NULL});
     return scene_run(suite);
 }

@@ -133,6 +133,44 @@ START_TEST(test_adopts_from_a_still_peer)
 }
 END_TEST
 
+START_TEST(test_adopts_whose_lock_is_gone)
+{
+    sql("node_start")->rows =
+        "fleet_id=f1;schema_version=999;beat_ms=50;dead_ms=9999;lease_ms=60000";
+    sql("renew")->rows = "kind=beat;attempt=<null>;epoch=<null>;node=" PEER ";beat=5";
+    scene_until(live, "live");
+    ck_assert_int_eq(sql("adopt")->calls, 0);
+    sql("peers")->rows = "kind=gone;node=" PEER ";beat=5";
+    scene_until(adopts, "adopt");
+    ck_assert_str_eq(sql("adopt")->last[1], PEER);
+}
+END_TEST
+
+START_TEST(test_looks_at_once_when_told)
+{
+    scene_until(live, "live");
+    int looks = sql("peers")->calls;
+    dispatch_told(scene.dispatch, "");
+    ck_assert_int_eq(sql("peers")->calls, looks);
+    sql("peers")->rows = "kind=left;node=" PEER ";beat=5";
+    dispatch_told(scene.dispatch, "left");
+    ck_assert_int_eq(sql("peers")->calls, looks + 1);
+    scene_until(adopts, "adopt");
+    ck_assert_str_eq(sql("adopt")->last[1], PEER);
+}
+END_TEST
+
+START_TEST(test_each_life_has_its_lock)
+{
+    scene_until(live, "live");
+    ck_assert_str_eq(scene_kept, dispatch_node(scene.dispatch));
+    sql("peers")->state = "AF002";
+    sql("peers")->times = 1;
+    scene_until(is_reborn, "a new life");
+    ck_assert_str_eq(scene_kept, dispatch_node(scene.dispatch));
+}
+END_TEST
+
 static int beats;
 
 static bool watched_long(void)
@@ -329,6 +367,9 @@ int main(void)
     tcase_add_test(tcase, test_declared_dead);
     tcase_add_test(tcase, test_without_lease_nothing_is_started);
     tcase_add_test(tcase, test_adopts_from_a_still_peer);
+    tcase_add_test(tcase, test_adopts_whose_lock_is_gone);
+    tcase_add_test(tcase, test_looks_at_once_when_told);
+    tcase_add_test(tcase, test_each_life_has_its_lock);
     tcase_add_test(tcase, test_leaves_a_beating_peer_alone);
     tcase_add_test(tcase, test_a_reconnect_is_nobodys_death);
     tcase_add_test(tcase, test_lost_claim_answer);

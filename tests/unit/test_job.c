@@ -280,7 +280,7 @@ END_TEST
 
 static void adopt(const char *row)
 {
-    sql("renew")->rows = "kind=left;attempt=<null>;epoch=<null>;"
+    sql("peers")->rows = "kind=left;"
                          "node=22222222-2222-4222-8222-222222222222;beat=5";
     scene_once("adopt", row);
 }

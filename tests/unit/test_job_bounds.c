@@ -185,7 +185,7 @@ static void expect_tampered(void)
 /* The parser of an adopter stands before what is stored: what it asks for is there. */
 START_TEST(test_file_shorter_than_what_is_stored)
 {
-    sql("renew")->rows = "kind=left;attempt=<null>;epoch=<null>;"
+    sql("peers")->rows = "kind=left;"
                          "node=22222222-2222-4222-8222-222222222222;beat=5";
     scene_prints("0123456789");
     scene_once("adopt", SCENE_JOB("running;proven=t", "2", "t-1-x.1", "60", "<null>", "f"));

@@ -188,7 +188,7 @@ END_TEST
 START_TEST(test_tombstone_of_a_proven_run_is_no_end)
 {
     scene_run.state = "void";
-    sql("renew")->rows = "kind=left;attempt=<null>;epoch=<null>;"
+    sql("peers")->rows = "kind=left;"
                          "node=22222222-2222-4222-8222-222222222222;beat=5";
     scene_once("adopt", SCENE_JOB("running;proven=t", "2", "t-1-x.1", "0", "<null>", "f"));
     scene_until(told_unreachable, "unreachable");

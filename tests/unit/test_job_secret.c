@@ -57,7 +57,7 @@ START_TEST(test_taken_over_in_the_middle)
     memcpy(scene.stored[0], "key ", 4);
     scene.stored_len[0] = 4;
     scene_prints("key ghp_" BODY "\n");
-    sql("renew")->rows = "kind=left;attempt=<null>;epoch=<null>;"
+    sql("peers")->rows = "kind=left;"
                          "node=22222222-2222-4222-8222-222222222222;beat=5";
     scene_once("adopt", SCENE_JOB("running;proven=t", "2", "t-1-x.1", "4", "<null>", "f"));
     scene_until(is_running, "running");

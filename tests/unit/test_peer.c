@@ -102,11 +102,40 @@ END_TEST
 
 START_TEST(test_left_is_taken_at_once)
 {
-    peers_begin(&peers, 1000, 1, GAP);
-    peers_beat(&peers, A, 1, 1000);
+    answer(1000, 1);
+    peers_look(&peers);
     peers_left(&peers, B, 9, 1000);
-    peers_end(&peers);
     ck_assert_str_eq(peers_next_dead(&peers, 1000, DEAD)->node, B);
+}
+END_TEST
+
+START_TEST(test_gone_needs_no_watch)
+{
+    answer(1000, 1);
+    peers_look(&peers);
+    peers_gone(&peers, A, 1, 1100);
+    struct peer *dead = peers_next_dead(&peers, 1100, DEAD);
+    ck_assert_ptr_nonnull(dead);
+    ck_assert_str_eq(dead->node, A);
+    dead->next_try = 3000; /* the database refused */
+    ck_assert_ptr_null(peers_next_dead(&peers, 2000, DEAD));
+    peers_look(&peers); /* its lock is there again */
+    ck_assert_ptr_null(peers_next_dead(&peers, 3000, DEAD));
+}
+END_TEST
+
+START_TEST(test_what_a_look_says_outlives_the_beats)
+{
+    peers_look(&peers);
+    peers_left(&peers, A, 1, 1000);
+    peers_gone(&peers, B, 2, 1000);
+    peers_begin(&peers, 1100, 1, GAP); /* an answer that names nobody */
+    peers_end(&peers);
+    ck_assert_uint_eq(peers.count, 2);
+    peers_look(&peers);
+    peers_begin(&peers, 1200, 1, GAP);
+    peers_end(&peers);
+    ck_assert_uint_eq(peers.count, 0);
 }
 END_TEST
 
@@ -134,6 +163,8 @@ int main(void)
     tcase_add_test(tcase, test_reconnect_starts_anew);
     tcase_add_test(tcase, test_no_answer_is_no_sight);
     tcase_add_test(tcase, test_left_is_taken_at_once);
+    tcase_add_test(tcase, test_gone_needs_no_watch);
+    tcase_add_test(tcase, test_what_a_look_says_outlives_the_beats);
     tcase_add_test(tcase, test_unnamed_is_forgotten);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -34,6 +34,7 @@ static struct scene_sql scene_sql[] = {
     {.name = "configure", .rows = "host_id=h1;verdict=ok;reason=<null>"},
     {.name = "host_report", .rows = "verdict=ok;differs=<null>"},
     {.name = "renew"},
+    {.name = "peers"},
     {.name = "claim"},
     {.name = "adopt"},
     {.name = "jobs"},
@@ -145,6 +146,15 @@ void db_query_locking(struct db *db, const char *key, int64_t until_ms, const ch
     ck_assert_ptr_nonnull(key);
     (void)until_ms;
     db_query(db, sql, repeat, count, params, on_done, data);
+}
+
+/* What was kept last. */
+static char scene_kept[64];
+void db_keep(struct db *db, const char *text, const char *param, db_done_cb on_done, void *data)
+{
+    (void)db, (void)on_done, (void)data;
+    ck_assert(text == NULL || strstr(text, "fleet.hold($1, $2)") != NULL);
+    snprintf(scene_kept, sizeof scene_kept, "%s", text != NULL ? param : "");
 }
 
 static void scene_pump(void *data)

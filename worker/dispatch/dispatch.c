@@ -25,8 +25,10 @@ void dispatch_set(struct dispatch *dispatch, enum dispatch_state state)
     static const char *const names[] = {"offline", "registered", "live", "draining", "stopped"};
     log_debug(NULL, "dispatch %s after %s", names[state], names[dispatch->state]);
     dispatch->state = state;
-    if (state == DISPATCH_LIVE)
+    if (state == DISPATCH_LIVE) {
         dispatch->next_reap = clock_ms() + REAP_EVERY_MS;
+        dispatch_look(dispatch);
+    }
 }
 
 /* --- Questions --- */
@@ -226,6 +228,14 @@ void dispatch_notify(struct dispatch *dispatch)
     tick_soon(dispatch);
 }
 
+void dispatch_told(struct dispatch *dispatch, const char *word)
+{
+    if (strcmp(word, "left") == 0)
+        dispatch_look(dispatch);
+    else
+        dispatch_notify(dispatch);
+}
+
 void dispatch_job_gone(struct dispatch *dispatch)
 {
     dispatch_notify(dispatch);
@@ -270,6 +280,7 @@ struct dispatch *dispatch_new(struct loop *loop, struct db *db, struct config *c
     output_init(&dispatch->output, dispatch);
     timer_init(&dispatch->tick, loop, on_tick, dispatch);
     timer_init(&dispatch->beat, loop, dispatch_renew, dispatch);
+    timer_init(&dispatch->look, loop, dispatch_look, dispatch);
     add_hosts(dispatch);
     return dispatch;
 }
@@ -331,6 +342,7 @@ static void close_all(struct dispatch *dispatch)
     output_close(&dispatch->output);
     timer_close(&dispatch->tick, NULL);
     timer_close(&dispatch->beat, NULL);
+    timer_close(&dispatch->look, NULL);
     dispatch->hosts_closing++; /* until the loop is through */
     list_each(host_link, &dispatch->hosts)
     {
@@ -381,5 +393,7 @@ void dispatch_drain(struct dispatch *dispatch, void (*on_drained)(void *data), v
     dispatch_set(dispatch, DISPATCH_DRAINING);
     dispatch->drain_until = clock_ms() + DRAIN_MS;
     timer_stop(&dispatch->beat);
+    timer_stop(&dispatch->look);
+    dispatch_let_go(dispatch);
     timer_start(&dispatch->tick, 0, TICK_MS);
 }

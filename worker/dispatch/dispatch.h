@@ -43,6 +43,7 @@ struct dispatch {
     struct peers peers;
     struct timer tick; /* the sentences of dispatch.c */
     struct timer beat; /* renew */
+    struct timer look; /* at the other workers */
 
     enum dispatch_state state;
     char node[37];     /* random uuid of this life */
@@ -55,7 +56,7 @@ struct dispatch {
     int64_t renew_sent; /* of the one in flight */
     bool fenced;        /* the lease ran out; said once */
     bool calling;       /* node_start() or configure() is in flight */
-    bool renewing, claiming, adopting, promoting, reaping, fetching;
+    bool renewing, looking, claiming, adopting, promoting, reaping, fetching;
     bool configure_due; /* the configuration changed */
 
     bool claim_wanted;   /* there may be work and room */
@@ -67,6 +68,7 @@ struct dispatch {
     int64_t next_warning; /* clock_ms: runs of ours on hosts that are not configured */
 
     struct db_trouble trouble; /* what our calls met */
+    char lock[200];            /* what became of our session's lock; "": not known yet */
     int64_t drain_until;       /* clock_ms */
     bool stop_sent, stop_answered;
     int hosts_closing;
@@ -78,7 +80,9 @@ struct dispatch {
 struct dispatch *dispatch_new(struct loop *loop, struct db *db, struct config *config,
                               const char *name);
 void dispatch_start(struct dispatch *dispatch);
-void dispatch_notify(struct dispatch *dispatch); /* there may be work: NOTIFY, reconnect */
+void dispatch_notify(struct dispatch *dispatch); /* there may be work */
+/* A NOTIFY: "left" when a worker has stopped; else there may be work, also after a reconnect. */
+void dispatch_told(struct dispatch *dispatch, const char *word);
 void dispatch_reload(struct dispatch *dispatch, struct config *config); /* owns config */
 /* Stops claiming and following, stores what is pending (at most 5 s), lets others adopt, closes the
  * hosts. Runs go on on their hosts. The database must live until on_drained. */
@@ -113,6 +117,9 @@ void dispatch_adopt(struct dispatch *dispatch);
 void dispatch_fetch(struct dispatch *dispatch, const int64_t *attempts, int count);
 void dispatch_register(struct dispatch *dispatch); /* life.c: start, configure, renew */
 void dispatch_renew(void *dispatch);
+void dispatch_hold(struct dispatch *dispatch); /* lock.c: the lock of our session */
+void dispatch_let_go(struct dispatch *dispatch);
+void dispatch_look(void *dispatch); /* at the other workers: now, and then regularly */
 void dispatch_set(struct dispatch *dispatch, enum dispatch_state state); /* the only setter */
 void dispatch_end_life(struct dispatch *dispatch, const char *why);
 struct host *dispatch_host(const struct dispatch *dispatch, const char *host_id); /* NULL: none */

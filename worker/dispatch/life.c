@@ -43,8 +43,9 @@ void dispatch_end_life(struct dispatch *dispatch, const char *why)
     crypto_uuid(dispatch->node);
     dispatch->life++;
     dispatch_set(dispatch, DISPATCH_OFFLINE);
+    dispatch_let_go(dispatch);
     dispatch->renewed = 0;
-    dispatch->asleep = false;
+    dispatch->asleep = dispatch->looking = false;
     dispatch->calling = dispatch->renewing = dispatch->claiming = dispatch->adopting = false;
     dispatch->fetching = dispatch->promoting = dispatch->reaping = false;
     dispatch->next_call = 0;
@@ -106,6 +107,7 @@ static void on_node_start(void *data, const struct db_result *res, const struct 
     dispatch_set(dispatch, DISPATCH_REGISTERED);
     dispatch->next_call = 0;
     timer_start(&dispatch->beat, 0, (uint64_t)dispatch->beat_ms);
+    dispatch_hold(dispatch);
 }
 
 static void node_start(struct dispatch *dispatch)
@@ -280,8 +282,6 @@ static void read_renew(struct dispatch *dispatch, const struct db_result *res, i
             continue;
         if (same(kind, "beat") && node != NULL) {
             peers_beat(&dispatch->peers, node, beat, now);
-        } else if (same(kind, "left") && node != NULL) {
-            peers_left(&dispatch->peers, node, beat, now);
         } else if (same(kind, "gone")) {
             on_gone(dispatch, attempt);
         } else if (same(kind, "cancel") && dispatch_job(dispatch, attempt) != NULL) {

@@ -53,13 +53,27 @@ static struct peer *note(struct peers *peers, const char *node, int64_t beat, in
         peer->since = now;
         peer->next_try = 0;
     }
-    peer->seen = peers->round;
     return peer;
 }
 
 void peers_beat(struct peers *peers, const char *node, int64_t beat, int64_t now)
 {
-    note(peers, node, beat, now)->left = false;
+    note(peers, node, beat, now)->seen = peers->round;
+}
+
+void peers_end(struct peers *peers)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < peers->count; i++)
+        if (peers->items[i].seen == peers->round || peers->items[i].left || peers->items[i].gone)
+            peers->items[kept++] = peers->items[i];
+    peers->count = kept;
+}
+
+void peers_look(struct peers *peers)
+{
+    for (size_t i = 0; i < peers->count; i++)
+        peers->items[i].left = peers->items[i].gone = false;
 }
 
 void peers_left(struct peers *peers, const char *node, int64_t beat, int64_t now)
@@ -67,13 +81,9 @@ void peers_left(struct peers *peers, const char *node, int64_t beat, int64_t now
     note(peers, node, beat, now)->left = true;
 }
 
-void peers_end(struct peers *peers)
+void peers_gone(struct peers *peers, const char *node, int64_t beat, int64_t now)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < peers->count; i++)
-        if (peers->items[i].seen == peers->round)
-            peers->items[kept++] = peers->items[i];
-    peers->count = kept;
+    note(peers, node, beat, now)->gone = true;
 }
 
 struct peer *peers_next_dead(struct peers *peers, int64_t now, int64_t dead_ms)
@@ -84,7 +94,7 @@ struct peer *peers_next_dead(struct peers *peers, int64_t now, int64_t dead_ms)
          */
         bool still =
             peers->answered - peer->since >= dead_ms && now - peers->answered < peers->max_gap;
-        if (now >= peer->next_try && (peer->left || still))
+        if (now >= peer->next_try && (peer->left || peer->gone || still))
             return peer;
     }
     return NULL;
