@@ -14,7 +14,7 @@ done
 N=$(openssl rand -hex 16)
 M=$(openssl rand -hex 16)
 CLIENT=$BUILD/runner-client
-hang='exec tail -f /dev/null'
+hang='exec /bin/sleep 1000' # payload: sleep
 export ASAN_OPTIONS="log_path=$TEST_DIR/sanitizer/report:detect_stack_use_after_return=1"
 export UBSAN_OPTIONS="log_path=$TEST_DIR/sanitizer/report:print_stacktrace=1"
 

@@ -20,7 +20,7 @@ set -- ${line##*) }
 echo "$$ $start $(cat /proc/sys/kernel/random/boot_id)-${20} $epoch" >"$dir/go/supervisor"
 exec 3<>"$up/ctl"
 (
-    FLEET_RUN=$run.$nonce setsid -w /bin/sh "$up/job.sh" >>"$dir/out" 2>>"$dir/err" 3>&-
+    FLEET_RUN=$run.$nonce setsid -w env --default-signal /bin/sh "$up/job.sh" >>"$dir/out" 2>>"$dir/err" 3>&-
     echo "job $?" >&3
 ) &
 cause=exit code=''

@@ -105,6 +105,6 @@ as mkdir "$DIR/.new.x" "$DIR/$(printf 'x%.0s' {1..200})" "$DIR/A"
 as touch "$DIR/file"
 as ln -s l1.1 "$DIR/link.1"
 check "... and nothing else" test "$(call list | grep -c '^run ')" = 300
-check "gc of what never started removes it" eval 'call gc l1.1 1 $N >/dev/null; [[ ! -e $DIR/l1.1 ]]'
-check "gc by another nonce does not" eval 'call gc l2.1 1 $M >/dev/null; [[ -e $DIR/l2.1 ]]'
-check "gc by a lower epoch neither" eval 'call raise l3.1 7 $N >/dev/null; says "fenced epoch=7" call gc l3.1 6 $N && [[ -e $DIR/l3.1 ]]'
+check "gc of what may still be started does not" eval 'call gc l1.1 1 $N >/dev/null; [[ -e $DIR/l1.1 ]]'
+check "... by another nonce neither" eval 'call gc l2.1 1 $M >/dev/null; [[ -e $DIR/l2.1 ]]'
+check "... nor by a lower epoch" eval 'call raise l3.1 7 $N >/dev/null; says "fenced epoch=7" call gc l3.1 6 $N && [[ -e $DIR/l3.1 ]]'

@@ -36,13 +36,14 @@ void_race() {
 }
 check "race: ten starts against ten voids" void_race
 
-printf 'echo $FLEET_RUN >>../ledger; exec tail -f /dev/null' >"$TEST_DIR/jobs/many"
+printf 'echo $FLEET_RUN >>../ledger; exec /bin/sleep 1000' >"$TEST_DIR/jobs/many" # payload: sleep
 many() { for i in {1..64}; do start_line "n$i.1" 1 $N 60 1000 "$TEST_DIR/jobs/many"; done; echo wait; }
 check "64 starts at once over one channel: 64 started" test "$(many | channel | grep -c ' started$')" -eq 64
 in_ledger() { [[ $(wc -l <"$TASKS/ledger") -ge $1 ]]; }
 wait_for 20 "64 jobs" in_ledger 64
 check "... none twice" test "$(sort -u "$TASKS/ledger" | wc -l) $(wc -l <"$TASKS/ledger")" = "64 64"
-check "... and two processes a run" test "$(processes | wc -l)" -eq 128
+is_many() { [[ $(processes | wc -l) -eq $1 ]]; }
+wait_for 10 "two processes a run" is_many 128
 check "... each with its own supervisor" test "$(cat "$DIR"/n*/go/supervisor | cut -d' ' -f1 | sort -u | wc -l)" -eq 64
 check "... all said again: they exist" test "$(many | channel | grep -c ' exists$')" -eq 64
 (for i in {1..64}; do echo "stop n$i.1 1 $N 0 2 cancelled"; done; echo wait) | channel >/dev/null

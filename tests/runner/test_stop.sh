@@ -2,20 +2,20 @@
 # How a run is stopped, by whom and when, and that nothing of it is left.
 
 # What takes its time anyway is started first, and looked at last.
-start t.1 1 $N 3 10000 "trap '' INT TERM; echo up; tail -f /dev/null & $hang" >/dev/null
-start t.2 1 $N 3 10000 "trap 'exit 9' TERM; echo up; tail -f /dev/null & wait" >/dev/null
-start b.1 1 $N 60 1000 "tail -f /dev/null & echo hi" >/dev/null
-start b.2 1 $N 60 1000 'env -i setsid tail -f /dev/null & echo $! >pid; echo hi' >/dev/null
-start b.3 1 $N 60 1000 "setsid tail -f /dev/null >/dev/null 2>&1 & echo hi" >/dev/null
+start t.1 1 $N 3 10000 "trap '' INT TERM; echo up; /bin/sleep 1000 & $hang" >/dev/null # payload: sleep
+start t.2 1 $N 3 10000 "trap 'exit 9' TERM; echo up; /bin/sleep 1000 & wait" >/dev/null # payload: sleep
+start b.1 1 $N 60 1000 "/bin/sleep 1000 & echo hi" >/dev/null # payload: sleep
+start b.2 1 $N 60 1000 'env -i setsid /bin/sleep 1000 & echo $! >pid; echo hi' >/dev/null # payload: sleep
+start b.3 1 $N 60 1000 "setsid /bin/sleep 1000 >/dev/null 2>&1 & echo hi" >/dev/null # payload: sleep
 
-start s.1 1 $N 60 10000 'trap "echo int" INT; trap "echo term; exit 5" TERM; echo up; tail -f /dev/null & while :; do wait; done' >/dev/null
-start s.2 1 $N 60 10000 "trap '' INT TERM; echo up; tail -f /dev/null & $hang" >/dev/null
-start s.3 1 $N 60 10000 "echo up; setsid tail -f /dev/null & $hang" >/dev/null
+start s.1 1 $N 60 10000 'trap "echo int" INT; trap "echo term; exit 5" TERM; echo up; /bin/sleep 1000 & while :; do wait; done' >/dev/null # payload: sleep
+start s.2 1 $N 60 10000 "trap '' INT TERM; echo up; /bin/sleep 1000 & $hang" >/dev/null # payload: sleep
+start s.3 1 $N 60 10000 "echo up; setsid /bin/sleep 1000 & $hang" >/dev/null # payload: sleep
 for run in s.1 s.2 s.3; do wait_for 10 "$run" is $run out 3; done
 check "start: its caller's channel is free while the job runs" is s.2 state running
 check "stop: fenced" says 'fenced epoch=2' eval 'call raise s.2 2 $N >/dev/null; call stop s.2 1 $N 0 1 cancelled'
 check "... changes nothing" is s.2 state running
-check "stop by another nonce" says 'refused reason=nonce' call stop s.2 9 $M 0 1 cancelled
+check "stop by another nonce stops nothing" has_fields "$(call stop s.2 9 $M 0 1 cancelled)" state state=foreign
 check "a reason that is none of ours is refused" says 'refused reason=usage' call stop s.2 2 $N 0 1 because
 check "stop" says stopping call stop s.1 1 $N 1 2 cancelled
 check "stop again keeps the first reason" says stopping call stop s.1 1 $N 1 2 silence_timeout
@@ -35,7 +35,7 @@ check "stop: what was looked at is said" grep -q 'no_child_left.*children.*mark'
 
 # --- the first cause stays ---
 
-start f.1 1 $N 60 50000 'trap "yes" INT TERM; echo up; tail -f /dev/null & while :; do wait; done' >/dev/null
+start f.1 1 $N 60 50000 'trap "yes" INT TERM; echo up; /bin/sleep 1000 & while :; do wait; done' >/dev/null # payload: sleep
 wait_for 10 "f.1" is f.1 out 3
 call stop f.1 1 $N 2 1 cancelled >/dev/null
 wait_for 10 "the end" ended f.1
@@ -67,16 +67,16 @@ check "what lies below the cap is what was written" cmp <(yes | head -c 100000) 
 
 # shellcheck disable=SC2016
 escapes=(
-    'env -i setsid sh -c "(trap \"\" INT TERM HUP; tail -f /dev/null) & (tail -f /dev/null &) ; exit 0" &' # double fork, no mark
-    'exec 0<&- 1>&- 2>&-; env -i setsid -f tail -f /dev/null; trap "" INT TERM; while :; do tail -f /dev/null; done'
-    'for i in $(seq 200); do (env -i setsid tail -f /dev/null &) & done; wait; trap "" INT TERM; tail -f /dev/null & wait'
+    'env -i setsid sh -c "(trap \"\" INT TERM HUP; /bin/sleep 1000) & (/bin/sleep 1000 &) ; exit 0" &' # double fork, no mark # payload: sleep
+    'exec 0<&- 1>&- 2>&-; env -i setsid -f /bin/sleep 1000; trap "" INT TERM; while :; do /bin/sleep 1000; done' # payload: sleep
+    'for i in $(seq 200); do (env -i setsid /bin/sleep 1000 &) & done; wait; trap "" INT TERM; /bin/sleep 1000 & wait' # payload: sleep
     'f() { trap "" INT TERM; while :; do (env -i setsid sh -c "trap \"\" INT TERM; sleep 0.02" &) ; sleep 0.01; done; }; f & f & f & wait' # payload: sleep
-    'env -i setsid sh -c "kill -STOP \$\$; tail -f /dev/null" & kill -STOP $$'
-    'cp $(command -v tail) ./innocent; env -i setsid ./innocent -f /dev/null & trap "" INT TERM; wait; tail -f /dev/null'
+    'env -i setsid sh -c "kill -STOP \$\$; /bin/sleep 1000" & kill -STOP $$' # payload: sleep
+    'cp /bin/sleep ./innocent; env -i setsid ./innocent 1000 & trap "" INT TERM; wait; /bin/sleep 1000' # payload: sleep
 )
 for i in "${!escapes[@]}"; do
     start "x$i.1" 1 $N 60 10000 "echo up; ${escapes[i]}
-        tail -f /dev/null" >/dev/null
+        $hang" >/dev/null
 done
 for i in "${!escapes[@]}"; do wait_for 10 "x$i" is "x$i.1" out 3; done
 children() { [[ $(processes | wc -l) -ge 200 ]]; }

@@ -2,13 +2,14 @@
 # The supervisor: what it survives, that it sleeps, and what is known when it is gone.
 
 start l.1 1 $N 60 10000 "echo up; $hang" >/dev/null
-start l.2 1 $N 60 10000 "echo up; trap '' INT TERM; tail -f /dev/null & $hang" >/dev/null
+start l.2 1 $N 60 10000 "echo up; trap '' INT TERM; /bin/sleep 1000 & $hang" >/dev/null # payload: sleep
 start l.3 1 $N 60 10000 "echo up; $hang" >/dev/null
 for run in l.1 l.2 l.3; do wait_for 10 "output" is $run out 3; done
 
 # --- one process, asleep ---
 
-check "one process a run beside the agent" test "$(processes | wc -l)" -eq 7
+is_many() { [[ $(processes | wc -l) -eq $1 ]]; }
+wait_for 5 "one process a run beside the agents" is_many 7
 check "it is the leader of a session of its own" test "$(sed 's/.*) //' "/proc/$(supervisor l.1)/stat" | cut -d' ' -f3,4)" = "$(supervisor l.1) $(supervisor l.1)"
 check "it holds no file of the channel open" test -z "$(find "/proc/$(supervisor l.1)/fd" -lname 'socket:*')"
 check "its working directory is no obstacle" eval '[[ $(readlink "/proc/$(supervisor l.1)/cwd") != "$TASKS"* ]]'

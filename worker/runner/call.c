@@ -476,6 +476,7 @@ static void carry_out(struct call *call, enum frame_type type, struct frame_in *
     struct runner_start start = {0};
     struct runner_stop stop = {0};
     uint64_t forged = 0;
+    int value;
     get_key(in, &call->key);
     if (type == FRAME_START)
         get_start(in, &start);
@@ -484,7 +485,7 @@ static void carry_out(struct call *call, enum frame_type type, struct frame_in *
     else if (type == FRAME_RAISE)
         forged = get_u64(in);
     run_record_init(&call->reply->record, &call->key);
-    if (!frame_done(in))
+    if (!frame_done(in) || (type == FRAME_STOP && !supervise_pack(&stop, &value)))
         refuse(call, "usage");
     else if (type == FRAME_START)
         call_start(call, &start, path);

@@ -284,7 +284,11 @@ int serve_main(int argc, char **argv)
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     umask(077);
-    if (!hash_self(hash) || strcmp(hash, argv[4]) != 0) {
+    if (!hash_self(hash)) {
+        fprintf(stderr, "/proc cannot be read: it has to be mounted there\n");
+        return 1;
+    }
+    if (strcmp(hash, argv[4]) != 0) {
         say_mark(argv[3], "other");
         return 1;
     }
