@@ -227,13 +227,11 @@ static bool is_voided(const struct call *call)
 /* --- start --- */
 
 /* Somebody was here before: a start, or an agent that removed what told of it. */
-static bool was_started(struct call *call, bool made)
+static bool was_started(struct call *call, bool first)
 {
     struct stat status;
-    if (!file_look(call->dir, "go", &status)) {
-        bool first = made && call->key.epoch == 1; /* whoever repeats a start raises before */
+    if (!file_look(call->dir, "go", &status))
         return !first && lives(call) && !answer(call, RUNNER_EXISTS);
-    }
     if (is_voided(call))
         answer(call, RUNNER_VOIDED);
     else
@@ -349,7 +347,7 @@ static void call_start(struct call *call, const struct runner_start *start, cons
     bool made;
     if (!make_directory(call, &made))
         return;
-    if (enter(call, 0, RUNNER_EXISTS) && !was_started(call, made) &&
+    if (enter(call, 0, RUNNER_EXISTS) && !was_started(call, made && start->first) &&
         make_task_folder(call, start->folder) && upload(call, start))
         start_supervisor(call, start, path);
 }

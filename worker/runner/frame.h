@@ -73,7 +73,8 @@ struct runner_start {
     char folder[RUNNER_RUN_SIZE]; /* the task's slug: cwd of the job under work_dir/tasks */
     uint32_t timeout_secs;        /* the whole run */
     uint64_t cap_bytes;           /* of each stream; reaching it stops the run: output_limit */
-    const void *job;              /* sh text: exports, then exec of the agent; at least one byte */
+    bool first;      /* nobody can have sent this start before: nothing of it is looked for */
+    const void *job; /* sh text: exports, then exec of the agent; at least one byte */
     uint32_t job_len;
     const void *prompt; /* the agent's stdin */
     uint32_t prompt_len;
@@ -262,6 +263,7 @@ static inline void put_start(struct frame_out *out, const struct runner_start *s
     put_text(out, start->folder);
     put_u32(out, start->timeout_secs);
     put_u64(out, start->cap_bytes);
+    put_u8(out, start->first);
     put_blob(out, start->job, start->job_len);
     put_blob(out, start->prompt, start->prompt_len);
 }
@@ -466,6 +468,7 @@ static inline void get_start(struct frame_in *in, struct runner_start *start)
     get_word(in, start->folder, sizeof start->folder, FRAME_NAME, 1);
     start->timeout_secs = get_u32(in);
     start->cap_bytes = get_u64(in);
+    start->first = get_u8(in) != 0;
     start->job = get_blob(in, &start->job_len);
     start->prompt = get_blob(in, &start->prompt_len);
     if (start->timeout_secs < 1 || start->timeout_secs > INT32_MAX || start->cap_bytes < 1 ||
