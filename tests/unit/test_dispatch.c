@@ -7,7 +7,7 @@
 
 static bool live(void)
 {
-    return dispatch_live(scene.dispatch) && sql("renew")->calls > 1;
+    return node_live(&scene.dispatch->node) && sql("renew")->calls > 1;
 }
 
 static bool asleep(void)
@@ -17,7 +17,7 @@ static bool asleep(void)
 
 static bool is_running(void)
 {
-    return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("poll")->calls > 0;
+    return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("watch")->calls > 0;
 }
 
 START_TEST(test_registers)
@@ -31,7 +31,7 @@ START_TEST(test_registers)
                      "{\"(\\\"h1\\\",\\\"0\\\",\\\"localhost\\\",\\\"22\\\",\\\"\\\","
                      "\\\"/tmp/scene\\\",\\\"plain\\\",\\\"{\\\\\\\"*\\\\\\\"}\\\")\"}");
     ck_assert_ptr_nonnull(strstr(sql("configure")->last[4], "(\\\"h1\\\",\\\"demo\\\",\\\"2\\\""));
-    ck_assert_str_eq(scene.dispatch->fleet_id, "f1");
+    ck_assert_str_eq(scene.dispatch->node.fleet_id, "f1");
 }
 END_TEST
 
@@ -69,13 +69,13 @@ START_TEST(test_declared_dead)
     scene_once("claim", CLAIMED);
     scene_until(is_running, "running");
     char before[37];
-    memcpy(before, dispatch_node(scene.dispatch), sizeof before);
+    memcpy(before, scene.dispatch->node.id, sizeof before);
     int sent = call("stop")->calls + call("void")->calls + call("raise")->calls;
     sql("renew")->state = "AF002";
     sql("renew")->times = 1;
     scene_until(is_reborn, "a new life");
     ck_assert_str_eq(sql("configure")->last[2], "{\"all\"}"); /* what is tried again */
-    ck_assert_str_ne(before, dispatch_node(scene.dispatch));
+    ck_assert_str_ne(before, scene.dispatch->node.id);
     ck_assert_ptr_null(scene_job());
     ck_assert_int_eq(sql("finish")->calls + sql("release")->calls, 0);
     ck_assert_int_eq(call("stop")->calls + call("void")->calls + call("raise")->calls, sent);
@@ -84,7 +84,7 @@ END_TEST
 
 static bool is_fenced(void)
 {
-    return scene.dispatch->fenced;
+    return scene.dispatch->node.fenced;
 }
 
 static bool has_started(void)
@@ -163,11 +163,11 @@ END_TEST
 START_TEST(test_each_life_has_its_lock)
 {
     scene_until(live, "live");
-    ck_assert_str_eq(scene_kept, dispatch_node(scene.dispatch));
+    ck_assert_str_eq(scene_kept, scene.dispatch->node.id);
     sql("peers")->state = "AF002";
     sql("peers")->times = 1;
     scene_until(is_reborn, "a new life");
-    ck_assert_str_eq(scene_kept, dispatch_node(scene.dispatch));
+    ck_assert_str_eq(scene_kept, scene.dispatch->node.id);
 }
 END_TEST
 
@@ -248,12 +248,11 @@ START_TEST(test_unreachable_host_keeps_its_runs)
 {
     scene_once("claim", CLAIMED);
     scene_until(is_running, "running");
-    const char *poll = call("poll")->answer, *hello = call("hello")->answer;
-    call("poll")->answer = call("hello")->answer = NULL;
+    const char *hello = call("hello")->answer;
+    call("hello")->answer = NULL;
     scene_until(told_unreachable, "unreachable");
     ck_assert_str_eq(sql("phase")->last[4], "the host is away");
     ck_assert_ptr_nonnull(scene_job());
-    call("poll")->answer = poll;
     call("hello")->answer = hello;
     scene_until(told_running, "running again");
     ck_assert_int_eq(sql("finish")->calls, 0);
@@ -276,13 +275,12 @@ START_TEST(test_replaced_host_gets_nothing)
 }
 END_TEST
 
-START_TEST(test_host_without_tools)
+START_TEST(test_host_that_lacks_something)
 {
-    call("hello")->answer = "hello v=1 machine=m1 boot=b owner=0123456789abcdef0123456789abcdef "
-                            "disk_free=1 missing=flock\n";
+    scene_run.lacks = "there is no /proc";
     scene_until(is_down, "down");
     ck_assert_str_eq(sql("host_report")->last[7], "runner_failed");
-    ck_assert_ptr_nonnull(strstr(sql("host_report")->last[8], "flock"));
+    ck_assert_ptr_nonnull(strstr(sql("host_report")->last[8], "there is no /proc"));
 }
 END_TEST
 
@@ -316,9 +314,8 @@ START_TEST(test_drain_stores_and_leaves)
 {
     scene_once("claim", CLAIMED);
     scene_until(is_running, "running");
-    int polls = call("poll")->calls;
     scene_prints("tail\n");
-    while (call("poll")->calls == polls || scene_job()->out.pending.len == 0)
+    while (scene_job()->out.pending.len == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     dispatch_drain(scene.dispatch, scene_drained, NULL);
     scene_until(drained, "drained");
@@ -376,7 +373,7 @@ int main(void)
     tcase_add_test(tcase, test_gone_is_dropped);
     tcase_add_test(tcase, test_unreachable_host_keeps_its_runs);
     tcase_add_test(tcase, test_replaced_host_gets_nothing);
-    tcase_add_test(tcase, test_host_without_tools);
+    tcase_add_test(tcase, test_host_that_lacks_something);
     tcase_add_test(tcase, test_refused_append_is_repeated);
     tcase_add_test(tcase, test_drain_stores_and_leaves);
     tcase_add_test(tcase, test_reload);

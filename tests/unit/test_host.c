@@ -2,10 +2,6 @@
  * agents. */
 #include "tests/unit/worker_scene.h"
 
-#define HELLO(machine, rest)                         \
-    "hello v=1 machine=" machine " boot=" SCENE_BOOT \
-    " owner=0123456789abcdef0123456789abcdef disk_free=1000000 missing=-\n" rest
-
 static struct host *host(void)
 {
     return dispatch_host(scene.dispatch, "h1");
@@ -21,19 +17,14 @@ static bool is_down(void)
     return host_down(host()) && sql("host_report")->calls > 0;
 }
 
-static bool hello_sent(void)
+static bool opened(void)
 {
-    return call("hello")->calls >= 1;
+    return call("open")->calls >= 1;
 }
 
-static bool hello_sent_again(void)
+static bool opened_again(void)
 {
-    return call("hello")->calls >= 2;
-}
-
-static bool one_answered(void)
-{
-    return scene_answered >= 1;
+    return call("open")->calls >= 2;
 }
 
 static bool report_sent(void)
@@ -63,24 +54,20 @@ static void reload(const char *hostname, const char *agents)
     dispatch_reload(scene.dispatch, config);
 }
 
-/* The machine before is asked, the address changes, and only then it answers. */
-START_TEST(test_a_hello_of_the_way_before)
+/* The machine before is being asked, and the address changes: what it would say is nobody's. */
+START_TEST(test_a_channel_of_the_way_before)
 {
-    call("hello")->hold = 1;
-    scene_until(hello_sent, "a hello");
-    call("hello")->answer = HELLO("m2", "");
+    call("open")->hold = 1;
+    scene_until(opened, "a channel");
     reload("192.0.2.7", "{ agent_type: demo }");
     ck_assert_int_eq(host()->way, 1);
-    scene_until(hello_sent_again, "a hello of the new way");
-    call("hello")->hold = 2;
-    scene_until(one_answered, "the answer of the old way");
-    ck_assert(!host_ready(host()));
-    ck_assert_str_eq(host_machine(host()), "");
-    ck_assert(host()->checking);
-    ck_assert_int_eq(sql("host_report")->calls, 0);
-    call("hello")->hold = 0;
+    ck_assert_ptr_null(host()->channel);
+    call("open")->hold = 0;
+    scene_run.machine = "m2";
     scene_until(is_ready, "ready on its new way");
+    ck_assert_int_eq(call("open")->calls, 2);
     ck_assert_str_eq(host_machine(host()), "m2");
+    ck_assert_int_eq(sql("host_report")->calls, 1);
     ck_assert_str_eq(sql("host_report")->last[2], "1");
 }
 END_TEST
@@ -90,7 +77,7 @@ START_TEST(test_a_report_of_the_way_before)
     sql("host_report")->held = true;
     scene_until(report_sent, "a report");
     ck_assert_str_eq(sql("host_report")->last[2], "0");
-    call("hello")->hold = call("hello")->calls + 1;
+    call("open")->hold = call("open")->calls + 1;
     reload("192.0.2.7", "{ agent_type: demo }");
     sql("host_report")->held = false;
     timer_start(&scene.pump, 1, 0);
@@ -98,26 +85,61 @@ START_TEST(test_a_report_of_the_way_before)
     ck_assert(!host_ready(host()));
     ck_assert_str_eq(host()->identity, "");
     ck_assert_int_eq(sql("claim")->calls, 0);
-    call("hello")->hold = 0;
+    call("open")->hold = 0;
     scene_until(is_ready, "ready on its new way");
     ck_assert_str_eq(sql("host_report")->last[2], "1");
 }
 END_TEST
 
-START_TEST(test_a_failed_hello_of_the_way_before)
+static bool answers_again(void)
 {
-    call("hello")->hold = 1;
-    const char *answer = call("hello")->answer;
+    return opened_again() && is_ready();
+}
+
+/* A connection that served and comes back at once is nobody's news. */
+START_TEST(test_a_cut_channel_is_opened_again)
+{
+    scene_until(is_ready, "ready");
+    host()->opened = 0; /* long ago */
+    int reports = sql("host_report")->calls;
     call("hello")->answer = NULL;
-    scene_until(hello_sent, "a hello");
-    call("hello")->answer = answer;
-    reload("192.0.2.7", "{ agent_type: demo }");
-    scene_until(hello_sent_again, "a hello of the new way");
-    call("hello")->hold = 2;
-    scene_until(one_answered, "the answer of the old way");
-    ck_assert(!host_down(host()));
-    call("hello")->hold = 0;
-    scene_until(is_ready, "ready on its new way");
+    while (host()->state == HOST_READY)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    ck_assert_int_eq(host()->state, HOST_CHECKING);
+    call("hello")->answer = "greeting";
+    scene_until(answers_again, "ready again");
+    ck_assert_str_eq(sql("host_report")->last[3], "t");
+    ck_assert_int_le(sql("host_report")->calls, reports + 1);
+}
+END_TEST
+
+/* One that is cut as soon as it was opened is not opened without pause. */
+START_TEST(test_a_channel_that_does_not_last)
+{
+    scene_until(is_ready, "ready");
+    call("hello")->answer = NULL;
+    scene_until(is_down, "down");
+    ck_assert_str_eq(host_reason(host()), "the host is away");
+    ck_assert_int_eq(call("open")->calls, 1);
+    call("hello")->answer = "greeting";
+    scene_until(answers_again, "ready with the next try");
+}
+END_TEST
+
+static bool told_down(void)
+{
+    return strcmp(sql("host_report")->last[3], "f") == 0;
+}
+
+START_TEST(test_a_failed_try_after_a_cut_is_told)
+{
+    scene_until(is_ready, "ready");
+    host()->opened = 0;
+    call("hello")->answer = NULL;
+    scene_until(told_down, "down");
+    ck_assert_str_eq(sql("host_report")->last[7], "connection_lost");
+    ck_assert_str_eq(sql("host_report")->last[8], "the host is away");
+    ck_assert_int_eq(call("open")->calls, 2);
 }
 END_TEST
 
@@ -147,19 +169,17 @@ END_TEST
 
 START_TEST(test_trouble_is_told_whole_with_its_word)
 {
-    call("hello")->answer = "hello v=1 machine=m1 boot=b owner=0123456789abcdef0123456789abcdef "
-                            "disk_free=1 missing=flock,setsid,prlimit,timeout,sha256sum,stat,head,"
-                            "dd,env,grep,mkfifo,mv,ln,sync,cat,id,od,tr,rm,mkdir,sleep\n";
+    scene_run.lacks = "/proc is not mounted: nobody could say which processes a run has left";
     scene_until(is_down, "down");
     ck_assert_str_eq(sql("host_report")->last[7], "runner_failed");
-    ck_assert_ptr_nonnull(strstr(sql("host_report")->last[8], "mkdir,sleep"));
+    ck_assert_ptr_nonnull(strstr(sql("host_report")->last[8], "/proc is not mounted"));
     ck_assert_str_eq(sql("host_report")->last[8], host_reason(host()));
 }
 END_TEST
 
 START_TEST(test_agents_are_looked_for)
 {
-    call("hello")->answer = HELLO("m1", "agent found demo 1.2\n");
+    scene_run.version = "demo 1.2";
     scene_until(is_ready, "ready");
     ck_assert_str_eq(sql("host_report")->last[6],
                      "{\"(\\\"demo\\\",\\\"t\\\",\\\"demo 1.2\\\")\"}");
@@ -168,7 +188,7 @@ END_TEST
 
 START_TEST(test_a_missing_agent_is_told)
 {
-    call("hello")->answer = HELLO("m1", "agent missing \n");
+    scene_run.agent = false;
     scene_until(is_ready, "ready all the same");
     ck_assert_str_eq(sql("host_report")->last[6], "{\"(\\\"demo\\\",\\\"f\\\",)\"}");
 }
@@ -188,9 +208,11 @@ int main(void)
     TCase *tcase = tcase_create("host");
     tcase_set_timeout(tcase, 30);
     tcase_add_checked_fixture(tcase, scene_setup, scene_teardown);
-    tcase_add_test(tcase, test_a_hello_of_the_way_before);
+    tcase_add_test(tcase, test_a_channel_of_the_way_before);
     tcase_add_test(tcase, test_a_report_of_the_way_before);
-    tcase_add_test(tcase, test_a_failed_hello_of_the_way_before);
+    tcase_add_test(tcase, test_a_cut_channel_is_opened_again);
+    tcase_add_test(tcase, test_a_channel_that_does_not_last);
+    tcase_add_test(tcase, test_a_failed_try_after_a_cut_is_told);
     tcase_add_test(tcase, test_a_stale_report_is_made_again);
     tcase_add_test(tcase, test_another_change_keeps_the_way);
     tcase_add_test(tcase, test_trouble_is_told_whole_with_its_word);

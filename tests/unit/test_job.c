@@ -27,7 +27,7 @@ static bool voided(void)
 
 static bool is_running(void)
 {
-    return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("poll")->calls > 0;
+    return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("watch")->calls > 0;
 }
 
 static bool is_dropped(void)
@@ -152,7 +152,7 @@ START_TEST(test_lost)
     scene_once("claim", CLAIMED);
     scene_until(is_running, "running");
     scene_prints("half");
-    scene_run.state = "lost";
+    scene_run.state = RUNNER_LOST;
     expect_finish("lost", "run_lost");
     scene_is_stored("half"); /* what it said is kept */
     ck_assert_str_eq(sql("finish")->last[5], "<null>");
@@ -164,7 +164,7 @@ START_TEST(test_rebooted)
     scene_once("claim", CLAIMED);
     scene_until(is_running, "running");
     scene_run.boot = "boot-0";
-    scene_run.state = "lost";
+    scene_run.state = RUNNER_LOST;
     expect_finish("lost", "host_rebooted");
 }
 END_TEST
@@ -218,7 +218,7 @@ END_TEST
 
 START_TEST(test_refused_start_is_voided)
 {
-    call("start")->answer = "refused reason=host_disk_full\n";
+    call("start")->answer = "refused host_disk_full";
     scene_once("claim", CLAIMED);
     scene_until(voided, "void_confirmed");
     ck_assert_int_eq(call("void")->calls, 1);
@@ -228,16 +228,16 @@ END_TEST
 
 START_TEST(test_foreign_directory)
 {
-    call("start")->answer = "refused reason=nonce\n";
+    call("start")->answer = "refused nonce";
     scene_once("claim", CLAIMED);
     expect_finish("failed", "start_refused");
-    ck_assert_int_eq(call("poll")->calls, 0);
+    ck_assert_int_eq(call("watch")->calls, 0);
 }
 END_TEST
 
 START_TEST(test_tombstone_found_by_start)
 {
-    call("start")->answer = "void\n";
+    call("start")->answer = "voided";
     scene_once("claim", CLAIMED);
     scene_until(voided, "void_confirmed");
 }
@@ -245,7 +245,7 @@ END_TEST
 
 START_TEST(test_fenced_on_the_host)
 {
-    call("start")->answer = "fenced epoch=2\n";
+    call("start")->answer = "fenced 2";
     scene_once("claim", CLAIMED);
     scene_until(is_dropped, "dropped");
     ck_assert(!finished() && !released() && !voided());
@@ -268,7 +268,7 @@ START_TEST(test_cut_start_is_repeated)
     scene_once("claim", CLAIMED);
     while (call("start")->calls < 1)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
-    call("start")->answer = "exists\n" SCENE_LIVE "\n";
+    call("start")->answer = "exists";
     scene_until(is_running, "running");
     scene_prints(DONE);
     scene_ends(0, "exit");
@@ -293,7 +293,7 @@ START_TEST(test_adopted_run_goes_on)
     adopt(SCENE_JOB("running;proven=t", "2", "t-1-x.1", "60", "<null>", "f"));
     scene_until(is_running, "running");
     ck_assert_int_eq(call("raise")->calls, 1);
-    ck_assert_int_eq(scene_run.epoch, 2);
+    ck_assert_int_eq((int)scene_run.key.epoch, 2);
     ck_assert_int_eq(call("start")->calls, 0);
     ck_assert_int_eq(sql("started")->calls, 0);
     scene_ends(0, "exit");
@@ -304,14 +304,14 @@ END_TEST
 
 START_TEST(test_adopted_start_is_sent_again)
 {
-    scene_run.state = "absent";
+    scene_run.state = RUNNER_ABSENT;
     adopt(SCENE_JOB("starting;proven=f", "2", "t-1-x.1", "0", "<null>", "f"));
     while (call("raise")->calls == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     while (call("start")->calls == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     ck_assert_int_eq(sql("starting")->calls, 0); /* the stored command wins */
-    scene_run.state = "running";
+    scene_run.state = RUNNER_RUNNING;
     scene_until(is_running, "running");
     ck_assert_int_eq(sql("started")->calls, 1);
 }
@@ -331,9 +331,21 @@ static bool told_unreachable(void)
     return strcmp(sql("phase")->last[3], "unreachable") == 0;
 }
 
-START_TEST(test_vanished_run_is_no_proof)
+/* Nothing of it lives, on the machine that started it: its slot is free. */
+START_TEST(test_vanished_run)
 {
-    scene_run.state = "absent";
+    scene_run.state = RUNNER_ABSENT;
+    adopt(SCENE_JOB("running;proven=t", "2", "t-1-x.1", "0", "<null>", "f"));
+    expect_finish("lost", "rundir_missing");
+    ck_assert_str_eq(sql("finish")->last[16], "supervisor_gone no_mark");
+    ck_assert_int_eq(call("start")->calls, 0);
+}
+END_TEST
+
+START_TEST(test_vanished_run_is_no_proof_elsewhere)
+{
+    scene_run.state = RUNNER_ABSENT;
+    scene_run.machine = "m2";
     adopt(SCENE_JOB("running;proven=t", "2", "t-1-x.1", "0", "<null>", "f"));
     scene_until(told_unreachable, "unreachable");
     ck_assert_str_eq(sql("phase")->last[4], "rundir_missing");
@@ -342,9 +354,99 @@ START_TEST(test_vanished_run_is_no_proof)
 }
 END_TEST
 
+static bool knows_supervisor(void)
+{
+    const struct runner_key *key = &scene_run.key;
+    return key->pid == 7 && strcmp(key->start, "9") == 0 && strcmp(key->boot, SCENE_BOOT) == 0;
+}
+
+/* What started() stored is not the agent's to forge: it goes with every call. */
+START_TEST(test_the_supervisor_that_the_database_knows)
+{
+    adopt(SCENE_JOB("running;proven=t", "2", "t-1-x.1", "0", "<null>", "f"));
+    while (call("raise")->calls == 0)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    ck_assert(knows_supervisor());
+}
+END_TEST
+
+START_TEST(test_the_supervisor_that_we_started)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    ck_assert(knows_supervisor());
+}
+END_TEST
+
+/* --- Tampering --- */
+
+START_TEST(test_tampered_run_is_stopped_then_judged)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    scene_run.state = RUNNER_TAMPERED;
+    scene_until(stopped_on_host, "stop");
+    ck_assert_str_eq(scene_run.stop_reason, "run_tampered");
+    ck_assert(!finished());
+    scene_ends(0, "exit"); /* whatever lies there now */
+    expect_finish("failed", "run_tampered");
+    ck_assert_str_eq(sql("finish")->last[10], "run_tampered");
+}
+END_TEST
+
+static bool raised_over(void)
+{
+    return call("raise")->calls > 0 && scene_run.forged == 4711;
+}
+
+/* An epoch that nobody gave: SQL says that we are the owner. */
+START_TEST(test_forged_epoch)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    call("stop")->answer = "fenced 4711";
+    sql("jobs")->rows = SCENE_JOB("running;proven=t", "1", "t-1-x.1", "0", "<null>", "f");
+    sql("renew")->rows = "kind=cancel;attempt=11;epoch=1;node=<null>;beat=<null>";
+    scene_until(raised_over, "raise over the forged epoch");
+    call("stop")->answer = "stopping";
+    int stops = call("stop")->calls;
+    while (call("stop")->calls == stops)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    ck_assert_ptr_nonnull(scene_job());
+    scene_ends(143, "cancelled");
+    expect_finish("cancelled", "cancelled");
+}
+END_TEST
+
+START_TEST(test_forged_epoch_met_by_a_raise)
+{
+    call("raise")->answer = "fenced 4711";
+    sql("jobs")->rows = SCENE_JOB("running;proven=t", "2", "t-1-x.1", "0", "<null>", "f");
+    adopt(SCENE_JOB("running;proven=t", "2", "t-1-x.1", "0", "<null>", "f"));
+    scene_until(raised_over, "raise over the forged epoch");
+    call("raise")->answer = "state";
+    scene_until(stopped_on_host, "stop");
+    ck_assert_str_eq(scene_run.stop_reason, "run_tampered");
+    scene_run.state = RUNNER_LOST;
+    expect_finish("failed", "run_tampered");
+}
+END_TEST
+
+START_TEST(test_later_epoch_of_a_later_owner)
+{
+    call("raise")->answer = "fenced 3";
+    sql("jobs")->rows = SCENE_JOB("running;proven=t", "3", "t-1-x.1", "0", "<null>", "f");
+    adopt(SCENE_JOB("running;proven=t", "2", "t-1-x.1", "0", "<null>", "f"));
+    while (sql("jobs")->calls == 0)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    scene_until(is_dropped, "dropped");
+    ck_assert_int_eq(call("stop")->calls, 0);
+}
+END_TEST
+
 START_TEST(test_adopted_tombstone)
 {
-    scene_run.state = "void";
+    scene_run.state = RUNNER_VOID;
     adopt(SCENE_JOB("starting;proven=f", "2", "t-1-x.1", "0", "<null>", "f"));
     scene_until(voided, "void_confirmed");
 }
@@ -376,7 +478,14 @@ int main(void)
     tcase_add_test(tcase, test_adopted_run_goes_on);
     tcase_add_test(tcase, test_adopted_start_is_sent_again);
     tcase_add_test(tcase, test_adopted_start_was_carried_out);
-    tcase_add_test(tcase, test_vanished_run_is_no_proof);
+    tcase_add_test(tcase, test_vanished_run);
+    tcase_add_test(tcase, test_vanished_run_is_no_proof_elsewhere);
+    tcase_add_test(tcase, test_the_supervisor_that_the_database_knows);
+    tcase_add_test(tcase, test_the_supervisor_that_we_started);
+    tcase_add_test(tcase, test_tampered_run_is_stopped_then_judged);
+    tcase_add_test(tcase, test_forged_epoch);
+    tcase_add_test(tcase, test_forged_epoch_met_by_a_raise);
+    tcase_add_test(tcase, test_later_epoch_of_a_later_owner);
     tcase_add_test(tcase, test_adopted_tombstone);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

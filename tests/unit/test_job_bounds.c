@@ -12,7 +12,7 @@
 
 static bool is_running(void)
 {
-    return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("poll")->calls > 0;
+    return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("watch")->calls > 0;
 }
 
 static void run(void)
@@ -67,7 +67,7 @@ START_TEST(test_no_stop_without_a_lease)
     run();
     sql("renew")->state = "08006";
     pass(100);
-    scene.dispatch->renewed = clock_ms() - scene.dispatch->lease_ms - 1;
+    scene.dispatch->node.renewed = clock_ms() - scene.dispatch->node.lease_ms - 1;
     job_cancel(scene_job());
     scene_until(told_stopping, "stopping, as a word");
     pass(300);
@@ -86,7 +86,7 @@ static bool is_renewing(void)
 
 static bool is_renewed(void)
 {
-    return scene.dispatch->renewed >= sent;
+    return scene.dispatch->node.renewed >= sent;
 }
 
 START_TEST(test_a_lease_counts_from_its_sending)
@@ -98,7 +98,7 @@ START_TEST(test_a_lease_counts_from_its_sending)
     pass(200);
     let_go("renew");
     scene_until(is_renewed, "renewed");
-    ck_assert_int_eq(scene.dispatch->renewed, sent);
+    ck_assert_int_eq(scene.dispatch->node.renewed, sent);
 }
 END_TEST
 
@@ -124,7 +124,7 @@ START_TEST(test_a_stop_without_effect_is_sent_again)
     scene_until(stopped_on_host, "stop");
     pass(300);
     ck_assert_int_eq(call("stop")->calls, 1);
-    scene_job()->stop_sent -= DISPATCH_STOP_AGAIN_MS;
+    scene_job()->stop_sent -= JOB_STOP_AGAIN_MS;
     scene_until(stopped_twice, "stop again");
 }
 END_TEST
@@ -146,8 +146,8 @@ END_TEST
 
 START_TEST(test_void_that_came_too_late)
 {
-    call("start")->answer = "refused reason=host_disk_full\n";
-    call("void")->answer = "started\n" SCENE_LIVE "\n";
+    call("start")->answer = "refused host_disk_full";
+    call("void")->answer = "started";
     run();
     ck_assert_int_eq(sql("void_confirmed")->calls, 0);
     ck_assert_int_eq(call("raise")->calls, 1);
@@ -196,7 +196,7 @@ END_TEST
 START_TEST(test_file_over_its_cap)
 {
     run();
-    struct config *config = (struct config *)dispatch_config(scene.dispatch);
+    struct config *config = (struct config *)node_settings(&scene.dispatch->node);
     config->orchestrator.max_output_bytes = 4 - (1 << 20); /* the slack takes the rest */
     scene_prints("12345678");
     expect_tampered();
@@ -223,36 +223,78 @@ START_TEST(test_promised_bytes_that_never_come)
 }
 END_TEST
 
-static bool was_polled(void)
+static bool was_looked_at(void)
 {
-    return clock_ms() - scene_job()->polled < 5000;
+    return scene_job()->looked > 0 && clock_ms() - scene_job()->looked < 5000;
 }
 
 START_TEST(test_a_machine_that_slept_is_no_silence)
 {
     run();
-    scene_job()->polled = clock_ms() - 10 * 3600 * (int64_t)1000;
-    scene_until(was_polled, "a poll after the sleep");
+    scene_until(was_looked_at, "a first look");
+    scene_job()->looked = clock_ms() - 10 * 3600 * (int64_t)1000;
+    scene_until(was_looked_at, "a look after the sleep");
+    ck_assert_int_ge(scene_job()->quiet_ms, 60000);
     ck_assert_int_le(scene_job()->quiet_ms, 70000);
 }
 END_TEST
 
-static bool stored_five(void)
+static bool stored_all(void)
 {
-    return scene.stored_len[0] == 5 && scene_job()->out.pending.len == 0;
+    return scene.stored_len[0] == scene_run.out_len && scene_job()->out.pending.len == 0;
 }
 
-START_TEST(test_bytes_begin_where_they_were_asked_for)
+/* Rows were lost in the database: the host is asked from there. */
+START_TEST(test_output_that_has_to_come_again)
 {
     run();
-    scene_prints("hell\n");
-    scene_until(stored_five, "stored");
-    struct runner_record record = {
-        .state = RUNNER_RUNNING, .out_size = 11, .out = "hell\n world", .out_len = 11, .exit = -1};
-    scene_job()->asked_out = 0; /* by a poll that left before that was read */
-    job_on_record(scene_job(), &record);
-    ck_assert_uint_eq(scene_job()->out.pending.len, 6);
-    ck_assert_mem_eq(scene_job()->out.pending.data, " world", 6);
+    int watches = call("watch")->calls;
+    sql("append")->rows = "ord=1;verdict=gap;next_offset=0";
+    sql("append")->times = 1;
+    scene_prints("hello world\n");
+    scene_until(stored_all, "stored");
+    ck_assert_int_eq(call("watch")->calls, watches + 1);
+    scene_is_stored("hello world\n");
+}
+END_TEST
+
+static bool taken_all_granted(void)
+{
+    return scene_job()->out.pending.len + scene_job()->err.pending.len == scene_run.out_len;
+}
+
+/* What the database does not take grants no more. */
+START_TEST(test_credit_comes_with_what_is_stored)
+{
+    run();
+    sql("append")->held = true;
+    while (scene_run.out_len < sizeof scene_run.out - 8)
+        scene_prints("1234567\n");
+    int64_t granted = scene_run.granted;
+    scene_until(taken_all_granted, "taken");
+    ck_assert_int_eq(scene_run.granted, granted);
+    ck_assert_int_eq((int64_t)JOB_CREDIT, granted);
+    ck_assert_uint_eq(scene_job()->credit, JOB_CREDIT - scene_run.out_len);
+    scene_job()->credit = 100; /* as if there had been more */
+    let_go("append");
+    scene_until(stored_all, "stored");
+    ck_assert_uint_eq(scene_job()->credit, JOB_CREDIT);
+}
+END_TEST
+
+/* Without credit it is us who are silent. */
+START_TEST(test_no_credit_is_no_silence)
+{
+    run();
+    scene_until(was_looked_at, "a first look");
+    scene_job()->credit = 0;
+    scene_job()->looked = clock_ms() - 30000;
+    job_step(scene_job());
+    ck_assert_int_lt(scene_job()->quiet_ms, 20000);
+    scene_job()->credit = 1;
+    scene_job()->looked = clock_ms() - 30000;
+    job_step(scene_job());
+    ck_assert_int_ge(scene_job()->quiet_ms, 30000);
 }
 END_TEST
 
@@ -316,7 +358,7 @@ END_TEST
 
 static bool have_two(void)
 {
-    return scene_job() != NULL && dispatch_job(scene.dispatch, 12) != NULL;
+    return scene_job() != NULL && jobs_find(&scene.dispatch->jobs, 12) != NULL;
 }
 
 START_TEST(test_whoever_was_served_goes_to_the_end)
@@ -325,14 +367,17 @@ START_TEST(test_whoever_was_served_goes_to_the_end)
     sql("append")->held = true;
     scene_once("claim", CLAIMED SECOND);
     scene_until(have_two, "two jobs");
-    struct job *first = list_entry(scene.dispatch->jobs.next, struct job, link);
-    struct job *other = first == scene_job() ? dispatch_job(scene.dispatch, 12) : scene_job();
+    struct job *first = list_entry(scene.dispatch->jobs.list.next, struct job, link);
+    struct job *other = first == scene_job() ? jobs_find(&scene.dispatch->jobs, 12) : scene_job();
     buf_adds(&first->out.pending, "a\n");
     buf_adds(&other->out.pending, "b\n");
-    scene.dispatch->output.one_by_one = 1;
-    output_flush(&scene.dispatch->output);
-    ck_assert_ptr_eq(scene.dispatch->jobs.next, &other->link);
-    ck_assert_ptr_eq(scene.dispatch->jobs.prev, &first->link);
+    struct output *output = &scene.dispatch->jobs.output;
+    output_soon(output, first);
+    output_soon(output, other);
+    output->one_by_one = 1;
+    output_flush(output);
+    ck_assert_ptr_eq(output->jobs.next, &other->to_store);
+    ck_assert_ptr_eq(output->jobs.prev, &first->to_store);
     buf_clear(&first->out.pending);
     buf_clear(&other->out.pending);
     job_drop(other, "the test is over");
@@ -359,7 +404,9 @@ int main(void)
     tcase_add_test(tcase, test_file_over_its_cap);
     tcase_add_test(tcase, test_promised_bytes_that_never_come);
     tcase_add_test(tcase, test_a_machine_that_slept_is_no_silence);
-    tcase_add_test(tcase, test_bytes_begin_where_they_were_asked_for);
+    tcase_add_test(tcase, test_output_that_has_to_come_again);
+    tcase_add_test(tcase, test_credit_comes_with_what_is_stored);
+    tcase_add_test(tcase, test_no_credit_is_no_silence);
     tcase_add_test(tcase, test_busy_is_sent_again_after_a_rest);
     tcase_add_test(tcase, test_fenced_while_finishing);
     tcase_add_test(tcase, test_one_bad_chunk_of_a_batch);

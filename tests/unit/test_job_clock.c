@@ -19,7 +19,7 @@
 
 static bool is_running(void)
 {
-    return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("poll")->calls > 0;
+    return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("watch")->calls > 0;
 }
 
 static bool stopped_on_host(void)

@@ -6,12 +6,12 @@
 
 static bool live(void)
 {
-    return dispatch_live(scene.dispatch) && sql("renew")->calls > 1;
+    return node_live(&scene.dispatch->node) && sql("renew")->calls > 1;
 }
 
 static bool is_running(void)
 {
-    return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("poll")->calls > 0;
+    return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("watch")->calls > 0;
 }
 
 static bool released(void)
@@ -38,7 +38,7 @@ static void let_go(const char *name)
 
 static void while_away(void)
 {
-    call("hello")->answer = call("start")->answer = call("poll")->answer = NULL;
+    call("hello")->answer = call("start")->answer = NULL;
 }
 
 static void reload(const char *text)
@@ -91,7 +91,7 @@ END_TEST
 
 static bool is_reborn(void)
 {
-    return sql("node_start")->calls >= 2 && dispatch_live(scene.dispatch);
+    return sql("node_start")->calls >= 2 && node_live(&scene.dispatch->node);
 }
 
 static int renews;
@@ -172,11 +172,10 @@ END_TEST
 START_TEST(test_another_machine_gets_nothing_before_the_verdict)
 {
     scene_until(first_host_is_ready, "ready");
-    call("hello")->answer = "hello v=1 machine=m2 boot=b owner=ffffffffffffffffffffffffffffffff "
-                            "disk_free=1000000 missing=-\n";
+    scene_run.machine = "m2";
     int reports = sql("host_report")->calls;
     sql("host_report")->held = true;
-    first_host()->next_check = 0;
+    first_host()->next_hello = 0;
     while (sql("host_report")->calls == reports)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     ck_assert(!host_ready(first_host()));
@@ -187,7 +186,8 @@ END_TEST
 
 START_TEST(test_tombstone_of_a_proven_run_is_no_end)
 {
-    scene_run.state = "void";
+    scene_run.state = RUNNER_VOID;
+    scene_run.machine = "m2";
     sql("peers")->rows = "kind=left;"
                          "node=22222222-2222-4222-8222-222222222222;beat=5";
     scene_once("adopt", SCENE_JOB("running;proven=t", "2", "t-1-x.1", "0", "<null>", "f"));
@@ -197,19 +197,16 @@ START_TEST(test_tombstone_of_a_proven_run_is_no_end)
 }
 END_TEST
 
-static bool polled_often(void)
-{
-    return call("poll")->calls > 4 && told_unreachable();
-}
-
 START_TEST(test_output_of_a_foreign_directory_is_not_ours)
 {
     scene_once("claim", CLAIMED);
     scene_until(is_running, "running");
-    scene_run.state = "foreign";
+    scene_run.state = RUNNER_FOREIGN;
     scene_prints("theirs\n");
-    scene_until(polled_often, "unreachable");
-    ck_assert_str_eq(sql("phase")->last[4], "rundir_foreign");
+    while (sql("finish")->calls == 0)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    ck_assert_str_eq(sql("finish")->last[3], "lost");
+    ck_assert_str_eq(sql("finish")->last[4], "rundir_foreign");
     ck_assert_int_eq(sql("append")->calls, 0);
 }
 END_TEST
@@ -284,11 +281,16 @@ static bool is_back(void)
 START_TEST(test_host_that_comes_back_while_it_is_closed)
 {
     scene_until(live, "live");
+    sql("host_report")->held = true;
+    first_host()->report_due = true;
+    while (!first_host()->reporting)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
     reload(HOST("h2", "1"));
     while (first_host()->on_stopped == NULL)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     reload(HOST("h1", "1"));
     ck_assert_ptr_nonnull(dispatch_host(scene.dispatch, "h1"));
+    let_go("host_report");
     scene_until(is_back, "back");
 }
 END_TEST

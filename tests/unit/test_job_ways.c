@@ -8,7 +8,7 @@
 
 static bool is_running(void)
 {
-    return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("poll")->calls > 0;
+    return scene_job() != NULL && scene_job()->state == JOB_RUNNING && call("watch")->calls > 0;
 }
 
 static bool gone(void)
@@ -82,7 +82,7 @@ START_TEST(test_a_start_that_may_have_come_is_out_of_reach)
     ck_assert_int_eq(sql("release")->calls, 0);
     ck_assert(!scene_job()->proven);
     call("hello")->answer = hello;
-    call("start")->answer = "exists\n" SCENE_LIVE "\n";
+    call("start")->answer = "exists";
     scene_until(told_running, "in reach again");
     scene_until(is_running, "running");
     ck_assert_int_eq(sql("started")->calls, 1);
@@ -124,11 +124,11 @@ END_TEST
 
 START_TEST(test_adopted_out_of_reach_and_unproven)
 {
-    scene_run.state = "absent";
+    scene_run.state = RUNNER_ABSENT;
     adopt(SCENE_JOB("unreachable;proven=f", "2", "t-1-x.1", "0", "<null>", "f"));
     until_called("start");
     ck_assert_int_eq(call("raise")->calls, 1);
-    scene_run.state = "running";
+    scene_run.state = RUNNER_RUNNING;
     scene_until(is_running, "running");
 }
 END_TEST
@@ -141,7 +141,7 @@ START_TEST(test_release_that_sql_knows_better)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     sql("renew")->rows = "kind=ours;attempt=11;epoch=1;node=<null>;beat=<null>";
     sql("jobs")->rows = SCENE_JOB("starting;proven=f", "1", "t-1-x.1", "0", "<null>", "t");
-    scene_run.state = "absent";
+    scene_run.state = RUNNER_ABSENT;
     scene_until(voided, "the host is asked");
     ck_assert_int_eq(call("raise")->calls, 1);
 }
@@ -155,8 +155,9 @@ static bool told_foreign(void)
 START_TEST(test_tombstone_that_sql_knows_better)
 {
     sql("void_confirmed")->state = "AF001"; /* it was seen running */
-    call("start")->answer = "void\n";
-    scene_run.state = "foreign";
+    call("start")->answer = "voided";
+    scene_run.state = RUNNER_FOREIGN;
+    scene_run.machine = "m2";
     scene_once("claim", CLAIMED);
     scene_until(told_foreign, "unreachable");
     ck_assert_int_eq(sql("finish")->calls, 0);
@@ -289,16 +290,12 @@ END_TEST
 
 /* --- A host that answers, but nothing of this run --- */
 
-START_TEST(test_polls_that_say_nothing_of_a_run)
+START_TEST(test_a_watch_that_says_nothing_of_a_run)
 {
+    scene_run.ignored = true;
     scene_once("claim", CLAIMED);
     scene_until(is_running, "running");
-    scene_run.ignored = true;
-    int polls = call("poll")->calls;
-    while (call("poll")->calls < polls + 2) /* the answer to an earlier one may be on its way */
-        uv_run(&scene.loop.uv, UV_RUN_ONCE);
-    scene_job()->since -= 3600 * 1000;
-    scene_job()->heard -= 3600 * 1000;
+    scene_job()->watched -= 3600 * 1000;
     scene_until(told_no_answer, "out of sight");
     scene_run.ignored = false;
     scene_until(told_running, "in sight again");
@@ -307,11 +304,11 @@ END_TEST
 
 START_TEST(test_a_host_that_does_not_do_what_it_is_asked)
 {
-    static const char *const answers[] = {"refused reason=busy\n", "stopping\n", "what?\n"};
+    static const char *const answers[] = {"refused busy", "stopping", "refused host_disk_full"};
     call("raise")->answer = answers[_i];
     adopt(SCENE_JOB("running;proven=t", "2", "t-1-x.1", "0", "<null>", "f"));
     scene_until(told_no_answer, "out of sight");
-    call("raise")->answer = "state\n" SCENE_LIVE "\n";
+    call("raise")->answer = "state";
     scene_until(is_running, "running");
     scene_until(told_running, "in sight again");
 }
@@ -323,7 +320,7 @@ START_TEST(test_rest_of_the_output_on_a_host_that_is_away)
     run_to_end();
     while (scene_job()->state != JOB_ENDING)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
-    call("poll")->answer = call("hello")->answer = NULL;
+    call("hello")->answer = NULL;
     scene_until(told_away, "unreachable");
     ck_assert_int_eq(sql("finish")->calls, 0);
 }
@@ -333,19 +330,19 @@ END_TEST
 
 static bool is_live(void)
 {
-    return dispatch_live(scene.dispatch);
+    return node_live(&scene.dispatch->node);
 }
 
 START_TEST(test_buried_before_it_knew_that_it_lives)
 {
     sql("node_start")->state = "AF002"; /* the first one committed, and its answer was lost */
     char before[37];
-    memcpy(before, dispatch_node(scene.dispatch), sizeof before);
-    while (strcmp(before, dispatch_node(scene.dispatch)) == 0)
+    memcpy(before, scene.dispatch->node.id, sizeof before);
+    while (strcmp(before, scene.dispatch->node.id) == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     sql("node_start")->state = NULL;
     scene_until(is_live, "live");
-    ck_assert_str_ne(before, dispatch_node(scene.dispatch));
+    ck_assert_str_ne(before, scene.dispatch->node.id);
 }
 END_TEST
 
@@ -405,7 +402,7 @@ static TCase *ends(void)
 static TCase *others(void)
 {
     TCase *tcase = tcase_create("other");
-    tcase_add_test(tcase, test_polls_that_say_nothing_of_a_run);
+    tcase_add_test(tcase, test_a_watch_that_says_nothing_of_a_run);
     tcase_add_loop_test(tcase, test_a_host_that_does_not_do_what_it_is_asked, 0, 3);
     tcase_add_test(tcase, test_rest_of_the_output_on_a_host_that_is_away);
     tcase_add_test(tcase, test_buried_before_it_knew_that_it_lives);

@@ -5,11 +5,11 @@
 #include "worker/job/job.h"
 #include "worker/job/output.h"
 
-static struct stream stream;
+static struct job_stream stream;
 
 static void setup(void)
 {
-    stream = (struct stream){.stored = 100, .final = -1};
+    stream = (struct job_stream){.stored = 100, .final = -1};
     buf_init(&stream.pending, 1000);
     buf_adds(&stream.pending, "abcdef");
 }
@@ -21,10 +21,10 @@ static void teardown(void)
 
 START_TEST(test_stored)
 {
-    stream_settle(&stream, 104);
+    job_stream_settle(&stream, 104);
     ck_assert_int_eq(stream.stored, 104);
     ck_assert_str_eq(buf_text(&stream.pending), "ef");
-    stream_settle(&stream, 106);
+    job_stream_settle(&stream, 106);
     ck_assert_int_eq(stream.stored, 106);
     ck_assert_uint_eq(stream.pending.len, 0);
 }
@@ -35,12 +35,12 @@ START_TEST(test_secret_words)
     static const char *const words[] = {"cdef-and-more"};
     struct redact_words secrets = {words, 1};
     buf_init(&stream.clean, 1000);
-    stream_ready(&stream, &secrets);
+    job_stream_ready(&stream, &secrets);
     ck_assert_ptr_null(strstr(buf_text(&stream.clean), "c")); /* it may go on */
     buf_adds(&stream.pending, "-and-more, says he\n");
     stream.final = stream.stored + (int64_t)stream.pending.len;
     buf_clear(&stream.clean);
-    ck_assert(stream_ready(&stream, &secrets));
+    ck_assert(job_stream_ready(&stream, &secrets));
     ck_assert_str_eq(buf_text(&stream.clean), "ab*************, says he\n");
     buf_release(&stream.clean);
 }
@@ -48,7 +48,7 @@ END_TEST
 
 START_TEST(test_nothing_new)
 {
-    stream_settle(&stream, 100);
+    job_stream_settle(&stream, 100);
     ck_assert_int_eq(stream.stored, 100);
     ck_assert_str_eq(buf_text(&stream.pending), "abcdef");
 }
@@ -56,7 +56,7 @@ END_TEST
 
 START_TEST(test_rows_were_lost)
 {
-    stream_settle(&stream, 40); /* read again from there */
+    job_stream_settle(&stream, 40); /* read again from there */
     ck_assert_int_eq(stream.stored, 40);
     ck_assert_uint_eq(stream.pending.len, 0);
 }
@@ -64,7 +64,7 @@ END_TEST
 
 START_TEST(test_more_than_we_read)
 {
-    stream_settle(&stream, 500);
+    job_stream_settle(&stream, 500);
     ck_assert_int_eq(stream.stored, 500);
     ck_assert_uint_eq(stream.pending.len, 0);
 }

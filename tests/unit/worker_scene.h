@@ -1,7 +1,7 @@
 /* A dispatcher between a fake database and a fake host: the real code of worker/ in between, on a
  * real loop.
  *
- * The fakes stand in at link time for db_query (common/db.h) and exec_* (worker/exec.h). SQL
+ * The fakes stand in at link time for db_query (common/db.h) and link_* (worker/link/link.h). SQL
  * functions and runner calls answer what the tables below say; what was asked is remembered. Times
  * are short, nothing waits for a clock of its own: scene_until() runs the loop until a condition
  * holds. */
@@ -26,7 +26,8 @@ static const char scene_config[] =
     "requirements={x};repo=<null>;issue_number=<null>;slug=t1;branch_name=task/"                   \
     "t1;timeout_secs=60;"                                                                          \
     "prompt=" run ";command=" run ";stdout_bytes=" stored ";stderr_bytes=0;checkpoint=" checkpoint \
-    ";cancel=" cancel ";adopted_from=w0;adopted_silence_ms=4200"
+    ";cancel=" cancel                                                                              \
+    ";adopted_from=w0;adopted_silence_ms=4200;pid=7;start=9;boot=boot-1;machine=m1"
 
 static void scene_check(void *data)
 {
@@ -57,8 +58,11 @@ static void scene_setup(void)
     struct error err;
     log_open("test", LOG_ERROR_LEVEL);
     memset(&scene, 0, sizeof scene);
-    scene_run.state = "running";
+    scene_run.state = RUNNER_RUNNING;
     scene_run.boot = SCENE_BOOT;
+    scene_run.machine = "m1";
+    scene_run.lacks = scene_run.version = "";
+    scene_run.agent = true;
     scene_run.reason = "exit";
     scene_run.chunk = 32768;
     list_init(&scene.queries);
@@ -99,7 +103,7 @@ static void scene_teardown(void)
 
 static inline struct job *scene_job(void)
 {
-    return dispatch_job(scene.dispatch, 11);
+    return jobs_find(&scene.dispatch->jobs, 11);
 }
 
 /* What the agent prints. */
@@ -111,7 +115,7 @@ static inline void scene_prints(const char *text)
 
 static inline void scene_ends(int status, const char *reason)
 {
-    scene_run.state = "ended";
+    scene_run.state = RUNNER_ENDED;
     scene_run.exit = status;
     scene_run.reason = reason;
 }

@@ -1,34 +1,27 @@
-/* The host of worker_scene.h: exec_run() answers as the runner would. */
+/* The host of worker_scene.h: a link whose runner answers from a table, and pushes one run. */
 #ifndef FLEET_WORKER_SCENE_HOST_H
 #define FLEET_WORKER_SCENE_HOST_H
 
 #include "tests/unit/worker_scene_sql.h"
+#include "worker/link/link.h"
 
 #define SCENE_BOOT "boot-1"
 
-/* One runner call: what it answers. `answer` NULL: the host cannot be reached. */
+/* One kind of call: what it answers: a verdict's name, "fenced EPOCH" or "refused REASON". NULL:
+ * the channel is cut under it; as the answer to an open or a hello: the host is away. */
 struct scene_call {
     const char *name;
-    const char *answer; /* literal without banner and "end" */
+    const char *answer; /* literal */
     int calls;
-    bool unsent; /* it cannot be reached, and not a byte left us */
+    bool unsent; /* when it fails: not a byte left us */
     int hold;    /* calls from this number on get no answer yet; 0: all do */
 };
 
-#define SCENE_RECORD(state, rest) \
-    "run t-1-x.1 state=" state " epoch=1 pid=7 start=9 boot=" SCENE_BOOT " " rest
-#define SCENE_LIVE \
-    SCENE_RECORD("running", "out=0 err=0 oend=- eend=- exit=- ms=- reason=- n1=0 n2=0")
-
 static struct scene_call scene_call[] = {
-    {.name = "hello",
-     .answer = "hello v=1 machine=m1 boot=" SCENE_BOOT
-               " owner=0123456789abcdef0123456789abcdef disk_free=1000000 missing=-\n"},
-    {.name = "start", .answer = "started\n" SCENE_LIVE "\n"},
-    {.name = "raise", .answer = "state\n" SCENE_LIVE "\n"},
-    {.name = "void", .answer = "void\n"},
-    {.name = "stop", .answer = "stopping\n"},
-    {.name = "poll", .answer = ""},
+    {.name = "open", .answer = "up"},       {.name = "hello", .answer = "greeting"},
+    {.name = "start", .answer = "started"}, {.name = "raise", .answer = "state"},
+    {.name = "void", .answer = "voided"},   {.name = "stop", .answer = "stopping"},
+    {.name = "watch", .answer = "record"},
 };
 
 static struct scene_call *call(const char *name)
@@ -39,179 +32,385 @@ static struct scene_call *call(const char *name)
     ck_abort_msg("no such call: %s", name);
 }
 
-/* The run on the fake host, as polls and records see it. */
+/* The run on the fake host. */
 static struct {
-    char run[RUNNER_RUN_SIZE];
-    const char *state;
-    int epoch, exit;
-    const char *reason, *boot;
+    struct runner_key key; /* of the last call */
+    enum runner_state state;
+    int exit;
+    const char *reason, *boot, *lacks, *machine;
+    uint64_t forged;         /* of the last raise */
+    char job[65536];         /* of the last start */
+    const char *stop_reason; /* of the last stop */
     char out[32768], err[4096];
     size_t out_len, err_len;
-    size_t chunk; /* at most so many bytes in one poll */
-    bool ignored; /* polls say nothing of it */
+    size_t chunk;        /* at most so many bytes in one push */
+    bool ignored;        /* watches say nothing of it */
+    int pushed;          /* records */
+    bool agent;          /* hello finds the command */
+    const char *version; /* and it says so of itself */
+    int64_t granted;     /* bytes, of all watches */
 } scene_run;
 
-struct exec_host {
-    void (*on_stopped)(void *data);
-    void *data;
+struct link {
     struct timer timer;
+    const struct link_events *events;
+    void *data;
+    bool up, closed, down;
+    struct runner_greeting greeting;
+    struct list asked, watches;
 };
 
-struct scene_exec {
-    struct timer timer;
+/* A call on its way. */
+struct scene_asked {
+    struct list link;
     const struct scene_call *call;
     int number; /* of the call, from 1 */
-    struct buf answer;
-    bool unreachable, unsent;
-    exec_done_cb on_done;
+    link_greeting_cb on_greeting;
+    link_reply_cb on_reply;
     void *data;
 };
 
-static int scene_answered; /* runner calls whose callback came */
+struct link_watch {
+    struct list link;
+    struct link *of;
+    int64_t next[2];
+    size_t credit;
+    enum runner_state said; /* of the last record */
+    bool any;               /* a record was pushed */
+    const struct link_watch_events *events;
+    void *data;
+};
 
-static void scene_record(struct buf *out, size_t n1, size_t n2)
+static int scene_answered; /* calls whose callback came */
+
+static void scene_record(struct runner_record *record)
 {
-    bool ended = strcmp(scene_run.state, "ended") == 0;
-    buf_addf(out, "run %s state=%s epoch=%d pid=7 start=9 boot=%s out=%zu err=%zu ", scene_run.run,
-             scene_run.state, scene_run.epoch, scene_run.boot, scene_run.out_len,
-             scene_run.err_len);
+    bool ended = scene_run.state == RUNNER_ENDED;
+    *record = (struct runner_record){.state = scene_run.state,
+                                     .epoch = (int64_t)scene_run.key.epoch,
+                                     .pid = 7,
+                                     .start = "9",
+                                     .out_size = (int64_t)scene_run.out_len,
+                                     .err_size = (int64_t)scene_run.err_len,
+                                     .out_final = ended ? (int64_t)scene_run.out_len : -1,
+                                     .err_final = ended ? (int64_t)scene_run.err_len : -1,
+                                     .exit = ended ? scene_run.exit : -1,
+                                     .signal = -1,
+                                     .elapsed_ms = ended ? 5 : -1};
     if (ended)
-        buf_addf(out, "oend=%zu eend=%zu exit=%d ms=5 reason=%s", scene_run.out_len,
-                 scene_run.err_len, scene_run.exit, scene_run.reason);
-    else
-        buf_adds(out, "oend=- eend=- exit=- ms=- reason=-");
-    buf_addf(out, " n1=%zu n2=%zu\n", n1, n2);
+        record->signal = scene_run.exit > 128 ? scene_run.exit - 128 : 0;
+    memcpy(record->run, scene_run.key.run, sizeof record->run);
+    snprintf(record->boot, sizeof record->boot, "%s", scene_run.boot);
+    snprintf(record->reason, sizeof record->reason, "%s", ended ? scene_run.reason : "");
 }
 
-static size_t scene_part(size_t have, long from)
+static void scene_greeting(struct runner_greeting *greeting)
 {
-    size_t left = (size_t)from < have ? have - (size_t)from : 0;
-    return left < scene_run.chunk ? left : scene_run.chunk;
+    *greeting = (struct runner_greeting){.system = "Linux x86_64",
+                                         .boot = SCENE_BOOT,
+                                         .owner = "0123456789abcdef0123456789abcdef",
+                                         .disk_free = 1000000,
+                                         .seen_count = 1};
+    snprintf(greeting->machine, sizeof greeting->machine, "%s", scene_run.machine);
+    snprintf(greeting->lacks, sizeof greeting->lacks, "%s", scene_run.lacks);
+    greeting->seen[0].found = scene_run.agent;
+    snprintf(greeting->seen[0].version, RUNNER_VERSION_SIZE, "%s", scene_run.version);
 }
 
-static void scene_poll(struct buf *out, const char *input)
+/* --- What it says --- */
+
+static void scene_drop_watch(struct link_watch *watch)
 {
-    char run[RUNNER_RUN_SIZE], nonce[40];
-    long from_out, from_err;
-    while (sscanf(input, "%71s %39s %ld %ld", run, nonce, &from_out, &from_err) == 4) {
-        ck_assert_str_eq(run, scene_run.run);
-        if (scene_run.ignored)
-            return;
-        size_t n1 = scene_part(scene_run.out_len, from_out);
-        size_t n2 = scene_part(scene_run.err_len, from_err);
-        scene_record(out, n1, n2);
-        buf_add(out, scene_run.out + from_out, n1);
-        buf_add(out, scene_run.err + from_err, n2);
-        input = strchr(input, '\n') + 1;
-    }
+    list_remove(&watch->link);
+    free(watch);
 }
 
-static void scene_exec_closed(void *data)
+static struct error scene_away(bool unsent)
 {
-    struct scene_exec *exec = data;
     struct error err;
-    struct exec_result res = {
-        .out = buf_text(&exec->answer), .out_len = exec->answer.len, .err = ""};
-    error_set(&err, "the host is away");
-    err.unsent = exec->unsent;
-    scene_answered++;
-    exec->on_done(exec->data, exec->unreachable ? NULL : &res, exec->unreachable ? &err : NULL);
-    buf_release(&exec->answer);
-    free(exec);
+    error_set_state(&err, "connection_lost", "the host is away");
+    err.unsent = unsent;
+    return err;
 }
 
-static void scene_exec_time(void *data)
+static void scene_cut(struct link *link, bool unsent)
 {
-    struct scene_exec *exec = data;
-    if (exec->call->hold > 0 && exec->number >= exec->call->hold) {
-        timer_start(&exec->timer, 1, 0);
+    struct error err = scene_away(unsent);
+    link->up = false;
+    link->down = true;
+    while (!link->closed && !list_empty(&link->asked)) {
+        struct scene_asked *asked = list_entry(link->asked.next, struct scene_asked, link);
+        struct scene_asked copy = *asked;
+        list_remove(&asked->link);
+        free(asked);
+        scene_answered++;
+        if (copy.on_reply != NULL)
+            copy.on_reply(copy.data, NULL, &err);
+        else
+            copy.on_greeting(copy.data, NULL, &err);
+    }
+    while (!link->closed && !list_empty(&link->watches))
+        scene_drop_watch(list_entry(link->watches.next, struct link_watch, link));
+    if (!link->closed)
+        link->events->on_down(link->data, &err);
+}
+
+static void scene_reply(struct scene_asked *asked)
+{
+    static const struct {
+        const char *word;
+        enum runner_verdict verdict;
+    } words[] = {{"started", RUNNER_STARTED}, {"exists", RUNNER_EXISTS},
+                 {"voided", RUNNER_VOIDED},   {"fenced", RUNNER_FENCED},
+                 {"refused", RUNNER_REFUSED}, {"stopping", RUNNER_STOPPING},
+                 {"state", RUNNER_STATE}};
+    struct runner_reply reply = {.verdict = RUNNER_VERDICTS, .epoch = -1};
+    const char *answer = asked->call->answer, *rest = strchr(answer, ' ');
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strncmp(answer, words[i].word, strlen(words[i].word)) == 0)
+            reply.verdict = words[i].verdict;
+    ck_assert_msg(reply.verdict != RUNNER_VERDICTS, "unknown answer: %s", answer);
+    if (reply.verdict == RUNNER_FENCED)
+        reply.epoch = strtoll(rest + 1, NULL, 10);
+    else if (rest != NULL)
+        snprintf(reply.reason, sizeof reply.reason, "%s", rest + 1);
+    scene_record(&reply.record);
+    asked->on_reply(asked->data, &reply, NULL);
+}
+
+/* False when the channel is cut under it. */
+static bool scene_answer(struct link *link, struct scene_asked *asked)
+{
+    struct scene_asked copy = *asked;
+    struct runner_greeting greeting;
+    if (asked->call->answer == NULL) {
+        scene_cut(link, asked->call->unsent);
+        return false;
+    }
+    list_remove(&asked->link);
+    free(asked);
+    scene_answered++;
+    scene_greeting(&greeting);
+    if (copy.on_reply != NULL)
+        scene_reply(&copy);
+    else
+        copy.on_greeting(copy.data, &greeting, NULL);
+    return !link->closed;
+}
+
+static void scene_push_output(struct link_watch *watch, int stream, const char *bytes, size_t have)
+{
+    size_t from = (size_t)watch->next[stream - 1];
+    size_t len = from < have ? have - from : 0;
+    len = len < scene_run.chunk ? len : scene_run.chunk;
+    len = len < watch->credit ? len : watch->credit;
+    if (len == 0)
+        return;
+    watch->credit -= len;
+    watch->next[stream - 1] += (int64_t)len;
+    watch->events->on_output(watch->data, stream, (int64_t)from, bytes + from, len);
+}
+
+static bool scene_has(struct link *link, struct link_watch *watch)
+{
+    list_each(item, &link->watches)
+    {
+        if (item == &watch->link)
+            return true;
+    }
+    return false;
+}
+
+static void scene_push(struct link *link, struct link_watch *watch)
+{
+    struct runner_record record;
+    if (scene_run.ignored)
+        return;
+    bool shrank = (int64_t)scene_run.out_len < watch->next[0];
+    if (!watch->any || watch->said != scene_run.state || shrank) {
+        watch->any = true;
+        watch->said = scene_run.state;
+        scene_run.pushed++;
+        scene_record(&record);
+        watch->events->on_record(watch->data, &record);
+    }
+    if (!link->closed && scene_has(link, watch))
+        scene_push_output(watch, 1, scene_run.out, scene_run.out_len);
+    if (!link->closed && scene_has(link, watch))
+        scene_push_output(watch, 2, scene_run.err, scene_run.err_len);
+}
+
+/* Everything that a link says comes from here. */
+static void scene_link_time(void *data)
+{
+    struct link *link = data;
+    const struct scene_call *open = call("open");
+    bool away = open->answer == NULL || call("hello")->answer == NULL;
+    if (link->closed || link->down || (open->hold > 0 && open->calls >= open->hold))
+        return;
+    if (away) {
+        scene_cut(link, false);
         return;
     }
-    timer_close(&exec->timer, scene_exec_closed);
-}
-
-/* "… sh <base> <hash> start RUN EPOCH NONCE …": start, raise, void and stop. */
-static void scene_answer(struct scene_exec *exec, const struct scene_call *known,
-                         const char *command, const char *input)
-{
-    char at[16];
-    buf_adds(&exec->answer, "fleet-runner 1\n");
-    snprintf(at, sizeof at, " %s ", known->name);
-    const char *words = strstr(command, at);
-    bool of_run = strcmp(known->name, "poll") != 0 && strcmp(known->name, "hello") != 0;
-    if (words != NULL && of_run)
-        ck_assert_int_ge(sscanf(words + strlen(at), "%71s %d", scene_run.run, &scene_run.epoch), 1);
-    const char *live = strstr(known->answer, "run t-1-x.1");
-    if (strcmp(known->name, "poll") == 0) {
-        scene_poll(&exec->answer, input);
-    } else if (live != NULL) {
-        buf_add(&exec->answer, known->answer, (size_t)(live - known->answer));
-        scene_record(&exec->answer, 0, 0);
-    } else {
-        buf_adds(&exec->answer, known->answer);
+    if (!link->up) {
+        scene_greeting(&link->greeting);
+        link->greeting.seen_count = 0;
+        link->up = true;
+        link->events->on_up(link->data);
+        return;
     }
-    buf_adds(&exec->answer, "end\n");
-}
-
-void exec_run(struct exec_host *host, const struct exec_request *request)
-{
-    (void)host;
-    struct scene_exec *exec = mem_alloc(sizeof *exec);
-    buf_init(&exec->answer, 1 << 20);
-    exec->on_done = request->on_done;
-    exec->data = request->data;
-    char *input = mem_strndup(request->input != NULL ? request->input : "", request->input_len);
-    struct scene_call *known = NULL;
-    for (size_t i = 0; i < sizeof scene_call / sizeof scene_call[0]; i++) {
-        char word[16];
-        snprintf(word, sizeof word, " %s", scene_call[i].name);
-        const char *at = strstr(request->command, word);
-        if (at != NULL && (at[strlen(word)] == ' ' || at[strlen(word)] == '\0'))
-            known = &scene_call[i];
+    list_each(item, &link->asked)
+    {
+        struct scene_asked *asked = list_entry(item, struct scene_asked, link);
+        bool held = asked->call->hold > 0 && asked->number >= asked->call->hold;
+        if (!held) {
+            scene_answer(link, asked);
+            return; /* the list may be another one now */
+        }
     }
-    ck_assert_msg(known != NULL, "unknown command: %s", request->command);
-    exec->call = known;
-    exec->number = ++known->calls;
-    if (known->answer != NULL)
-        scene_answer(exec, known, request->command, input);
-    exec->unreachable = known->answer == NULL;
-    exec->unsent = known->unsent;
-    free(input);
-    timer_init(&exec->timer, &scene.loop, scene_exec_time, exec);
-    timer_start(&exec->timer, 1, 0);
+    list_each(item, &link->watches)
+    {
+        scene_push(link, list_entry(item, struct link_watch, link));
+        if (link->closed)
+            return;
+    }
 }
 
-struct exec_host *exec_host_new(struct loop *loop, const struct config_host *config)
+/* --- What is asked of it: worker/link/link.h --- */
+
+struct link *link_open(struct loop *loop, const struct config_host *host, const char *fleet_id,
+                       const struct link_events *events, void *data)
 {
-    (void)loop, (void)config;
-    return mem_alloc(sizeof(struct exec_host));
+    struct link *link = mem_alloc(sizeof *link);
+    (void)host, (void)fleet_id;
+    link->events = events;
+    link->data = data;
+    list_init(&link->asked);
+    list_init(&link->watches);
+    call("open")->calls++;
+    timer_init(&link->timer, loop, scene_link_time, link);
+    timer_start(&link->timer, 1, 1);
+    return link;
 }
 
-static void scene_host_closed(void *data)
+static void scene_link_closed(void *data)
 {
-    struct exec_host *host = data;
-    host->on_stopped(host->data);
-    free(host);
+    struct link *link = data;
+    while (!list_empty(&link->asked)) {
+        struct scene_asked *asked = list_entry(link->asked.next, struct scene_asked, link);
+        list_remove(&asked->link);
+        free(asked);
+    }
+    while (!list_empty(&link->watches))
+        scene_drop_watch(list_entry(link->watches.next, struct link_watch, link));
+    free(link);
 }
 
-static void scene_host_time(void *data)
+void link_close(struct link *link)
 {
-    struct exec_host *host = data;
-    timer_close(&host->timer, scene_host_closed);
+    link->closed = true;
+    link->up = false;
+    timer_close(&link->timer, scene_link_closed);
 }
 
-void exec_host_stop(struct exec_host *host, void (*on_stopped)(void *data), void *data)
+bool link_up(const struct link *link)
 {
-    host->on_stopped = on_stopped;
-    host->data = data;
-    timer_init(&host->timer, &scene.loop, scene_host_time, host);
-    timer_start(&host->timer, 1, 0);
+    return link->up;
 }
 
-const char *exec_host_key(const struct exec_host *host)
+const char *link_host_key(const struct link *link)
 {
-    (void)host;
+    (void)link;
     return "";
+}
+
+const struct runner_greeting *link_greeting(const struct link *link)
+{
+    return &link->greeting;
+}
+
+static struct scene_asked *scene_ask(struct link *link, const char *name, void *data)
+{
+    struct scene_asked *asked = mem_alloc(sizeof *asked);
+    ck_assert(link->up);
+    asked->call = call(name);
+    asked->number = ++call(name)->calls;
+    asked->data = data;
+    list_append(&link->asked, &asked->link);
+    return asked;
+}
+
+void link_hello(struct link *link, const struct runner_look *looks, int count,
+                link_greeting_cb on_greeting, void *data)
+{
+    (void)looks, (void)count;
+    scene_ask(link, "hello", data)->on_greeting = on_greeting;
+}
+
+static void scene_ask_of_run(struct link *link, const char *name, const struct runner_key *key,
+                             link_reply_cb on_reply, void *data)
+{
+    scene_run.key = *key;
+    scene_ask(link, name, data)->on_reply = on_reply;
+}
+
+void link_start(struct link *link, const struct runner_key *key, const struct runner_start *start,
+                link_reply_cb on_reply, void *data)
+{
+    snprintf(scene_run.job, sizeof scene_run.job, "%.*s", (int)start->job_len,
+             (const char *)start->job);
+    scene_ask_of_run(link, "start", key, on_reply, data);
+}
+
+void link_raise(struct link *link, const struct runner_key *key, uint64_t forged,
+                link_reply_cb on_reply, void *data)
+{
+    scene_run.forged = forged;
+    scene_ask_of_run(link, "raise", key, on_reply, data);
+}
+
+void link_void(struct link *link, const struct runner_key *key, link_reply_cb on_reply, void *data)
+{
+    scene_ask_of_run(link, "void", key, on_reply, data);
+}
+
+static char scene_stop_reason[RUNNER_WORD_SIZE];
+
+void link_stop(struct link *link, const struct runner_key *key, const struct runner_stop *stop,
+               link_reply_cb on_reply, void *data)
+{
+    memcpy(scene_stop_reason, stop->reason, sizeof scene_stop_reason);
+    scene_run.stop_reason = scene_stop_reason;
+    scene_ask_of_run(link, "stop", key, on_reply, data);
+}
+
+struct link_watch *link_watch(struct link *link, const struct runner_key *key, int64_t out_offset,
+                              int64_t err_offset, uint32_t credit,
+                              const struct link_watch_events *events, void *data)
+{
+    struct link_watch *watch = mem_alloc(sizeof *watch);
+    scene_run.key = *key;
+    call("watch")->calls++;
+    scene_run.granted += credit;
+    watch->of = link;
+    watch->next[0] = out_offset;
+    watch->next[1] = err_offset;
+    watch->credit = credit;
+    watch->events = events;
+    watch->data = data;
+    list_append(&link->watches, &watch->link);
+    return watch;
+}
+
+void link_grant(struct link_watch *watch, uint32_t bytes)
+{
+    watch->credit += bytes;
+    scene_run.granted += bytes;
+}
+
+void link_unwatch(struct link_watch *watch)
+{
+    scene_drop_watch(watch);
 }
 
 #endif

@@ -25,7 +25,7 @@ struct scene_sql {
     int times;         /* how often this answer is given; 0 = always */
     int calls;
     bool held;           /* no answer before it is let go; what it then says is decided then */
-    char last[16][4096]; /* parameters of the last call */
+    char last[17][4096]; /* parameters of the last call */
 };
 
 static struct scene_sql scene_sql[] = {
@@ -124,7 +124,7 @@ void db_query(struct db *db, const char *text, enum db_repeat repeat, int count,
     ck_assert_msg(query->sql != NULL, "unknown query: %s", text);
     struct scene_sql *answer = query->sql;
     answer->calls++;
-    for (int i = 0; i < count && i < 16; i++)
+    for (int i = 0; i < count && i < 17; i++)
         snprintf(answer->last[i], sizeof answer->last[i], "%s", params[i] ? params[i] : "<null>");
     query->state = answer->state;
     if (strcmp(answer->name, "append") == 0 && answer->state == NULL && answer->rows == NULL)

@@ -9,7 +9,6 @@
 #include "common/pause.h"
 #include "worker/dispatch/dispatch.h"
 #include "worker/host/host.h"
-#include "worker/job/job.h"
 
 #define AGAIN_MS 1000 /* after a failed call */
 #define WARN_EVERY_MS 60000
@@ -21,7 +20,7 @@ static struct job *take_row(struct dispatch *dispatch, const struct db_result *r
     const char *id = db_text(res, row, "host_id");
     struct host *host = id != NULL ? dispatch_host(dispatch, id) : NULL;
     int64_t attempt = db_int(res, row, "attempt", 0);
-    if (dispatch_job(dispatch, attempt) != NULL)
+    if (jobs_find(&dispatch->jobs, attempt) != NULL)
         return NULL;
     if (host == NULL) {
         if (clock_ms() < dispatch->next_warning)
@@ -31,7 +30,7 @@ static struct job *take_row(struct dispatch *dispatch, const struct db_result *r
                  "attempt %" PRId64 " is ours, but its host is not in the configuration", attempt);
         return NULL;
     }
-    return job_new(dispatch, host, res, row);
+    return job_new(&dispatch->jobs, host, res, row);
 }
 
 /* --- claim --- */
@@ -54,14 +53,9 @@ static int room(const struct dispatch *dispatch)
     list_each(link, hosts)
     {
         struct host *host = list_entry(link, struct host, link);
-        int used = 0;
         if (!host_ready(host) || host->leaving)
             continue;
-        list_each(job, &host->jobs)
-        {
-            used++;
-        }
-        int mine = capacity(host_entry(host)) - used;
+        int mine = capacity(host_entry(host)) - host->watched;
         sum += mine > 0 ? mine : 0;
     }
     return sum < DISPATCH_CLAIM_MAX ? sum : DISPATCH_CLAIM_MAX;
@@ -76,7 +70,7 @@ static void on_sleep(void *data, const struct db_result *res, const struct error
         return;
     if (err != NULL) {
         dispatch->asleep = false;
-        dispatch_failed(dispatch, "sleep_begin", err);
+        node_failed(&dispatch->node, "sleep_begin", err);
     } else {
         dispatch_notify(dispatch); /* what came in before we said that we sleep */
     }
@@ -88,29 +82,30 @@ static void on_awake(void *data, const struct db_result *res, const struct error
     struct dispatch_call *call = data;
     struct dispatch *dispatch = call->dispatch;
     if (dispatch_call_end(call) && err != NULL)
-        dispatch_failed(dispatch, "sleep_end", err);
+        node_failed(&dispatch->node, "sleep_end", err);
 }
 
 static void fall_asleep(struct dispatch *dispatch)
 {
-    const char *params[] = {dispatch->node};
+    const char *params[] = {dispatch->node.id};
     dispatch->next_claim =
-        clock_ms() + (int64_t)dispatch_config(dispatch)->orchestrator.dispatch_interval_secs * 1000;
+        clock_ms() +
+        (int64_t)node_settings(&dispatch->node)->orchestrator.dispatch_interval_secs * 1000;
     if (dispatch->asleep)
         return;
     dispatch->asleep = true;
-    db_query(dispatch->db, "select fleet.sleep_begin($1)", DB_REPEAT, 1, params, on_sleep,
+    db_query(dispatch->node.db, "select fleet.sleep_begin($1)", DB_REPEAT, 1, params, on_sleep,
              dispatch_call_new(dispatch));
 }
 
 static void wake_up(struct dispatch *dispatch)
 {
-    const char *params[] = {dispatch->node};
+    const char *params[] = {dispatch->node.id};
     dispatch->claim_wanted = true;
     if (!dispatch->asleep)
         return;
     dispatch->asleep = false;
-    db_query(dispatch->db, "select fleet.sleep_end($1)", DB_REPEAT, 1, params, on_awake,
+    db_query(dispatch->node.db, "select fleet.sleep_end($1)", DB_REPEAT, 1, params, on_awake,
              dispatch_call_new(dispatch));
 }
 
@@ -124,7 +119,7 @@ static void on_claim(void *data, const struct db_result *res, const struct error
     if (err != NULL) {
         dispatch->claim_pause = clock_ms() + pause_jitter(AGAIN_MS);
         dispatch->claim_wanted = true;
-        dispatch_failed(dispatch, "claim", err);
+        node_failed(&dispatch->node, "claim", err);
         return;
     }
     for (int row = 0; row < db_rows(res); row++) {
@@ -144,7 +139,7 @@ void dispatch_claim(struct dispatch *dispatch)
 {
     int64_t now = clock_ms();
     bool due = dispatch->claim_wanted || now >= dispatch->next_claim;
-    if (!due || dispatch->claiming || now < dispatch->claim_pause || !dispatch_may_act(dispatch))
+    if (!due || dispatch->claiming || now < dispatch->claim_pause || !node_may_act(&dispatch->node))
         return;
     int want = room(dispatch);
     dispatch->claim_wanted = false;
@@ -154,9 +149,9 @@ void dispatch_claim(struct dispatch *dispatch)
     }
     char text[16];
     snprintf(text, sizeof text, "%d", want);
-    const char *params[] = {dispatch->node, text};
+    const char *params[] = {dispatch->node.id, text};
     dispatch->claiming = true;
-    db_query(dispatch->db, "select * from fleet.claim($1, $2)", DB_ONCE, 2, params, on_claim,
+    db_query(dispatch->node.db, "select * from fleet.claim($1, $2)", DB_ONCE, 2, params, on_claim,
              dispatch_call_new(dispatch));
 }
 
@@ -168,8 +163,8 @@ static void adopted(struct job *job, const struct db_result *res, int row)
     double silence = (double)db_int(res, row, "adopted_silence_ms", 0) / 1000;
     int64_t bytes = job->out.stored + job->err.stored;
     log_info(job->about,
-             "adopted from %s after %.1f s, %" PRId64 " bytes so far, attempt %d epoch %d",
-             from != NULL ? from : "a former owner", silence, bytes, job->number, job->epoch);
+             "adopted from %s after %.1f s, %" PRId64 " bytes so far, attempt %d epoch %u",
+             from != NULL ? from : "a former owner", silence, bytes, job->number, job->key.epoch);
     job_step(job);
 }
 
@@ -184,7 +179,7 @@ static void on_adopt(void *data, const struct db_result *res, const struct error
     if (peer != NULL)
         peer->next_try = clock_ms() + ADOPT_AGAIN_MS;
     if (err != NULL) {
-        dispatch_failed(dispatch, "adopt", err);
+        node_failed(&dispatch->node, "adopt", err);
         return;
     }
     if (peer != NULL && db_rows(res) > 0)
@@ -200,20 +195,20 @@ static void on_adopt(void *data, const struct db_result *res, const struct error
 
 void dispatch_adopt(struct dispatch *dispatch)
 {
-    if (dispatch->adopting || !dispatch_may_act(dispatch))
+    if (dispatch->adopting || !node_may_act(&dispatch->node))
         return;
-    struct peer *peer = peers_next_dead(&dispatch->peers, clock_ms(), dispatch->dead_ms);
+    struct peer *peer = peers_next_dead(&dispatch->peers, clock_ms(), dispatch->node.dead_ms);
     if (peer == NULL)
         return;
     char beat[24], want[16];
     snprintf(beat, sizeof beat, "%" PRId64, peer->beat);
     snprintf(want, sizeof want, "%d", DISPATCH_CLAIM_MAX);
-    const char *params[] = {dispatch->node, peer->node, beat, want};
+    const char *params[] = {dispatch->node.id, peer->node, beat, want};
     struct dispatch_call *call = dispatch_call_new(dispatch);
     memcpy(call->peer, peer->node, sizeof call->peer);
     dispatch->adopting = true;
-    db_query_locking(dispatch->db, "adopt", 0, "select * from fleet.adopt($1, $2, $3, $4)", DB_ONCE,
-                     4, params, on_adopt, call);
+    db_query_locking(dispatch->node.db, "adopt", 0, "select * from fleet.adopt($1, $2, $3, $4)",
+                     DB_ONCE, 4, params, on_adopt, call);
 }
 
 /* --- fetch --- */
@@ -226,7 +221,7 @@ static void on_fetch(void *data, const struct db_result *res, const struct error
         return;
     dispatch->fetching = false;
     if (err != NULL) {
-        dispatch_failed(dispatch, "jobs", err);
+        node_failed(&dispatch->node, "jobs", err);
         return;
     }
     for (int row = 0; row < db_rows(res); row++) {
@@ -246,9 +241,9 @@ void dispatch_fetch(struct dispatch *dispatch, const int64_t *attempts, int coun
     for (int i = 0; i < count; i++)
         db_array_int(&list, attempts[i]);
     db_array_end(&list);
-    const char *params[] = {dispatch->node, buf_text(&list)};
+    const char *params[] = {dispatch->node.id, buf_text(&list)};
     dispatch->fetching = true;
-    db_query(dispatch->db, "select * from fleet.jobs($1, $2)", DB_ONCE, 2, params, on_fetch,
+    db_query(dispatch->node.db, "select * from fleet.jobs($1, $2)", DB_ONCE, 2, params, on_fetch,
              dispatch_call_new(dispatch));
     buf_release(&list);
 }

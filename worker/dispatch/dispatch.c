@@ -12,64 +12,13 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "worker/host/host.h"
-#include "worker/job/job.h"
 
 #define TICK_MS 200
 #define PROMOTE_EVERY_MS 1000
-#define REAP_EVERY_MS 60000
 #define DRAIN_MS 5000      /* for what is pending */
 #define DRAIN_STOP_MS 2000 /* for node_stop behind it */
 
-void dispatch_set(struct dispatch *dispatch, enum dispatch_state state)
-{
-    static const char *const names[] = {"offline", "registered", "live", "draining", "stopped"};
-    log_debug(NULL, "dispatch %s after %s", names[state], names[dispatch->state]);
-    dispatch->state = state;
-    if (state == DISPATCH_LIVE) {
-        dispatch->next_reap = clock_ms() + REAP_EVERY_MS;
-        dispatch_look(dispatch);
-    }
-}
-
 /* --- Questions --- */
-
-struct db *dispatch_db(struct dispatch *dispatch)
-{
-    return dispatch->db;
-}
-
-const char *dispatch_node(const struct dispatch *dispatch)
-{
-    return dispatch->node;
-}
-
-const struct config *dispatch_config(const struct dispatch *dispatch)
-{
-    return dispatch->settings->config;
-}
-
-bool dispatch_live(const struct dispatch *dispatch)
-{
-    return dispatch->state == DISPATCH_LIVE;
-}
-
-bool dispatch_draining(const struct dispatch *dispatch)
-{
-    return dispatch->state == DISPATCH_DRAINING || dispatch->state == DISPATCH_STOPPED;
-}
-
-bool dispatch_may_act(struct dispatch *dispatch)
-{
-    if (dispatch->state != DISPATCH_LIVE || dispatch->renewed == 0)
-        return false;
-    int64_t age = clock_ms() - dispatch->renewed;
-    if (age < dispatch->lease_ms)
-        return true;
-    if (!dispatch->fenced)
-        log_warn(NULL, "no good renew for %" PRId64 " ms: only looking until one comes", age);
-    dispatch->fenced = true;
-    return false;
-}
 
 struct host *dispatch_host(const struct dispatch *dispatch, const char *id)
 {
@@ -83,29 +32,6 @@ struct host *dispatch_host(const struct dispatch *dispatch, const char *id)
     return NULL;
 }
 
-struct job *dispatch_job(const struct dispatch *dispatch, int64_t attempt)
-{
-    struct list *jobs = (struct list *)&dispatch->jobs;
-    list_each(link, jobs)
-    {
-        struct job *job = list_entry(link, struct job, link);
-        if (job->attempt == attempt)
-            return job;
-    }
-    return NULL;
-}
-
-void dispatch_breakpoint(const char *point)
-{
-    static bool hit;
-    const char *wanted = getenv("FLEET_BREAKPOINT");
-    if (hit || wanted == NULL || strcmp(wanted, point) != 0)
-        return;
-    hit = true;
-    log_warn(NULL, "test hook: stopping at %s", point);
-    raise(SIGSTOP);
-}
-
 /* --- The tick --- */
 
 static void on_promoted(void *data, const struct db_result *res, const struct error *err)
@@ -116,7 +42,7 @@ static void on_promoted(void *data, const struct db_result *res, const struct er
         return;
     dispatch->promoting = false;
     if (err != NULL)
-        dispatch_failed(dispatch, "promote", err);
+        node_failed(&dispatch->node, "promote", err);
     else if (db_rows(res) == 1 && db_int(res, 0, "count", 0) > 0)
         dispatch_notify(dispatch);
 }
@@ -127,8 +53,8 @@ static void promote_when_due(struct dispatch *dispatch, int64_t now)
         return;
     dispatch->promoting = true;
     dispatch->next_promote = now + PROMOTE_EVERY_MS;
-    db_query(dispatch->db, "select fleet.promote(1000) as count", DB_ONCE, 0, NULL, on_promoted,
-             dispatch_call_new(dispatch));
+    db_query(dispatch->node.db, "select fleet.promote(1000) as count", DB_ONCE, 0, NULL,
+             on_promoted, dispatch_call_new(dispatch));
 }
 
 static void on_reaped(void *data, const struct db_result *res, const struct error *err)
@@ -140,33 +66,25 @@ static void on_reaped(void *data, const struct db_result *res, const struct erro
         return;
     dispatch->reaping = false;
     if (err != NULL)
-        dispatch_failed(dispatch, "reap", err);
+        node_failed(&dispatch->node, "reap", err);
 }
 
 /* Adopt before reap: what others left is looked for before anybody calls it lost. */
 static void reap_when_due(struct dispatch *dispatch, int64_t now)
 {
-    const char *params[] = {dispatch->node};
+    const char *params[] = {dispatch->node.id};
     if (dispatch->reaping || dispatch->adopting || now < dispatch->next_reap)
         return;
     dispatch->reaping = true;
-    dispatch->next_reap = now + REAP_EVERY_MS;
-    db_query_locking(dispatch->db, "reap", 0, "select fleet.reap($1)", DB_ONCE, 1, params,
+    dispatch->next_reap = now + DISPATCH_REAP_MS;
+    db_query_locking(dispatch->node.db, "reap", 0, "select fleet.reap($1)", DB_ONCE, 1, params,
                      on_reaped, dispatch_call_new(dispatch));
-}
-
-static void tick_jobs(struct dispatch *dispatch)
-{
-    list_each(link, &dispatch->jobs)
-    {
-        job_step(list_entry(link, struct job, link));
-    }
 }
 
 static void on_host_left(void *data)
 {
     struct host *host = data;
-    struct dispatch *dispatch = host->dispatch;
+    struct dispatch *dispatch = host->data;
     host_free(host);
     dispatch->hosts_closing--;
 }
@@ -183,7 +101,7 @@ static void tick_hosts(struct dispatch *dispatch)
     list_each(link, &dispatch->hosts)
     {
         struct host *host = list_entry(link, struct host, link);
-        if (host->leaving && list_empty(&host->jobs) && host->on_stopped == NULL &&
+        if (host->leaving && host->watched == 0 && host->on_stopped == NULL &&
             !may_bring_jobs(dispatch)) {
             log_info(host->about, "left the configuration and has no run any more: closed");
             dispatch->hosts_closing++;
@@ -200,15 +118,15 @@ static void on_tick(void *data)
 {
     struct dispatch *dispatch = data;
     int64_t now = clock_ms();
-    if (dispatch_draining(dispatch)) {
+    if (node_draining(&dispatch->node)) {
         drain_step(dispatch);
         return;
     }
     dispatch_register(dispatch);
-    if (dispatch->fleet_id[0] != '\0')
+    if (dispatch->node.fleet_id[0] != '\0')
         tick_hosts(dispatch);
-    tick_jobs(dispatch);
-    if (dispatch->state != DISPATCH_LIVE)
+    jobs_step(&dispatch->jobs);
+    if (dispatch->node.state != NODE_LIVE)
         return;
     promote_when_due(dispatch, now);
     dispatch_adopt(dispatch);
@@ -218,7 +136,7 @@ static void on_tick(void *data)
 
 static void tick_soon(struct dispatch *dispatch)
 {
-    if (dispatch->state != DISPATCH_STOPPED)
+    if (dispatch->node.state != NODE_STOPPED)
         timer_start(&dispatch->tick, 0, TICK_MS);
 }
 
@@ -236,32 +154,25 @@ void dispatch_told(struct dispatch *dispatch, const char *word)
         dispatch_notify(dispatch);
 }
 
-void dispatch_job_gone(struct dispatch *dispatch)
+/* A job is gone, or a host is ready: there may be room. */
+static void on_room(void *data)
 {
-    dispatch_notify(dispatch);
-}
-
-void dispatch_host_ready(struct dispatch *dispatch)
-{
-    dispatch_notify(dispatch);
-}
-
-void dispatch_output_soon(struct dispatch *dispatch)
-{
-    output_soon(&dispatch->output);
+    dispatch_notify(data);
 }
 
 /* --- Life --- */
 
 static void add_hosts(struct dispatch *dispatch)
 {
-    const struct config *config = dispatch_config(dispatch);
+    const struct config *config = node_settings(&dispatch->node);
     for (size_t i = 0; i < config->host_count; i++) {
         struct host *host = dispatch_host(dispatch, config->hosts[i].host_id);
-        if (host == NULL)
-            host_new(dispatch, dispatch->settings, &config->hosts[i]);
-        else
-            host_reconfigure(host, dispatch->settings, &config->hosts[i]);
+        if (host != NULL) {
+            host_reconfigure(host, &config->hosts[i]);
+            continue;
+        }
+        host = host_new(&dispatch->node, &config->hosts[i], on_room, dispatch);
+        list_append(&dispatch->hosts, &host->link);
     }
 }
 
@@ -269,15 +180,11 @@ struct dispatch *dispatch_new(struct loop *loop, struct db *db, struct config *c
                               const char *name)
 {
     struct dispatch *dispatch = mem_alloc(sizeof *dispatch);
-    dispatch->loop = loop;
-    dispatch->db = db;
-    dispatch->settings = settings_new(config);
-    dispatch->life = 1;
-    snprintf(dispatch->name, sizeof dispatch->name, "%s", name);
-    crypto_uuid(dispatch->node);
+    node_init(&dispatch->node, loop, db, config, name);
+    dispatch->node.on_dead = dispatch_end_life;
+    dispatch->node.data = dispatch;
     list_init(&dispatch->hosts);
-    list_init(&dispatch->jobs);
-    output_init(&dispatch->output, dispatch);
+    jobs_init(&dispatch->jobs, &dispatch->node, on_room, dispatch);
     timer_init(&dispatch->tick, loop, on_tick, dispatch);
     timer_init(&dispatch->beat, loop, dispatch_renew, dispatch);
     timer_init(&dispatch->look, loop, dispatch_look, dispatch);
@@ -292,8 +199,7 @@ void dispatch_start(struct dispatch *dispatch)
 
 void dispatch_reload(struct dispatch *dispatch, struct config *config)
 {
-    settings_drop(dispatch->settings);
-    dispatch->settings = settings_new(config);
+    node_take_config(&dispatch->node, config);
     list_each(link, &dispatch->hosts)
     {
         list_entry(link, struct host, link)->leaving = true;
@@ -307,7 +213,7 @@ void dispatch_reload(struct dispatch *dispatch, struct config *config)
 void dispatch_free(struct dispatch *dispatch)
 {
     peers_release(&dispatch->peers);
-    settings_drop(dispatch->settings);
+    node_release(&dispatch->node);
     free(dispatch);
 }
 
@@ -325,7 +231,7 @@ static void drained_when_quiet(struct dispatch *dispatch)
 static void on_host_closed(void *data)
 {
     struct host *host = data;
-    struct dispatch *dispatch = host->dispatch;
+    struct dispatch *dispatch = host->data;
     host_free(host);
     dispatch->hosts_closing--;
     drained_when_quiet(dispatch);
@@ -334,12 +240,9 @@ static void on_host_closed(void *data)
 /* Lets go of everything: the runs go on on their hosts, others adopt them. */
 static void close_all(struct dispatch *dispatch)
 {
-    dispatch_set(dispatch, DISPATCH_STOPPED);
-    list_each(link, &dispatch->jobs)
-    {
-        job_drop(list_entry(link, struct job, link), "left to others: this worker stops");
-    }
-    output_close(&dispatch->output);
+    node_set(&dispatch->node, NODE_STOPPED);
+    jobs_drop(&dispatch->jobs, "left to others: this worker stops");
+    output_close(&dispatch->jobs.output);
     timer_close(&dispatch->tick, NULL);
     timer_close(&dispatch->beat, NULL);
     timer_close(&dispatch->look, NULL);
@@ -365,22 +268,22 @@ static void on_node_stopped(void *data, const struct db_result *res, const struc
     if (err != NULL)
         log_warn(NULL, "node_stop failed: %s", err->text);
     dispatch->stop_answered = true;
-    if (dispatch->state != DISPATCH_STOPPED)
+    if (dispatch->node.state != NODE_STOPPED)
         timer_start(&dispatch->tick, 0, TICK_MS);
 }
 
 static void drain_step(struct dispatch *dispatch)
 {
     int64_t now = clock_ms();
-    const char *params[] = {dispatch->node};
+    const char *params[] = {dispatch->node.id};
     if (!dispatch->stop_sent) {
-        output_flush(&dispatch->output);
-        if (!output_idle(&dispatch->output) && now < dispatch->drain_until)
+        output_flush(&dispatch->jobs.output);
+        if (!output_idle(&dispatch->jobs.output) && now < dispatch->drain_until)
             return;
         dispatch->stop_sent = true;
         dispatch->drain_until = now + DRAIN_STOP_MS;
-        db_query(dispatch->db, "select fleet.node_stop($1)", DB_REPEAT, 1, params, on_node_stopped,
-                 dispatch);
+        db_query(dispatch->node.db, "select fleet.node_stop($1)", DB_REPEAT, 1, params,
+                 on_node_stopped, dispatch);
     } else if (dispatch->stop_answered || now >= dispatch->drain_until) {
         close_all(dispatch);
     }
@@ -390,7 +293,7 @@ void dispatch_drain(struct dispatch *dispatch, void (*on_drained)(void *data), v
 {
     dispatch->on_drained = on_drained;
     dispatch->data = data;
-    dispatch_set(dispatch, DISPATCH_DRAINING);
+    node_set(&dispatch->node, NODE_DRAINING);
     dispatch->drain_until = clock_ms() + DRAIN_MS;
     timer_stop(&dispatch->beat);
     timer_stop(&dispatch->look);

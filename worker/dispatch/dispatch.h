@@ -11,50 +11,27 @@
 
 #include "common/config/config.h"
 #include "common/db/db.h"
-#include "common/db/trouble.h"
-#include "common/error.h"
 #include "common/list.h"
 #include "common/loop.h"
 #include "worker/dispatch/peer.h"
-#include "worker/job/output.h"
+#include "worker/job/job.h"
+#include "worker/node/node.h"
 
-/* a stream with more to be stored is not read on */
-#define DISPATCH_PENDING_MAX ((size_t)1 << 20)
-#define DISPATCH_STOP_AGAIN_MS 60000 /* a run that was to be stopped and did not end */
 #define DISPATCH_CLAIM_MAX 32
+#define DISPATCH_REAP_MS 60000 /* from one reap() to the next */
 
 struct host;
-struct settings;
-
-enum dispatch_state {
-    DISPATCH_OFFLINE,    /* node_start() has to commit */
-    DISPATCH_REGISTERED, /* configure() has to commit */
-    DISPATCH_LIVE,
-    DISPATCH_DRAINING, /* nothing new; what is pending is stored */
-    DISPATCH_STOPPED,
-};
 
 struct dispatch {
-    struct loop *loop;         /* borrowed */
-    struct db *db;             /* borrowed */
-    struct settings *settings; /* a use of it: the newest configuration */
-    struct list hosts, jobs;
-    struct output output;
+    struct node node; /* who we are; its state is the dispatcher's */
+    struct list hosts;
+    struct jobs jobs;
     struct peers peers;
     struct timer tick; /* the sentences of dispatch.c */
     struct timer beat; /* renew */
     struct timer look; /* at the other workers */
 
-    enum dispatch_state state;
-    char node[37];     /* random uuid of this life */
-    uint64_t life;     /* number of this life: answers to an earlier one are not used */
-    char name[64];     /* for people */
-    char fleet_id[65]; /* "" before the first node_start() */
-    int beat_ms, dead_ms, lease_ms;
-
-    int64_t renewed;    /* clock_ms of the sending of the last good renew; 0 = none */
-    int64_t renew_sent; /* of the one in flight */
-    bool fenced;        /* the lease ran out; said once */
+    int64_t renew_sent; /* clock_ms of the renew in flight */
     bool calling;       /* node_start() or configure() is in flight */
     bool renewing, looking, claiming, adopting, promoting, reaping, fetching;
     bool configure_due; /* the configuration changed */
@@ -67,9 +44,8 @@ struct dispatch {
     int64_t next_promote, next_reap;
     int64_t next_warning; /* clock_ms: runs of ours on hosts that are not configured */
 
-    struct db_trouble trouble; /* what our calls met */
-    char lock[200];            /* what became of our session's lock; "": not known yet */
-    int64_t drain_until;       /* clock_ms */
+    char lock[200];      /* what became of our session's lock; "": not known yet */
+    int64_t drain_until; /* clock_ms */
     bool stop_sent, stop_answered;
     int hosts_closing;
     void (*on_drained)(void *data);
@@ -90,26 +66,6 @@ void dispatch_drain(struct dispatch *dispatch, void (*on_drained)(void *data), v
 void dispatch_free(
     struct dispatch *dispatch); /* after on_drained, and after the database was stopped */
 
-/* --- For hosts, jobs and output --- */
-
-struct db *dispatch_db(struct dispatch *dispatch);
-const char *dispatch_node(const struct dispatch *dispatch);
-const struct config *dispatch_config(const struct dispatch *dispatch);
-bool dispatch_live(const struct dispatch *dispatch);
-bool dispatch_draining(const struct dispatch *dispatch);
-/* False when our lease may have run out: no start, stop, raise or void, only looking. */
-bool dispatch_may_act(struct dispatch *dispatch);
-void dispatch_job_gone(struct dispatch *dispatch); /* a slot may be free */
-void dispatch_host_ready(struct dispatch *dispatch);
-void dispatch_output_soon(struct dispatch *dispatch);
-/* A call in the node's own name failed: logged; AF002 ends this life. */
-void dispatch_failed(struct dispatch *dispatch, const char *what, const struct error *err);
-
-/* Test hook: with FLEET_BREAKPOINT=after-claim or after-starting in the environment the process
- * stops itself (SIGSTOP) once, at that point, so that a test can let its work be taken over before
- * it goes on. */
-void dispatch_breakpoint(const char *point);
-
 /* --- Between the parts of the dispatcher --- */
 
 void dispatch_claim(struct dispatch *dispatch); /* claim.c: claim, adopt, fetch */
@@ -120,10 +76,8 @@ void dispatch_renew(void *dispatch);
 void dispatch_hold(struct dispatch *dispatch); /* lock.c: the lock of our session */
 void dispatch_let_go(struct dispatch *dispatch);
 void dispatch_look(void *dispatch); /* at the other workers: now, and then regularly */
-void dispatch_set(struct dispatch *dispatch, enum dispatch_state state); /* the only setter */
-void dispatch_end_life(struct dispatch *dispatch, const char *why);
+void dispatch_end_life(void *dispatch, const char *why); /* on_dead of its node */
 struct host *dispatch_host(const struct dispatch *dispatch, const char *host_id); /* NULL: none */
-struct job *dispatch_job(const struct dispatch *dispatch, int64_t attempt);       /* NULL: none */
 
 /* A call in flight: which life it belongs to. */
 struct dispatch_call {

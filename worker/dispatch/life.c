@@ -5,12 +5,10 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/crypto.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "worker/dispatch/dispatch.h"
 #include "worker/host/host.h"
-#include "worker/job/job.h"
 
 #define CALL_AGAIN_MS 1000
 #define CONFIGURE_MAX ((size_t)4 << 20)
@@ -20,53 +18,30 @@ struct dispatch_call *dispatch_call_new(struct dispatch *dispatch)
 {
     struct dispatch_call *call = mem_alloc(sizeof *call);
     call->dispatch = dispatch;
-    call->life = dispatch->life;
+    call->life = dispatch->node.life;
     return call;
 }
 
 bool dispatch_call_end(struct dispatch_call *call)
 {
-    bool current = call->life == call->dispatch->life && !dispatch_draining(call->dispatch);
+    bool current = call->life == call->dispatch->node.life && !node_draining(&call->dispatch->node);
     free(call);
     return current;
 }
 
-void dispatch_end_life(struct dispatch *dispatch, const char *why)
+void dispatch_end_life(void *data, const char *why)
 {
+    struct dispatch *dispatch = data;
     log_warn(NULL, "this node was declared dead (%s): dropping %s and starting again", why,
-             list_empty(&dispatch->jobs) ? "nothing" : "all its runs");
-    list_each(link, &dispatch->jobs)
-    {
-        job_drop(list_entry(link, struct job, link), "this node was declared dead");
-    }
+             list_empty(&dispatch->jobs.list) ? "nothing" : "all its runs");
+    jobs_drop(&dispatch->jobs, "this node was declared dead");
     peers_forget(&dispatch->peers);
-    crypto_uuid(dispatch->node);
-    dispatch->life++;
-    dispatch_set(dispatch, DISPATCH_OFFLINE);
+    node_reborn(&dispatch->node);
     dispatch_let_go(dispatch);
-    dispatch->renewed = 0;
     dispatch->asleep = dispatch->looking = false;
     dispatch->calling = dispatch->renewing = dispatch->claiming = dispatch->adopting = false;
     dispatch->fetching = dispatch->promoting = dispatch->reaping = false;
     dispatch->next_call = 0;
-}
-
-/* The same failure of the same call is said once, until a renewal succeeds. */
-static void say_failure(struct dispatch *dispatch, const char *what, const struct error *err)
-{
-    char text[600];
-    snprintf(text, sizeof text, "%s failed: %s", what, err->text);
-    db_trouble_say(&dispatch->trouble, text);
-}
-
-void dispatch_failed(struct dispatch *dispatch, const char *what, const struct error *err)
-{
-    if (dispatch_draining(dispatch))
-        return;
-    if (strcmp(err->state, "AF002") == 0 && dispatch->state != DISPATCH_OFFLINE)
-        dispatch_end_life(dispatch, err->text);
-    else
-        say_failure(dispatch, what, err);
 }
 
 /* --- node_start --- */
@@ -90,32 +65,33 @@ static void on_node_start(void *data, const struct db_result *res, const struct 
         db_trouble_schema(db_int(res, 0, "schema_version", 0), FLEET_SCHEMA, text, sizeof text);
     if (text[0] != '\0') {
         if (err == NULL || strncmp(err->state, "08", 2) != 0) /* else the connections said it */
-            db_trouble_say(&dispatch->trouble, text);
-        dispatch->next_call = clock_ms() + db_trouble_pause(&dispatch->trouble);
+            db_trouble_say(&dispatch->node.trouble, text);
+        dispatch->next_call = clock_ms() + db_trouble_pause(&dispatch->node.trouble);
         return;
     }
-    db_trouble_end(&dispatch->trouble);
+    db_trouble_end(&dispatch->node.trouble);
     const char *fleet_id = db_text(res, 0, "fleet_id");
-    snprintf(dispatch->fleet_id, sizeof dispatch->fleet_id, "%s", fleet_id != NULL ? fleet_id : "");
-    dispatch->beat_ms = (int)db_int(res, 0, "beat_ms", 3000);
-    dispatch->dead_ms = (int)db_int(res, 0, "dead_ms", 10000);
-    dispatch->lease_ms = (int)db_int(res, 0, "lease_ms", 45000);
-    log_info(LOG_ABOUT(LOG_FIELD("node", dispatch->node)),
+    snprintf(dispatch->node.fleet_id, sizeof dispatch->node.fleet_id, "%s",
+             fleet_id != NULL ? fleet_id : "");
+    dispatch->node.beat_ms = (int)db_int(res, 0, "beat_ms", 3000);
+    dispatch->node.dead_ms = (int)db_int(res, 0, "dead_ms", 10000);
+    dispatch->node.lease_ms = (int)db_int(res, 0, "lease_ms", 45000);
+    log_info(LOG_ABOUT(LOG_FIELD("node", dispatch->node.id)),
              "registered as %s in fleet %s: beat %d ms, dead after %d ms, lease %d ms",
-             dispatch->name, dispatch->fleet_id, dispatch->beat_ms, dispatch->dead_ms,
-             dispatch->lease_ms);
-    dispatch_set(dispatch, DISPATCH_REGISTERED);
+             dispatch->node.name, dispatch->node.fleet_id, dispatch->node.beat_ms,
+             dispatch->node.dead_ms, dispatch->node.lease_ms);
+    node_set(&dispatch->node, NODE_REGISTERED);
     dispatch->next_call = 0;
-    timer_start(&dispatch->beat, 0, (uint64_t)dispatch->beat_ms);
+    timer_start(&dispatch->beat, 0, (uint64_t)dispatch->node.beat_ms);
     dispatch_hold(dispatch);
 }
 
 static void node_start(struct dispatch *dispatch)
 {
-    const struct config *config = dispatch_config(dispatch);
-    const char *params[] = {dispatch->node, dispatch->name, FLEET_VERSION, config->hash};
+    const struct config *config = node_settings(&dispatch->node);
+    const char *params[] = {dispatch->node.id, dispatch->node.name, FLEET_VERSION, config->hash};
     dispatch->calling = true;
-    db_query_locking(dispatch->db, "node", 0,
+    db_query_locking(dispatch->node.db, "node", 0,
                      "select * from fleet.node_start($1, 'worker', $2, $3, $4)", DB_REPEAT, 4,
                      params, on_node_start, dispatch_call_new(dispatch));
 }
@@ -176,7 +152,7 @@ static void add_host(struct buf *out, const struct config_host *config, int numb
 
 static void add_hosts(struct buf *hosts, struct buf *agents, const struct dispatch *dispatch)
 {
-    const struct config *config = dispatch_config(dispatch);
+    const struct config *config = node_settings(&dispatch->node);
     db_array_begin(hosts);
     db_array_begin(agents);
     for (size_t i = 0; i < config->host_count; i++) {
@@ -198,7 +174,7 @@ static void on_configure(void *data, const struct db_result *res, const struct e
     dispatch->next_call = clock_ms() + CALL_AGAIN_MS;
     if (err != NULL) {
         dispatch->configure_due = true;
-        dispatch_failed(dispatch, "configure", err);
+        node_failed(&dispatch->node, "configure", err);
         return;
     }
     for (int row = 0; row < db_rows(res); row++) {
@@ -207,8 +183,11 @@ static void on_configure(void *data, const struct db_result *res, const struct e
             log_warn(LOG_ABOUT(LOG_FIELD("host", db_text(res, row, "host_id"))), "%s: %s", verdict,
                      db_text(res, row, "reason"));
     }
-    if (dispatch->state == DISPATCH_REGISTERED)
-        dispatch_set(dispatch, DISPATCH_LIVE);
+    if (dispatch->node.state == NODE_REGISTERED) {
+        node_set(&dispatch->node, NODE_LIVE);
+        dispatch->next_reap = clock_ms() + DISPATCH_REAP_MS;
+        dispatch_look(dispatch);
+    }
     list_each(link, &dispatch->hosts)
     {
         host_report_again(list_entry(link, struct host, link));
@@ -218,7 +197,7 @@ static void on_configure(void *data, const struct db_result *res, const struct e
 
 static void configure(struct dispatch *dispatch)
 {
-    const struct config_list *retry_on = &dispatch_config(dispatch)->orchestrator.retry_on;
+    const struct config_list *retry_on = &node_settings(&dispatch->node)->orchestrator.retry_on;
     struct buf hosts, agents, retry;
     buf_init(&retry, CONFIGURE_MAX);
     db_array_begin(&retry);
@@ -228,11 +207,11 @@ static void configure(struct dispatch *dispatch)
     buf_init(&hosts, CONFIGURE_MAX);
     buf_init(&agents, CONFIGURE_MAX);
     add_hosts(&hosts, &agents, dispatch);
-    const char *params[] = {dispatch->node, dispatch_config(dispatch)->hash, buf_text(&retry),
-                            buf_text(&hosts), buf_text(&agents)};
+    const char *params[] = {dispatch->node.id, node_settings(&dispatch->node)->hash,
+                            buf_text(&retry), buf_text(&hosts), buf_text(&agents)};
     dispatch->calling = true;
     dispatch->configure_due = false;
-    db_query_locking(dispatch->db, "configure", 0,
+    db_query_locking(dispatch->node.db, "configure", 0,
                      "select * from fleet.configure($1, $2, $3, $4, $5)", DB_REPEAT, 5, params,
                      on_configure, dispatch_call_new(dispatch));
     buf_release(&retry);
@@ -244,9 +223,9 @@ void dispatch_register(struct dispatch *dispatch)
 {
     if (dispatch->calling || clock_ms() < dispatch->next_call)
         return;
-    if (dispatch->state == DISPATCH_OFFLINE)
+    if (dispatch->node.state == NODE_OFFLINE)
         node_start(dispatch);
-    else if (dispatch->state == DISPATCH_REGISTERED || dispatch->configure_due)
+    else if (dispatch->node.state == NODE_REGISTERED || dispatch->configure_due)
         configure(dispatch);
 }
 
@@ -260,7 +239,7 @@ static bool is_ending_in_sql(const struct job *job)
 
 static void on_gone(struct dispatch *dispatch, int64_t attempt)
 {
-    struct job *job = dispatch_job(dispatch, attempt);
+    struct job *job = jobs_find(&dispatch->jobs, attempt);
     if (job != NULL && !(is_ending_in_sql(job) && job->busy))
         job_drop(job, "the database says that it is not ours");
 }
@@ -284,9 +263,9 @@ static void read_renew(struct dispatch *dispatch, const struct db_result *res, i
             peers_beat(&dispatch->peers, node, beat, now);
         } else if (same(kind, "gone")) {
             on_gone(dispatch, attempt);
-        } else if (same(kind, "cancel") && dispatch_job(dispatch, attempt) != NULL) {
-            job_cancel(dispatch_job(dispatch, attempt));
-        } else if (same(kind, "ours") && dispatch_job(dispatch, attempt) == NULL &&
+        } else if (same(kind, "cancel") && jobs_find(&dispatch->jobs, attempt) != NULL) {
+            job_cancel(jobs_find(&dispatch->jobs, attempt));
+        } else if (same(kind, "ours") && jobs_find(&dispatch->jobs, attempt) == NULL &&
                    count < OURS_MAX) {
             ours[count++] = attempt;
         }
@@ -304,19 +283,14 @@ static void on_renew(void *data, const struct db_result *res, const struct error
         return;
     dispatch->renewing = false;
     if (err != NULL) {
-        dispatch_failed(dispatch, "renew", err);
+        node_failed(&dispatch->node, "renew", err);
         return;
     }
     int64_t now = clock_ms();
-    if (db_trouble_end(&dispatch->trouble))
-        log_info(NULL, "the database takes our calls again");
-    dispatch->renewed = dispatch->renew_sent;
-    if (dispatch->fenced)
-        log_info(NULL, "the lease stands again");
-    dispatch->fenced = false;
-    int gap = dispatch->dead_ms / 2 > 2 * dispatch->beat_ms ? dispatch->dead_ms / 2
-                                                            : 2 * dispatch->beat_ms;
-    peers_begin(&dispatch->peers, now, db_generation(dispatch->db), gap);
+    node_renewed(&dispatch->node, dispatch->renew_sent);
+    int gap = dispatch->node.dead_ms / 2 > 2 * dispatch->node.beat_ms ? dispatch->node.dead_ms / 2
+                                                                      : 2 * dispatch->node.beat_ms;
+    peers_begin(&dispatch->peers, now, db_generation(dispatch->node.db), gap);
     read_renew(dispatch, res, now);
     peers_end(&dispatch->peers);
 }
@@ -325,21 +299,21 @@ static void on_renew(void *data, const struct db_result *res, const struct error
 void dispatch_renew(void *data)
 {
     struct dispatch *dispatch = data;
-    bool registered = dispatch->state == DISPATCH_REGISTERED || dispatch->state == DISPATCH_LIVE;
+    bool registered = dispatch->node.state == NODE_REGISTERED || dispatch->node.state == NODE_LIVE;
     if (dispatch->renewing || !registered)
         return;
     struct buf known;
     buf_init(&known, (size_t)1 << 20);
     db_array_begin(&known);
-    list_each(link, &dispatch->jobs)
+    list_each(link, &dispatch->jobs.list)
     {
         db_array_int(&known, list_entry(link, struct job, link)->attempt);
     }
     db_array_end(&known);
-    const char *params[] = {dispatch->node, buf_text(&known)};
+    const char *params[] = {dispatch->node.id, buf_text(&known)};
     dispatch->renewing = true;
     dispatch->renew_sent = clock_ms();
-    db_query(dispatch->db, "select * from fleet.renew($1, $2)", DB_ONCE, 2, params, on_renew,
+    db_query(dispatch->node.db, "select * from fleet.renew($1, $2)", DB_ONCE, 2, params, on_renew,
              dispatch_call_new(dispatch));
     buf_release(&known);
 }

@@ -42,12 +42,13 @@ static void on_held(void *data, const struct db_result *res, const struct error 
 void dispatch_hold(struct dispatch *dispatch)
 {
     dispatch->lock[0] = '\0';
-    db_keep(dispatch->db, "select fleet.hold($1, $2) as lock", dispatch->node, on_held, dispatch);
+    db_keep(dispatch->node.db, "select fleet.hold($1, $2) as lock", dispatch->node.id, on_held,
+            dispatch);
 }
 
 void dispatch_let_go(struct dispatch *dispatch)
 {
-    db_keep(dispatch->db, NULL, NULL, NULL, NULL);
+    db_keep(dispatch->node.db, NULL, NULL, NULL, NULL);
 }
 
 static void on_look(void *data, const struct db_result *res, const struct error *err)
@@ -58,7 +59,7 @@ static void on_look(void *data, const struct db_result *res, const struct error 
         return;
     dispatch->looking = false;
     if (err != NULL) {
-        dispatch_failed(dispatch, "peers", err);
+        node_failed(&dispatch->node, "peers", err);
         return;
     }
     int64_t now = clock_ms();
@@ -79,13 +80,13 @@ static void on_look(void *data, const struct db_result *res, const struct error 
 void dispatch_look(void *data)
 {
     struct dispatch *dispatch = data;
-    const char *params[] = {dispatch->node};
-    if (dispatch->state != DISPATCH_LIVE)
+    const char *params[] = {dispatch->node.id};
+    if (dispatch->node.state != NODE_LIVE)
         return;
     timer_start(&dispatch->look, LOOK_EVERY_MS, 0);
     if (dispatch->looking)
         return;
     dispatch->looking = true;
-    db_query(dispatch->db, "select * from fleet.peers($1)", DB_ONCE, 1, params, on_look,
+    db_query(dispatch->node.db, "select * from fleet.peers($1)", DB_ONCE, 1, params, on_look,
              dispatch_call_new(dispatch));
 }

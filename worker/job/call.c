@@ -1,41 +1,18 @@
 /* A job's calls to its host: start, raise, void, stop, and what their answers mean. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "common/buf.h"
 #include "common/clock.h"
 #include "common/crypto.h"
 #include "common/log.h"
-#include "worker/dispatch/dispatch.h"
-#include "worker/host/host.h"
 #include "worker/job/job.h"
 
 #define UNANSWERED_MAX 5   /* then SQL learns that the host does not do what it is asked */
 #define STOP_GRACE_SECS 10 /* after INT */
 #define STOP_TERM_SECS 5   /* after TERM, then KILL */
-
-static struct runner_key key_of(const struct job *job)
-{
-    return (struct runner_key){.run = job->run, .epoch = job->epoch, .nonce = job->nonce};
-}
-
-static void call(struct job *job, struct buf *command, struct buf *input, host_reply_cb on_reply)
-{
-    job_begin(job);
-    host_call(job->host, command, input, on_reply, job);
-}
-
-/* A call that says no more than which run is meant. */
-static void call_by_key(struct job *job,
-                        void (*build)(struct buf *, const struct runner_place *,
-                                      const struct runner_key *),
-                        host_reply_cb on_reply)
-{
-    struct buf command, input;
-    struct runner_key key = key_of(job);
-    struct runner_place place = host_place(job->host);
-    host_call_init(&command, &input);
-    build(&command, &place, &key);
-    call(job, &command, &input, on_reply);
-}
+#define SCRIPT_MAX ((size_t)1 << 20)
 
 /* SQL is told as well, so that it is seen, and so that this does not go on for ever. */
 static void not_now(struct job *job, const char *what, const char *why)
@@ -55,23 +32,33 @@ static bool answered(struct job *job, const char *what, const struct error *err)
     return err == NULL;
 }
 
-/* Our epoch is older than the host's: another node owns the run. */
-static void fenced(struct job *job, const struct runner_reply *reply)
+/* The host has seen a later epoch than ours: of a later owner, or of the agent's own making. A
+ * raise over what it made that is fenced all the same: it makes more. */
+static void fenced(struct job *job, const char *what, const struct runner_reply *reply)
 {
-    log_warn(job->about, "fenced out on the host: epoch %d, ours %d", reply->epoch, job->epoch);
-    job_drop(job, "the host has seen a later owner");
+    if (job->forged == 0)
+        log_warn(job->about, "fenced out on the host: epoch %" PRId64 ", ours %u", reply->epoch,
+                 job->key.epoch);
+    if ((uint64_t)reply->epoch == job->forged && job->state == JOB_RAISE)
+        not_now(job, what, "the epoch on the host cannot be replaced");
+    else
+        job_sql_owner(job, reply->epoch);
+}
+
+/* A run that is known to have started: its watch tells the rest. */
+static void follow_up(struct job *job)
+{
+    job_set(job, JOB_RUNNING);
+    job_step(job);
 }
 
 /* There is a directory of somebody else where the run should be: nothing of ours ever ran. */
 static void foreign(struct job *job)
 {
-    if (job->proven) {
-        job->missing = "rundir_foreign";
-        job_set(job, JOB_RUNNING);
-        job_step(job);
-    } else {
+    if (job->proven)
+        follow_up(job);
+    else
         job_finish(job, "failed", "start_refused");
-    }
 }
 
 /* It never started: nothing was ever told of it, or the tombstone cannot be true. */
@@ -85,14 +72,12 @@ static void tombstone(struct job *job)
     job_step(job);
 }
 
-/* The host says that the run was started (whatever became of it): polls tell the rest. */
+/* The host says that the run was started, whatever became of it. */
 static void was_started(struct job *job, const struct runner_record *record)
 {
     job->record = *record;
-    job->record.out = job->record.err = NULL;
     job->missing = NULL;
     job_set(job, job->proven ? JOB_RUNNING : JOB_STARTED);
-    host_poll_soon(job->host);
     job_step(job);
 }
 
@@ -134,12 +119,13 @@ static void on_start(void *data, const struct runner_reply *reply, const struct 
         tombstone(job);
         break;
     case RUNNER_FENCED:
-        fenced(job, reply);
+        fenced(job, "start", reply);
         break;
     case RUNNER_REFUSED:
         refused(job, reply->reason);
         break;
     case RUNNER_STOPPING:
+    case RUNNER_VERDICTS:
         not_now(job, "start", "unexpected answer");
         break;
     }
@@ -147,27 +133,24 @@ static void on_start(void *data, const struct runner_reply *reply, const struct 
 
 void job_host_start(struct job *job)
 {
-    struct buf command, input, script;
+    struct buf script;
     struct adapter_template template;
-    struct runner_key key = key_of(job);
-    buf_init(&script, HOST_INPUT_MAX);
+    buf_init(&script, SCRIPT_MAX);
     if (host_template(job->host, job->agent_type, &template))
         adapter_environment(&script, &template);
     buf_adds(&script, job->command);
-    struct runner_start start = {.folder = job->folder,
-                                 .timeout_secs = job->timeout_secs,
-                                 .cap_bytes =
-                                     dispatch_config(job->dispatch)->orchestrator.max_output_bytes,
-                                 .job = buf_text(&script),
-                                 .job_len = script.len,
-                                 .prompt = job->prompt,
-                                 .prompt_len = strlen(job->prompt)};
-    struct runner_place place = host_place(job->host);
-    host_call_init(&command, &input);
-    runner_build_start(&command, &input, &place, &key, &start);
+    struct runner_start start = {
+        .timeout_secs = (uint32_t)job->timeout_secs,
+        .cap_bytes = (uint64_t)node_settings(job->node)->orchestrator.max_output_bytes,
+        .job = buf_text(&script),
+        .job_len = (uint32_t)script.len,
+        .prompt = job->prompt,
+        .prompt_len = (uint32_t)strlen(job->prompt)};
+    snprintf(start.folder, sizeof start.folder, "%s", job->folder);
+    job_begin(job);
+    host_start(job->host, &job->key, &start, on_start, job);
     crypto_wipe(script.data, script.len);
     buf_release(&script);
-    call(job, &command, &input, on_start);
 }
 
 /* --- raise --- */
@@ -178,14 +161,14 @@ static void on_raised(struct job *job, const struct runner_record *record)
     case RUNNER_PREPARED:
     case RUNNER_ABSENT:
         if (job->proven) {
-            job->missing = "rundir_missing";
-            job_set(job, JOB_RUNNING);
-        } else {
-            job->missing = NULL;
-            job_set(job, job->command != NULL && job->prompt != NULL ? JOB_START : JOB_VOIDING);
+            follow_up(job);
+            break;
         }
+        job->missing = NULL;
+        job_set(job, job->command != NULL && job->prompt != NULL ? JOB_START : JOB_VOIDING);
         job_step(job);
         break;
+    case RUNNER_TAMPERED:
     case RUNNER_RUNNING:
     case RUNNER_ORPHANED:
     case RUNNER_ENDED:
@@ -197,6 +180,8 @@ static void on_raised(struct job *job, const struct runner_record *record)
         break;
     case RUNNER_FOREIGN:
         foreign(job);
+        break;
+    case RUNNER_STATES:
         break;
     }
 }
@@ -216,12 +201,13 @@ static void on_raise(void *data, const struct runner_reply *reply, const struct 
         tombstone(job);
         break;
     case RUNNER_FENCED:
-        fenced(job, reply);
+        fenced(job, "raise", reply);
         break;
     case RUNNER_REFUSED:
         refused(job, reply->reason);
         break;
     case RUNNER_STOPPING:
+    case RUNNER_VERDICTS:
         not_now(job, "raise", "unexpected answer");
         break;
     }
@@ -229,7 +215,8 @@ static void on_raise(void *data, const struct runner_reply *reply, const struct 
 
 void job_host_raise(struct job *job)
 {
-    call_by_key(job, runner_build_raise, on_raise);
+    job_begin(job);
+    host_raise(job->host, &job->key, job->forged, on_raise, job);
 }
 
 /* --- void --- */
@@ -250,12 +237,13 @@ static void on_void(void *data, const struct runner_reply *reply, const struct e
         job_step(job);
         break;
     case RUNNER_FENCED:
-        fenced(job, reply);
+        fenced(job, "void", reply);
         break;
     case RUNNER_REFUSED:
         refused(job, reply->reason);
         break;
     case RUNNER_STOPPING:
+    case RUNNER_VERDICTS:
         not_now(job, "void", "unexpected answer");
         break;
     }
@@ -263,7 +251,8 @@ static void on_void(void *data, const struct runner_reply *reply, const struct e
 
 void job_host_void(struct job *job)
 {
-    call_by_key(job, runner_build_void, on_void);
+    job_begin(job);
+    host_void(job->host, &job->key, on_void, job);
 }
 
 /* --- stop --- */
@@ -274,23 +263,20 @@ static void on_stop(void *data, const struct runner_reply *reply, const struct e
     if (!answered(job, "stop", err))
         return;
     if (reply->verdict == RUNNER_FENCED) {
-        fenced(job, reply);
+        fenced(job, "stop", reply);
     } else if (reply->verdict == RUNNER_REFUSED) {
         not_now(job, "stop", reply->reason);
     } else {
         job->stop_sent = clock_ms();
         job->retry_ms = 0;
         job->unanswered = 0;
-        host_poll_soon(job->host);
     }
 }
 
 void job_host_stop(struct job *job)
 {
-    struct buf command, input;
-    struct runner_key key = key_of(job);
-    struct runner_place place = host_place(job->host);
-    host_call_init(&command, &input);
-    runner_build_stop(&command, &place, &key, STOP_GRACE_SECS, STOP_TERM_SECS, job->stop_reason);
-    call(job, &command, &input, on_stop);
+    struct runner_stop stop = {.grace_secs = STOP_GRACE_SECS, .term_secs = STOP_TERM_SECS};
+    snprintf(stop.reason, sizeof stop.reason, "%s", job->stop_reason);
+    job_begin(job);
+    host_stop_run(job->host, &job->key, &stop, on_stop, job);
 }

@@ -1,17 +1,16 @@
-/* What polls say of a run: its output on the way to the parser and the database, and its end. */
+/* What the host pushes of a run: its output on the way to the parser and the database, and its
+ * end. */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "worker/dispatch/dispatch.h"
-#include "worker/host/host.h"
 #include "worker/job/job.h"
 
-#define WATCH_GAP_MS 60000 /* most of a pause between two polls that counts as silence */
+#define WATCH_GAP_MS 60000 /* most of a pause between two looks that counts as silence */
+#define UNHEARD_MS 60000   /* a run of which a host in reach says nothing is out of sight */
 #define FETCH_MS 60000     /* an ended run whose promised bytes do not come for so long is a lie */
 #define UNSTORABLE_MS \
     300000 /* output that SQL refuses for good for so long holds up nothing more */
@@ -30,53 +29,124 @@ static int64_t next_err(const struct job *job)
     return job->err.stored + (int64_t)job->err.pending.len;
 }
 
-static bool is_full(const struct job *job)
+static bool lacks_bytes(const struct job *job)
 {
-    return job->out.pending.len > DISPATCH_PENDING_MAX ||
-           job->err.pending.len > DISPATCH_PENDING_MAX;
+    return next_out(job) < job->out.final || next_err(job) < job->err.final;
 }
 
-static bool is_followed(const struct job *job)
+bool job_is_followed(const struct job *job)
 {
-    if (job->state == JOB_ENDING)
-        return next_out(job) < job->out.final || next_err(job) < job->err.final;
-    return job->state == JOB_RUNNING || job->state == JOB_STOPPING;
+    return job->state == JOB_RUNNING || job->state == JOB_STOPPING || job->state == JOB_ENDING;
 }
 
-bool job_is_asked_for(const struct job *job)
+/* --- The watch --- */
+
+static size_t room(const struct job *job)
 {
-    return is_followed(job) && !is_full(job);
+    size_t taken = job->out.pending.len + job->err.pending.len + job->credit;
+    return taken < JOB_CREDIT ? JOB_CREDIT - taken : 0;
 }
 
-bool job_ask(struct job *job, uint64_t round, struct runner_ask *ask)
+void job_grant(struct job *job)
 {
-    if (job->poll_round == round || !job_is_asked_for(job))
-        return false;
-    job->poll_round = round;
-    job->asked_out = next_out(job);
-    job->asked_err = next_err(job);
-    *ask = (struct runner_ask){.run = job->run,
-                               .nonce = job->nonce,
-                               .out_offset = job->asked_out,
-                               .err_offset = job->asked_err};
-    return true;
+    size_t more = room(job);
+    if (job->watch == NULL || job->tampered || more < JOB_CREDIT / 4)
+        return;
+    job->credit += more;
+    link_grant(job->watch, (uint32_t)more);
 }
 
-bool job_wants_more(const struct job *job)
+static void on_record(void *data, const struct runner_record *record);
+static void on_output(void *data, int stream, int64_t offset, const char *bytes, size_t len);
+
+static void begin(struct job *job, struct link *channel)
 {
-    const struct runner_record *record = &job->record;
-    return job_is_asked_for(job) && !job->tampered &&
-           (record->out_size > next_out(job) || record->err_size > next_err(job));
+    static const struct link_watch_events events = {.on_record = on_record, .on_output = on_output};
+    job->credit = 0;
+    job->credit = room(job);
+    job->watched = clock_ms();
+    job->looked = 0;
+    job->watch = link_watch(channel, &job->key, next_out(job), next_err(job), (uint32_t)job->credit,
+                            &events, job);
 }
+
+static void end(struct job *job)
+{
+    if (job->watch != NULL)
+        link_unwatch(job->watch);
+    job->watch = NULL;
+}
+
+void job_follow(struct job *job)
+{
+    struct link *channel = host_channel(job->host);
+    bool wanted = job_is_followed(job) && (job->state != JOB_ENDING || lacks_bytes(job));
+    if (!wanted)
+        end(job);
+    else if (job->watch == NULL && channel != NULL)
+        begin(job, channel);
+}
+
+void job_follow_anew(struct job *job)
+{
+    end(job);
+    job_follow(job);
+}
+
+/* --- Silence --- */
+
+/* Silence between two looks counts, but little of a long pause: the machine of both may have been
+ * suspended. Nothing counts while it is us who take no more. */
+static void count_silence(struct job *job, bool grew)
+{
+    int64_t now = clock_ms();
+    int64_t gap = job->credit > 0 ? now - job->looked : 0;
+    bool waits = adapter_waits_for(&job->adapter) != NULL;
+    if (gap > WATCH_GAP_MS)
+        gap = WATCH_GAP_MS;
+    job->quiet_ms = grew && !waits ? 0 : job->quiet_ms + gap;
+    job->waits_ms = waits ? job->waits_ms + gap : 0;
+    job->looked = now;
+}
+
+static void ended(struct job *job, const struct runner_record *record);
+
+/* A host that answers everything but our question about this run shows it no better than one that
+ * is down. */
+static void listen_for(struct job *job)
+{
+    if (job->missing != NULL || clock_ms() - job->watched < UNHEARD_MS)
+        return;
+    job->missing = JOB_NO_ANSWER;
+    log_warn(job->about, "the host says nothing of this run");
+}
+
+void job_look(struct job *job)
+{
+    if (job->watch == NULL)
+        return;
+    if (job->looked == 0) {
+        listen_for(job);
+        return;
+    }
+    count_silence(job, false);
+    if (job->state != JOB_ENDING || job->tampered || job->quiet_ms <= FETCH_MS)
+        return;
+    log_warn(job->about, "the end of its output does not come");
+    job->tampered = true;
+    ended(job, &job->record);
+}
+
+/* --- Output --- */
 
 /* What SQL takes no more is as good as stored: the run goes on to its end. */
 static void skip_pending(struct job *job)
 {
-    struct stream *streams[] = {&job->out, &job->err};
+    struct job_stream *streams[] = {&job->out, &job->err};
     for (size_t i = 0; job->unstored != NULL && i < 2; i++) {
         if (streams[i]->sending > 0)
             continue;
-        stream_settle(streams[i], streams[i]->stored + (int64_t)streams[i]->pending.len);
+        job_stream_settle(streams[i], streams[i]->stored + (int64_t)streams[i]->pending.len);
     }
 }
 
@@ -91,10 +161,11 @@ void job_refused_output(struct job *job, const struct error *err)
                                job->out.stored, job->err.stored, err->state);
     log_error(job->about, "%s", job->unstored);
     skip_pending(job);
+    job_grant(job);
 }
 
 /* Takes the part of the bytes (which begin at `from`) that lies behind what the stream has. */
-static void stream_take(struct stream *stream, int64_t from, const char *bytes, size_t len)
+static void stream_take(struct job_stream *stream, int64_t from, const char *bytes, size_t len)
 {
     int64_t have = stream->stored + (int64_t)stream->pending.len;
     if (from + (int64_t)len <= have || from > have)
@@ -112,33 +183,38 @@ static void parse(struct job *job, int64_t from, const char *bytes, size_t len)
     adapter_feed(&job->adapter, bytes + skip, len - skip);
 }
 
-/* Silence between two looks counts, but little of a long pause: the machine of both may have been
- * suspended. */
-static void watch_silence(struct job *job, bool grew)
+static int64_t output_cap(const struct job *job)
 {
-    int64_t now = clock_ms();
-    int64_t gap = job->polled > 0 ? now - job->polled : 0;
-    bool waits = adapter_waits_for(&job->adapter) != NULL;
-    if (gap > WATCH_GAP_MS)
-        gap = WATCH_GAP_MS;
-    job->quiet_ms = grew && !waits ? 0 : job->quiet_ms + gap;
-    job->waits_ms = waits ? job->waits_ms + gap : 0;
-    job->polled = now;
+    return node_settings(job->node)->orchestrator.max_output_bytes + CAP_SLACK;
 }
 
-static void take_output(struct job *job, const struct runner_record *record)
+static void on_live(struct job *job);
+
+static void on_output(void *data, int stream, int64_t offset, const char *bytes, size_t len)
 {
-    if (record->out != NULL && record->out_len > 0) {
-        stream_take(&job->out, job->asked_out, record->out, record->out_len);
-        parse(job, job->asked_out, record->out, record->out_len);
+    struct job *job = data;
+    job->credit -= len;
+    if (node_draining(job->node) || job->tampered)
+        return;
+    if (offset + (int64_t)len > output_cap(job)) {
+        log_warn(job->about, "the host sends more output than a run may have");
+        job->tampered = true;
+        on_live(job);
+        return;
     }
-    if (record->err != NULL && record->err_len > 0)
-        stream_take(&job->err, job->asked_err, record->err, record->err_len);
+    stream_take(stream == 1 ? &job->out : &job->err, offset, bytes, len);
+    if (stream == 1)
+        parse(job, offset, bytes, len);
     skip_pending(job);
-    watch_silence(job, record->out_len > 0 || record->err_len > 0);
-    if (record->out_len > 0 || record->err_len > 0)
-        dispatch_output_soon(job->dispatch);
+    if (job->looked > 0)
+        count_silence(job, true);
+    output_soon(&job->jobs->output, job);
+    job_grant(job);
+    if (job->state == JOB_ENDING && !lacks_bytes(job))
+        job_step(job);
 }
+
+/* --- Records --- */
 
 static int64_t final_size(int64_t final, int64_t size, int64_t stored)
 {
@@ -149,8 +225,6 @@ static int64_t final_size(int64_t final, int64_t size, int64_t stored)
 /* Proven ended. What is still on the host is read first; of a tampered file nothing more is. */
 static void ended(struct job *job, const struct runner_record *record)
 {
-    if (job->state == JOB_ENDING && job->quiet_ms > FETCH_MS)
-        job->tampered = true;
     job->out.final = final_size(record->out_final, record->out_size, job->out.stored);
     job->err.final = final_size(record->err_final, record->err_size, job->err.stored);
     if (job->tampered) {
@@ -158,22 +232,30 @@ static void ended(struct job *job, const struct runner_record *record)
         job->err.final = job->err.stored + (int64_t)job->err.pending.len;
     }
     job_set(job, JOB_ENDING);
-    dispatch_output_soon(job->dispatch);
+    output_soon(&job->jobs->output, job);
     job_step(job);
 }
 
-/* What lies in a directory that is not ours is not our output. */
-static bool has_output(const struct runner_record *record)
+static bool shrank(int64_t size, int64_t offset, int64_t stored)
 {
-    return record->state == RUNNER_RUNNING || record->state == RUNNER_ORPHANED ||
-           record->state == RUNNER_ENDED || record->state == RUNNER_LOST;
+    return size < offset || size < stored;
 }
 
-static bool is_tampered(const struct job *job, const struct runner_record *record)
+/* Its output files shrank below what we read, grew where nobody wrote, or differ from what the
+ * supervisor saw at the end. What lies in a directory that is not ours says nothing. */
+bool job_record_tampered(const struct job *job, const struct runner_record *record)
 {
-    int64_t cap = dispatch_config(job->dispatch)->orchestrator.max_output_bytes + CAP_SLACK;
-    return runner_tampered(record, job->asked_out, job->asked_err) ||
-           runner_tampered(record, job->out.stored, job->err.stored) || record->out_size > cap ||
+    int64_t cap = output_cap(job);
+    bool ours = record->state == RUNNER_ENDED || record->state == RUNNER_LOST ||
+                ((record->state == RUNNER_RUNNING || record->state == RUNNER_ORPHANED) &&
+                 record->reason[0] == '\0' && record->epoch >= 0);
+    if (!ours)
+        return false;
+    if (record->state == RUNNER_ENDED && record->exit >= 0 &&
+        (record->out_size != record->out_final || record->err_size != record->err_final))
+        return true;
+    return shrank(record->out_size, next_out(job), job->out.stored) ||
+           shrank(record->err_size, next_err(job), job->err.stored) || record->out_size > cap ||
            record->err_size > cap;
 }
 
@@ -185,6 +267,29 @@ static void unjudged(struct job *job, const char *why)
     job_step(job);
 }
 
+/* Machines without an id are told apart by their boot. */
+static bool is_same_machine(const struct job *job)
+{
+    if (job->machine[0] == '\0' || strcmp(job->machine, host_machine(job->host)) != 0)
+        return false;
+    return strcmp(job->machine, "none") != 0 ||
+           (job->key.boot[0] != '\0' && !host_boot_differs(job->host, job->key.boot));
+}
+
+void job_nothing_left(struct job *job, const struct runner_record *record)
+{
+    bool foreign = record->state == RUNNER_FOREIGN || record->state == RUNNER_VOID;
+    const char *why = foreign ? "rundir_foreign" : "rundir_missing";
+    if (!is_same_machine(job)) {
+        unjudged(job, why);
+        return;
+    }
+    log_warn(job->about, "nothing of the run lives on the host, and its directory is gone: %s",
+             why);
+    job->record = *record;
+    job_finish(job, "lost", why);
+}
+
 static void on_live(struct job *job)
 {
     job->missing = NULL;
@@ -193,22 +298,18 @@ static void on_live(struct job *job)
     job_step(job);
 }
 
-void job_on_record(struct job *job, const struct runner_record *record)
+/* The agent touched what only its supervisor may. */
+static void run_tampered(struct job *job, const struct runner_record *record)
 {
-    job->poll_round = 0;
-    job->heard = clock_ms();
-    if (!is_followed(job))
-        return;
-    if (job->missing != NULL && strcmp(job->missing, JOB_NO_ANSWER) == 0)
-        job->missing = NULL;
-    if (is_tampered(job, record) && !job->tampered) {
-        log_warn(job->about, "output files on the host shrank or were replaced");
-        job->tampered = true;
-    }
-    if (!job->tampered && has_output(record))
-        take_output(job, record);
-    job->record = *record;
-    job->record.out = job->record.err = NULL;
+    if (job->stop_reason == NULL)
+        log_warn(job->about, "the run was tampered with: %s", record->reason);
+    job->missing = NULL;
+    job_stop(job, "run_tampered");
+    job_step(job);
+}
+
+static void judge(struct job *job, const struct runner_record *record)
+{
     switch (record->state) {
     case RUNNER_RUNNING:
         on_live(job);
@@ -218,6 +319,9 @@ void job_on_record(struct job *job, const struct runner_record *record)
         job_stop(job, "run_lost");
         job_step(job);
         break;
+    case RUNNER_TAMPERED:
+        run_tampered(job, record);
+        break;
     case RUNNER_ENDED:
     case RUNNER_LOST:
         job->missing = NULL;
@@ -225,59 +329,29 @@ void job_on_record(struct job *job, const struct runner_record *record)
         break;
     case RUNNER_VOID: /* started() committed and yet a tombstone: nothing of it can be true */
     case RUNNER_FOREIGN:
-        unjudged(job, "rundir_foreign");
-        break;
     case RUNNER_PREPARED:
     case RUNNER_ABSENT:
-        unjudged(job, "rundir_missing");
+        job_nothing_left(job, record);
+        break;
+    case RUNNER_STATES:
         break;
     }
 }
 
-/* --- The outcome --- */
-
-static bool is(const char *reason, const char *word)
+static void on_record(void *data, const struct runner_record *record)
 {
-    return strcmp(reason, word) == 0;
-}
-
-/* It ended by itself: its events decide, then its status. */
-static const char *judge_exit(const struct job_end *end, const char **reason)
-{
-    const char *outcome = adapter_judge(end->adapter, end->exit, reason);
-    if (*reason != NULL && is(*reason, "exit_nonzero") && end->signal > 0)
-        *reason = "killed"; /* a stop of ours has a reason of its own in the status */
-    return outcome;
-}
-
-const char *job_judge(const struct job_end *end, const char **reason)
-{
-    const char *said = end->reason;
-    *reason = "run_lost";
-    if (end->tampered) {
-        *reason = "output_tampered";
-        return "failed";
+    struct job *job = data;
+    bool has_ended = record->state == RUNNER_ENDED || record->state == RUNNER_LOST;
+    if (node_draining(job->node) || (job->state == JOB_ENDING && !has_ended))
+        return;
+    if (job->looked == 0)
+        job->looked = clock_ms();
+    if (job->missing != NULL && strcmp(job->missing, JOB_NO_ANSWER) == 0)
+        job->missing = NULL;
+    if (!job->tampered && job_record_tampered(job, record)) {
+        log_warn(job->about, "output files on the host shrank or were replaced");
+        job->tampered = true;
     }
-    if (end->state == RUNNER_LOST) {
-        *reason = end->rebooted ? "host_rebooted" : "run_lost";
-        return "lost";
-    }
-    if (is(said, "exit") || is(said, ""))
-        return judge_exit(end, reason);
-    static const struct {
-        const char *reason, *outcome;
-    } known[] = {{"timed_out", "timed_out"},    {"silence_timeout", "timed_out"},
-                 {"cancelled", "cancelled"},    {"output_limit", "failed"},
-                 {"provider_down", "failed"},   {"auth_failed", "failed"},
-                 {"rate_limited", "failed"},    {"context_overflow", "failed"},
-                 {"host_disk_full", "failed"},  {"status_invalid", "failed"},
-                 {"output_tampered", "failed"}, {"run_lost", "lost"}};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (is(said, known[i].reason)) {
-            *reason = known[i].reason;
-            return known[i].outcome;
-        }
-    }
-    *reason = "status_invalid"; /* a word that we never gave */
-    return "failed";
+    job->record = *record;
+    judge(job, record);
 }

@@ -1,4 +1,4 @@
-/* The states of a job, and what each of them wants. */
+/* A job's life: from its row to the last of its callbacks. */
 #include "worker/job/job.h"
 
 #include <stdio.h>
@@ -10,14 +10,10 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/pause.h"
-#include "worker/dispatch/dispatch.h"
-#include "worker/host/host.h"
 
+#define LOOK_EVERY_MS 1000
 #define RETRY_FIRST_MS 250
 #define RETRY_LAST_MS 15000
-#define UNHEARD_MS \
-    60000 /* a run of which a host in reach says nothing for so long is out of sight */
-#define TOOL_PATIENCE 4 /* silence while a tool call runs may last this many times longer */
 
 const char *job_state_name(enum job_state state)
 {
@@ -34,23 +30,40 @@ static char *copy(const struct db_result *res, int row, const char *column)
     return mem_strdup(db_text(res, row, column));
 }
 
-static void stream_init(struct stream *stream, int64_t stored)
+static void stream_init(struct job_stream *stream, int64_t stored)
 {
     stream->stored = stored < 0 ? 0 : stored;
     stream->final = -1;
-    buf_init(&stream->pending, DISPATCH_PENDING_MAX + HOST_POLL_MAX);
-    buf_init(&stream->clean, DISPATCH_PENDING_MAX);
+    buf_init(&stream->pending, JOB_CREDIT);
+    buf_init(&stream->clean, JOB_CREDIT);
+}
+
+static void word(const struct db_result *res, int row, const char *column, char *text, size_t size)
+{
+    const char *value = db_text(res, row, column);
+    snprintf(text, size, "%s", value != NULL && strlen(value) < size ? value : "");
+}
+
+/* Which run, and what started() said of its supervisor. */
+static void read_key(struct job *job, const struct db_result *res, int row)
+{
+    struct runner_key *key = &job->key;
+    key->epoch = (uint32_t)db_int(res, row, "epoch", 0);
+    key->pid = db_int(res, row, "pid", 0);
+    word(res, row, "run", key->run, sizeof key->run);
+    word(res, row, "nonce", key->nonce, sizeof key->nonce);
+    word(res, row, "start", key->start, sizeof key->start);
+    word(res, row, "boot", key->boot, sizeof key->boot);
+    word(res, row, "machine", job->machine, sizeof job->machine);
 }
 
 static void read_row(struct job *job, const struct db_result *res, int row)
 {
     job->attempt = db_int(res, row, "attempt", 0);
     job->number = (int)db_int(res, row, "number", 0);
-    job->epoch = (int)db_int(res, row, "epoch", 0);
     job->issue_number = (int)db_int(res, row, "issue_number", 0);
     job->timeout_secs = (int)db_int(res, row, "timeout_secs", 0);
     job->task_id = copy(res, row, "task_id");
-    job->nonce = copy(res, row, "nonce");
     job->agent_type = copy(res, row, "agent_type");
     job->title = copy(res, row, "title");
     job->body = copy(res, row, "body");
@@ -58,11 +71,11 @@ static void read_row(struct job *job, const struct db_result *res, int row)
     job->repo = copy(res, row, "repo");
     job->folder = copy(res, row, "slug");
     job->branch = copy(res, row, "branch_name");
-    job->run = copy(res, row, "run");
     job->command = copy(res, row, "command");
     job->prompt = copy(res, row, "prompt");
     job->cancel = db_bool(res, row, "cancel");
     job->proven = db_bool(res, row, "proven");
+    read_key(job, res, row);
     stream_init(&job->out, db_int(res, row, "stdout_bytes", 0));
     stream_init(&job->err, db_int(res, row, "stderr_bytes", 0));
 }
@@ -92,15 +105,25 @@ static void take_secrets(struct job *job)
  * fenced there first, whatever SQL knows of it. */
 static enum job_state first_state(struct job *job, const char *phase)
 {
-    job->sent = strcmp(phase, "claimed") != 0 || job->run != NULL;
+    job->sent = strcmp(phase, "claimed") != 0 || job->key.run[0] != '\0';
     return job->sent ? JOB_RAISE : JOB_CLAIMED;
 }
 
-struct job *job_new(struct dispatch *dispatch, struct host *host, const struct db_result *res,
-                    int row)
+static void on_news(void *data, enum host_news news)
+{
+    struct job *job = data;
+    if (news == HOST_WAS_CUT) {
+        job->watch = NULL;
+        return;
+    }
+    job_step(job);
+}
+
+struct job *job_new(struct jobs *jobs, struct host *host, const struct db_result *res, int row)
 {
     struct job *job = mem_alloc(sizeof *job);
-    job->dispatch = dispatch;
+    job->jobs = jobs;
+    job->node = jobs->node;
     job->host = host;
     read_row(job, res, row);
     snprintf(job->number_text, sizeof job->number_text, "%d", job->number);
@@ -111,8 +134,9 @@ struct job *job_new(struct dispatch *dispatch, struct host *host, const struct d
     take_secrets(job);
     adapter_restore(&job->adapter, db_text(res, row, "checkpoint"));
     job->taken = job->since = clock_ms();
-    list_append(&dispatch->jobs, &job->link);
-    list_append(host_jobs(host), &job->host_link);
+    list_append(&jobs->list, &job->link);
+    job->watcher = (struct host_watcher){.on_news = on_news, .data = job};
+    host_watch(host, &job->watcher);
     const char *phase = db_text(res, row, "phase");
     job->state = first_state(job, phase != NULL ? phase : "");
     if (phase != NULL && strcmp(phase, "unreachable") == 0)
@@ -124,9 +148,9 @@ struct job *job_new(struct dispatch *dispatch, struct host *host, const struct d
 
 static void job_free(struct job *job)
 {
-    char *texts[] = {job->task_id, job->nonce,  job->agent_type, job->title, job->body,
-                     job->labels,  job->repo,   job->branch,     job->run,   job->folder,
-                     job->command, job->prompt, job->unstored};
+    char *texts[] = {job->task_id, job->agent_type, job->title,   job->body,
+                     job->labels,  job->repo,       job->branch,  job->folder,
+                     job->command, job->prompt,     job->unstored};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     for (size_t i = 0; i < job->secrets.count; i++) {
@@ -152,18 +176,20 @@ void job_set(struct job *job, enum job_state state)
 {
     if (job->state == state)
         return;
-    log_info(job->about, "%s after %s, epoch %d", job_state_name(state), job_state_name(job->state),
-             job->epoch);
+    log_info(job->about, "%s after %s, epoch %u", job_state_name(state), job_state_name(job->state),
+             job->key.epoch);
     job->state = state;
     job->since = clock_ms();
-    job->retry_at = 0;
+    job->retry_at = job->look_at = 0;
     job->retry_ms = 0;
     job->refusals = 0;
     job->unanswered = 0;
     if (state == JOB_GONE) {
+        job_follow(job);
         list_remove(&job->link);
-        list_remove(&job->host_link);
-        dispatch_job_gone(job->dispatch);
+        list_remove(&job->to_store);
+        host_unwatch(job->host, &job->watcher);
+        job->jobs->on_gone(job->jobs->data);
     }
 }
 
@@ -174,6 +200,49 @@ void job_drop(struct job *job, const char *why)
     log_info(job->about, "dropped: %s", why);
     job_set(job, JOB_GONE);
     job_clean_up(job);
+}
+
+/* --- All of them --- */
+
+void jobs_init(struct jobs *jobs, struct node *node, void (*on_gone)(void *data), void *data)
+{
+    *jobs = (struct jobs){.node = node, .on_gone = on_gone, .data = data};
+    list_init(&jobs->list);
+    output_init(&jobs->output, node);
+}
+
+struct job *jobs_find(const struct jobs *jobs, int64_t attempt)
+{
+    list_each(link, (struct list *)&jobs->list)
+    {
+        struct job *job = list_entry(link, struct job, link);
+        if (job->attempt == attempt)
+            return job;
+    }
+    return NULL;
+}
+
+/* Runs that are followed tell of themselves: only their clocks are looked at, now and then. */
+void jobs_step(struct jobs *jobs)
+{
+    int64_t now = clock_ms();
+    list_each(link, &jobs->list)
+    {
+        struct job *job = list_entry(link, struct job, link);
+        if (now < job->look_at)
+            continue;
+        if (job_is_followed(job))
+            job->look_at = now + LOOK_EVERY_MS;
+        job_step(job);
+    }
+}
+
+void jobs_drop(struct jobs *jobs, const char *why)
+{
+    list_each(link, &jobs->list)
+    {
+        job_drop(list_entry(link, struct job, link), why);
+    }
 }
 
 /* --- Steps in flight --- */
@@ -208,216 +277,4 @@ void job_again(struct job *job, const char *what, const char *why)
     job->retry_ms = pause_longer(job->retry_ms, RETRY_FIRST_MS, RETRY_LAST_MS);
     job->retry_at = clock_ms() + pause_jitter(job->retry_ms);
     log_warn(job->about, "%s: %s; again in %d ms", what, why, job->retry_ms);
-}
-
-/* --- What the states want --- */
-
-static void step_claimed(struct job *job)
-{
-    if (job->cancel) {
-        job_give_up_start(job, "cancelled");
-    } else if (host_down(job->host)) {
-        job_give_up_start(job, "host_unreachable");
-    } else if (!job_prepare(job)) {
-        job_give_up_start(job, "adapter_missing");
-    } else {
-        dispatch_breakpoint("after-claim");
-        job_set(job, JOB_STARTING);
-        job_sql_starting(job);
-    }
-}
-
-void job_give_up_start(struct job *job, const char *reason)
-{
-    job->give_up = reason;
-    job_set(job, job->sent ? JOB_VOIDING : JOB_RELEASING);
-    job_step(job);
-}
-
-/* Nobody has proof that it started: not for ever. */
-static bool start_is_late(struct job *job)
-{
-    int64_t limit = (int64_t)dispatch_config(job->dispatch)->orchestrator.start_timeout_secs * 1000;
-    return !job->proven && clock_ms() - job->taken > limit;
-}
-
-bool job_tell_sight(struct job *job, enum job_phase seen)
-{
-    bool lost_sight = host_down(job->host) || job->missing != NULL;
-    enum job_phase now = lost_sight ? PHASE_UNREACHABLE : seen;
-    if (host_down(job->host))
-        job->heard = clock_ms();
-    if (now == PHASE_RUNNING && job->told == PHASE_STOPPING)
-        return false; /* a former owner had it stopped: it stays so */
-    if (now == job->told || (!lost_sight && !host_ready(job->host)))
-        return false;
-    const char *reason = job->missing != NULL ? job->missing : host_reason(job->host);
-    job_sql_phase(job, now, lost_sight ? reason : job->stop_reason);
-    return true;
-}
-
-/* A call that changes something on the host waits for the host and for our lease. SQL learns why
- * nothing happens with a run, also of one whose start is not proven. */
-static void when_reachable(struct job *job, void (*call)(struct job *))
-{
-    if (job_tell_sight(job, PHASE_RUNNING))
-        return;
-    if (host_ready(job->host) && dispatch_may_act(job->dispatch))
-        call(job);
-}
-
-static void step_start(struct job *job)
-{
-    if (start_is_late(job))
-        job_give_up_start(job, "start_timeout");
-    else if (job->cancel && !job->proven)
-        job_give_up_start(job, "cancelled");
-    else if (!job->sent && host_down(job->host))
-        job_give_up_start(job, "host_unreachable");
-    else
-        when_reachable(job, job_host_start);
-}
-
-void job_stop(struct job *job, const char *reason)
-{
-    if (job->stop_reason == NULL) {
-        job->stop_reason = reason;
-        log_info(job->about, "to be stopped: %s", reason);
-    }
-    job_set(job, JOB_STOPPING);
-}
-
-static bool is_silent(const struct job *job)
-{
-    struct adapter_template found;
-    if (!host_template(job->host, job->agent_type, &found) || found.silence_secs == 0)
-        return false;
-    int64_t limit = (int64_t)found.silence_secs * 1000;
-    return job->quiet_ms > (adapter_in_tool(&job->adapter) ? TOOL_PATIENCE * limit : limit);
-}
-
-static bool is_unanswered(const struct job *job)
-{
-    const struct config *config = dispatch_config(job->dispatch);
-    return job->waits_ms > (int64_t)config->orchestrator.provider_timeout_secs * 1000;
-}
-
-/* A host that answers everything but our question about this run shows it no better than one that
- * is down. */
-static void listen_for(struct job *job)
-{
-    int64_t last = job->heard > job->since ? job->heard : job->since;
-    if (job->missing != NULL || !host_ready(job->host) || clock_ms() - last < UNHEARD_MS ||
-        !job_is_asked_for(job))
-        return;
-    job->missing = JOB_NO_ANSWER;
-    log_warn(job->about, "the host says nothing of this run");
-}
-
-static void step_running(struct job *job)
-{
-    if (job->cancel)
-        job_stop(job, "cancelled");
-    else if (is_unanswered(job))
-        job_stop(job, adapter_waits_for(&job->adapter));
-    else if (is_silent(job))
-        job_stop(job, "silence_timeout");
-    listen_for(job);
-    if (job->state == JOB_STOPPING)
-        job_step(job);
-    else
-        job_tell_sight(job, PHASE_RUNNING);
-}
-
-/* First the stop, then the word about it: a database that takes no word keeps nothing alive. */
-static void step_stopping(struct job *job)
-{
-    bool due = job->stop_sent == 0 || clock_ms() - job->stop_sent > DISPATCH_STOP_AGAIN_MS;
-    listen_for(job);
-    if (due && host_ready(job->host) && dispatch_may_act(job->dispatch))
-        job_host_stop(job);
-    else
-        job_tell_sight(job, PHASE_STOPPING);
-}
-
-static void step_ending(struct job *job)
-{
-    if (job->out.stored < job->out.final || job->err.stored < job->err.final) {
-        listen_for(job);
-        job_tell_sight(job, job->stop_reason != NULL ? PHASE_STOPPING : PHASE_RUNNING);
-        return;
-    }
-    adapter_end(&job->adapter);
-    struct job_end end = {.state = job->record.state,
-                          .reason = job->record.reason,
-                          .tampered = job->tampered,
-                          .rebooted = host_boot_differs(job->host, job->record.boot),
-                          .exit = job->record.signal > 0 ? -1 : job->record.exit,
-                          .signal = job->record.signal,
-                          .adapter = &job->adapter};
-    const char *reason;
-    const char *outcome = job_judge(&end, &reason);
-    job_finish(job, outcome, reason);
-}
-
-void job_finish(struct job *job, const char *outcome, const char *reason)
-{
-    job->outcome = outcome;
-    job->reason = reason;
-    job_set(job, JOB_FINISHING);
-    job_step(job);
-}
-
-void job_cancel(struct job *job)
-{
-    if (!job->cancel)
-        log_info(job->about, "cancel asked");
-    job->cancel = true;
-    job_step(job);
-}
-
-void job_step(struct job *job)
-{
-    if (job->busy || clock_ms() < job->retry_at || dispatch_draining(job->dispatch))
-        return;
-    switch (job->state) {
-    case JOB_CLAIMED:
-        step_claimed(job);
-        break;
-    case JOB_STARTING:
-        job_sql_starting(job);
-        break;
-    case JOB_RAISE:
-        when_reachable(job, job_host_raise);
-        break;
-    case JOB_START:
-        step_start(job);
-        break;
-    case JOB_STARTED:
-        job_sql_started(job);
-        break;
-    case JOB_RUNNING:
-        step_running(job);
-        break;
-    case JOB_STOPPING:
-        step_stopping(job);
-        break;
-    case JOB_VOIDING:
-        when_reachable(job, job_host_void);
-        break;
-    case JOB_VOIDED:
-        job_sql_void_confirmed(job);
-        break;
-    case JOB_ENDING:
-        step_ending(job);
-        break;
-    case JOB_FINISHING:
-        job_sql_finish(job);
-        break;
-    case JOB_RELEASING:
-        job_sql_release(job);
-        break;
-    case JOB_GONE:
-        break;
-    }
 }

@@ -1,9 +1,9 @@
 /* One attempt in our hands, from its claim (or adoption) to its proven end.
  *
  * Life: job_new from a row of claim(), adopt() or jobs(); job_step whenever time passed or
- * something was answered; job_on_record for what a poll says; it ends itself by finish(), release()
- * or void_confirmed(), or job_drop() lets go of it without touching the host. A job is freed when
- * the last of its callbacks came back.
+ * something was answered; its watch on the host says what becomes of the run; it ends itself by
+ * finish(), release() or void_confirmed(), or job_drop() lets go of it without touching the host. A
+ * job is freed when the last of its callbacks came back.
  *
  * Always true: `state` changes only in job_set(), which logs it; at most one step is in flight
  * (busy); nothing is sent to the host before starting() committed; every write carries (node,
@@ -11,19 +11,22 @@
  *
  * Every state has its way on (tests/unit/test_job_ways.c and its neighbours):
  *
- * - Everywhere: AF002, AF003, AF004, "gone" or fenced on the host drop it, and renew() brings what
- *   is ours all the same. SQL busy or away: again, ever later. Draining: nothing, others adopt.
- *   No lease: nothing but looking. A host that is down, or that answers everything but this:
- *   phase unreachable with the reason, whose clocks run in SQL.
+ * - Everywhere: AF002, AF003, AF004, "gone" drop it, and renew() brings what is ours all the same.
+ *   Fenced on the host: dropped, unless SQL says that we own it: then the epoch there is forged,
+ *   and raise overwrites it; what lives is stopped as run_tampered. SQL busy or away: again, ever
+ *   later. Draining: nothing, others adopt. No lease: nothing but looking. A host that is down, or
+ *   that answers everything but this: phase unreachable with the reason, whose clocks run in SQL.
  * - claimed: host down, cancel, nothing to run: releasing.
  * - starting: cancel, or refused for good: releasing. AF001 (it has ended): dropped.
- * - raise: the host says how it stands: start, started, running, voided, voiding.
+ * - raise: the host says how it stands: start, started, running, voided, voiding, or finishing of
+ *   what was started and left nothing.
  * - start: cancel, late, refused by the host: releasing while nothing was sent, else voiding.
  * - started: refused for good: without the host's words. AF001 (rows were lost): starting.
- * - running: cancel, silence: stopping. No directory, or a foreign one: unreachable.
+ * - running: cancel, silence, tampering, no supervisor: stopping. Nothing lives and no directory of
+ *   ours: finishing as lost on the machine that started it, unreachable on another.
  * - stopping: the stop is sent again each minute, whatever SQL says to a word about it.
- * - voiding: voided, or raise when it did start.
- * - voided: AF001 (it was seen running): running, and unreachable as rundir_foreign.
+ * - voiding: voided, or raise when it did start. A full disk: again, ever later.
+ * - voided: AF001 (it was seen running): running, which finds that nothing is left.
  * - ending: bytes that never come are tampering; bytes that SQL refuses for minutes are left out.
  * - finishing: refused for good: without the agent's words.
  * - releasing: AF001 (an owner before us announced it): dropped, and taken up as it is stored. */
@@ -38,10 +41,15 @@
 #include "common/list.h"
 #include "common/log.h"
 #include "worker/adapter/adapter.h"
-#include "worker/runner.h"
+#include "worker/host/host.h"
+#include "worker/job/output.h"
+#include "worker/node/node.h"
+#include "worker/runner/frame.h"
 
-struct dispatch;
-struct host;
+/* bytes of a run's output that may be on their way to the database: what a watch is granted */
+#define JOB_CREDIT ((size_t)512 << 10)
+
+#define JOB_STOP_AGAIN_MS 60000 /* a run that was to be stopped and did not end */
 
 /* `missing`: the host answers, but nothing that we asked of it */
 #define JOB_NO_ANSWER "no_answer"
@@ -52,8 +60,8 @@ enum job_state {
     JOB_RAISE,     /* adopted: the host has to learn our epoch before anything else */
     JOB_START,     /* committed: the host has to start it */
     JOB_STARTED,   /* the host said so: started() has to commit */
-    JOB_RUNNING,   /* followed by polls */
-    JOB_STOPPING,  /* followed by polls; the host has to stop it */
+    JOB_RUNNING,   /* followed by a watch */
+    JOB_STOPPING,  /* followed by a watch; the host has to stop it */
     JOB_VOIDING,   /* the host has to leave a tombstone: then it never started */
     JOB_VOIDED,    /* tombstone seen: void_confirmed() has to commit */
     JOB_ENDING,    /* proven ended; the rest of its output has to be read and stored */
@@ -66,7 +74,7 @@ enum job_state {
 enum job_phase { PHASE_RUNNING, PHASE_UNREACHABLE, PHASE_STOPPING };
 
 /* One stream on its way from the host's file to the database. */
-struct stream {
+struct job_stream {
     int64_t stored;     /* bytes that the database has */
     struct buf pending; /* bytes behind them, read and not yet stored */
     /* pending's front without credentials: sent as a whole, or a cut token would begin what is read
@@ -77,16 +85,34 @@ struct stream {
     int64_t final;  /* size at the proven end; -1 before */
 };
 
+/* All jobs of a node. */
+struct jobs {
+    struct node *node; /* borrowed */
+    struct list list;
+    struct output output;
+    void (*on_gone)(void *data); /* a slot may be free */
+    void *data;                  /* borrowed */
+};
+
+void jobs_init(struct jobs *jobs, struct node *node, void (*on_gone)(void *data), void *data);
+struct job *jobs_find(const struct jobs *jobs, int64_t attempt); /* NULL: none */
+void jobs_step(struct jobs *jobs);
+void jobs_drop(struct jobs *jobs, const char *why);
+
 struct job {
-    struct list link;          /* in dispatch.jobs */
-    struct list host_link;     /* in host.jobs */
-    struct dispatch *dispatch; /* borrowed */
-    struct host *host;         /* borrowed */
+    struct list link;     /* in jobs.list */
+    struct list to_store; /* in output.jobs, while something is pending */
+    struct jobs *jobs;    /* borrowed */
+    struct node *node;    /* borrowed */
+    struct host *host;    /* borrowed */
+    struct host_watcher watcher;
     int64_t attempt;
-    int number, epoch, issue_number, timeout_secs;
-    char *task_id, *nonce, *agent_type; /* owned, as all texts here */
+    int number, issue_number, timeout_secs;
+    struct runner_key key;      /* run, nonce, epoch; its supervisor once started() committed */
+    char machine[65];           /* where it was started; "" = not known */
+    char *task_id, *agent_type; /* owned, as all texts here */
     char *title, *body, *labels, *repo, *branch;
-    char *run, *folder;         /* names on the host */
+    char *folder;               /* of its task, on the host */
     struct config_list secrets; /* values of its agent's variables, kept out of what is stored */
     char *command,
         *prompt; /* as stored with the attempt; NULL before starting() and after started() */
@@ -97,6 +123,7 @@ struct job {
     int64_t since;    /* clock_ms of the last change of state */
     int64_t taken;    /* clock_ms of the claim or adoption: start time-out */
     int64_t retry_at; /* clock_ms before which no step is tried */
+    int64_t look_at;  /* clock_ms of the tick's next look, of a run that is followed */
     int retry_ms;     /* next back-off; 0 after a success */
     int refusals;     /* in a row, by SQL and for good, of what this state says */
     int unanswered;   /* calls in a row that a host in reach gave no proper answer to */
@@ -108,25 +135,27 @@ struct job {
     enum job_phase told, told_before; /* told may be on its way: before it came that */
     const char *give_up; /* literal: reason for release(), void_confirmed() or a refused start */
 
+    uint64_t fence;  /* the epoch there, of which SQL is asked whether it is a later owner's */
+    uint64_t forged; /* the epoch that lies on the host though nobody gave it; 0 = none */
+
     const char *stop_reason; /* literal: why we stop it; NULL when we do not */
     int64_t stop_sent;       /* clock_ms; 0 = not yet */
 
-    struct stream out, err;
+    struct job_stream out, err;
     int64_t append_at;     /* clock_ms before which no append is tried: the last one was refused */
     int64_t refused_since; /* clock_ms of the first of those refusals in a row; 0 = none */
     char *unstored; /* owned; SQL refused its output for good, from where and why: none is stored */
     struct adapter adapter;
-    uint64_t poll_round; /* the poll that asks for us now; 0 = none */
-    int64_t asked_out, asked_err;
-    /* clock_ms of the last output that was looked at; 0 = none on this connection */
-    int64_t polled;
-    int64_t heard;    /* clock_ms of the last record, or of the host being out of reach */
+    struct link_watch *watch; /* borrowed from the host's channel; NULL: none */
+    size_t credit;            /* bytes that it may still bring */
+    int64_t watched;          /* clock_ms when it began */
+    int64_t looked;   /* clock_ms of the last look at its silence; 0 = before its first record */
     int64_t quiet_ms; /* watched time without progress: mostly, without a new byte */
     int64_t waits_ms; /* watched time in which the agent asks its provider in vain */
     const char
-        *missing; /* literal: why the run cannot be judged although the host answers, or NULL */
-    bool tampered;
-    struct runner_record record; /* the last one; its bytes are not kept */
+        *missing;  /* literal: why the run cannot be judged although the host answers, or NULL */
+    bool tampered; /* its output was */
+    struct runner_record record; /* the last one */
 
     const char *outcome, *reason; /* literals or inside `record`: what finish() says */
 };
@@ -135,7 +164,9 @@ struct job {
 struct job_end {
     enum runner_state state; /* ENDED or LOST */
     const char *reason;      /* of the status block */
-    bool tampered, rebooted;
+    bool tampered;           /* its output was */
+    bool run_tampered;       /* we stopped it for that */
+    bool rebooted;
     int exit;   /* -1: by a signal */
     int signal; /* 0: by none */
     const struct adapter *adapter;
@@ -143,26 +174,19 @@ struct job_end {
 
 const char *job_state_name(enum job_state state);
 
-/* Takes a row of type `job`. Appends it to the dispatcher's and the host's list. */
-struct job *job_new(struct dispatch *dispatch, struct host *host, const struct db_result *res,
-                    int row);
+/* Takes a row of type `job`. */
+struct job *job_new(struct jobs *jobs, struct host *host, const struct db_result *res, int row);
 
 void job_step(struct job *job); /* does what its state wants, when nothing is in flight */
 void job_cancel(struct job *job);
 void job_drop(struct job *job, const char *why); /* it is another's now: forget it, log why */
-
-/* Polls. False when the run wants none now. */
-bool job_ask(struct job *job, uint64_t round, struct runner_ask *ask);
-void job_on_record(struct job *job, const struct runner_record *record);
-bool job_is_asked_for(const struct job *job); /* a poll would ask for it */
-bool job_wants_more(const struct job *job);   /* the host has bytes that we have room for */
 
 void job_refused_output(struct job *job, const struct error *err); /* by append(), for good */
 
 /* Pure: the outcome of a proven end; *reason is NULL for "succeeded". */
 const char *job_judge(const struct job_end *end, const char **reason);
 
-/* --- Between the parts of a job (job.c, sql.c, call.c, follow.c) --- */
+/* --- Between the parts of a job --- */
 
 void job_set(struct job *job, enum job_state state); /* the only place where the state changes */
 void job_begin(struct job *job);                     /* a step is in flight */
@@ -179,12 +203,23 @@ void job_give_up_start(struct job *job,
 bool job_tell_sight(struct job *job, enum job_phase seen); /* true: a call of it is in flight */
 bool job_prepare(struct job *job); /* prompt and command; false (logged) when there is no adapter */
 
+bool job_is_followed(const struct job *job); /* follow.c */
+void job_follow(struct job *job);            /* begins or ends the watch as the state wants */
+void job_follow_anew(struct job *job);       /* bytes are to come again */
+void job_grant(struct job *job);             /* there is room for more output */
+void job_look(struct job *job);              /* time passed: its silence, bytes that do not come */
+bool job_record_tampered(const struct job *job, const struct runner_record *record);
+/* Proven started, yet the host says that nothing lives and nothing of ours lies there. */
+void job_nothing_left(struct job *job, const struct runner_record *record);
+
 void job_sql_starting(struct job *job);
 void job_sql_started(struct job *job);
 void job_sql_phase(struct job *job, enum job_phase phase, const char *reason);
 void job_sql_release(struct job *job);
 void job_sql_void_confirmed(struct job *job);
 void job_sql_finish(struct job *job);
+/* Are we its owner, though the host says that there is a later one? `epoch`: the one there. */
+void job_sql_owner(struct job *job, int64_t epoch);
 
 void job_host_start(struct job *job);
 void job_host_raise(struct job *job);

@@ -8,10 +8,9 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/redact.h"
-#include "worker/dispatch/dispatch.h"
 #include "worker/job/job.h"
 
-#define FLUSH_MS 250
+#define APART_MS 25 /* between two appends, so that what comes together is stored together */
 #define AGAIN_MS 1000
 #define REFUSED_MS 5000 /* a job whose append fails for good lets the others go on */
 #define CHUNK_MAX ((size_t)256 << 10)
@@ -19,10 +18,11 @@
 #define CHECKPOINT_MAX ((size_t)64 << 10)
 #define PARAM_MAX ((size_t)16 << 20)
 
-void output_init(struct output *output, struct dispatch *dispatch)
+void output_init(struct output *output, struct node *node)
 {
-    *output = (struct output){.dispatch = dispatch};
-    timer_init(&output->timer, dispatch->loop, (void (*)(void *))output_flush, output);
+    *output = (struct output){.node = node};
+    list_init(&output->jobs);
+    timer_init(&output->timer, node->loop, (void (*)(void *))output_flush, output);
 }
 
 void output_close(struct output *output)
@@ -31,24 +31,23 @@ void output_close(struct output *output)
     timer_close(&output->timer, NULL);
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* The next append comes then at the latest; an earlier one stands. */
-static void arm(struct output *output, int64_t ms)
+static void arm(struct output *output, int64_t at)
 {
     int64_t now = clock_ms();
-    int64_t at = now + ms > output->not_before ? now + ms : output->not_before;
+    at = later(at, later(output->not_before, output->sent + APART_MS));
     if (output->closed || output->sending || (timer_active(&output->timer) && output->at <= at))
         return;
     output->at = at;
-    timer_start(&output->timer, (uint64_t)(at - now), 0);
+    timer_start(&output->timer, (uint64_t)later(at - now, 0), 0);
 }
 
-/* Whoever has a whole chunk waiting does not wait for others to have more. */
-static int64_t pause_ms(const struct job *job)
-{
-    return job->out.pending.len >= CHUNK_MAX || job->err.pending.len >= CHUNK_MAX ? 1 : FLUSH_MS;
-}
-
-bool stream_ready(struct stream *stream, const struct redact_words *words)
+bool job_stream_ready(struct job_stream *stream, const struct redact_words *words)
 {
     const struct buf *pending = &stream->pending;
     size_t len = pending->len < CHUNK_MAX ? pending->len : CHUNK_MAX;
@@ -61,24 +60,34 @@ bool stream_ready(struct stream *stream, const struct redact_words *words)
 
 static bool is_pending(struct job *job)
 {
-    bool out = stream_ready(&job->out, &job->adapter.secrets);
-    bool err = stream_ready(&job->err, &job->adapter.secrets);
+    bool out = job_stream_ready(&job->out, &job->adapter.secrets);
+    bool err = job_stream_ready(&job->err, &job->adapter.secrets);
     return (out || err) && job->unstored == NULL;
 }
 
-void output_soon(struct output *output)
+void output_soon(struct output *output, struct job *job)
 {
-    int64_t now = clock_ms();
-    list_each(link, &output->dispatch->jobs)
+    if (job->state == JOB_GONE || !is_pending(job))
+        return;
+    if (!list_linked(&job->to_store))
+        list_append(&output->jobs, &job->to_store);
+    arm(output, job->append_at);
+}
+
+/* After an append: those that have nothing any more leave, the others wait for the next one. */
+static void look_again(struct output *output)
+{
+    list_each(link, &output->jobs)
     {
-        struct job *job = list_entry(link, struct job, link);
-        int64_t rest = job->append_at > now ? job->append_at - now : 0;
+        struct job *job = list_entry(link, struct job, to_store);
         if (is_pending(job))
-            arm(output, rest > 0 ? rest : pause_ms(job));
+            arm(output, job->append_at);
+        else
+            list_remove(link);
     }
 }
 
-void stream_settle(struct stream *stream, int64_t next_offset)
+void job_stream_settle(struct job_stream *stream, int64_t next_offset)
 {
     int64_t read = stream->stored + (int64_t)stream->pending.len;
     if (next_offset < stream->stored || next_offset > read)
@@ -97,19 +106,12 @@ static bool is_due(struct job *job)
 
 bool output_idle(const struct output *output)
 {
-    if (output->sending)
-        return false;
-    list_each(link, &output->dispatch->jobs)
-    {
-        if (is_pending(list_entry(link, struct job, link)))
-            return false;
-    }
-    return true;
+    return !output->sending && list_empty(&output->jobs);
 }
 
 /* --- Gathering --- */
 
-static void take(struct output *output, struct job *job, struct stream *stream, size_t *room)
+static void take(struct output *output, struct job *job, struct job_stream *stream, size_t *room)
 {
     size_t len = stream->clean.len;
     size_t limit = output->one_by_one > 0 ? 1 : OUTPUT_ITEMS_MAX;
@@ -125,9 +127,9 @@ static void gather(struct output *output)
 {
     size_t room = BATCH_MAX;
     output->count = 0;
-    list_each(link, &output->dispatch->jobs)
+    list_each(link, &output->jobs)
     {
-        struct job *job = list_entry(link, struct job, link);
+        struct job *job = list_entry(link, struct job, to_store);
         if (is_due(job)) {
             take(output, job, &job->out, &room);
             take(output, job, &job->err, &room);
@@ -135,9 +137,9 @@ static void gather(struct output *output)
     }
     /* Whoever was served goes to the end, so that nobody starves behind a loud neighbour. */
     for (size_t i = 0; i < output->count; i++) {
-        struct list *link = &output->items[i].job->link;
+        struct list *link = &output->items[i].job->to_store;
         list_remove(link);
-        list_append(&output->dispatch->jobs, link);
+        list_append(&output->jobs, link);
     }
 }
 
@@ -159,7 +161,7 @@ static void refused(struct output *output, const struct error *err)
 }
 
 /* False when somebody else holds the attempt's row: nothing was stored, to be sent again. */
-static bool settle(struct job *job, struct stream *stream, const struct db_result *res, int row)
+static bool settle(struct job *job, struct job_stream *stream, const struct db_result *res, int row)
 {
     const char *verdict = db_text(res, row, "verdict");
     if (verdict == NULL || strcmp(verdict, "busy") == 0)
@@ -173,7 +175,11 @@ static bool settle(struct job *job, struct stream *stream, const struct db_resul
     if (strcmp(verdict, "gap") == 0)
         log_warn(job->about, "stored output ends at %" PRId64 ", ours began at %" PRId64, next,
                  stream->stored);
-    stream_settle(stream, next);
+    job_stream_settle(stream, next);
+    if (strcmp(verdict, "gap") == 0)
+        job_follow_anew(job);
+    else
+        job_grant(job);
     return true;
 }
 
@@ -182,8 +188,8 @@ static void on_failed(struct output *output, const struct error *err)
     output->not_before = clock_ms() + AGAIN_MS;
     if (!db_fault(err->state)->transient && strcmp(err->state, "AF002") != 0)
         refused(output, err);
-    else if (output->life == output->dispatch->life)
-        dispatch_failed(output->dispatch, "append", err);
+    else if (output->life == output->node->life)
+        node_failed(output->node, "append", err);
 }
 
 static void on_stored(struct output *output, const struct db_result *res, size_t count)
@@ -217,7 +223,7 @@ static void on_append(void *data, const struct db_result *res, const struct erro
         if (job_let_go(job) && err == NULL)
             job_step(job); /* it may have waited for this to end */
     }
-    output_soon(output);
+    look_again(output);
 }
 
 /* --- Sending --- */
@@ -261,7 +267,7 @@ static void add_item(struct arrays *arrays, const struct output_item *item)
     const struct job *job = item->job;
     bool is_out = item->stream == &job->out;
     db_array_int(&arrays->attempts, job->attempt);
-    db_array_int(&arrays->epochs, job->epoch);
+    db_array_int(&arrays->epochs, job->key.epoch);
     db_array_text(&arrays->streams, is_out ? "stdout" : "stderr");
     db_array_int(&arrays->offsets, item->stream->stored);
     db_array_bytes(&arrays->chunks, item->stream->clean.data, item->stream->sending);
@@ -280,7 +286,7 @@ void output_flush(struct output *output)
         return;
     gather(output);
     if (output->count == 0) {
-        output_soon(output);
+        look_again(output);
         return;
     }
     struct arrays arrays;
@@ -288,13 +294,17 @@ void output_flush(struct output *output)
     for (size_t i = 0; i < output->count; i++)
         add_item(&arrays, &output->items[i]);
     arrays_end(&arrays);
-    const char *params[] = {dispatch_node(output->dispatch), buf_text(&arrays.attempts),
-                            buf_text(&arrays.epochs),        buf_text(&arrays.streams),
-                            buf_text(&arrays.offsets),       buf_text(&arrays.chunks),
+    const char *params[] = {output->node->id,
+                            buf_text(&arrays.attempts),
+                            buf_text(&arrays.epochs),
+                            buf_text(&arrays.streams),
+                            buf_text(&arrays.offsets),
+                            buf_text(&arrays.chunks),
                             buf_text(&arrays.checkpoints)};
     output->sending = true;
-    output->life = output->dispatch->life;
-    db_query_locking(dispatch_db(output->dispatch), "append", 0,
+    output->sent = clock_ms();
+    output->life = output->node->life;
+    db_query_locking(output->node->db, "append", 0,
                      "select * from fleet.append($1, $2, $3, $4, $5, $6, $7)", DB_REPEAT, 7, params,
                      on_append, output);
     arrays_release(&arrays);

@@ -1,9 +1,8 @@
 /* What an attempt needs before starting(): its names on the host, the job script and the prompt. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/log.h"
-#include "worker/dispatch/dispatch.h"
-#include "worker/host/host.h"
 #include "worker/job/job.h"
 #include "worker/job/prompt.h"
 
@@ -46,7 +45,7 @@ static bool build_command(struct job *job)
         return false;
     struct buf script;
     buf_init(&script, SCRIPT_MAX);
-    char *run_dir = host_run_dir(job->host, job->run);
+    char *run_dir = host_run_dir(job->host, job->key.run);
     struct adapter_values values = {.work_dir = host_work_dir(job->host),
                                     .task_id = job->task_id,
                                     .branch = job->branch,
@@ -59,11 +58,10 @@ static bool build_command(struct job *job)
 
 bool job_prepare(struct job *job)
 {
-    free(job->run);
     free(job->command);
     free(job->prompt);
     job->command = job->prompt = NULL;
-    job->run = runner_name(job->folder, job->number);
+    snprintf(job->key.run, sizeof job->key.run, "%s.%d", job->folder, job->number);
     bool ready = build_command(job) && build_prompt(job);
     if (!ready)
         log_error(job->about, "cannot be prepared: no adapter for %s, or the text is too long",

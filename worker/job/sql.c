@@ -9,8 +9,6 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "worker/adapter/limit.h"
-#include "worker/dispatch/dispatch.h"
-#include "worker/host/host.h"
 #include "worker/job/job.h"
 
 #define REFUSALS_MAX 3
@@ -24,7 +22,7 @@ static struct key key_of(const struct job *job)
 {
     struct key key;
     snprintf(key.attempt, sizeof key.attempt, "%" PRId64, job->attempt);
-    snprintf(key.epoch, sizeof key.epoch, "%d", job->epoch);
+    snprintf(key.epoch, sizeof key.epoch, "%u", job->key.epoch);
     return key;
 }
 
@@ -32,8 +30,7 @@ static void call(struct job *job, const char *sql, int count, const char *const 
                  db_done_cb on_done)
 {
     job_begin(job);
-    db_query_locking(dispatch_db(job->dispatch), job->task_id, 0, sql, DB_REPEAT, count, params,
-                     on_done, job);
+    db_query_locking(job->node->db, job->task_id, 0, sql, DB_REPEAT, count, params, on_done, job);
 }
 
 static bool is_state(const struct error *err, const char *state)
@@ -104,10 +101,11 @@ static void on_starting(void *data, const struct db_result *res, const struct er
         job_give_up_start(job, "cancelled");
         return;
     }
-    keep(&job->run, db_text(res, 0, "run"));
+    if (db_text(res, 0, "run") != NULL)
+        snprintf(job->key.run, sizeof job->key.run, "%s", db_text(res, 0, "run"));
     keep(&job->command, db_text(res, 0, "command"));
     keep(&job->prompt, db_text(res, 0, "prompt"));
-    dispatch_breakpoint("after-starting");
+    node_breakpoint("after-starting");
     job_set(job, JOB_START);
     job_step(job);
 }
@@ -115,12 +113,21 @@ static void on_starting(void *data, const struct db_result *res, const struct er
 void job_sql_starting(struct job *job)
 {
     struct key key = key_of(job);
-    const char *params[] = {
-        dispatch_node(job->dispatch), key.attempt, key.epoch, job->run, job->command, job->prompt};
+    const char *params[] = {job->node->id, key.attempt,  key.epoch,
+                            job->key.run,  job->command, job->prompt};
     call(job, "select * from fleet.starting($1, $2, $3, $4, $5, $6)", 6, params, on_starting);
 }
 
 /* --- started --- */
+
+/* As SQL was just told: no file on the host can change it any more. */
+static void know_supervisor(struct job *job)
+{
+    job->key.pid = job->record.pid > 0 ? job->record.pid : 0;
+    memcpy(job->key.start, job->record.start, sizeof job->key.start);
+    memcpy(job->key.boot, job->record.boot, sizeof job->key.boot);
+    snprintf(job->machine, sizeof job->machine, "%s", host_machine(job->host));
+}
 
 static void on_started(void *data, const struct db_result *res, const struct error *err)
 {
@@ -136,8 +143,8 @@ static void on_started(void *data, const struct db_result *res, const struct err
     free(job->command);
     free(job->prompt);
     job->command = job->prompt = NULL;
+    know_supervisor(job);
     job_set(job, JOB_RUNNING);
-    host_poll_soon(job->host);
     job_step(job);
 }
 
@@ -152,7 +159,7 @@ void job_sql_started(struct job *job)
     struct key key = key_of(job);
     char pid[24];
     snprintf(pid, sizeof pid, "%" PRId64, job->record.pid);
-    const char *params[] = {dispatch_node(job->dispatch),
+    const char *params[] = {job->node->id,
                             key.attempt,
                             key.epoch,
                             pid,
@@ -187,8 +194,7 @@ void job_sql_phase(struct job *job, enum job_phase phase, const char *reason)
 {
     struct key key = key_of(job);
     const char *why = job->refusals > 0 ? NULL : known(reason);
-    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, phase_name(phase),
-                            why};
+    const char *params[] = {job->node->id, key.attempt, key.epoch, phase_name(phase), why};
     log_info(job->about, "phase %s%s%s", phase_name(phase), why != NULL ? ": " : "",
              why != NULL ? why : "");
     job->told_before = job->told;
@@ -206,7 +212,6 @@ static void on_contradiction(struct job *job)
         job_drop(job, "an owner before us may have started it");
     } else if (job->state == JOB_VOIDED) {
         job->proven = true;
-        job->missing = "rundir_foreign";
         job_set(job, JOB_RUNNING);
     }
 }
@@ -231,7 +236,7 @@ static void on_end(void *data, const struct db_result *res, const struct error *
 void job_sql_release(struct job *job)
 {
     struct key key = key_of(job);
-    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, job->give_up};
+    const char *params[] = {job->node->id, key.attempt, key.epoch, job->give_up};
     call(job, "select fleet.release($1, $2, $3, $4) as status", 4, params, on_end);
 }
 
@@ -239,7 +244,7 @@ void job_sql_void_confirmed(struct job *job)
 {
     struct key key = key_of(job);
     const char *reason = job->give_up != NULL ? job->give_up : "voided";
-    const char *params[] = {dispatch_node(job->dispatch), key.attempt, key.epoch, reason};
+    const char *params[] = {job->node->id, key.attempt, key.epoch, reason};
     call(job, "select fleet.void_confirmed($1, $2, $3, $4) as status", 4, params, on_end);
 }
 
@@ -291,11 +296,13 @@ void job_sql_finish(struct job *job)
     const struct adapter_facts *facts = is_plain(job) ? &silence : &job->adapter.facts;
     struct count input, cached, output, reasoning;
     char status[16], number[16], again[24];
+    bool gone = job->record.state != RUNNER_ENDED; /* the host looked for what lives */
+    const char *proof = gone ? "supervisor_gone no_mark" : known(job->record.proof);
     bool ended = job->record.state == RUNNER_ENDED && job->record.exit >= 0;
     bool killed = ended && job->record.signal > 0;
     snprintf(status, sizeof status, "%d", job->record.exit);
     snprintf(number, sizeof number, "%d", job->record.signal);
-    const char *params[] = {dispatch_node(job->dispatch),
+    const char *params[] = {job->node->id,
                             key.attempt,
                             key.epoch,
                             job->outcome,
@@ -310,10 +317,41 @@ void job_sql_finish(struct job *job)
                             count_text(&cached, facts, facts->tokens.cached_input),
                             count_text(&output, facts, facts->tokens.output),
                             count_text(&reasoning, facts, facts->tokens.reasoning),
-                            retry_at(job, again)};
+                            retry_at(job, again),
+                            proof};
     call(job,
          "select fleet.finish($1, $2, $3, $4, $5, $6, $7, p_session_id => $8, p_summary => $9, "
          "p_error => $10, p_stopped => $11, p_input_tokens => $12, p_cached_input_tokens => $13, "
-         "p_output_tokens => $14, p_reasoning_tokens => $15, p_retry_at => $16) as status",
-         16, params, on_end);
+         "p_output_tokens => $14, p_reasoning_tokens => $15, p_retry_at => $16, "
+         "p_proof => $17) as status",
+         17, params, on_end);
+}
+
+/* --- Who owns it --- */
+
+static void on_owner(void *data, const struct db_result *res, const struct error *err)
+{
+    struct job *job = data;
+    if (answered(job, "jobs", err) != ANSWER_GOOD)
+        return;
+    if (db_rows(res) != 1 || db_int(res, 0, "epoch", 0) != (int64_t)job->key.epoch) {
+        job_drop(job, "the host has seen a later owner");
+        return;
+    }
+    if (job->forged == 0)
+        log_error(job->about,
+                  "nobody gave the epoch that lies on the host: the run was tampered with");
+    job->forged = job->fence;
+    job_set(job, JOB_RAISE);
+    job_step(job);
+}
+
+void job_sql_owner(struct job *job, int64_t epoch)
+{
+    char list[32];
+    snprintf(list, sizeof list, "{%" PRId64 "}", job->attempt);
+    const char *params[] = {job->node->id, list};
+    job->fence = (uint64_t)epoch;
+    job_begin(job);
+    db_query(job->node->db, "select * from fleet.jobs($1, $2)", DB_ONCE, 2, params, on_owner, job);
 }
