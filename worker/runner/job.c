@@ -47,6 +47,17 @@ void job_remove_tmp(const struct base *base, const struct runner_key *key)
     close(tmps);
 }
 
+bool job_set_oom_score(int score)
+{
+    char text[16];
+    int len = snprintf(text, sizeof text, "%d", score);
+    int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    bool set = file >= 0 && write(file, text, (size_t)len) == len;
+    if (file >= 0)
+        close(file);
+    return set;
+}
+
 /* --- In the child --- */
 
 /* The account's name; its number when it has none. */
@@ -134,22 +145,11 @@ static bool set_streams(const struct job *job)
     return dup2(prompt, 0) == 0 && dup2(job->out, 1) == 1 && dup2(job->err, 2) == 2;
 }
 
-static void set_oom_score(int score)
-{
-    char text[16];
-    int len = snprintf(text, sizeof text, "%d", score);
-    int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (file >= 0 && write(file, text, (size_t)len) != len)
-        score = 0; /* not permitted: it stays as it is */
-    if (file >= 0)
-        close(file);
-}
-
 static _Noreturn void become_agent(const struct job *job)
 {
     prctl(PR_SET_DUMPABLE, 1); /* its /proc is its own again */
     if (job->oom_score_adj != INT_MIN)
-        set_oom_score(job->oom_score_adj);
+        job_set_oom_score(job->oom_score_adj);
     char *pairs[9], script[sizeof job->base->path + RUNNER_RUN_SIZE + 48];
     make_environment(job, pairs);
     snprintf(script, sizeof script, "%s/runs/%s/up.%u/job.sh", job->base->path, job->key->run,

@@ -2,6 +2,7 @@
 #ifndef FLEET_RUNNER_JOB_H
 #define FLEET_RUNNER_JOB_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "worker/runner/frame.h"
@@ -20,6 +21,9 @@ struct job {
 /* Forks it, in a session and group of its own whose number is its pid. -1: no process. What cannot
  * be executed ends as a shell says it: 126, 127. */
 pid_t job_start(const struct job *job);
+
+/* Of this process; false where it is not permitted. */
+bool job_set_oom_score(int score);
 
 /* TMPDIR of the run: made anew, of this account only; removed whatever modes its files have, and no
  * link is followed. */

@@ -14,7 +14,8 @@
  *       out err          what the job wrote
  *       status           "status nonce exit ms reason out_bytes err_bytes ." and a second line,
  *                        "proof WORDS": the run has ended
- *   <work_dir>/.fleet/tmp/<8 hex of the nonce>.<the run after its last dash>/   TMPDIR of a run, removed at its end
+ *   <work_dir>/.fleet/tmp/<8 hex of the nonce>.<the run after its last dash>/   TMPDIR of a run,
+ *                                                                             removed at its end
  *   <work_dir>/tasks/<slug>/               cwd of a task's jobs
  *
  * Runs that the script of before left are of the same form (their first lines are the same).

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "worker/runner/file.h"
 #include "worker/runner/job.h"
 #include "worker/runner/ladder.h"
 #include "worker/runner/output.h"
@@ -351,29 +352,19 @@ static bool make_events(struct supervisor *s)
     return true;
 }
 
-static bool set_oom_score(int score)
-{
-    char text[16];
-    int len = snprintf(text, sizeof text, "%d", score);
-    int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    bool set = file >= 0 && write(file, text, (size_t)len) == len;
-    if (file >= 0)
-        close(file);
-    return set;
-}
-
 /* Out of memory, the agent goes before we do: we below what we were given, or it above. */
 static int agents_oom_score(void)
 {
-    char text[16] = "";
+    char text[16];
     int file = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
-    ssize_t n = file < 0 ? -1 : read(file, text, sizeof text - 1);
+    size_t len = file < 0 ? 0 : file_read_some(file, text, sizeof text - 1);
     if (file >= 0)
         close(file);
-    if (n <= 0)
+    if (len == 0)
         return INT_MIN;
-    int score = atoi(text);
-    if (score - OOM_STEP >= -1000 && set_oom_score(score - OOM_STEP))
+    text[len] = '\0';
+    int score = (int)strtol(text, NULL, 10);
+    if (score - OOM_STEP >= -1000 && job_set_oom_score(score - OOM_STEP))
         return score;
     return score + OOM_STEP > 1000 ? 1000 : score + OOM_STEP;
 }
