@@ -61,7 +61,7 @@ for broken in 'rm -f' 'truncate -s 0' 'truncate -s 1T' 'ln -sf /etc/passwd'; do
 done
 as rm -f "${BASE%/*}/owner"
 as mkfifo "${BASE%/*}/owner"
-check "owner after mkfifo: does not hang" timeout 20 "$CLIENT" "$RUNNER" "$BASE" "$HASH" ping
+check "owner after mkfifo: does not hang" as timeout 20 "$CLIENT" "$RUNNER" "$BASE" "$HASH" ping
 as rm -f "${BASE%/*}/owner"
 
 # --- the channel ---

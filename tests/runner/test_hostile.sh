@@ -3,9 +3,12 @@
 # signalled, nothing is started a second time, and the run can be stopped.
 
 victim_lives() { kill -0 "$victim"; }
+only_victim() { [[ $(processes) == "$victim" ]]; }
 as tail -f /dev/null &
-victim=$!
-started "$victim"
+host=$!
+some_process() { [[ -n $(processes) ]]; }
+wait_for 5 "somebody else's process" some_process
+victim=$(processes)
 
 # --- a status beside a supervisor that lives ---
 
@@ -55,7 +58,7 @@ dead() { [[ $(record "$1") != *' state=running '* && $(record "$1") != *' state=
 for run in r.1 r.2 r.3 r.4 r.5 r.6; do wait_for 10 "the end of $run" dead $run; done
 check "rm -rf, then nothing lives: absent" eval 'is r.1 state absent && is r.6 state absent'
 check "nothing was started twice" test ! -e "$TASKS/twice"
-check "nothing of them lives" test "$(processes)" = "$victim"
+wait_for 5 "nothing of them to live" only_victim
 start r.7 1 $N 60 10000 "$forge"'echo up; rm -rf "$d"; kill -KILL $PPID; '"$hang" >/dev/null
 wait_for 10 "an orphan without directory" is r.7 state orphaned
 check "... is stopped" says stopping call stop r.7 1 $N 0 1 run_tampered
@@ -85,7 +88,7 @@ start k.3 1 $N 60 10000 "$forge"'rm "$d/lock"; mkfifo "$d/lock"; echo up; '"$han
 start k.4 1 $N 60 10000 "$forge"'rm "$d/lock"; mkdir "$d/lock"; echo up; '"$hang" >/dev/null
 for run in k.1 k.2 k.3 k.4; do wait_for 10 "$run" stdout_is $run up; done
 for run in k.1 k.2 k.3 k.4; do call stop $run 1 $N 0 1 run_tampered >"$TEST_DIR/stop.$run" & done
-for pid in $(jobs -p); do [[ $pid == "$victim" ]] || wait "$pid"; done
+for pid in $(jobs -p); do [[ $pid == "$host" ]] || wait "$pid"; done
 for run in k.1 k.2 k.3 k.4; do
     check "a run whose lock is held, or gone, is stopped ($run)" grep -qx stopping "$TEST_DIR/stop.$run"
     wait_for 10 "the end of $run" dead $run
@@ -111,7 +114,7 @@ for i in {0..7}; do
 done
 for i in {0..7}; do wait_for 10 "h$i to end" dead "h$i.1"; done
 check "nobody else was signalled" victim_lives
-check "nothing of them lives" test "$(processes)" = "$victim"
+wait_for 5 "nothing of them to live" only_victim
 
 # --- output ---
 
@@ -127,7 +130,7 @@ as sh -c 'cp "$1" "$1.new" && echo and more >>"$1.new" && mv "$1.new" "$1"' sh "
 as sh -c 'cat /dev/zero | head -c 300000 >"$1.new" && mv "$1.new" "$1"' sh "$DIR/q5.1/err"
 as rm "$DIR/q6.1/out"
 for i in 2 3 4; do
-    timeout 5 "$CLIENT" "$RUNNER" "$BASE" "$HASH" watch "q$i.1" $N "$TEST_DIR/jobs/q$i" - until=tampered >"$TEST_DIR/q$i" &
+    as timeout 5 "$CLIENT" "$RUNNER" "$BASE" "$HASH" watch "q$i.1" $N "$TEST_DIR/jobs/q$i" - until=tampered >"$TEST_DIR/q$i" &
 done
 for i in 1 2 3 4 5 6; do call stop "q$i.1" 1 $N 0 1 cancelled >/dev/null; done
 for i in 1 2 3 4 5 6; do wait_for 10 "the end" ended "q$i.1"; done
@@ -164,7 +167,7 @@ check "a directory made beforehand, with a nonce of 1 TiB: refused" says 'refuse
 check "... and foreign" fields next.1 state=foreign
 check "... at once" test $((SECONDS - began)) -le 3
 as sh -c 'mkdir "$1/next.2" && mkfifo "$1/next.2/nonce" "$1/next.2/lock"' sh "$DIR"
-check "... with pipes: refused" says 'refused reason=nonce' timeout 20 "$CLIENT" "$RUNNER" "$BASE" "$HASH" void next.2 1 $N
+check "... with pipes: refused" says 'refused reason=nonce' as timeout 20 "$CLIENT" "$RUNNER" "$BASE" "$HASH" void next.2 1 $N
 as sh -c 'mkdir "$1/next.3" && echo "$2" >"$1/next.3/nonce" && echo 1 >"$1/next.3/epoch" && : >"$1/next.3/lock" && chmod 0 "$1/next.3"' sh "$DIR" "$N"
 check "... without rights: does not hang" eval 'timeout 20 true; call void next.3 1 $N >/dev/null; true'
 as chmod 700 "$DIR/next.3"

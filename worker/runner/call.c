@@ -342,9 +342,20 @@ static void start_supervisor(struct call *call, const struct runner_start *start
     }
 }
 
+/* It lives though its directory is gone. In its place none is made: it is to be stopped. */
+static bool lives_without_directory(struct call *call)
+{
+    struct stat status;
+    return !file_look(call->base->runs, call->key.run, &status) && lives(call);
+}
+
 static void call_start(struct call *call, const struct runner_start *start, const char *path)
 {
     bool made;
+    if (!start->first && lives_without_directory(call)) {
+        answer(call, RUNNER_EXISTS);
+        return;
+    }
     if (!make_directory(call, &made))
         return;
     if (enter(call, 0, RUNNER_EXISTS) && !was_started(call, made && start->first) &&
@@ -358,15 +369,12 @@ static void call_start(struct call *call, const struct runner_start *start, cons
  * owner is fenced too, and the answer is how it was. */
 static void call_raise(struct call *call, uint64_t forged)
 {
-    bool made = false;
-    bool living = lives(call);
-    struct runner_record before = call->reply->record;
-    struct stat status;
-    if (living && !file_look(call->base->runs, call->key.run, &status)) {
-        answer(call,
-               RUNNER_STATE); /* in place of its directory none is made: it is to be stopped */
+    bool made;
+    if (lives_without_directory(call)) {
+        answer(call, RUNNER_STATE);
         return;
     }
+    struct runner_record before = call->reply->record;
     if (!make_directory(call, &made))
         return;
     if (made) {
@@ -382,6 +390,10 @@ static void call_raise(struct call *call, uint64_t forged)
 static void call_void(struct call *call)
 {
     bool made;
+    if (lives_without_directory(call)) {
+        answer(call, RUNNER_STARTED);
+        return;
+    }
     if (!make_directory(call, &made) || !enter(call, 0, RUNNER_STARTED))
         return;
     if (lives(call)) {
