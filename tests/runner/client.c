@@ -711,5 +711,7 @@ int main(int argc, char **argv)
         do_words(&words);
     }
     wait_for_answers();
+    close(channel);
+    waitpid(serve, NULL, 0); /* it ends with its channel, or the test hangs */
     return 0;
 }

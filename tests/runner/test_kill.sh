@@ -33,7 +33,7 @@ life() { # number
     2) ((RANDOM % 4)) || kill -KILL "$(supervisor "$run" 2>/dev/null)" 2>/dev/null ;;
     esac
     for ((strikes = 0; strikes < 4; strikes++)); do
-        : >>"$out"
+        [[ -e $out ]] || as touch "$out"
         size=$(stat -c %s "$out")
         printf '%s\n' "watch $run $N $out $err out=$size" "pause $((RANDOM % 60))" "$(way)" | channel
     done
