@@ -32,7 +32,7 @@ to fleet_server;
 
 -- people
 grant execute on function
-    fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.set(text, bigint), fleet.host_accept(text),
+    fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.free_slot(text, int, text), fleet.set(text, bigint), fleet.host_accept(text),
     fleet.cordon(text, text), fleet.uncordon(text), fleet.forget_host(text), fleet.executor_accept(text),
     fleet.explain_task(text), fleet.check_all(), fleet.schema_version(), fleet.session_list(), fleet.end_session(int)
 to fleet_operator;
@@ -42,7 +42,7 @@ grant select on fleet.sessions to fleet_operator;
 -- readers execute nothing: what they may know is a view
 
 grant select on
-    fleet.tasks, fleet.running, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.reasons, fleet.history, fleet.attempts, fleet.nodes, fleet.deliveries,
+    fleet.tasks, fleet.running, fleet.held_slots, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.reasons, fleet.history, fleet.attempts, fleet.nodes, fleet.deliveries,
     fleet.settings, fleet.explanations, fleet.check_slot, fleet.check_live, fleet.check_status_event, fleet.check_epoch, fleet.check_queue,
     fleet.check_executor_lane, fleet.check_status
 to fleet_operator, fleet_reader, fleet_reader_full;

@@ -30,7 +30,7 @@ begin
         'session_id', a.report ->> 'session_id', 'tokens', coalesce(a.report -> 'tokens', '{}'), 'cost_usd', null,
         'cost_source', null, 'output_bytes', json_build_object('stdout', a.stdout_bytes, 'stderr', a.stderr_bytes),
         'summary', a.report ->> 'summary', 'error', a.report ->> 'error', 'stopped', a.report ->> 'stopped',
-        'proof', a.proof, 'abandoned', a.abandoned_reason, 'claimed_at', fleet.utc(a.claimed_at), 'started_at', fleet.utc(a.started_at),
+        'proof', a.proof, 'abandoned', a.abandoned_reason, 'freed', a.freed_reason, 'claimed_at', fleet.utc(a.claimed_at), 'started_at', fleet.utc(a.started_at),
         'ended_at', fleet.utc(a.ended_at))
     from fleet.attempt a
     join fleet.executor e on e.executor = a.executor

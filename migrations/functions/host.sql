@@ -178,16 +178,38 @@ begin
     end loop;
 end $$;
 
+-- Any run may change the file that says whose a work_dir is. Where key, machine and boot are those that were accepted, the machine is,
+-- and its owner is what the file says now.
+create function fleet.owner_changed(h fleet.host, i fleet.identity) returns boolean
+    language plpgsql immutable as $$
+begin
+    return coalesce(h.owner <> '' and i.owner <> '' and h.owner <> i.owner and h.machine <> '' and h.machine = i.machine
+                    and h.boot <> '' and h.boot = i.boot and h.host_key = coalesce(i.host_key, ''), false);
+end $$;
+
+-- In the history of whatever runs there, for one of them did it; of those whose row somebody holds it is not said.
+create function fleet.note_owner(p_node uuid, h fleet.host) returns void
+    language plpgsql as $$
+begin
+    perform fleet.note(x.task, 'owner_changed', x.number, fleet.node_actor(p_node), jsonb_build_object('host_id', h.host_id))
+    from (select t.task, a.number from fleet.attempt a
+          join fleet.task t on t.task = a.task
+          join fleet.executor e on e.executor = a.executor
+          where e.host_id = h.host_id and a.ended_at is null
+          for update of t skip locked) x;
+end $$;
+
 -- What a worker sees of a host, under which number of the way in. Verdicts: ok; stale (asked under a way that is not the configured
 -- one: nothing is changed); host_replaced: another machine than the one first seen gets nothing until a person accepts it. `differs`
--- says in what other workers' configurations differ about it.
+-- says in what other workers' configurations differ about it; `told` is owner_changed or null.
 create function fleet.host_report(p_node uuid, p_host_id text, p_way int, p_reachable boolean, p_identity fleet.identity,
                                   p_disk_free bigint, p_agents fleet.agent_seen[], p_reason_code text, p_reason text)
-    returns table (verdict text, differs text)
+    returns table (verdict text, differs text, told text)
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare
     h fleet.host;
     nh fleet.node_host;
+    v_moved boolean;
     v_same boolean;
 begin
     perform fleet.node_check(p_node);
@@ -197,12 +219,17 @@ begin
         raise exception 'host % is not in the configuration of this worker', p_host_id using errcode = 'AF003';
     end if;
     if nh.way is distinct from p_way then
-        return query select 'stale', null::text;
+        return query select 'stale', null::text, null::text;
         return;
     end if;
+    v_moved := fleet.owner_changed(h, p_identity);
     v_same := coalesce((nullif(h.host_key, '') = nullif((p_identity).host_key, '')), true)
           and coalesce((nullif(h.machine, '') = nullif((p_identity).machine, '')), true)
-          and coalesce((nullif(h.owner, '') = nullif((p_identity).owner, '')), true);
+          and (v_moved or coalesce((nullif(h.owner, '') = nullif((p_identity).owner, '')), true));
+    if v_moved and p_reachable then
+        perform fleet.note_owner(p_node, h);
+        update fleet.host set owner = '', owner_changed_at = now() where host_id = p_host_id;
+    end if;
     if v_same and p_reachable then
         update fleet.host
         set host_key = coalesce(nullif(host_key, ''), (p_identity).host_key, ''), machine = coalesce(nullif(machine, ''), (p_identity).machine, ''),
@@ -217,7 +244,8 @@ begin
         reason = case when not v_same then 'another machine answers under its name; look at it, then fleet.host_accept()'
                       else coalesce(p_reason, '') end
     where node = p_node and host_id = p_host_id;
-    return query select case when v_same then 'ok' else 'host_replaced' end, fleet.differs(p_node, p_host_id);
+    return query select case when v_same then 'ok' else 'host_replaced' end, fleet.differs(p_node, p_host_id),
+                        case when v_moved and p_reachable then 'owner_changed' end;
 end $$;
 
 -- ---------------------------------------------------------------- what people do with hosts

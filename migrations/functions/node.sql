@@ -84,7 +84,9 @@ begin
         cross join lateral (
             select 'ours' where a.attempt <> all (p_known)
             union all
-            select 'cancel' where fleet.unwanted(t, a)) k (kind)
+            select 'cancel' where fleet.unwanted(t, a)
+            union all
+            select 'freed' where a.freed_at is not null) k (kind)
         where a.node = p_node and a.ended_at is null;
     return query
         select 'gone', k, null::int, null::uuid, null::bigint from unnest(p_known) k

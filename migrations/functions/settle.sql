@@ -89,6 +89,18 @@ begin
                 then greatest(now(), to_timestamp(least(p_seconds, extract(epoch from now() + fleet.ms('limit_max_ms'))::float8))) end;
 end $$;
 
+-- Its slot is free, unless a person gave it to others before.
+create function fleet.vacate(a fleet.attempt) returns void
+    language plpgsql as $$
+begin
+    -- locked in a statement of its own: the next sees what configure() did to it meanwhile
+    perform from fleet.slot where slot_id = a.slot_id for update;
+    delete from fleet.slot where slot_id = a.slot_id and attempt = a.attempt and retiring;
+    if not found then
+        update fleet.slot set attempt = null where slot_id = a.slot_id and attempt = a.attempt;
+    end if;
+end $$;
+
 -- Writes the end of an attempt that is proven, frees its slot, settles its task. An abandoned attempt's result is evidence only.
 create function fleet.end_attempt(a fleet.attempt, p_outcome text, p_reason text, p_exit int, p_signal int, p_report jsonb,
                                   p_retry_at bigint default null, p_proof text default null)
@@ -104,12 +116,7 @@ begin
     where attempt = a.attempt
     returning * into a;
     perform fleet.judge_executor(a);
-    -- locked in a statement of its own: the next sees what configure() did to it meanwhile
-    perform from fleet.slot where slot_id = a.slot_id for update;
-    delete from fleet.slot where slot_id = a.slot_id and attempt = a.attempt and retiring;
-    if not found then
-        update fleet.slot set attempt = null where slot_id = a.slot_id and attempt = a.attempt;
-    end if;
+    perform fleet.vacate(a);
     perform fleet.note(a.task, 'attempt_ended', a.number, v_actor, jsonb_strip_nulls(jsonb_build_object(
         'outcome', p_outcome, 'reason', p_reason, 'exit_status', p_exit, 'exit_signal', p_signal, 'epoch', a.epoch,
         'stopped', p_report ->> 'stopped', 'proof', a.proof)));

@@ -131,3 +131,50 @@ begin
     end if;
     return fleet.retry_task(p_task_id, p_force, p_abandon, fleet.token_actor(p_token_id));
 end $$;
+
+-- The task of an attempt that a person gave up without another one following: cancelled when that was asked, else failed.
+create function fleet.give_up(t fleet.task, a fleet.attempt, p_actor text) returns void
+    language plpgsql as $$
+declare v_to text := case when t.cancel_at is not null then 'cancelled' else 'failed' end;
+begin
+    update fleet.task set failure_reason = case v_to when 'failed' then 'abandoned' else v_to end where task = t.task;
+    perform fleet.move(t.task, v_to, v_to, a.number, p_actor, '{"reason": "abandoned"}');
+end $$;
+
+-- Gives the slot of a run that is not proven ended to others, on a person's word, whatever its phase. The run is abandoned: it still is
+-- to be stopped wherever it is found, and what comes of it is evidence only. Verdicts as those of cancel_task().
+create function fleet.free_slot(p_task_id text, p_attempt int, p_reason text) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set lock_timeout = '1s' as $$
+declare
+    t fleet.task;
+    a fleet.attempt;
+    v_actor text := fleet.caller();
+begin
+    if coalesce(p_reason, '') = '' then
+        raise exception 'say why: fleet.free_slot(task_id, attempt, reason)' using errcode = 'AF007';
+    end if;
+    select * into t from fleet.task where task_id = p_task_id for update;
+    select * into a from fleet.attempt where task = t.task and number = p_attempt;
+    if not found then
+        return 'not_found';
+    elsif a.ended_at is not null then
+        return 'ended';
+    elsif a.freed_at is not null then
+        return 'freed';
+    end if;
+    if a.abandoned_at is null then
+        perform fleet.abandon(a.attempt, p_reason, v_actor);
+    end if;
+    update fleet.attempt set freed_at = now(), freed_by = v_actor, freed_reason = p_reason where attempt = a.attempt;
+    perform fleet.vacate(a);
+    perform fleet.note(t.task, 'slot_freed', a.number, v_actor, jsonb_build_object('reason', p_reason, 'phase', a.phase, 'epoch', a.epoch));
+    if a.abandoned_at is null and t.status in ('assigned', 'running', 'agent_lost') then
+        perform fleet.give_up(t, a, v_actor);
+    end if;
+    perform fleet.hint();
+    return 'freed';
+exception when lock_not_available or deadlock_detected then
+    return 'busy';
+end $$;
+comment on function fleet.free_slot(text, int, text) is
+    'Frees the slot of a run that nobody can prove ended (freed); it may go on all the same. Or answers ended, not_found, busy (try again).';

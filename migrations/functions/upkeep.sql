@@ -125,6 +125,25 @@ begin
     return v_count;
 end $$;
 
+-- A run whose slot a person gave to others is looked for no more when nobody has seen it for reattach_ms.
+create function fleet.forget_freed() returns int
+    language plpgsql as $$
+declare
+    a fleet.attempt;
+    v_count int := 0;
+begin
+    for a in
+        select x.* from fleet.attempt x join fleet.task t on t.task = x.task
+        where x.ended_at is null and x.freed_at < now() - fleet.ms('reattach_ms') and fleet.unseen_since(x) < now() - fleet.ms('reattach_ms')
+        order by x.attempt limit 100
+        for update of t, x skip locked
+    loop
+        perform fleet.end_attempt(a, 'lost', 'host_lost', null, null, null);
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end $$;
+
 -- Housekeeping, by any node, every minute or so: skips what is locked, takes the rest next time. Answers how many rows it changed.
 create function fleet.reap(p_node uuid) returns int
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
@@ -158,7 +177,7 @@ begin
           and not exists (select from fleet.attempt x where x.node = n.node and x.ended_at is null)
         for update skip locked));
     get diagnostics v_count = row_count;
-    return v_sum + v_count + fleet.forget_lanes(1000);
+    return v_sum + v_count + fleet.forget_freed() + fleet.forget_lanes(1000);
 end $$;
 
 -- Wakes the workers that wait. Send it in a transaction of its own after the commit that made work: reading the flags inside

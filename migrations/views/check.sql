@@ -5,10 +5,11 @@ select s.slot_id, 'holds an attempt that has ended or is not its own' as fault
 from fleet.slot s
 where s.attempt is not null
   and not exists (select from fleet.attempt a
-                  where a.attempt = s.attempt and a.slot_id = s.slot_id and a.executor = s.executor and a.ended_at is null)
+                  where a.attempt = s.attempt and a.slot_id = s.slot_id and a.executor = s.executor and a.ended_at is null
+                    and a.freed_at is null)
 union all
 select a.slot_id, 'attempt ' || a.attempt || ' is not proven ended and holds no slot' from fleet.attempt a
-where a.ended_at is null and not exists (select from fleet.slot s where s.slot_id = a.slot_id and s.attempt = a.attempt)
+where a.ended_at is null and a.freed_at is null and not exists (select from fleet.slot s where s.slot_id = a.slot_id and s.attempt = a.attempt)
 union all
 select null, 'executor ' || e.agent_id || ' has ' || count(s.slot_id) || ' slots'
 from fleet.executor e left join fleet.slot s on s.executor = e.executor and not s.retiring
@@ -16,7 +17,7 @@ group by e.executor
 having count(s.slot_id) <> case when e.enabled then e.max_concurrency else 0 end
 union all
 select s.slot_id, 'is retiring and free' from fleet.slot s where s.retiring and s.attempt is null;
-comment on view fleet.check_slot is 'A slot is held exactly while its attempt is not proven ended; slots fit max_concurrency.';
+comment on view fleet.check_slot is 'A slot is held exactly while its attempt is not proven ended and no person freed it; slots fit max_concurrency.';
 
 create view fleet.check_live as
 select task, count(*) as live from fleet.attempt where ended_at is null and abandoned_at is null group by task having count(*) > 1;

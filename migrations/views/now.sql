@@ -46,7 +46,7 @@ left join lateral (
     from fleet.slot x where x.executor = e.executor) s on true;
 
 create view fleet.host_now as
-select h.host_id, h.origin, h.hostname, h.port, h.ssh_user, h.work_dir, h.workspace, h.repositories, h.disk_free, h.made_at,
+select h.host_id, h.origin, h.hostname, h.port, h.ssh_user, h.work_dir, h.workspace, h.repositories, h.disk_free, h.made_at, h.owner_changed_at,
        h.cordoned_at, h.cordoned_by, h.cordon_reason, r.seen_at as checked_at,
        case when h.cordoned_at is not null then 'cordoned' when r.reachable then 'online' else 'offline' end as status,
        case when h.cordoned_at is not null then h.cordon_reason

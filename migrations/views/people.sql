@@ -22,8 +22,21 @@ from fleet.attempt a
 join fleet.task t on t.task = a.task
 join fleet.executor e on e.executor = a.executor
 left join fleet.node n on n.node = a.node
-where a.ended_at is null;
+where a.ended_at is null and a.freed_at is null;
 comment on view fleet.running is 'Every attempt that is not proven ended: each holds a slot.';
+
+create view fleet.held_slots as
+select e.host_id, e.agent_id, t.task_id, a.number as attempt, t.status, a.phase, u.since as unseen_since,
+       case when u.since = a.unreachable_at then a.phase_reason else 'its worker is gone, and no other took it over' end as reason,
+       r.advice, a.abandoned_reason, format('select fleet.free_slot(%L, %s, ''say why'');', t.task_id, a.number) as freed_with
+from fleet.attempt a
+join fleet.task t on t.task = a.task
+join fleet.executor e on e.executor = a.executor
+left join fleet.node n on n.node = a.node
+left join fleet.reason r on r.reason = a.phase_reason
+cross join lateral (select least(a.unreachable_at, n.dead_at, n.stopped_at) as since) u
+where a.ended_at is null and a.freed_at is null and u.since is not null;
+comment on view fleet.held_slots is 'Slots held by runs that nobody sees: since when, why, and the call by which a person frees each.';
 
 create view fleet.queue_overview as
 select l.requirements, l.mode, l.repo, w.waiting, w.delayed, w.oldest, w.next_run_at,
@@ -42,11 +55,13 @@ comment on view fleet.queue_overview is 'What waits, by requirements: how many, 
 
 create view fleet.hosts as
 select h.host_id, h.status, h.reason_code, h.reason, h.origin, x.agent_type, x.status as agent_status, x.out_reason, x.capabilities,
-       x.max_concurrency, x.running, x.free, x.version, h.repositories, h.checked_at, h.disk_free, h.cordoned_by, h.cordoned_at, h.differs
+       x.max_concurrency, x.running, x.free, x.version, h.repositories, h.checked_at, h.disk_free, h.cordoned_by, h.cordoned_at, h.differs,
+       h.owner_changed_at
 from fleet.host_now h
 left join fleet.executor_now x on x.host_id = h.host_id and not x.gone
 where not h.gone;
 comment on view fleet.hosts is 'Hosts and their agents: reachable or why not, in service or why not, slots in use and free.';
+comment on column fleet.hosts.owner_changed_at is 'when the file that says whose its work_dir is was found changed, by one of its runs or a person';
 comment on column fleet.hosts.differs is 'workers whose configurations differ about this host; the newest counts';
 
 create view fleet.agents as
@@ -70,7 +85,7 @@ comment on view fleet.history is 'What happened, newest last: select * from flee
 create view fleet.attempts as
 select t.task_id, a.number as attempt, a.epoch, e.agent_id, coalesce(n.name, a.node::text) as node, a.adopted_from, a.run, a.phase, a.outcome,
        a.reason, r.advice, a.exit_status, a.exit_signal, a.proof, a.stdout_bytes, a.stderr_bytes, a.claimed_at, a.started_at, a.ended_at,
-       a.abandoned_reason
+       a.abandoned_reason, a.freed_reason
 from fleet.attempt a
 join fleet.task t on t.task = a.task
 join fleet.executor e on e.executor = a.executor

@@ -84,7 +84,7 @@ select t.is(t.claim('w1', 9), '', 'and gets nothing');
 select t.is(t.report('w1', 'h1', t.identity('h1') || '{"host_key": "ff"}'), 'host_replaced',
   'another host key is another host');
 select t.is(t.report('w1', 'h1', t.identity('h1') || '{"owner": "ff"}'), 'host_replaced',
-  'another owner file is another host');
+  'another owner file after a reboot is another host');
 select t.report('w1', 'h1', t.identity('h1'));
 select t.is(t.claim('w1', 1), 'x3', 'the right one is served again');
 

@@ -120,3 +120,27 @@ select t.is((select string_agg(name, ' ' order by name) from fleet.nodes), 'w2',
 select t.is(jsonb_array_length(fleet.node_list()::jsonb), 1, 'nor over REST');
 select t.is((select count(*) from fleet.node), 2::bigint, 'though remembered');
 rollback;
+
+\echo 'the file that says whose a work_dir is'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 2), t.host('other', '{x}', 1));
+select t.submit('a');
+select t.submit('b');
+select t.submit('x', '{agent:x}');
+select t.claim('w1', 9);
+create function pg_temp.report(p_more jsonb) returns text language sql as $$
+  select concat_ws(' ', verdict, told) from fleet.host_report(t.node('w1'), 'h', 1, true,
+    jsonb_populate_record(null::fleet.identity, t.identity('h') || p_more), null, '{}', null, null) $$;
+select t.is(pg_temp.report('{"owner": "ff", "machine": "ff"}'), 'host_replaced', 'with another machine it is another host');
+select t.is(pg_temp.report('{"owner": "ff", "host_key": "ff"}'), 'host_replaced', 'with another host key too');
+select t.is(pg_temp.report('{"owner": "ff", "boot": "ff"}'), 'host_replaced', 'and after a reboot');
+select t.is(pg_temp.report('{"owner": "ff", "boot": null}'), 'host_replaced', 'and where the boot is not told');
+select t.none($$select from fleet.history where event_type = 'owner_changed'$$, 'none of which is accepted');
+select t.is(pg_temp.report('{"owner": "ff"}'), 'ok owner_changed', 'alone it was changed by a run: accepted, and told');
+select t.is((select owner from fleet.host where host_id = 'h'), 'ff', 'it counts from now on');
+select t.is(pg_temp.report('{"owner": "ff"}'), 'ok', 'once');
+select t.is((select status || ' ' || (owner_changed_at is not null) from fleet.hosts where host_id = 'h'), 'online true', 'the host is online, and people see it');
+select t.is((select string_agg(task_id, ' ' order by task_id) from fleet.history where event_type = 'owner_changed'), 'a b',
+  'the history of whatever runs there has it');
+select t.is(pg_temp.report('{}'), 'ok owner_changed', 'and each time');
+rollback;

@@ -268,7 +268,7 @@ static bool is_down(void)
 
 START_TEST(test_replaced_host_gets_nothing)
 {
-    sql("host_report")->rows = "verdict=host_replaced;differs=<null>";
+    sql("host_report")->rows = "verdict=host_replaced;differs=<null>;told=<null>";
     scene_once("claim", CLAIMED);
     scene_until(is_down, "down");
     ck_assert_int_eq(sql("claim")->calls, 0);

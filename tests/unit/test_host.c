@@ -150,10 +150,10 @@ static bool reported_twice(void)
 
 START_TEST(test_a_stale_report_is_made_again)
 {
-    sql("host_report")->rows = "verdict=stale;differs=<null>";
+    sql("host_report")->rows = "verdict=stale;differs=<null>;told=<null>";
     scene_until(report_sent, "a report");
     ck_assert(!host_ready(host()));
-    sql("host_report")->rows = "verdict=ok;differs=<null>";
+    sql("host_report")->rows = "verdict=ok;differs=<null>;told=<null>";
     scene_until(reported_twice, "ready with the next report");
 }
 END_TEST
@@ -196,7 +196,7 @@ END_TEST
 
 START_TEST(test_differences_are_heard_once)
 {
-    sql("host_report")->rows = "verdict=ok;differs=worker w2 has another agents";
+    sql("host_report")->rows = "verdict=ok;differs=worker w2 has another agents;told=<null>";
     scene_until(is_ready, "ready");
     ck_assert_str_eq(host()->differs, "worker w2 has another agents");
 }

@@ -45,6 +45,19 @@ static int capacity(const struct config_host *host)
     return sum;
 }
 
+/* Runs on that host which we still look for, though a person gave their slots to others. */
+static int freed(const struct dispatch *dispatch, const struct host *host)
+{
+    int count = 0;
+    struct list *jobs = (struct list *)&dispatch->jobs.list;
+    list_each(link, jobs)
+    {
+        const struct job *job = list_entry(link, struct job, link);
+        count += job->host == host && job->freed;
+    }
+    return count;
+}
+
 /* Slots that may be free as far as we know; other workers may hold some, SQL knows. */
 static int room(const struct dispatch *dispatch)
 {
@@ -55,7 +68,7 @@ static int room(const struct dispatch *dispatch)
         struct host *host = list_entry(link, struct host, link);
         if (!host_ready(host) || host->leaving)
             continue;
-        int mine = capacity(host_entry(host)) - host->watched;
+        int mine = capacity(host_entry(host)) - (host->watched - freed(dispatch, host));
         sum += mine > 0 ? mine : 0;
     }
     return sum < DISPATCH_CLAIM_MAX ? sum : DISPATCH_CLAIM_MAX;

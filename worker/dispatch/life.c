@@ -265,6 +265,8 @@ static void read_renew(struct dispatch *dispatch, const struct db_result *res, i
             on_gone(dispatch, attempt);
         } else if (same(kind, "cancel") && jobs_find(&dispatch->jobs, attempt) != NULL) {
             job_cancel(jobs_find(&dispatch->jobs, attempt));
+        } else if (same(kind, "freed") && jobs_find(&dispatch->jobs, attempt) != NULL) {
+            jobs_find(&dispatch->jobs, attempt)->freed = true;
         } else if (same(kind, "ours") && jobs_find(&dispatch->jobs, attempt) == NULL &&
                    count < OURS_MAX) {
             ours[count++] = attempt;

@@ -57,6 +57,9 @@ static void on_verdict(struct host *host, const struct db_result *res)
     const char *verdict = db_rows(res) == 1 ? db_text(res, 0, "verdict") : NULL;
     if (verdict != NULL)
         hear_differences(host, db_text(res, 0, "differs"));
+    if (verdict != NULL && db_text(res, 0, "told") != NULL)
+        log_warn(host->about, "%s: accepted, for host key, machine and boot are the same",
+                 db_text(res, 0, "told"));
     if (verdict != NULL && strcmp(verdict, "stale") == 0) {
         host->report_due = true; /* our newer configuration is still on its way to SQL */
         host->next_report = clock_ms() + AGAIN_MS;

@@ -132,6 +132,7 @@ struct job {
     bool sent;        /* a start may have reached the host: only it can say */
     bool proven;      /* started() committed, by us or by an owner before us */
     bool cancel;      /* somebody wants it stopped */
+    bool freed;       /* a person gave its slot to others */
     enum job_phase told, told_before; /* told may be on its way: before it came that */
     const char *give_up; /* literal: reason for release(), void_confirmed() or a refused start */
 
