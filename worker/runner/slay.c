@@ -1,5 +1,6 @@
 /* What is left of a run without supervisor: found by its mark, ended by the same ladder. */
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -53,6 +54,7 @@ int slay_main(int argc, char **argv)
         !supervise_take_number(argv[7], 0, 255, &term))
         return 2;
     umask(077);
+    prctl(PR_SET_NAME, "fleet-runner");
     signal(SIGHUP, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);

@@ -415,6 +415,7 @@ int supervise_main(int argc, char **argv)
     fcntl(SUPERVISE_ANSWER, F_SETFD, FD_CLOEXEC);
     fcntl(SUPERVISE_LOCK, F_SETFD, FD_CLOEXEC);
     umask(077);
+    prctl(PR_SET_NAME, "fleet-runner"); /* else "exe" */
     if (!take_arguments(&s, argc, argv))
         return 2;
     enum supervise_said said = SUPERVISE_FAILED;
