@@ -14,34 +14,11 @@
 
 #include "worker/runner/look.h"
 #include "worker/runner/process.h"
+#include "worker/runner/question.h"
 #include "worker/runner/source.h"
 
 #define OWNER_LEN 32
 #define OWNER_LOCK_TRIES 40 /* of 50 ms each */
-
-/* A HELLO's looks; how many, or -1. */
-static int read_looks(struct frame_in in, struct runner_look looks[static RUNNER_LOOKS_MAX],
-                      char commands[static RUNNER_LOOKS_MAX][LOOK_PATH_SIZE])
-{
-    uint32_t version = get_u32(&in);
-    int n = get_u8(&in);
-    if (version != FRAME_VERSION || n > RUNNER_LOOKS_MAX)
-        return -1;
-    for (int i = 0; i < n; i++) {
-        looks[i].version = get_u8(&in) != 0;
-        get_text(&in, commands[i], LOOK_PATH_SIZE);
-        looks[i].command = commands[i];
-    }
-    return frame_done(&in) ? n : -1;
-}
-
-static struct runner_look looked[RUNNER_LOOKS_MAX];
-static char commands[RUNNER_LOOKS_MAX][LOOK_PATH_SIZE];
-
-bool greet_proper(struct frame_in payload)
-{
-    return read_looks(payload, looked, commands) >= 0;
-}
 
 /* --- The owner file --- */
 
@@ -186,11 +163,12 @@ static void send_path(int socket, const char *path)
 void greet(const struct base *base, const char *why, struct frame_in *payload, const char *path,
            int socket, uint32_t id)
 {
+    static struct question_looks looks;
     static struct runner_greeting greeting;
     static uint8_t bytes[8192];
     char own_path[LOOK_PATH_SIZE];
     int64_t deadline = clock_now() + GREET_MS;
-    int n = read_looks(*payload, looked, commands);
+    question_looks(*payload, &looks);
     if (path == NULL) {
         look_path(own_path);
         send_path(socket, own_path);
@@ -202,8 +180,8 @@ void greet(const struct base *base, const char *why, struct frame_in *payload, c
     snprintf(greeting.boot, sizeof greeting.boot, "%s", process_boot());
     find_machine(&greeting);
     find_lacks(base, why, &greeting);
-    greeting.seen_count = n;
-    look_for(looked, n, path, deadline, greeting.seen);
+    greeting.seen_count = looks.count;
+    look_for(looks.look, looks.count, path, deadline, greeting.seen);
     struct frame_out out = frame_begin(bytes, sizeof bytes, FRAME_GREETING, id);
     put_greeting(&out, &greeting);
     send(socket, bytes, frame_end(&out), MSG_NOSIGNAL);

@@ -7,8 +7,6 @@
 
 #define GREET_PATH 200 /* a frame of the child's to its parent: PATH of jobs */
 
-/* The payload is a HELLO that we can answer. */
-bool greet_proper(struct frame_in payload);
 /* Sends a GREET_PATH, unless `path` is known, and a GREETING to `socket`, a packet each.
  * `base->dir` -1: there is none, `why`. Ends in GREET_MS at the latest. */
 #define GREET_MS 40000

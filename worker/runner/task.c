@@ -12,6 +12,7 @@
 
 #include "worker/runner/call.h"
 #include "worker/runner/greet.h"
+#include "worker/runner/question.h"
 
 #define TASK_ROOM ((size_t)8 << 10) /* of the channel for one answer: a greeting is the largest */
 #define TASK_LIFE_SECS 120          /* of a child */
@@ -257,26 +258,6 @@ static bool task_wait(struct task *task, const struct frame *frame)
 
 /* --- What is asked --- */
 
-static bool proper_question(struct frame *frame, char run[static RUNNER_RUN_SIZE])
-{
-    struct runner_key key = {0};
-    struct runner_start start;
-    struct runner_stop stop;
-    struct frame_in in = frame->payload;
-    if (frame->type == FRAME_HELLO)
-        return greet_proper(in);
-    if (frame->type != FRAME_LIST)
-        get_key(&in, &key);
-    if (frame->type == FRAME_START)
-        get_start(&in, &start);
-    else if (frame->type == FRAME_STOP)
-        get_stop(&in, &stop);
-    else if (frame->type == FRAME_RAISE)
-        get_u64(&in);
-    memcpy(run, key.run, RUNNER_RUN_SIZE);
-    return frame_done(&in);
-}
-
 /* The base is opened by every greeting: it may have been taken away, and is made again. */
 static void open_base(struct tasks *tasks)
 {
@@ -294,7 +275,7 @@ static void open_base(struct tasks *tasks)
 bool tasks_take(struct tasks *tasks, struct frame *frame)
 {
     char run[RUNNER_RUN_SIZE] = "";
-    if (!proper_question(frame, run))
+    if (!question_is_proper(frame, run))
         return false;
     struct task *task = calloc(1, sizeof *task);
     if (task == NULL)
