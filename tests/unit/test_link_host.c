@@ -18,6 +18,9 @@
 #include "worker/link/internal.h"
 #include "worker/link/local.h"
 
+/* A process of the account's, which is there for a while. */
+#define LINGERS(secs) "sleep " #secs /* payload: sleep */
+
 static struct scene {
     struct loop loop;
     struct link *link;
@@ -259,10 +262,10 @@ static const char *const damages[] = {
     "rm $f; cp /bin/echo $f",
     "head -c 100000 $f >$f.x; chmod 700 $f.x; mv $f.x $f",
     "cp $f $f.x; printf x >>$f.x; mv $f.x $f",
-    "rm $f; printf \"#!/bin/sh\\nexec sleep 20\\n\" >$f; chmod 700 $f",
+    "rm $f; printf \"#!/bin/sh\\nexec " LINGERS(20) "\\n\" >$f; chmod 700 $f",
     "rm $f; printf \"#!/bin/sh\\necho; echo \\$3 serving; echo and so on and on\\n\" >$f; chmod "
     "700 $f",
-    "rm $f; printf \"#!/bin/sh\\necho; echo \\$3 serving; sleep 20\\n\" >$f; chmod 700 $f",
+    "rm $f; printf \"#!/bin/sh\\necho; echo \\$3 serving; " LINGERS(20) "\\n\" >$f; chmod 700 $f",
     "cd $b/../../..; rm -rf .fleet; echo x >.fleet",
     "cd $b/../..; rm -rf f1; echo x >f1",
     "cd $b/../..; rm -rf f1; ln -s /nowhere f1",
@@ -295,8 +298,8 @@ START_TEST(shells_and_noise)
     static const char *const noises[] = {":",
                                          "printf 'Welcome '",
                                          "echo Welcome; echo err >&2",
-                                         "sleep 3 &",
-                                         "(sleep 0.05; echo late) >&2 &",
+                                         LINGERS(3) " &",
+                                         "(" LINGERS(0.05) "; echo late) >&2 &",
                                          "head -c 300000 /dev/zero"};
     for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) {
         if (access(shells[i], X_OK) != 0)
@@ -416,7 +419,7 @@ static void until_state(enum runner_state state)
 /* Started on one channel, followed on the next, stopped. */
 START_TEST(a_run)
 {
-    static const char job[] = "cat; exec sleep 1000";
+    static const char job[] = "cat; exec " LINGERS(1000);
     static const char prompt[] = "prompt\n";
     struct runner_start start = {.folder = "acme-app-42-1f0c9a3e",
                                  .timeout_secs = 60,

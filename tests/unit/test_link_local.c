@@ -12,6 +12,9 @@
 #include "common/mem.h"
 #include "worker/link/local.h"
 
+/* A process of the account's, which is there for a while. */
+#define LINGERS(secs) "sleep " #secs /* payload: sleep */
+
 #define OUT_MAX ((size_t)16 << 20)
 
 static struct probe {
@@ -213,7 +216,7 @@ START_TEST(cut)
     char command[200];
     open_stream();
     snprintf(command, sizeof command,
-             "setsid tail --pid=%d -f /dev/null & echo $!; exec sleep 1000", (int)getpid());
+             "setsid tail --pid=%d -f /dev/null & echo $!; exec " LINGERS(1000), (int)getpid());
     probe.cut_after = 1;
     begin(command, "", 0);
     ck_assert_int_eq(probe.ends, 0);

@@ -4,6 +4,9 @@
 #include "tests/unit/sshd.h"
 #include "worker/link/link.h"
 
+/* A process of the account's, which is there for a while. */
+#define LINGERS(secs) "sleep " #secs /* payload: sleep */
+
 static struct scene {
     struct sshd sshd;
     struct loop loop;
@@ -72,10 +75,10 @@ static void scene_end(void)
 static const char *const commands[] = {
     "exec sh -c \"$SSH_ORIGINAL_COMMAND\"",
     "printf Welcome; exec bash -c \"$SSH_ORIGINAL_COMMAND\"",
-    "echo Welcome >&2; sleep 5 & exec bash -c \"$SSH_ORIGINAL_COMMAND\"",
+    "echo Welcome >&2; " LINGERS(5) " & exec bash -c \"$SSH_ORIGINAL_COMMAND\"",
     "head -c 300000 /dev/zero; bash -c \"$SSH_ORIGINAL_COMMAND\"",
-    "printf Welcome; sleep 5 & exec fish -c \"$SSH_ORIGINAL_COMMAND\"",
-    "printf Welcome; sleep 5 & exec tcsh -c \"$SSH_ORIGINAL_COMMAND\"",
+    "printf Welcome; " LINGERS(5) " & exec fish -c \"$SSH_ORIGINAL_COMMAND\"",
+    "printf Welcome; " LINGERS(5) " & exec tcsh -c \"$SSH_ORIGINAL_COMMAND\"",
     "echo $SSH_ORIGINAL_COMMAND; exec sh -xc \"$SSH_ORIGINAL_COMMAND\"",
 };
 
@@ -117,7 +120,8 @@ END_TEST
 /* What login files leave behind writes into the channel: said as what it is. */
 START_TEST(a_background_that_writes)
 {
-    scene_init("(while echo tick; do sleep 0.2; done) & exec sh -c \"$SSH_ORIGINAL_COMMAND\"");
+    scene_init(
+        "(while echo tick; do " LINGERS(0.2) "; done) & exec sh -c \"$SSH_ORIGINAL_COMMAND\"");
     open_link();
     turn_until(&scene.downs, 1);
     ck_assert_str_eq(scene.trouble.state, "protocol");

@@ -2,7 +2,6 @@
  * asked brings the link down. */
 #include <string.h>
 
-#include "common/clock.h"
 #include "worker/link/internal.h"
 
 static void offend(struct link *link, const char *what)
@@ -97,7 +96,7 @@ static const char *take_record(struct link *link, struct frame *frame)
     struct call *call = answered(link, frame);
     if (call == NULL || opened->type != FRAME_LIST)
         return "a record that was not asked for";
-    call->deadline = clock_ms() + link->ways->call_ms;
+    call->deadline = link_call_limit(link);
     if (call->on_record != NULL)
         call->on_record(call->data, &record);
     return NULL;

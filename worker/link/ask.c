@@ -1,117 +1,17 @@
-/* What a link asks: its queue of frames, its calls and watches. */
+/* Calls, as the worker makes them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/mem.h"
 #include "worker/link/internal.h"
 
-#define SMALL_FRAME 1024 /* of everything but a hello and a start */
 #define SILENT_MAX 3
-
-/* What the runner would refuse as no frame is a bug of ours: better no worker. */
-static void must(bool right, const char *what)
-{
-    if (right)
-        return;
-    fprintf(stderr, "agent-fleet: link: %s is outside its character set or bounds\n", what);
-    abort();
-}
-
-/* --- What ids stand for --- */
-
-static struct list *bucket(struct link *link, uint32_t id)
-{
-    return &link->opened[id % LINK_BUCKETS];
-}
-
-struct opened *link_find(struct link *link, uint32_t id)
-{
-    list_each(item, bucket(link, id))
-    {
-        struct opened *opened = list_entry(item, struct opened, bucket);
-        if (opened->id == id)
-            return opened;
-    }
-    return NULL;
-}
-
-static uint32_t new_id(struct link *link)
-{
-    if (++link->last_id == UINT32_MAX)
-        link_fail(link, "connection_lost", "the channel has used up its numbers");
-    return link->last_id;
-}
-
-static void open_id(struct link *link, struct opened *opened, enum frame_type type)
-{
-    opened->id = new_id(link);
-    opened->type = type;
-    list_append(bucket(link, opened->id), &opened->bucket);
-}
-
-/* --- The queue --- */
-
-static struct outgoing *outgoing_new(size_t size, enum frame_type type, uint32_t id,
-                                     struct frame_out *out)
-{
-    struct outgoing *frame = mem_alloc(sizeof *frame + size);
-    *out = frame_begin(frame->bytes, size, type, id);
-    return frame;
-}
-
-static void outgoing_free(struct link *link, struct outgoing *frame)
-{
-    link->queued -= frame->len;
-    list_remove(&frame->link);
-    free(frame);
-}
-
-/* Queues it behind the others, or (`first`) before all that has not begun. */
-static void enqueue(struct link *link, struct outgoing *frame, struct frame_out *out, bool first)
-{
-    frame->len = frame_end(out);
-    must(frame->len > 0, "a frame");
-    struct list *before = &link->outgoing;
-    if (first && !list_empty(&link->outgoing)) {
-        before = link->outgoing.next;
-        if (list_entry(before, struct outgoing, link)->sent > 0)
-            before = before->next;
-    }
-    list_append(before, &frame->link); /* before `before` */
-    link->queued += frame->len;
-    link_pump(link);
-}
-
-static void on_sent(struct link *link, struct outgoing *frame)
-{
-    if (frame->call != NULL) {
-        frame->call->outgoing = NULL;
-        frame->call->deadline = clock_ms() + link->ways->call_ms;
-    }
-    outgoing_free(link, frame);
-}
-
-void link_pump(struct link *link)
-{
-    while (link_talks(link) && !link->blocked && !list_empty(&link->outgoing)) {
-        struct outgoing *frame = list_entry(link->outgoing.next, struct outgoing, link);
-        size_t left = frame->len - frame->sent;
-        size_t taken = stream_write(link->stream, (const char *)frame->bytes + frame->sent, left);
-        frame->sent += taken;
-        link->blocked = taken < left;
-        if (!link->blocked)
-            on_sent(link, frame);
-    }
-}
-
-/* --- Calls --- */
 
 static struct call *call_new(struct link *link, enum frame_type type, const char *run)
 {
     struct call *call = mem_alloc(sizeof *call);
-    open_id(link, &call->opened, type);
+    link_open_id(link, &call->opened, type);
     list_append(&link->calls, &call->link);
     snprintf(call->run, sizeof call->run, "%s", run);
     return call;
@@ -145,7 +45,7 @@ static void call_send(struct link *link, struct call *call, struct outgoing *fra
     } else {
         frame->call = call;
         call->outgoing = frame;
-        enqueue(link, frame, out, call->opened.type == FRAME_PING);
+        link_enqueue(link, frame, out, call->opened.type == FRAME_PING);
     }
 }
 
@@ -153,11 +53,11 @@ static void send_hello(struct link *link, struct call *call, const struct runner
                        int count)
 {
     struct frame_out out;
-    size_t size = SMALL_FRAME;
-    must(count >= 0 && count <= RUNNER_LOOKS_MAX, "the number of commands to look for");
+    size_t size = LINK_SMALL_FRAME;
+    link_must(count >= 0 && count <= RUNNER_LOOKS_MAX, "the number of commands to look for");
     for (int i = 0; i < count; i++)
         size += strlen(looks[i].command) + 3;
-    struct outgoing *frame = outgoing_new(size, FRAME_HELLO, call->opened.id, &out);
+    struct outgoing *frame = link_frame_new(size, FRAME_HELLO, call->opened.id, &out);
     call->looks = count;
     put_u32(&out, FRAME_VERSION);
     put_u8(&out, (uint8_t)count);
@@ -191,7 +91,7 @@ void link_ping(struct link *link)
         return;
     }
     struct call *call = call_new(link, FRAME_PING, "");
-    struct outgoing *frame = outgoing_new(FRAME_HEAD, FRAME_PING, call->opened.id, &out);
+    struct outgoing *frame = link_frame_new(FRAME_HEAD, FRAME_PING, call->opened.id, &out);
     call_send(link, call, frame, &out);
 }
 
@@ -201,11 +101,11 @@ static struct call *begin(struct link *link, enum frame_type type, const struct 
 {
     struct call *call = call_new(link, type, key->run);
     struct runner_key read;
-    *frame = outgoing_new(SMALL_FRAME + room, type, call->opened.id, out);
+    *frame = link_frame_new(LINK_SMALL_FRAME + room, type, call->opened.id, out);
     put_key(out, key);
     struct frame_in in = {.at = out->start + FRAME_HEAD, .end = out->at};
     get_key(&in, &read);
-    must(frame_done(&in) && !out->failed, "the run");
+    link_must(frame_done(&in) && !out->failed, "the run");
     return call;
 }
 
@@ -229,7 +129,7 @@ void link_start(struct link *link, const struct runner_key *key, const struct ru
     put_start(&out, start);
     in.end = out.at;
     get_start(&in, &read);
-    must(frame_done(&in) && !out.failed, "the start");
+    link_must(frame_done(&in) && !out.failed, "the start");
     send_call(link, call, frame, &out, on_reply, data);
 }
 
@@ -244,7 +144,7 @@ void link_stop(struct link *link, const struct runner_key *key, const struct run
     put_stop(&out, stop);
     in.end = out.at;
     get_stop(&in, &read);
-    must(frame_done(&in) && !out.failed, "the stop");
+    link_must(frame_done(&in) && !out.failed, "the stop");
     send_call(link, call, frame, &out, on_reply, data);
 }
 
@@ -279,7 +179,7 @@ void link_list(struct link *link, void (*on_record)(void *data, const struct run
 {
     struct frame_out out;
     struct call *call = call_new(link, FRAME_LIST, "");
-    struct outgoing *frame = outgoing_new(FRAME_HEAD, FRAME_LIST, call->opened.id, &out);
+    struct outgoing *frame = link_frame_new(FRAME_HEAD, FRAME_LIST, call->opened.id, &out);
     call->on_record = on_record;
     send_call(link, call, frame, &out, on_reply, data);
 }
@@ -320,11 +220,10 @@ static const char *name(const struct call *call)
 
 void link_check_calls(struct link *link)
 {
-    int64_t now = clock_ms();
     list_each(item, &link->calls)
     {
         struct call *call = list_entry(item, struct call, link);
-        if (call->refusal != NULL || call->outgoing != NULL || call->deadline > now)
+        if (call->refusal != NULL || call->outgoing != NULL || call->deadline > link->ticks)
             continue;
         link_fail(link, "timeout", "the runner did not answer a %s within %d s", name(call),
                   link->ways->call_ms / 1000);
@@ -332,110 +231,34 @@ void link_check_calls(struct link *link)
     }
 }
 
-/* The next call that has failed, of those up to number `last`. */
-static struct call *next_failed(const struct link *link, uint32_t last)
+static void fail_call(struct link *link, struct call *failed)
 {
-    list_each(item, &link->calls)
-    {
-        struct call *call = list_entry(item, struct call, link);
-        if (call->opened.id > last)
-            break;
-        if (call->refusal != NULL || link->state == LINK_DOWN)
-            return call;
-    }
-    return NULL;
+    struct call call = *failed;
+    struct error why = link->trouble;
+    if (call.refusal != NULL)
+        error_set_state(&why, "runner_failed", "%s", call.refusal);
+    why.unsent = call.refusal != NULL || (call.outgoing != NULL && call.outgoing->sent == 0);
+    if (call.outgoing != NULL)
+        link_frame_free(link, call.outgoing);
+    link_call_end(failed);
+    if (call.on_greeting != NULL)
+        call.on_greeting(call.data, NULL, &why);
+    else if (call.on_reply != NULL)
+        call.on_reply(call.data, NULL, &why);
 }
 
+/* Not those that a callback makes: they are for the next time. */
 void link_fail_calls(struct link *link)
 {
     uint32_t last = link->last_id;
-    struct call *failed;
-    while (!link->closed && (failed = next_failed(link, last)) != NULL) {
-        struct call call = *failed;
-        struct error why = link->trouble;
-        if (call.refusal != NULL)
-            error_set_state(&why, "runner_failed", "%s", call.refusal);
-        why.unsent = call.refusal != NULL || (call.outgoing != NULL && call.outgoing->sent == 0);
-        if (failed->outgoing != NULL)
-            outgoing_free(link, failed->outgoing);
-        link_call_end(failed);
-        if (call.on_greeting != NULL)
-            call.on_greeting(call.data, NULL, &why);
-        else if (call.on_reply != NULL)
-            call.on_reply(call.data, NULL, &why);
+    list_each(item, &link->calls)
+    {
+        struct call *call = list_entry(item, struct call, link);
+        if (link->closed || call->opened.id > last)
+            return;
+        if (call->refusal != NULL || link->state == LINK_DOWN)
+            fail_call(link, call);
     }
-}
-
-/* --- Watches --- */
-
-static void send_word(struct link *link, enum frame_type type, uint32_t id, uint32_t number)
-{
-    struct frame_out out;
-    struct outgoing *frame = outgoing_new(FRAME_HEAD + 4, type, id, &out);
-    if (type == FRAME_CREDIT)
-        put_u32(&out, number);
-    enqueue(link, frame, &out, false);
-}
-
-struct link_watch *link_watch(struct link *link, const struct runner_key *key, int64_t out_offset,
-                              int64_t err_offset, uint32_t credit,
-                              const struct link_watch_events *events, void *data)
-{
-    struct link_watch *watch = mem_alloc(sizeof *watch);
-    struct runner_key read;
-    struct frame_out out;
-    must(out_offset >= 0 && err_offset >= 0, "an offset");
-    open_id(link, &watch->opened, FRAME_WATCH);
-    list_append(&link->watches, &watch->link);
-    watch->of = link;
-    snprintf(watch->run, sizeof watch->run, "%s", key->run);
-    watch->next[0] = (uint64_t)out_offset;
-    watch->next[1] = (uint64_t)err_offset;
-    watch->credit = credit;
-    watch->events = events;
-    watch->data = data;
-    if (!link_talks(link))
-        return watch;
-    struct outgoing *frame = outgoing_new(SMALL_FRAME, FRAME_WATCH, watch->opened.id, &out);
-    put_key(&out, key);
-    struct frame_in in = {.at = out.start + FRAME_HEAD, .end = out.at};
-    get_key(&in, &read);
-    must(frame_done(&in), "the run");
-    put_u64(&out, (uint64_t)out_offset);
-    put_u64(&out, (uint64_t)err_offset);
-    put_u32(&out, credit);
-    enqueue(link, frame, &out, false);
-    return watch;
-}
-
-void link_grant(struct link_watch *watch, uint32_t bytes)
-{
-    if (bytes == 0 || !link_talks(watch->of))
-        return;
-    watch->credit += bytes;
-    send_word(watch->of, FRAME_CREDIT, watch->opened.id, bytes);
-}
-
-static void forget_watch(struct link_watch *watch)
-{
-    list_remove(&watch->opened.bucket);
-    list_remove(&watch->link);
-    free(watch);
-}
-
-void link_unwatch(struct link_watch *watch)
-{
-    struct link *link = watch->of;
-    uint32_t id = watch->opened.id;
-    forget_watch(watch);
-    if (link_talks(link))
-        send_word(link, FRAME_UNWATCH, id, 0);
-}
-
-void link_drop_watches(struct link *link)
-{
-    while (!list_empty(&link->watches))
-        forget_watch(list_entry(link->watches.next, struct link_watch, link));
 }
 
 /* --- All of it --- */
@@ -452,10 +275,14 @@ void link_ask_init(struct link *link)
 
 void link_ask_release(struct link *link)
 {
-    while (!list_empty(&link->outgoing))
-        outgoing_free(link, list_entry(link->outgoing.next, struct outgoing, link));
-    while (!list_empty(&link->calls))
-        link_call_end(list_entry(link->calls.next, struct call, link));
+    list_each(item, &link->outgoing)
+    {
+        link_frame_free(link, list_entry(item, struct outgoing, link));
+    }
+    list_each(item, &link->calls)
+    {
+        link_call_end(list_entry(item, struct call, link));
+    }
     link_drop_watches(link);
     buf_release(&link->in);
     link->blocked = false;

@@ -36,23 +36,23 @@ static const char install_script[] =
     "e=$(exec 2>&1; chmod 700 \"$t\" && mv -f \"$t\" \"$f\") || fail \"$e\"; "
     "echo; echo \"$m installed\"";
 
-/* A command line made of anything but our own words would be an injection: better no worker. */
-static void must(bool right, const char *what)
+void link_must(bool right, const char *what)
 {
     if (right)
         return;
-    fprintf(stderr, "agent-fleet: link: %s is outside its character set\n", what);
+    fprintf(stderr, "agent-fleet: link: %s is outside its character set or bounds\n", what);
     abort();
 }
 
 char *boot_base(const char *work_dir, const char *fleet_id)
 {
     size_t len = strlen(work_dir), id_len = strlen(fleet_id);
-    must(work_dir[0] == '/' && strpbrk(work_dir, "\r\n") == NULL, "work_dir");
-    must(id_len >= 1 && id_len <= 64 &&
-             strspn(fleet_id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
-                 id_len,
-         "the fleet id");
+    link_must(work_dir[0] == '/' && strpbrk(work_dir, "\r\n") == NULL, "work_dir");
+    link_must(
+        id_len >= 1 && id_len <= 64 &&
+            strspn(fleet_id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+                id_len,
+        "the fleet id");
     while (len > 1 && work_dir[len - 1] == '/')
         len--;
     return mem_printf("%.*s/.fleet/%s", (int)len, work_dir, fleet_id);

@@ -13,6 +13,10 @@
 #include "common/buf.h"
 #include "worker/link/carried.h"
 
+/* A command or frame made of anything but what was checked before is a bug of ours: better no
+ * worker. */
+void link_must(bool right, const char *what);
+
 #define BOOT_MARK_SIZE 33
 #define BOOT_COMMAND_MAX ((size_t)16 << 10)
 #define BOOT_NOISE_MAX ((size_t)1 << 20) /* of what is no answer */

@@ -1,5 +1,5 @@
-/* Inside of a link: link.c is its life, install.c brings the runner up, ask.c sends, answer.c
- * receives. */
+/* Inside of a link: link.c is its life, install.c brings the runner up, ask.c and watch.c ask by
+ * way of queue.c, answer.c receives. */
 #ifndef FLEET_LINK_INTERNAL_H
 #define FLEET_LINK_INTERNAL_H
 
@@ -54,8 +54,8 @@ struct call {
     struct opened opened;
     struct list link;          /* in link.calls, oldest first */
     struct outgoing *outgoing; /* borrowed; NULL once it was sent */
-    int64_t deadline;          /* clock_ms, once it was sent */
-    const char *refusal;       /* why nothing of it is sent, a literal; NULL: it is */
+    int deadline;        /* in link.ticks, once it was sent: a stop of ours is not the host's */
+    const char *refusal; /* why nothing of it is sent, a literal; NULL: it is */
     char run[RUNNER_RUN_SIZE]; /* that its reply must name; "": any */
     int looks;                 /* of HELLO: how many its greeting must have */
     link_greeting_cb on_greeting;
@@ -109,12 +109,13 @@ struct link {
     struct list calls, watches;
     struct runner_greeting greeting; /* the first one */
     int silent;                      /* pings since the last sign of life */
-    int ticks;
+    int ticks;                       /* since it is up: TICKS_PER_PING from one ping to the next */
 };
 
 struct link *link_open_by(const struct link_ways *ways, struct loop *loop,
                           const struct config_host *host, const char *fleet_id,
                           const struct link_events *events, void *data);
+#define TICKS_PER_PING 5
 void link_become(struct link *link, enum link_state state);
 /* Down, later; only the first reason counts. `word` is one of fleet.reason. */
 void link_fail(struct link *link, const char *word, const char *format, ...)
@@ -134,19 +135,35 @@ bool link_mend(struct link *link);
 /* What came that was no answer, in one line; the caller releases it. */
 void link_quote(const struct link *link, struct buf *text, const char *err, size_t err_len);
 
+/* --- queue.c --- */
+
+#define LINK_SMALL_FRAME 1024 /* of everything but a hello and a start */
+
+void link_open_id(struct link *link, struct opened *opened, enum frame_type type);
+struct opened *link_find(struct link *link, uint32_t id);
+/* A frame of at most `size` bytes, begun in *out. */
+struct outgoing *link_frame_new(size_t size, enum frame_type type, uint32_t id,
+                                struct frame_out *out);
+void link_frame_free(struct link *link, struct outgoing *frame);
+/* Behind the others or, with `first`, before all that has not begun. */
+void link_enqueue(struct link *link, struct outgoing *frame, struct frame_out *out, bool first);
+void link_pump(struct link *link);            /* gives the stream what it takes */
+int link_call_limit(const struct link *link); /* of a call that was sent just now */
+
 /* --- ask.c --- */
 
 void link_ask_init(struct link *link);
 void link_ask_release(struct link *link); /* calls still open get no callback */
-void link_pump(struct link *link);        /* gives the stream what it takes */
 void link_first_hello(struct link *link);
 void link_ping(struct link *link);
 void link_check_calls(struct link *link); /* down when one waits for its answer for too long */
 /* Those that were refused, or all that were open when the link is down. */
 void link_fail_calls(struct link *link);
-void link_drop_watches(struct link *link);
-struct opened *link_find(struct link *link, uint32_t id);
 void link_call_end(struct call *call); /* frees it */
+
+/* --- watch.c --- */
+
+void link_drop_watches(struct link *link);
 
 /* --- answer.c --- */
 

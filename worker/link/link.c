@@ -15,7 +15,6 @@
 #define STEP_MS 20000
 #define INSTALL_MS 120000
 #define PING_MS 15000
-#define TICKS_PER_PING 5
 #define QUEUE_MAX ((size_t)64 << 20)
 
 void link_become(struct link *link, enum link_state state)
