@@ -12,20 +12,35 @@
 #include "worker/runner/file.h"
 #include "worker/runner/process.h"
 
-static bool make_records(int up, const struct runner_key *key, const struct output out[static 2])
+/* A new file with this text, not synced yet; -1 on failure. */
+static int make_record(int up, const char *name, const char *text)
 {
-    char text[256];
+    unlinkat(up, name, 0);
+    int file = openat(up, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (file < 0 || file_write_all(file, text, strlen(text)))
+        return file;
+    close(file);
+    return -1;
+}
+
+static int record_supervisor(int up, const struct runner_key *key)
+{
+    char text[160];
     struct process self;
     if (!process_read(getpid(), &self))
-        return false;
-    int len = snprintf(text, sizeof text, "%d %" PRIu64 " %s %" PRIu32 "\n", getpid(), self.start,
-                       process_boot(), key->epoch);
-    if (!file_write(up, "supervisor", text, (size_t)len))
-        return false;
-    len = snprintf(text, sizeof text, "%ju %ju %ju %ju\n", (uintmax_t)out[0].made.st_dev,
-                   (uintmax_t)out[0].made.st_ino, (uintmax_t)out[1].made.st_dev,
-                   (uintmax_t)out[1].made.st_ino);
-    return file_write(up, "output", text, (size_t)len);
+        return -1;
+    snprintf(text, sizeof text, "%d %" PRIu64 " %s %" PRIu32 "\n", getpid(), self.start,
+             process_boot(), key->epoch);
+    return make_record(up, "supervisor", text);
+}
+
+static int record_output(int up, const struct output out[static 2])
+{
+    char text[160];
+    snprintf(text, sizeof text, "%ju %ju %ju %ju\n", (uintmax_t)out[0].made.st_dev,
+             (uintmax_t)out[0].made.st_ino, (uintmax_t)out[1].made.st_dev,
+             (uintmax_t)out[1].made.st_ino);
+    return make_record(up, "output", text);
 }
 
 static enum supervise_said failure(void)
@@ -33,23 +48,32 @@ static enum supervise_said failure(void)
     return errno == ENOSPC || errno == EDQUOT ? SUPERVISE_DISK_FULL : SUPERVISE_FAILED;
 }
 
-/* Whoever dies between mkdir and the last sync has started nothing: the next call about the run
- * finds go without a supervisor, and makes it a tombstone. */
+static bool move_into_go(int up, int go)
+{
+    return renameat(up, "output", go, "output") == 0 &&
+           renameat(up, "supervisor", go, "supervisor") == 0;
+}
+
+/* All is synced at the end, for each sync of its own would wait for the disk as long. Whoever dies
+ * before has started nothing: the next call about the run finds go without a supervisor and makes
+ * it a tombstone, or with one that is gone, and takes it for lost. */
 enum supervise_said record_go(int run, int up, const struct runner_key *key,
                               const struct output out[static 2])
 {
-    if (!make_records(up, key, out))
-        return failure();
-    if (mkdirat(run, "go", 0700) != 0)
-        return errno == EEXIST ? SUPERVISE_EXISTS : failure();
-    int go = file_open_folder(run, "go");
-    if (go < 0)
-        return failure();
-    bool done = renameat(up, "output", go, "output") == 0 &&
-                renameat(up, "supervisor", go, "supervisor") == 0 && fsync(go) == 0 &&
-                fsync(run) == 0;
-    enum supervise_said said = done ? SUPERVISE_STARTED : failure();
-    close(go);
+    int supervisor = record_supervisor(up, key), output = record_output(up, out), go = -1;
+    enum supervise_said said = SUPERVISE_STARTED;
+    if (supervisor < 0 || output < 0)
+        said = failure();
+    else if (mkdirat(run, "go", 0700) != 0)
+        said = errno == EEXIST ? SUPERVISE_EXISTS : failure();
+    else if ((go = file_open_folder(run, "go")) < 0 || !move_into_go(up, go) ||
+             fsync(supervisor) != 0 || fsync(output) != 0 || fsync(go) != 0 || fsync(run) != 0)
+        said = failure();
+    int all[] = {supervisor, output, go};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (all[i] >= 0)
+            close(all[i]);
+    }
     return said;
 }
 
