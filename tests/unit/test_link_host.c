@@ -453,6 +453,52 @@ START_TEST(a_run)
 }
 END_TEST
 
+/* The group of the runner that serves us: that of our only child. */
+static pid_t serving(void)
+{
+    char path[64], pids[64] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *file = fopen(path, "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_ptr_nonnull(fgets(pids, sizeof pids, file));
+    fclose(file);
+    pid_t pid = (pid_t)atoi(pids);
+    ck_assert_int_gt(pid, 1);
+    return pid;
+}
+
+static void until_down(const char *word)
+{
+    int64_t deadline = clock_ms() + 30000;
+    while (scene.downs == 0) {
+        ck_assert_msg(clock_ms() < deadline, "it is still up");
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    }
+    ck_assert_str_eq(scene.trouble.state, word);
+    close_link();
+    scene.downs = 0;
+    loop_run(&scene.loop); /* what was stopped is killed */
+}
+
+START_TEST(a_runner_that_hangs_or_dies)
+{
+    scene_init();
+    scene.ways.ping_ms = 100;
+    comes_up();
+    int64_t until_ms = clock_ms() + 1000; /* ten answers */
+    while (clock_ms() < until_ms)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    ck_assert(link_up(scene.link));
+    ck_assert_int_eq(kill(-serving(), SIGSTOP), 0);
+    until_down("timeout");
+    comes_up();
+    ck_assert_int_eq(kill(-serving(), SIGKILL), 0);
+    until_down("connection_lost");
+    comes_up();
+    scene_end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("link_host");
@@ -467,6 +513,7 @@ int main(void)
     tcase_add_test(tcase, greeting_says_what_is_there);
     tcase_add_test(tcase, tombstone);
     tcase_add_test(tcase, a_run);
+    tcase_add_test(tcase, a_runner_that_hangs_or_dies);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

@@ -113,8 +113,8 @@ static void on_timer(void *data)
     struct child *child = data;
     if (child->local != NULL)
         finish(child);
-    else
-        uv_process_kill(&child->process, SIGKILL);
+    else if (!child->exited && child->process.pid > 1)
+        kill(-child->process.pid, SIGKILL); /* it leads its group */
 }
 
 static void on_exit_status(uv_process_t *process, int64_t status, int signal)

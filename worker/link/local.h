@@ -1,6 +1,6 @@
-/* This machine as a way in, with its shell: see worker/stream.h. What a command leaves in its
- * background is never signalled; a command that nobody wants any more loses its pipes, and is
- * killed when that does not end it. */
+/* This machine as a way in, with its shell: see worker/stream.h. A command that nobody wants any
+ * more loses its pipes, and its process group is killed when that does not end it; what has left
+ * the group goes on. */
 #ifndef FLEET_LINK_LOCAL_H
 #define FLEET_LINK_LOCAL_H
 
