@@ -27,6 +27,8 @@ insert into fleet.reason (reason, class, retry, advice) values
     ('host_unreachable', 'infrastructure', 'other_host',
      'The host could not be reached; check network, sshd and the host key.'),
     ('host_disk_full', 'infrastructure', 'other_host', 'The host''s disk is full; free space in work_dir.'),
+    ('output_failed', 'infrastructure', 'other_host',
+     'The agent''s output could not be written on the host; look at the disk of its work_dir.'),
     ('rundir_missing', 'infrastructure', 'other_host',
      'The run directory vanished from the host, and nothing of the run lives there any more; somebody removed it while it worked.'),
     ('start_refused', 'start', 'other_host', 'The host refused the start; the log of the worker says why.'),

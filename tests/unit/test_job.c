@@ -132,6 +132,7 @@ START_TEST(test_host_reasons)
         {"timed_out", "timed_out", "timed_out"},
         {"output_limit", "failed", "output_limit"},
         {"host_disk_full", "failed", "host_disk_full"},
+        {"output_failed", "failed", "output_failed"},
         {"cancelled", "cancelled", "cancelled"},
         {"silence_timeout", "timed_out", "silence_timeout"},
         {"run_lost", "lost", "run_lost"},

@@ -37,13 +37,13 @@ const char *job_judge(const struct job_end *end, const char **reason)
         return judge_exit(end, reason);
     static const struct {
         const char *reason, *outcome;
-    } known[] = {{"timed_out", "timed_out"},    {"silence_timeout", "timed_out"},
-                 {"cancelled", "cancelled"},    {"output_limit", "failed"},
-                 {"provider_down", "failed"},   {"auth_failed", "failed"},
-                 {"rate_limited", "failed"},    {"context_overflow", "failed"},
-                 {"host_disk_full", "failed"},  {"status_invalid", "failed"},
-                 {"output_tampered", "failed"}, {"run_tampered", "failed"},
-                 {"run_lost", "lost"}};
+    } known[] = {{"timed_out", "timed_out"},   {"silence_timeout", "timed_out"},
+                 {"cancelled", "cancelled"},   {"output_limit", "failed"},
+                 {"provider_down", "failed"},  {"auth_failed", "failed"},
+                 {"rate_limited", "failed"},   {"context_overflow", "failed"},
+                 {"host_disk_full", "failed"}, {"output_failed", "failed"},
+                 {"status_invalid", "failed"}, {"output_tampered", "failed"},
+                 {"run_tampered", "failed"},   {"run_lost", "lost"}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (is(said, known[i].reason)) {
             *reason = known[i].reason;

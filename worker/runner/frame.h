@@ -100,8 +100,7 @@ enum runner_state {
     RUNNER_LOST,   /* started, no status, supervisor gone, nothing of the run lives: proven ended */
     RUNNER_ABSENT, /* no directory, and nothing of the run lives */
     RUNNER_FOREIGN,  /* a directory that is not ours (other nonce, or no proper one) */
-    RUNNER_TAMPERED, /* its supervisor lives beside a status, or its directory is gone or changed:
-                        stop it */
+    RUNNER_TAMPERED, /* it lives beside a status, or its directory is gone or changed: stop it */
     RUNNER_STATES,   /* how many */
 };
 
@@ -117,14 +116,14 @@ struct runner_record {
     int64_t err_size;
     int64_t out_final; /* ended: bytes that the supervisor wrote */
     int64_t err_final;
-    int32_t exit;                  /* ended: as a shell says it, 0 to 255 */
-    int32_t signal;                /* ended: exit - 128 when a signal ended it, else 0 */
-    int64_t elapsed_ms;            /* ended: from the start to the end of the job */
-    char reason[RUNNER_WORD_SIZE]; /* ended: exit, timed_out, output_limit, host_disk_full,
-                                      output_tampered, status_invalid, or that of the stop.
-                                      Tampered: what gave it away */
-    char proof[96]; /* ended: words, how it is known that nothing is left, "no_child_left group
-                       children mark cgroup" */
+    int32_t exit;       /* ended: as a shell says it, 0 to 255 */
+    int32_t signal;     /* ended: exit - 128 when a signal ended it, else 0 */
+    int64_t elapsed_ms; /* ended: from the start to the end of the job */
+    /* Ended: exit, timed_out, output_limit, host_disk_full, output_failed, output_tampered,
+     * status_invalid, or that of the stop. Tampered: what gave it away. */
+    char reason[RUNNER_WORD_SIZE];
+    /* Ended: words, how it is known that nothing is left: "no_child_left group children mark". */
+    char proof[96];
 };
 
 enum runner_verdict {
@@ -158,13 +157,13 @@ struct runner_seen {
 };
 
 struct runner_greeting {
-    char system[65];             /* "Linux x86_64", of the runner's build */
-    char machine[65];            /* machine-id, "none" when the host has none */
-    char boot[RUNNER_BOOT_SIZE]; /* boot_id "-" start time of pid 1: changes with every boot of
-                                    machine or container */
-    char owner[33];              /* random id of <work_dir>/.fleet/owner, 32 hex digits */
-    int64_t disk_free;           /* bytes that our account may still write under work_dir */
-    char lacks[256];             /* what the host lacks for a run, a sentence; "" = nothing */
+    char system[65];  /* "Linux x86_64", of the runner's build */
+    char machine[65]; /* machine-id, "none" when the host has none */
+    /* boot_id "-" start time of pid 1: changes with every boot of machine or container. */
+    char boot[RUNNER_BOOT_SIZE];
+    char owner[33];    /* random id of <work_dir>/.fleet/owner, 32 hex digits */
+    int64_t disk_free; /* bytes that our account may still write under work_dir */
+    char lacks[256];   /* what the host lacks for a run, a sentence; "" = nothing */
     struct runner_seen seen[RUNNER_LOOKS_MAX]; /* in the order of the looks */
     int seen_count;
 };
@@ -317,9 +316,9 @@ static inline void put_greeting(struct frame_out *out, const struct runner_greet
     }
 }
 
-/* --- Reading ---
- *
- * Both sides distrust what they read: nothing is read past the end, and once something was wrong
+/* --- Reading --- */
+
+/* Both sides distrust what they read: nothing is read past the end, and once something was wrong
  * (`failed`) everything reads as 0 or "". Texts are printable ASCII. */
 
 struct frame_in {
