@@ -216,6 +216,7 @@ static int go_round(struct serve *serve)
 {
     take_input(serve);
     int64_t now = clock_now(), next = tasks_tick(&serve->tasks, now);
+    serve->over = serve->over || serve->tasks.broken;
     int64_t others[] = {
         watches_tick(&serve->watches, now),
         eyes_tick(&serve->watches.eyes, now),

@@ -321,7 +321,9 @@ static void begin_waiting(struct tasks *tasks, int64_t now)
     list_each(link, &tasks->waiting)
     {
         struct task *task = list_entry(link, struct task, link);
-        bool late = now >= task->deadline && channel_room(tasks->channel) >= TASK_ROOM;
+        if (channel_room(tasks->channel) < TASK_ROOM)
+            return;
+        bool late = now >= task->deadline;
         if (!late && !may_begin(tasks, task->type))
             continue;
         list_remove(link);

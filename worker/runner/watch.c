@@ -25,7 +25,8 @@ struct watch {
     struct eye folder, go; /* on the run's directory, and on go in it */
     struct eye written[2]; /* on out and err */
     struct tail tail[2];
-    int pidfd; /* owned; of the living supervisor; -1: none */
+    bool replaced[2]; /* the file of that name is none of the supervisor's */
+    int pidfd;        /* owned; of the living supervisor; -1: none */
     struct source ended;
     bool poor;                   /* nothing tells us of its changes */
     bool told;                   /* `record` was */
@@ -115,11 +116,10 @@ static void watch_folders(struct watch *watch, int dir)
 static void watch_streams(struct watch *watch, int dir)
 {
     for (int i = 0; i < 2; i++) {
-        bool replaced;
         struct tail *tail = &watch->tail[i];
         if (tail->fd >= 0)
             continue;
-        tail->fd = run_open_output(dir, i + 1, &replaced);
+        tail->fd = run_open_output(dir, i + 1, &watch->replaced[i]);
         if (tail->fd < 0)
             continue;
         eye_open(&watch->of->eyes, &watch->written[i], tail->fd, false);
@@ -160,7 +160,8 @@ static void judge_odd(struct watch *watch, struct runner_record *record, int64_t
         record->reason[0] = '\0';
 }
 
-/* Sizes are those of the files that we read, whatever has their names now. */
+/* Sizes are those of the files that we read, whatever has their names now; of what we do not read
+ * there is none. */
 static void measure(struct watch *watch, struct runner_record *record)
 {
     struct stat about;
@@ -168,6 +169,8 @@ static void measure(struct watch *watch, struct runner_record *record)
     int64_t finals[2] = {record->out_final, record->err_final};
     for (int i = 0; i < 2; i++) {
         struct tail *tail = &watch->tail[i];
+        if (tail->fd < 0 && watch->replaced[i])
+            *sizes[i] = -1;
         if (tail->fd < 0 || fstat(tail->fd, &about) != 0)
             continue;
         *sizes[i] = about.st_size;
@@ -180,8 +183,8 @@ static void measure(struct watch *watch, struct runner_record *record)
 
 static bool is_poor(const struct watch *watch, const struct runner_record *record)
 {
-    bool read = watch->tail[0].fd >= 0 && watch->tail[1].fd >= 0 &&
-                eye_is_open(&watch->written[0]) && eye_is_open(&watch->written[1]);
+    bool read = (watch->replaced[0] || eye_is_open(&watch->written[0])) &&
+                (watch->replaced[1] || eye_is_open(&watch->written[1]));
     switch (record->state) {
     case RUNNER_RUNNING:
     case RUNNER_TAMPERED:
@@ -399,10 +402,7 @@ static void look_at_all(void *data)
     struct watches *watches = data;
     list_each(link, &watches->all)
     {
-        struct watch *watch = list_entry(link, struct watch, link);
-        look_soon(watch);
-        for (int i = 0; i < 2; i++)
-            tail_touch(&watches->tails, &watch->tail[i]);
+        look_soon(list_entry(link, struct watch, link));
     }
 }
 
