@@ -77,7 +77,8 @@ fetch() { # run [out_offset [err_offset]]
 
 field() { record "$1" | grep -aoE " $2=[^ ]*" | cut -d= -f2; }
 is() { [[ $(field "$1" "$2") == "$3" ]]; }
-ended() { is "$1" state ended; }
+# Waits for it, 20 s.
+ended() { CLIENT_DEADLINE=20 call watch "$1" "$N" - - until=ended >/dev/null; }
 says() { # text command...
     local want=$1 got
     shift
@@ -144,7 +145,7 @@ end_host() {
 
 # What every case ends with: nobody of ours lives, and no sanitizer has said a word.
 runner_end() {
-    wait_for 10 "no process of a run" no_process || no_process
+    wait_for 30 "no process of a run" no_process || no_process
     end_host
     check "no sanitizer has said anything" eval '! cat "$TEST_DIR"/sanitizer/* 2>/dev/null | grep -m 20 .'
 }

@@ -13,7 +13,7 @@ lacks() { sed -n '1s/.* lacks=//p' <<<"$(call hello)"; }
 call hello >/dev/null
 fill
 check "hello on a full disk: no room" eval '[[ $(call hello) =~ \ disk_free=([0-9]+)\  ]] && ((BASH_REMATCH[1] < 65536))'
-check "no start on a full disk" says 'refused reason=host_disk_full' start d.2 1 $N 60 1000 'echo x'
+check "no start on a full disk" says 'refused reason=host_disk_full' start d.2 1 $N 600 1000 'echo x'
 check "no void on a full disk" says 'refused reason=host_disk_full' call void d.3 1 $N
 check "no raise on a full disk" says 'refused reason=host_disk_full' call raise d.4 1 $N
 unfill
@@ -23,22 +23,22 @@ as mkdir "$DIR/d.5/go"
 fill
 check "void where go was made, on a full disk: refused" says 'refused reason=host_disk_full' call void d.5 1 $N
 check "... it is no tombstone yet, nor is it started" is d.5 state prepared
-check "a start of what was prepared, on a full disk: refused" says 'refused reason=host_disk_full' start d.6 1 $N 60 1000 'echo x'
+check "a start of what was prepared, on a full disk: refused" says 'refused reason=host_disk_full' start d.6 1 $N 600 1000 'echo x'
 unfill
 check "void when there is room again" says void call void d.5 1 $N
-check "start when there is room again" says started start d.2 1 $N 60 1000 'echo x'
-check "... and of the prepared one" says started start d.6 1 $N 60 1000 'echo x'
-wait_for 10 "the end" ended d.2
-wait_for 10 "the end" ended d.6
+check "start when there is room again" says started start d.2 1 $N 600 1000 'echo x'
+check "... and of the prepared one" says started start d.6 1 $N 600 1000 'echo x'
+wait_for 30 "the end" ended d.2
+wait_for 30 "the end" ended d.6
 check "nothing of what failed is left" test -z "$(find "$DIR" -name '.new*' -o -name 'in.*' -o -name '*.new')"
 
-start d.7 1 $N 60 1000 "$hang" >/dev/null
-start d.1 1 $N 60 100000000 'yes' >/dev/null
-wait_for 20 "the end" ended d.1
+start d.7 1 $N 600 1000 "$hang" >/dev/null
+start d.1 1 $N 600 100000000 'yes' >/dev/null
+wait_for 30 "the end" ended d.1
 check "a run that fills the disk ends, with a status that says so" fields d.1 reason=host_disk_full
 check "the reserved block took the status" test "$(head -c 7 "$DIR/d.1/status")" = 'status '
 check "a stop needs no room" says stopping call stop d.7 1 $N 0 1 cancelled
-wait_for 10 "the end" ended d.7
+wait_for 30 "the end" ended d.7
 check "... nor does its status" fields d.7 reason=cancelled
 as rm "$DIR/d.1/out"
 

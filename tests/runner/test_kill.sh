@@ -2,7 +2,8 @@
 # Channels that end at any byte and at any moment, with serve, with its calls, or with the supervisor: each run
 # starts at most once, its output arrives byte for byte, and nothing of it is left. SEED and KILLS may be set.
 
-SEED=${SEED:-$RANDOM} KILLS=${KILLS:-500} RUNS=$((${KILLS:-500} / 10))
+SEED=${SEED:-$RANDOM} KILLS=${KILLS:-$([[ $KIND == static ]] && echo 500 || echo 100)}
+RUNS=$((KILLS / 10))
 echo "# SEED=$SEED KILLS=$KILLS RUNS=$RUNS"
 LEDGER=$TEST_DIR/jobs/ledger
 as mkdir "$LEDGER"
@@ -23,7 +24,7 @@ strike() { # command line
 life() { # number
     local run=k$1.1 epoch=1 strikes want=$((RANDOM % 4)) out=$TEST_DIR/jobs/out.$1 err=$TEST_DIR/jobs/err.$1 size
     for ((strikes = 0; strikes < 5; strikes++)); do
-        strike "$(start_line "$run" $epoch $N 60 100000 "$JOB" "$TEST_DIR/jobs/prompt")"
+        strike "$(start_line "$run" $epoch $N 600 100000 "$JOB" "$TEST_DIR/jobs/prompt")"
         ((RANDOM % 3)) || strike "raise $run $((++epoch)) $N"
         strikes=$((strikes + (RANDOM % 3 == 0)))
     done

@@ -1,15 +1,15 @@
 # shellcheck shell=bash disable=SC2016,SC2154 # texts are for jobs; variables are of tests/runner/lib.sh
 # The supervisor: what it survives, that it sleeps, and what is known when it is gone.
 
-start l.1 1 $N 60 10000 "echo up; $hang" >/dev/null
-start l.2 1 $N 60 10000 "echo up; trap '' INT TERM; /bin/sleep 1000 & $hang" >/dev/null # payload: sleep
-start l.3 1 $N 60 10000 "echo up; $hang" >/dev/null
-for run in l.1 l.2 l.3; do wait_for 10 "output" is $run out 3; done
+start l.1 1 $N 600 10000 "echo up; $hang" >/dev/null
+start l.2 1 $N 600 10000 "echo up; trap '' INT TERM; /bin/sleep 1000 & $hang" >/dev/null # payload: sleep
+start l.3 1 $N 600 10000 "echo up; $hang" >/dev/null
+for run in l.1 l.2 l.3; do wait_for 30 "output" is $run out 3; done
 
 # --- one process, asleep ---
 
 is_many() { [[ $(processes | wc -l) -eq $1 ]]; }
-wait_for 5 "one process a run beside the agents" is_many 7
+wait_for 30 "one process a run beside the agents" is_many 7
 check "it is the leader of a session of its own" test "$(sed 's/.*) //' "/proc/$(supervisor l.1)/stat" | cut -d' ' -f3,4)" = "$(supervisor l.1) $(supervisor l.1)"
 check "it holds no file of the channel open" test -z "$(find "/proc/$(supervisor l.1)/fd" -lname 'socket:*')"
 check "its working directory is no obstacle" eval '[[ $(readlink "/proc/$(supervisor l.1)/cwd") != "$TASKS"* ]]'
@@ -28,7 +28,7 @@ if [[ $KIND != static ]] || ! command -v strace >/dev/null; then
 else
     strace -f -o "$TEST_DIR/calls" -p "$(supervisor l.1)" 2>"$TEST_DIR/strace" &
     strace=$!
-    wait_for 5 "strace" grep -q attached "$TEST_DIR/strace"
+    wait_for 30 "strace" grep -q attached "$TEST_DIR/strace"
     until_true "${QUIET_SECS:-5}" false
     check "for ${QUIET_SECS:-5} s it makes no system call" test "$(grep -vc 'restart_syscall\|epoll_wait\|epoll_pwait\|detached' "$TEST_DIR/calls")" -eq 0
     check "... and sleeps in one" test "$(wc -l <"$TEST_DIR/calls")" -le 1
@@ -41,15 +41,15 @@ fi
 boot=$(field l.1 boot)
 known="pid=$(supervisor l.2) start=$(field l.2 start) boot=$boot"
 kill -KILL "$(supervisor l.1)" "$(supervisor l.2)"
-wait_for 5 "orphaned" is l.1 state orphaned
-check "start of an orphan: exists" says exists start l.1 1 $N 60 1000 'echo x'
+wait_for 30 "orphaned" is l.1 state orphaned
+check "start of an orphan: exists" says exists start l.1 1 $N 600 1000 'echo x'
 check "void of an orphan: started" says started call void l.1 1 $N
 check "gc of an orphan: not removed" eval 'call gc l.1 1 $N >/dev/null; [[ -d $DIR/l.1 ]]'
 check "stop of an orphan" says stopping call stop l.1 1 $N 0 1 cancelled
-wait_for 5 "lost" is l.1 state lost
+wait_for 30 "lost" is l.1 state lost
 check "a lost supervisor: orphaned while marked processes live, then lost" unmarked l.1
 check "an orphan that ignores INT and TERM" says stopping call stop l.2 1 $N 1 1 cancelled
-wait_for 8 "lost" is l.2 state lost
+wait_for 30 "lost" is l.2 state lost
 check "... is killed" unmarked l.2
 # shellcheck disable=SC2086 # words
 check "what the database knows of a supervisor that is gone changes nothing" has_fields "$(call watch l.2 $N - - until=record $known)" state=lost
@@ -67,10 +67,10 @@ check "no numbers in its file: it runs" has_fields "$(record l.3)" state=running
 as rm "$DIR/l.3/go/supervisor"
 check "... nor a file: it is stopped all the same" says stopping call stop l.3 1 $N 0 1 cancelled
 gone() { [[ -z $(processes) ]]; }
-wait_for 8 "it to be gone" gone
+wait_for 30 "it to be gone" gone
 
-start l.4 1 $N 60 10000 "echo up" >/dev/null
-wait_for 5 "the end" ended l.4
+start l.4 1 $N 600 10000 "echo up" >/dev/null
+wait_for 30 "the end" ended l.4
 as rm "$DIR/l.4/status"
 check "no status, nobody lives: lost" is l.4 state lost
 as sed -i 's/^[0-9]*/1/' "$DIR/l.4/go/supervisor"
@@ -86,17 +86,17 @@ namespace=$!
 started "$namespace"
 inside() { nsenter -t "$(agent_of "$namespace")" -p -m -- "$@"; }
 call() { inside setpriv --reuid "$ACCOUNT" --regid "$ACCOUNT" --clear-groups -- "$CLIENT" "$RUNNER" "$BASE" "$HASH" "$@"; }
-if ! until_true 5 inside true; then
+if ! until_true 30 inside true; then
     skip "zombies" "needs leave to make another namespace"
 else
-    start z.1 1 $N 60 10000 "echo up; $hang" >/dev/null
-    wait_for 10 "output" is z.1 out 3
+    start z.1 1 $N 600 10000 "echo up; $hang" >/dev/null
+    wait_for 30 "output" is z.1 out 3
     known="pid=$(supervisor z.1) start=$(field z.1 start) boot=$(field z.1 boot)"
     inside sh -c 'kill -KILL "$1"' sh "$(supervisor z.1)"
-    check "a supervisor that is a zombie is dead" eval 'until_true 5 is z.1 state orphaned'
+    check "a supervisor that is a zombie is dead" eval 'until_true 30 is z.1 state orphaned'
     check "... is there all the same" grep -q '^State:.Z' <<<"$(inside cat "/proc/$(supervisor z.1)/status")"
     # shellcheck disable=SC2086 # words
     check "... also for whom the database knows" has_fields "$(call watch z.1 $N - - until=record $known)" state=orphaned
     check "its agent is stopped" says stopping call stop z.1 1 $N 0 1 cancelled
-    wait_for 5 "a zombie agent to be nobody" is z.1 state lost
+    wait_for 30 "a zombie agent to be nobody" is z.1 state lost
 fi
