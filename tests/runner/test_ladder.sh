@@ -1,0 +1,51 @@
+# shellcheck shell=bash disable=SC2016,SC2154 # texts are for jobs; variables are of tests/runner/lib.sh
+# What tries to outrun its supervisor, to hold it, or to spoil its last steps.
+
+forge='d=$(echo "$PWD" | sed "s,/tasks/.*,/.fleet/f1/runs/,")${FLEET_RUN%.*}; '
+
+# --- 100 chains: each process starts another in a session of its own, without the mark, and ends ---
+
+# Whatever goes wrong, there are not many: the limit counts the dead that nobody reaped, too.
+printf '%s\n' 'ulimit -u 1000 || exit 9' "trap '' INT TERM" 'echo up' \
+    "for _ in {1..100}; do /bin/sh $TEST_DIR/jobs/chain & done" "$hang" >"$TEST_DIR/jobs/chains"
+printf '%s\n' '/bin/sleep 0.9' 'env -i setsid /bin/sh "$0" &' >"$TEST_DIR/jobs/chain" # payload: sleep
+start f.1 1 $N 120 10000 "exec bash $TEST_DIR/jobs/chains" >/dev/null
+wait_for 10 "f.1" is f.1 out 3
+many() { [[ $(processes | wc -l) -ge 100 ]]; }
+wait_for 20 "the chains" many
+# The first links have ended: those that live are known by nothing but who is above them.
+second_links() { [[ $(pgrep -u "$ACCOUNT" -P "$(supervisor f.1)" -f jobs/chain | wc -l) -ge 50 ]]; }
+wait_for 20 "the second links" second_links
+check "chains that shed session, group and mark: stop" says stopping call stop f.1 1 $N 0 1 cancelled
+wait_for 60 "their end" ended f.1
+check "... cancelled, proven" eval 'fields f.1 reason=cancelled exit=137 && field f.1 proof | grep -q no_child_left'
+check "... and no process is left" eval 'until_true 5 no_process || no_process'
+
+# --- a supervisor that its agent stopped ---
+
+start s.1 1 $N 60 10000 'echo up; kill -STOP $PPID; '"$hang" >/dev/null
+stopped() { grep -q '^State:.*T' "/proc/$(supervisor s.1)/status"; }
+wait_for 10 "the supervisor to be stopped" stopped
+check "a supervisor that its agent stopped: stop" says stopping call stop s.1 1 $N 1 1 cancelled
+wait_for 10 "its end" ended s.1
+check "... is heard" fields s.1 reason=cancelled exit=130
+
+# --- what it writes at the end ---
+
+start t.1 1 $N 60 10000 "$forge"'echo one; until [ -s "$d/out" ]; do :; done; echo two >>"$d/out"; '"$hang" >/dev/null
+start t.2 1 $N 60 10000 "$forge"'echo one; until [ -s "$d/out" ]; do :; done; : >"$d/out"; echo two; '"$hang" >/dev/null
+start t.3 1 $N 60 10000 "$forge"'echo one; until [ -s "$d/out" ]; do :; done; rm "$d/out"; echo two >"$d/out"' >/dev/null
+start t.4 1 $N 60 10000 "$forge"'rm -r "$d"/up.*; mkdir -p "$d/status/a/b"; echo x >"$d/status/a/b/c"; chmod 0 "$d/status/a"' >/dev/null
+start t.5 1 $N 60 10000 'cd "$TMPDIR" && for i in $(seq 400); do mkdir d && cd d; done; chmod 0 "$TMPDIR/d"; ln -s / "$TMPDIR/root"' >/dev/null
+wait_for 10 "the end" ended t.2
+wait_for 10 "the end" ended t.3
+wait_for 10 "the end" ended t.4
+wait_for 20 "the end" ended t.5
+check "output that an agent cut is written no further" fields t.2 reason=output_tampered
+check "output that it replaced is said" fields t.3 reason=output_tampered exit=0
+check "its status goes over whatever lies there, without its reserve" fields t.4 reason=exit exit=0
+check "a TMPDIR of 400 levels is removed" test -z "$(find "${BASE%/*}/tmp" -name '*.t.5')"
+check "output that grew: it runs until it writes" fields t.1 state=running
+call stop t.1 1 $N 0 1 run_lost >/dev/null
+wait_for 10 "the end" ended t.1
+check "... and its first reason stays" fields t.1 reason=run_lost
