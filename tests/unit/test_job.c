@@ -269,8 +269,10 @@ START_TEST(test_cut_start_is_repeated)
     scene_once("claim", CLAIMED);
     while (call("start")->calls < 1)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    ck_assert(scene_run.first);
     call("start")->answer = "exists";
     scene_until(is_running, "running");
+    ck_assert(!scene_run.first); /* so that the host looks for what may live already */
     scene_prints(DONE);
     scene_ends(0, "exit");
     expect_finish("succeeded", "<null>");
@@ -312,6 +314,7 @@ START_TEST(test_adopted_start_is_sent_again)
     while (call("start")->calls == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     ck_assert_int_eq(sql("starting")->calls, 0); /* the stored command wins */
+    ck_assert(!scene_run.first);
     scene_run.state = RUNNER_RUNNING;
     scene_until(is_running, "running");
     ck_assert_int_eq(sql("started")->calls, 1);

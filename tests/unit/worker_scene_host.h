@@ -40,6 +40,7 @@ static struct {
     const char *reason, *boot, *lacks, *machine;
     uint64_t forged;         /* of the last raise */
     char job[65536];         /* of the last start */
+    bool first;              /* and whether it said to be the first */
     const char *stop_reason; /* of the last stop */
     char out[32768], err[4096];
     size_t out_len, err_len;
@@ -359,6 +360,7 @@ void link_start(struct link *link, const struct runner_key *key, const struct ru
 {
     snprintf(scene_run.job, sizeof scene_run.job, "%.*s", (int)start->job_len,
              (const char *)start->job);
+    scene_run.first = start->first;
     scene_ask_of_run(link, "start", key, on_reply, data);
 }
 

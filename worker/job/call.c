@@ -142,6 +142,7 @@ void job_host_start(struct job *job)
     struct runner_start start = {
         .timeout_secs = (uint32_t)job->timeout_secs,
         .cap_bytes = (uint64_t)node_settings(job->node)->orchestrator.max_output_bytes,
+        .first = !job->sent,
         .job = buf_text(&script),
         .job_len = (uint32_t)script.len,
         .prompt = job->prompt,
