@@ -123,13 +123,10 @@ config_logins() {
     done | psql -XqAt -v ON_ERROR_STOP=1 -d "$admin_url" -f -
 }
 
-# config_settings: a new fleet waits long before it calls a worker dead. For a demonstration on one
-# machine it is told to be quick; `table fleet.setting` shows it, `select fleet.set(...)` changes it.
+# config_settings: for a demonstration a failed run is tried again soon; `table fleet.settings` shows it,
+# `select fleet.set(...)` changes it.
 config_settings() {
     psql -XqAt -v ON_ERROR_STOP=1 -d "$admin_url" -f - >/dev/null <<'END'
-select fleet.set('beat_ms', 1000);         -- a node renews its lease each second (3 s)
-select fleet.set('dead_ms', 3000);         -- and is dead when that stood still for 3 s (10 s)
-select fleet.set('open_grace_ms', 2000);   -- no verdict before the database was open for 2 s (60 s)
 select fleet.set('retry_base_ms', 2000);   -- first retry after 2 s (10 s)
 END
 }
