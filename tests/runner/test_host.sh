@@ -108,3 +108,19 @@ check "... and nothing else" test "$(call list | grep -c '^run ')" = 300
 check "gc of what may still be started does not" eval 'call gc l1.1 1 $N >/dev/null; [[ -e $DIR/l1.1 ]]'
 check "... by another nonce neither" eval 'call gc l2.1 1 $M >/dev/null; [[ -e $DIR/l2.1 ]]'
 check "... nor by a lower epoch" eval 'call raise l3.1 7 $N >/dev/null; says "fenced epoch=7" call gc l3.1 6 $N && [[ -e $DIR/l3.1 ]]'
+
+# --- a /proc that hides what an account may not look into ---
+
+if [[ $EUID -ne 0 ]]; then
+    skip "a host whose /proc hides processes" "needs root"
+else
+    hidden() {
+        unshare -m sh -c 'mount -t proc -o hidepid=2 proc /proc && exec "$@"' sh setpriv --reuid "$ACCOUNT" \
+            --regid "$ACCOUNT" --clear-groups -- "$CLIENT" "$RUNNER" "$BASE" "$HASH" "$@"
+    }
+    printf %s "$hang" >"$TEST_DIR/jobs/hidden"
+    check "hidepid: starts" says started hidden start hid.1 1 $N 60 1000 hid "$TEST_DIR/jobs/hidden" /dev/null
+    check "... and is seen to run" has_fields "$(hidden watch hid.1 $N - - until=record)" state=running
+    check "... and to be stopped" says stopping hidden stop hid.1 1 $N 0 1 cancelled
+    wait_for 10 "the end" ended hid.1
+fi

@@ -64,6 +64,23 @@ bool process_known(void)
     return process_read(getpid(), &self);
 }
 
+bool process_hides(void)
+{
+    char line[4096], type[32], options[2048];
+    bool hides = false;
+    FILE *mounts = fopen("/proc/self/mounts", "re");
+    while (mounts != NULL && fgets(line, sizeof line, mounts) != NULL) {
+        if (sscanf(line, "%*s /proc %31s %2047s", type, options) != 2 || strcmp(type, "proc") != 0)
+            continue;
+        const char *hidden = strstr(options, "hidepid=");
+        hides = hidden != NULL && strncmp(hidden + 8, "0", 1) != 0 &&
+                strncmp(hidden + 8, "off", 3) != 0; /* the last one mounted is seen */
+    }
+    if (mounts != NULL)
+        fclose(mounts);
+    return hides;
+}
+
 const char *process_boot(void)
 {
     static char boot[RUNNER_BOOT_SIZE];

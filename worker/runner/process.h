@@ -19,6 +19,8 @@ struct process {
 bool process_read(pid_t pid, struct process *process);
 /* Whether /proc tells of processes: without it nothing is ever proven gone. */
 bool process_known(void);
+/* Whether /proc hides from an account the processes that do not let it look into them. */
+bool process_hides(void);
 /* boot_id "-" start time of pid 1. Changes with every boot of machine or container; "none-0"
  * without /proc. Lives for ever. */
 const char *process_boot(void);

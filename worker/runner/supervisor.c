@@ -382,8 +382,10 @@ static bool start_agent(struct supervisor *s)
         .oom_score_adj = agents_oom_score(),
     };
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    prctl(PR_SET_DUMPABLE,
-          0); /* after this our /proc is root's: an agent sees no descriptor of ours */
+    /* After this our /proc is root's: an agent sees no descriptor of ours. Where it would be hidden
+     * altogether, nobody could see that we live. */
+    if (!process_hides())
+        prctl(PR_SET_DUMPABLE, 0);
     job_make_tmp(&s->base, &s->key);
     s->began_ms = now_ms();
     s->agent = job_start(&job);
