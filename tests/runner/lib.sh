@@ -104,6 +104,9 @@ stdout_is() { # run text
     [[ $got == "$2" ]] || { echo "wanted '$2', got '$got'"; return 1; }
 }
 
+# A stop is a real-time signal that waits for a signalfd: qemu-user takes it before.
+can_stop() { [[ $KIND != emulated ]]; }
+
 # --- processes -----------------------------------------------------------------------------------------
 
 marked() { grep -lzsxF "FLEET_RUN=$1.$N" /proc/[0-9]*/environ >/dev/null; }

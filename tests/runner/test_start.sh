@@ -46,9 +46,13 @@ is_many() { [[ $(processes | wc -l) -eq $1 ]]; }
 wait_for 30 "two processes a run" is_many 128
 check "... each with its own supervisor" test "$(cat "$DIR"/n*/go/supervisor | cut -d' ' -f1 | sort -u | wc -l)" -eq 64
 check "... all said again: they exist" test "$(many | channel | grep -c ' exists$')" -eq 64
-(for i in {1..64}; do echo "stop n$i.1 1 $N 0 2 cancelled"; done; echo wait) | channel >/dev/null
-(for i in {1..64}; do echo "watch n$i.1 $N - - until=ended"; done; echo wait) | channel >"$TEST_DIR/ends"
-check "... and are all stopped" test "$(grep -c 'state=ended.* reason=cancelled' "$TEST_DIR/ends")" -ge 64
+if can_stop; then
+    (for i in {1..64}; do echo "stop n$i.1 1 $N 0 2 cancelled"; done; echo wait) | channel >/dev/null
+    (for i in {1..64}; do echo "watch n$i.1 $N - - until=ended"; done; echo wait) | channel >"$TEST_DIR/ends"
+    check "... and are all stopped" test "$(grep -c 'state=ended.* reason=cancelled' "$TEST_DIR/ends")" -ge 64
+else
+    end_host
+fi
 wait_for 30 "them to be gone" no_process
 
 # --- tombstones ---
