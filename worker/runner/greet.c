@@ -45,7 +45,7 @@ static bool write_owner(int dir, const char *name)
         return false;
     for (size_t i = 0; i < sizeof random; i++)
         snprintf(text + 2 * i, 3, "%02x", random[i]);
-    strcpy(text + OWNER_LEN, "\n");
+    text[OWNER_LEN] = '\n';
     int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return false;
@@ -108,7 +108,7 @@ static void find_machine(struct runner_greeting *greeting)
     char hex[OWNER_LEN + 1];
     bool found = read_hex(AT_FDCWD, "/etc/machine-id", false, hex) ||
                  read_hex(AT_FDCWD, "/var/lib/dbus/machine-id", false, hex);
-    strcpy(greeting->machine, found ? hex : "none");
+    snprintf(greeting->machine, sizeof greeting->machine, "%s", found ? hex : "none");
 }
 
 static void lack(struct runner_greeting *greeting, const char *sentence)

@@ -14,6 +14,7 @@
 #include "worker/runner/source.h"
 
 #define LOOK_AT_ONCE 8
+#define LOOK_MS ((int64_t)LOOK_SECS * 1000)
 
 /* Of a session that never was: what a job has, too. */
 static char **environment(const char *path)
@@ -70,7 +71,7 @@ static bool ask(struct asked *asked, char **argv, const char *path, char *line, 
     }
     setpgid(asked->pid, asked->pid);
     asked->fd = ends[0];
-    asked->deadline = clock_now() + LOOK_SECS * 1000;
+    asked->deadline = clock_now() + LOOK_MS;
     return true;
 }
 
@@ -215,7 +216,7 @@ void look_for(const struct runner_look *looks, int n, const char *path, int64_t 
     char file[LOOK_PATH_SIZE];
     for (int i = 0; i < n; i++) {
         seen[i] = (struct runner_seen){.found = find(looks[i].command, path, file)};
-        if (seen[i].found && looks[i].version && clock_now() < deadline - LOOK_SECS * 1000)
+        if (seen[i].found && looks[i].version && clock_now() < deadline - LOOK_MS)
             ask_version(versions, file, path, &seen[i]);
     }
     hear_versions(versions, 0);

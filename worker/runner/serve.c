@@ -63,7 +63,7 @@ static void close_others(void)
     DIR *open_ones = opendir("/proc/self/fd");
     struct dirent *entry;
     while (open_ones != NULL && (entry = readdir(open_ones)) != NULL) {
-        int fd = atoi(entry->d_name);
+        int fd = (int)strtol(entry->d_name, NULL, 10);
         if (fd > 2 && fd != dirfd(open_ones))
             close(fd);
     }

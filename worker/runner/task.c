@@ -105,7 +105,7 @@ static void do_question(struct tasks *tasks, const struct task *task, struct fra
     }
     if (tasks->base.dir < 0) {
         reply.verdict = RUNNER_REFUSED;
-        strcpy(reply.reason, "host_disk_full");
+        snprintf(reply.reason, sizeof reply.reason, "host_disk_full");
     } else if (task->type == FRAME_LIST) {
         struct listing listing = {&tasks->base, socket, task->id};
         run_each(&tasks->base, list_one, &listing);
@@ -158,7 +158,7 @@ static void answer_busy(struct task *task)
     }
     reply_record(&reply, task->run);
     reply.verdict = RUNNER_REFUSED;
-    strcpy(reply.reason, "busy");
+    snprintf(reply.reason, sizeof reply.reason, "busy");
     struct frame_out out = channel_begin(task->of->channel, FRAME_REPLY, task->id);
     put_reply(&out, &reply);
     channel_end(task->of->channel, &out);

@@ -10,31 +10,7 @@
 #include "worker/runner/file.h"
 #include "worker/runner/process.h"
 
-#define LOOK_ROOM ((size_t)2 << 10) /* of the channel for a record */
-#define LOOKS_MS 4                  /* of looks in one round of the loop */
-
-struct watch {
-    struct list link;   /* in watches.all or over */
-    struct list bucket; /* in watches.bucket */
-    struct list look;   /* in watches.looks */
-    struct list odd;    /* in watches.odd, while something lies beside its living supervisor */
-    struct watches *of; /* borrowed */
-    uint32_t id;
-    struct runner_key key;
-    uint64_t credit;
-    struct eye folder, go; /* on the run's directory, and on go in it */
-    struct eye written[2]; /* on out and err */
-    struct tail tail[2];
-    bool replaced[2]; /* the file of that name is none of the supervisor's */
-    int pidfd;        /* owned; of the living supervisor; -1: none */
-    struct source ended;
-    bool poor;                   /* nothing tells us of its changes */
-    bool told;                   /* `record` was */
-    int64_t odd_until;           /* then it is tampering */
-    struct runner_record record; /* the last one told */
-};
-
-static void look_soon(struct watch *watch)
+void watch_look_soon(struct watch *watch)
 {
     if (!list_linked(&watch->look))
         list_append(&watch->of->looks, &watch->look);
@@ -45,7 +21,7 @@ static void look_soon(struct watch *watch)
 static void on_folder_change(void *owner, struct eye *eye, const char *name)
 {
     (void)eye, (void)name;
-    look_soon(owner);
+    watch_look_soon(owner);
 }
 
 static void on_written(void *owner, struct eye *eye, const char *name)
@@ -55,13 +31,13 @@ static void on_written(void *owner, struct eye *eye, const char *name)
     struct tail *tail = &watch->tail[eye == &watch->written[1]];
     tail_touch(&watch->of->tails, tail);
     if (watch->record.state == RUNNER_ENDED)
-        look_soon(watch); /* nobody of ours writes there any more */
+        watch_look_soon(watch); /* nobody of ours writes there any more */
 }
 
 static void on_shrunk(void *owner)
 {
     struct watch *watch = owner;
-    look_soon(watch);
+    watch_look_soon(watch);
 }
 
 static void drop_pidfd(struct watch *watch)
@@ -78,7 +54,7 @@ static void on_supervisor_end(void *owner, uint32_t events)
     struct watch *watch = owner;
     (void)events;
     drop_pidfd(watch);
-    look_soon(watch);
+    watch_look_soon(watch);
 }
 
 /* The record's supervisor, and no other process that has its number by now. */
@@ -93,7 +69,7 @@ static void watch_supervisor(struct watch *watch, const struct runner_record *re
     fcntl(watch->pidfd, F_SETFD, FD_CLOEXEC);
     if (!process_read((pid_t)record->pid, &process) ||
         process.start != strtoull(record->start, NULL, 10))
-        look_soon(watch);
+        watch_look_soon(watch);
     if (!source_watch(&watch->ended, watch->of->epoll, watch->pidfd, EPOLLIN)) {
         close(watch->pidfd);
         watch->pidfd = -1;
@@ -238,7 +214,7 @@ static bool is_news(const struct watch *watch, const struct runner_record *recor
     return !is_same(&last, record);
 }
 
-static void watch_look(struct watch *watch, int64_t now)
+void watch_look(struct watch *watch, int64_t now)
 {
     struct watches *watches = watch->of;
     struct runner_record record;
@@ -262,23 +238,7 @@ static void watch_look(struct watch *watch, int64_t now)
     watch->told = true;
 }
 
-/* --- Their life --- */
-
-static struct list *bucket_of(struct watches *watches, uint32_t id)
-{
-    return &watches->bucket[id % WATCH_BUCKETS];
-}
-
-static struct watch *watch_find(struct watches *watches, uint32_t id)
-{
-    list_each(link, bucket_of(watches, id))
-    {
-        struct watch *watch = list_entry(link, struct watch, bucket);
-        if (watch->id == id)
-            return watch;
-    }
-    return NULL;
-}
+/* --- Its life --- */
 
 static void tail_init(struct watch *watch, int i, uint64_t offset)
 {
@@ -295,8 +255,8 @@ static void tail_init(struct watch *watch, int i, uint64_t offset)
     watch->written[i] = (struct eye){.on_change = on_written, .owner = watch};
 }
 
-static bool watch_open(struct watches *watches, uint32_t id, const struct runner_key *key,
-                       const uint64_t offsets[2], uint64_t credit)
+bool watch_open(struct watches *watches, uint32_t id, const struct runner_key *key,
+                const uint64_t offsets[2], uint64_t credit)
 {
     struct watch *watch = calloc(1, sizeof *watch);
     if (watch == NULL)
@@ -311,15 +271,15 @@ static bool watch_open(struct watches *watches, uint32_t id, const struct runner
     tail_init(watch, 0, offsets[0]);
     tail_init(watch, 1, offsets[1]);
     list_append(&watches->all, &watch->link);
-    list_append(bucket_of(watches, id), &watch->bucket);
+    list_append(watches_bucket(watches, id), &watch->bucket);
     watches->count++;
     if (id > watches->last_id)
         watches->last_id = id;
-    look_soon(watch);
+    watch_look_soon(watch);
     return true;
 }
 
-static void watch_close(struct watch *watch)
+void watch_close(struct watch *watch)
 {
     struct watches *watches = watch->of;
     set_poor(watch, false);
@@ -336,166 +296,4 @@ static void watch_close(struct watch *watch)
     list_remove(&watch->link);
     list_append(&watches->over, &watch->link);
     watches->count--;
-}
-
-static bool take_watch(struct watches *watches, struct frame *frame)
-{
-    struct runner_key key;
-    get_key(&frame->payload, &key);
-    uint64_t offsets[2] = {get_u64(&frame->payload), 0};
-    offsets[1] = get_u64(&frame->payload);
-    uint32_t credit = get_u32(&frame->payload);
-    if (!frame_done(&frame->payload) || offsets[0] > INT64_MAX || offsets[1] > INT64_MAX ||
-        watches->count >= WATCHES_MAX || watch_find(watches, frame->id) != NULL)
-        return false;
-    return watch_open(watches, frame->id, &key, offsets, credit);
-}
-
-static bool take_credit(struct watches *watches, struct frame *frame)
-{
-    uint32_t bytes = get_u32(&frame->payload);
-    struct watch *watch = watch_find(watches, frame->id);
-    if (!frame_done(&frame->payload) || frame->id > watches->last_id)
-        return false;
-    if (watch == NULL)
-        return true;
-    if (watch->credit <= INT64_MAX)
-        watch->credit += bytes;
-    for (int i = 0; i < 2; i++)
-        tail_fed(&watches->tails, &watch->tail[i]);
-    return true;
-}
-
-bool watches_take(struct watches *watches, struct frame *frame)
-{
-    if (frame->type == FRAME_WATCH)
-        return take_watch(watches, frame);
-    if (frame->type == FRAME_CREDIT)
-        return take_credit(watches, frame);
-    struct watch *watch = watch_find(watches, frame->id);
-    if (watch != NULL)
-        watch_close(watch);
-    return frame_done(&frame->payload) && frame->id <= watches->last_id;
-}
-
-/* --- All of them --- */
-
-void watches_nudge(struct watches *watches, const char *run)
-{
-    list_each(link, &watches->all)
-    {
-        struct watch *watch = list_entry(link, struct watch, link);
-        if (strcmp(watch->key.run, run) == 0)
-            look_soon(watch);
-    }
-}
-
-/* A run's directory comes or goes. */
-static void on_runs_change(void *owner, struct eye *eye, const char *name)
-{
-    (void)eye;
-    watches_nudge(owner, name);
-}
-
-static void look_at_all(void *data)
-{
-    struct watches *watches = data;
-    list_each(link, &watches->all)
-    {
-        look_soon(list_entry(link, struct watch, link));
-    }
-}
-
-void watches_init(struct watches *watches, struct channel *channel, const struct base *base,
-                  int epoll)
-{
-    *watches = (struct watches){.channel = channel, .base = base, .epoll = epoll};
-    watches->runs = (struct eye){.on_change = on_runs_change, .owner = watches};
-    eyes_init(&watches->eyes, epoll, look_at_all, watches);
-    tails_init(&watches->tails);
-    list_init(&watches->all);
-    list_init(&watches->looks);
-    list_init(&watches->odd);
-    list_init(&watches->over);
-    for (int i = 0; i < WATCH_BUCKETS; i++)
-        list_init(&watches->bucket[i]);
-}
-
-void watches_release(struct watches *watches)
-{
-    list_each(link, &watches->all) watch_close(list_entry(link, struct watch, link));
-    eye_close(&watches->eyes, &watches->runs);
-    eyes_release(&watches->eyes);
-    list_each(link, &watches->over)
-    {
-        list_remove(link);
-        free(list_entry(link, struct watch, link));
-    }
-}
-
-void watches_rebase(struct watches *watches)
-{
-    eye_close(&watches->eyes, &watches->runs);
-    if (watches->base->dir >= 0)
-        eye_open(&watches->eyes, &watches->runs, watches->base->runs, true);
-}
-
-/* When the timer `due` of `each` is up it is set anew. Nobody there: it has no next. */
-static bool is_due(int64_t *due, int each, bool wanted, int64_t now, int64_t *next)
-{
-    if (!wanted) {
-        *due = 0;
-        return false;
-    }
-    bool up = *due != 0 && now >= *due;
-    if (*due == 0 || up)
-        *due = now + each;
-    if (*due < *next)
-        *next = *due;
-    return up;
-}
-
-static void look_at_odd(struct watches *watches, int64_t now, int64_t *next)
-{
-    list_each(link, &watches->odd)
-    {
-        struct watch *watch = list_entry(link, struct watch, odd);
-        if (watch->record.state == RUNNER_TAMPERED)
-            continue;
-        if (now >= watch->odd_until) {
-            look_soon(watch);
-            continue;
-        }
-        if (watch->odd_until < *next)
-            *next = watch->odd_until;
-        return;
-    }
-}
-
-int64_t watches_tick(struct watches *watches, int64_t now)
-{
-    int64_t next = INT64_MAX;
-    if (is_due(&watches->rescan, WATCH_RESCAN_MS, watches->count > 0, now, &next))
-        look_at_all(watches);
-    if (is_due(&watches->poor, WATCH_POOR_MS, watches->poor_count > 0, now, &next))
-        list_each(link, &watches->all) if (list_entry(link, struct watch, link)->poor)
-            look_soon(list_entry(link, struct watch, link));
-    look_at_odd(watches, now, &next);
-    int64_t began = now;
-    while (!list_empty(&watches->looks) && watches->base->dir >= 0 &&
-           channel_room(watches->channel) >= LOOK_ROOM && now - began < LOOKS_MS) {
-        struct watch *watch = list_entry(watches->looks.next, struct watch, look);
-        list_remove(&watch->look);
-        watch_look(watch, now);
-        now = clock_now();
-    }
-    list_each(link, &watches->over)
-    {
-        list_remove(link);
-        free(list_entry(link, struct watch, link));
-    }
-    if (!list_empty(&watches->looks) && watches->base->dir >= 0 &&
-        channel_room(watches->channel) >= LOOK_ROOM)
-        return now;
-    return next;
 }

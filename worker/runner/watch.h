@@ -44,4 +44,36 @@ void watches_nudge(struct watches *watches, const char *run); /* a call about it
  * (clock_now), INT64_MAX: never. */
 int64_t watches_tick(struct watches *watches, int64_t now);
 
+struct list *watches_bucket(struct watches *watches, uint32_t id); /* where that id is */
+
+/* --- One of them --- */
+
+struct watch {
+    struct list link;   /* in watches.all or over */
+    struct list bucket; /* in watches.bucket */
+    struct list look;   /* in watches.looks */
+    struct list odd;    /* in watches.odd, while something lies beside its living supervisor */
+    struct watches *of; /* borrowed */
+    uint32_t id;
+    struct runner_key key;
+    uint64_t credit;
+    struct eye folder, go; /* on the run's directory, and on go in it */
+    struct eye written[2]; /* on out and err */
+    struct tail tail[2];
+    bool replaced[2]; /* the file of that name is none of the supervisor's */
+    int pidfd;        /* owned; of the living supervisor; -1: none */
+    struct source ended;
+    bool poor;                   /* nothing tells us of its changes */
+    bool told;                   /* `record` was */
+    int64_t odd_until;           /* then it is tampering */
+    struct runner_record record; /* the last one told */
+};
+
+bool watch_open(struct watches *watches, uint32_t id, const struct runner_key *key,
+                const uint64_t offsets[2], uint64_t credit);
+void watch_close(struct watch *watch); /* it is freed with the round */
+void watch_look_soon(struct watch *watch);
+/* Looks, and tells what is new. */
+void watch_look(struct watch *watch, int64_t now);
+
 #endif
