@@ -1,6 +1,6 @@
 /* Log lines on stderr: one JSON object a line, or logfmt when stderr is a terminal.
- * Never log secrets or bodies; credentials of known shape that a quoted text holds are overwritten.
- */
+ * Never log secrets or bodies; credentials of known shape that a quoted text holds
+ * are overwritten. */
 #ifndef FLEET_LOG_H
 #define FLEET_LOG_H
 

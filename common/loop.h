@@ -22,8 +22,8 @@ void loop_init(struct loop *loop);
 void loop_signals(struct loop *loop, void (*on_stop)(void *, int), void (*on_reload)(void *),
                   void *data);
 void loop_run(struct loop *loop); /* until no handle is active */
-void loop_release(
-    struct loop *loop); /* closes the signals, runs to the end, asserts an empty loop */
+/* Closes the signals, runs to the end, asserts an empty loop. */
+void loop_release(struct loop *loop);
 /* Raises RLIMIT_NOFILE to its hard limit, sets RLIMIT_CORE to 0 and makes the process not dumpable;
  * returns the number of descriptors. */
 uint64_t loop_limits(void);

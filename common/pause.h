@@ -6,8 +6,8 @@
 int pause_after(unsigned failures, int first, int last);
 /* The same for who remembers the pause before, 0 for none. */
 int pause_longer(int ms, int first, int last);
-/* A random time from half of it to all of it: those that failed together do not come back in step.
- */
+/* A random time from half of it to all of it: those that failed together do not come back
+ * in step. */
 int pause_jitter(int ms);
 
 #endif

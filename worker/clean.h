@@ -1,5 +1,5 @@
-/* Text of foreign origin (issues, agents, hosts) made harmless for prompts, JSON and the database.
- */
+/* Text of foreign origin (issues, agents, hosts) made harmless for prompts, JSON and
+ * the database. */
 #ifndef FLEET_CLEAN_H
 #define FLEET_CLEAN_H
 

@@ -71,8 +71,8 @@ struct config {
         char *url;
         char *webhook_secret;
         char *webhook_secret_previous; /* accepted too, for rotation */
-        struct config_list
-            repositories; /* "owner/repo", "owner/" + "*", or "*"; empty admits none */
+        /* "owner/repo", "owner/" + "*", or "*"; empty admits none */
+        struct config_list repositories;
         struct config_list trigger_users; /* logins or "*"; empty admits none */
     } forgejo;
     struct {

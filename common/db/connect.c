@@ -14,8 +14,8 @@
  *
  *   BACKING_OFF -> LOOKING_UP (when a host is a name) -> CONNECTING -> STANDING -> BACKING_OFF …
  *
- * A broken connection is thrown away and built anew: PQreset would forget pipeline mode and more.
- */
+ * A broken connection is thrown away and built anew: PQreset would forget pipeline mode
+ * and more. */
 
 static const char *phase_name(enum db_phase phase)
 {

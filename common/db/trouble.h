@@ -23,8 +23,8 @@ struct db_trouble {
 
 /* Logs the sentence, unless it was lately. */
 void db_trouble_say(struct db_trouble *trouble, const char *text);
-/* Counts a failure; how many ms to wait before the next try: a second, then longer, at most 30 s.
- */
+/* Counts a failure; how many ms to wait before the next try: a second, then longer, at most
+ * 30 s. */
 int db_trouble_pause(struct db_trouble *trouble);
 /* All is well: true when something had been said. */
 bool db_trouble_end(struct db_trouble *trouble);

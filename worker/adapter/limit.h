@@ -7,8 +7,8 @@
 
 /* `text` is what the agent or its provider said about the limit, at the time `now` (seconds since
  * 1970, as *end). Understood are "try again in 3 days 6 hours 57 minutes" and the provider's
- * members resets_at and resets_in_seconds. A clock time says neither its zone nor its day: false.
- */
+ * members resets_at and resets_in_seconds. A clock time says neither its zone nor its
+ * day: false. */
 bool limit_end(const char *text, int64_t now, int64_t *end);
 
 #endif

@@ -4,8 +4,8 @@
 #include "worker/adapter/adapter.h"
 #include "worker/clean.h"
 
-/* Keeps the tail. A checkpoint says where the tail begins, so an adopter reads the same tail again.
- */
+/* Keeps the tail. A checkpoint says where the tail begins, so an adopter reads the same
+ * tail again. */
 static void on_bytes(struct adapter *adapter, const char *bytes, size_t len)
 {
     struct buf *tail = &adapter->line;

@@ -63,8 +63,8 @@ void dispatch_reload(struct dispatch *dispatch, struct config *config); /* owns 
 /* Stops claiming and following, stores what is pending (at most 5 s), lets others adopt, closes the
  * hosts. Runs go on on their hosts. The database must live until on_drained. */
 void dispatch_drain(struct dispatch *dispatch, void (*on_drained)(void *data), void *data);
-void dispatch_free(
-    struct dispatch *dispatch); /* after on_drained, and after the database was stopped */
+/* After on_drained, and after the database was stopped. */
+void dispatch_free(struct dispatch *dispatch);
 
 /* --- Between the parts of the dispatcher --- */
 

@@ -1,5 +1,5 @@
-/* How the death of a worker is seen at once: our session's lock, and our looks at those of others.
- */
+/* How the death of a worker is seen at once: our session's lock, and our looks at those
+ * of others. */
 #include <stdio.h>
 #include <string.h>
 

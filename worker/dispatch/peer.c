@@ -90,8 +90,8 @@ struct peer *peers_next_dead(struct peers *peers, int64_t now, int64_t dead_ms)
 {
     for (size_t i = 0; i < peers->count; i++) {
         struct peer *peer = &peers->items[i];
-        /* Only what was seen counts: while no answer comes everybody's beat seems to stand still.
-         */
+        /* Only what was seen counts: while no answer comes everybody's beat seems to
+         * stand still. */
         bool still =
             peers->answered - peer->since >= dead_ms && now - peers->answered < peers->max_gap;
         if (now >= peer->next_try && (peer->left || peer->gone || still))

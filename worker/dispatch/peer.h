@@ -3,8 +3,8 @@
  * A peer is dead when its beat stood still for dead_ms, watched on an unbroken connection by a
  * process that was itself awake: after a reconnect or a pause of our own every watch starts anew.
  * Or when a look at the database says so: that it stopped, was declared dead, or that the lock of
- * its session is gone. Each answer to renew() brings the beats, each look the other three.
- */
+ * its session is gone. Each answer to renew() brings the beats, each look the
+ * other three. */
 #ifndef FLEET_PEER_H
 #define FLEET_PEER_H
 

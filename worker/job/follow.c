@@ -12,8 +12,8 @@
 #define WATCH_GAP_MS 60000 /* most of a pause between two looks that counts as silence */
 #define UNHEARD_MS 60000   /* a run of which a host in reach says nothing is out of sight */
 #define FETCH_MS 60000     /* an ended run whose promised bytes do not come for so long is a lie */
-#define UNSTORABLE_MS \
-    300000 /* output that SQL refuses for good for so long holds up nothing more */
+/* output that SQL refuses for good for so long holds up nothing more */
+#define UNSTORABLE_MS 300000
 #define CAP_SLACK ((int64_t)1 << 20) /* the runner stops a run a little behind its cap */
 
 /* Offset of the next byte wanted: the parser of an adopter may stand before what is stored. */

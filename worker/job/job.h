@@ -114,8 +114,8 @@ struct job {
     char *title, *body, *labels, *repo, *branch;
     char *folder;               /* of its task, on the host */
     struct config_list secrets; /* values of its agent's variables, kept out of what is stored */
-    char *command,
-        *prompt; /* as stored with the attempt; NULL before starting() and after started() */
+    /* as stored with the attempt; NULL before starting() and after started() */
+    char *command, *prompt;
     char number_text[12];
     struct log_field about[4]; /* task=… attempt=… host=… */
 
@@ -153,9 +153,9 @@ struct job {
     int64_t looked;   /* clock_ms of the last look at its silence; 0 = before its first record */
     int64_t quiet_ms; /* watched time without progress: mostly, without a new byte */
     int64_t waits_ms; /* watched time in which the agent asks its provider in vain */
-    const char
-        *missing;  /* literal: why the run cannot be judged although the host answers, or NULL */
-    bool tampered; /* its output was */
+    /* literal: why the run cannot be judged although the host answers, or NULL */
+    const char *missing;
+    bool tampered;               /* its output was */
     struct runner_record record; /* the last one */
 
     const char *outcome, *reason; /* literals or inside `record`: what finish() says */

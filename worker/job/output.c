@@ -36,11 +36,14 @@ static int64_t later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* The next append comes then at the latest; an earlier one stands. */
-static void arm(struct output *output, int64_t at)
+/* The next append comes when this job may have one, at the latest; an earlier one stands. Whoever
+ * has a whole chunk does not wait for others to have more. */
+static void arm(struct output *output, const struct job *job)
 {
+    bool whole = job->out.pending.len >= CHUNK_MAX || job->err.pending.len >= CHUNK_MAX;
     int64_t now = clock_ms();
-    at = later(at, later(output->not_before, output->sent + APART_MS));
+    int64_t at = later(output->not_before, output->sent + (whole ? 0 : APART_MS));
+    at = later(at, job->append_at);
     if (output->closed || output->sending || (timer_active(&output->timer) && output->at <= at))
         return;
     output->at = at;
@@ -71,7 +74,7 @@ void output_soon(struct output *output, struct job *job)
         return;
     if (!list_linked(&job->to_store))
         list_append(&output->jobs, &job->to_store);
-    arm(output, job->append_at);
+    arm(output, job);
 }
 
 /* After an append: those that have nothing any more leave, the others wait for the next one. */
@@ -81,7 +84,7 @@ static void look_again(struct output *output)
     {
         struct job *job = list_entry(link, struct job, to_store);
         if (is_pending(job))
-            arm(output, job->append_at);
+            arm(output, job);
         else
             list_remove(link);
     }

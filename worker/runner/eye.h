@@ -1,5 +1,5 @@
-/* What inotify tells us: one instance, and an eye for each file or folder that somebody looks at.
- */
+/* What inotify tells us: one instance, and an eye for each file or folder that somebody
+ * looks at. */
 #ifndef FLEET_RUNNER_EYE_H
 #define FLEET_RUNNER_EYE_H
 

@@ -36,8 +36,8 @@ static bool is_same(pid_t pid, uint64_t start)
     return false;
 }
 
-/* A kernel before 5.3 has no pidfd: between the look and the signal the number could change hands.
- */
+/* A kernel before 5.3 has no pidfd: between the look and the signal the number could
+ * change hands. */
 static bool signal_by_number(pid_t pid, int signal, int value)
 {
     if (value == -1)

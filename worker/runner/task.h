@@ -13,9 +13,8 @@
 
 #define TASK_CHILDREN 64
 #define TASK_MS 50000
-#define TASK_WAITING_BYTES                                                 \
-    ((size_t)8 << 20) /* of payloads that wait; one more than that at most \
-                       */
+/* of payloads that wait; one more than that at most */
+#define TASK_WAITING_BYTES ((size_t)8 << 20)
 #define TASK_WAITING 1024
 
 struct tasks {

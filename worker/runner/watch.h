@@ -36,8 +36,8 @@ void watches_init(struct watches *watches, struct channel *channel, const struct
                   int epoll);
 void watches_release(struct watches *watches);
 void watches_rebase(struct watches *watches); /* the base was opened anew */
-/* WATCH, CREDIT and UNWATCH. False: the frame is none. Of a watch that is no more, nothing happens.
- */
+/* WATCH, CREDIT and UNWATCH. False: the frame is none. Of a watch that is no more,
+ * nothing happens. */
 bool watches_take(struct watches *watches, struct frame *frame);
 void watches_nudge(struct watches *watches, const char *run); /* a call about it was carried out */
 /* Looks and tells as far as the channel has room. Returns when it wants to be called again

@@ -7,8 +7,8 @@
 
 struct ssh_connect;
 
-/* Exactly once, later, unless ssh_connect_stop came first. fd belongs to the callee; -1 with err.
- */
+/* Exactly once, later, unless ssh_connect_stop came first. fd belongs to the callee; -1
+ * with err. */
 typedef void (*ssh_connect_done_cb)(void *data, int fd, const struct error *err);
 
 /* Each address has address_ms. The hostname is copied; the result frees itself after on_done. */

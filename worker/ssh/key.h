@@ -6,8 +6,8 @@
 
 #include "common/error.h"
 
-/* ed25519 or ECDSA without passphrase, readable by nobody else (ssh's rule). err names the way out.
- */
+/* ed25519 or ECDSA without passphrase, readable by nobody else (ssh's rule). err names the
+ * way out. */
 bool ssh_key_check(const char *path, struct error *err);
 
 #endif

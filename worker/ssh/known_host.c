@@ -153,8 +153,8 @@ static const char *take_key(struct entry *entry, const char *type, const char *t
     return NULL;
 }
 
-/* NULL when the line is right or says nothing. What was taken before a fault belongs to the entry.
- */
+/* NULL when the line is right or says nothing. What was taken before a fault belongs to
+ * the entry. */
 static const char *take_line(struct known_hosts *known, char *line)
 {
     char *names = take_word(&line);

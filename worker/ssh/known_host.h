@@ -31,8 +31,8 @@ void known_hosts_free(struct known_hosts *known);
 enum known_verdict known_hosts_check(const struct known_hosts *known, const char *hostname,
                                      int port, const void *key, size_t key_len);
 /* The key types listed for the host that we can use, best first, comma-separated, for the
- * handshake: else a server would show us its key of another type. Adds nothing when there is none.
- */
+ * handshake: else a server would show us its key of another type. Adds nothing when there
+ * is none. */
 void known_hosts_types(const struct known_hosts *known, const char *hostname, int port,
                        struct buf *types);
 
