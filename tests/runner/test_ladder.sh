@@ -30,6 +30,16 @@ check "a supervisor that its agent stopped: stop" says stopping call stop s.1 1 
 wait_for 10 "its end" ended s.1
 check "... is heard" fields s.1 reason=cancelled exit=130
 
+# --- what bears the mark, and is nobody's descendant ---
+
+start o.1 1 $N 60 10000 "echo up; $hang" >/dev/null
+wait_for 10 "o.1" is o.1 out 3
+as env FLEET_RUN=o.1.$N sh -c 'trap "" INT TERM; echo up; exec tail -f /dev/null' >"$TEST_DIR/jobs/marked" &
+wait_for 5 "it" test -s "$TEST_DIR/jobs/marked"
+check "a run with a marked process beside it: stop" says stopping call stop o.1 1 $N 0 1 cancelled
+wait_for 10 "its end" ended o.1
+check "... ends both" eval 'fields o.1 reason=cancelled && until_true 5 no_process || no_process'
+
 # --- what it writes at the end ---
 
 start t.1 1 $N 60 10000 "$forge"'echo one; until [ -s "$d/out" ]; do :; done; echo two >>"$d/out"; '"$hang" >/dev/null

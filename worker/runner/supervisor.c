@@ -158,8 +158,8 @@ static void settle(struct supervisor *s)
     s->looked_for_marks = true;
     if (process_marked(&s->key, NULL, NULL) == 0)
         over(s);
-    else if (s->phase != PHASE_KILL && now_ms() + LOOK_MS < s->deadline)
-        wake_at(s, now_ms() + LOOK_MS);
+    else
+        wake_at(s, now_ms() + LOOK_MS < s->deadline ? now_ms() + LOOK_MS : s->deadline);
 }
 
 static void on_agent_end(struct supervisor *s, int status)
@@ -223,10 +223,10 @@ static void on_timer(struct supervisor *s)
     uint64_t times;
     if (read(s->timer, &times, sizeof times) != sizeof times)
         return;
-    if (now_ms() >= s->deadline)
+    wake_at(s, s->deadline);
+    settle(s);
+    if (s->phase != PHASE_OVER && now_ms() >= s->deadline)
         on_deadline(s);
-    else
-        settle(s);
 }
 
 static void on_output(struct supervisor *s, struct output *out)
