@@ -205,6 +205,9 @@ static void take_record(int number, struct runner_record *record)
     ask->there = ask->until == -1 || (int)record->state == ask->until;
     for (int i = 0; i < 2; i++) {
         int64_t size = i == 0 ? record->out_size : record->err_size;
+        int64_t final = i == 0 ? record->out_final : record->err_final;
+        if (final >= 0 && final < size)
+            size = final; /* others wrote what follows: it is not sent */
         ask->size[i] = size > 0 && ask->until >= 0 ? (uint64_t)size : 0;
     }
     end_watch_if_there(ask);
