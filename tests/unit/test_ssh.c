@@ -119,7 +119,8 @@ START_TEST(input_nobody_reads)
 {
     struct probe probe;
     static const char *const commands[] = {"exit 3", NULL};
-    static const char *const waiting[] = {"sleep 1; echo waits; exec sleep 20", "cat", NULL};
+    static const char *const waiting[] = {
+        "timeout 1 tail -f /dev/null; echo waits; exec timeout 20 tail -f /dev/null", "cat", NULL};
     char *bytes = mem_alloc(MEGABYTES_5);
     probe_init(&probe, commands, 30);
     probe.input = bytes;
@@ -181,7 +182,7 @@ END_TEST
 START_TEST(cut_of_one_that_lingers)
 {
     struct probe probe;
-    const char *const commands[] = {"echo a; exec sleep 2", "echo b", NULL};
+    const char *const commands[] = {"echo a; exec timeout 2 tail -f /dev/null", "echo b", NULL};
     probe_init(&probe, commands, 30);
     probe.cut_after = 2;
     probe_ssh(&probe, &shared.host);
@@ -218,7 +219,8 @@ END_TEST
 START_TEST(output_held_open)
 {
     struct probe probe;
-    const char *const commands[] = {"sleep 25 & echo a; exit 126", "echo b", NULL};
+    const char *const commands[] = {"timeout 25 tail -f /dev/null & echo a; exit 126", "echo b",
+                                    NULL};
     probe_init(&probe, commands, 15);
     probe.stream = ssh_stream_open(&probe.loop, &shared.host, &probe_events, &probe);
     while (probe.ends == 0 && probe.downs == 0)

@@ -29,7 +29,7 @@ static void say(const char *word)
 static void wait_ms(long ms)
 {
     struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&pause, NULL);
+    nanosleep(&pause, NULL); /* payload: sleep */
 }
 
 static void wait_for_ever(void)

@@ -120,14 +120,14 @@ cpu() {
 usage() { # SECONDS: per cent of one core
     local name before after out=
     declare -A group=(
-        [supervisors]=$(pids "$BASE/bin/.* supervise ") [serve]=$(pids "$BASE/bin/.* serve ")
+        [supervisors]=$(pids "^fleet-runner supervise $BASE ") [serve]=$(pids "$BASE/bin/.* serve ")
         [worker]=$(pid_of worker-1) [sshd]=$(sessions "$(pid_of sshd)") [server]=$(pid_of server-1)
         [PostgreSQL]=$(pgrep -P "$(head -1 "$E2E/postgres/data/postmaster.pid")")
     )
     declare -A began
     for name in "${!group[@]}"; do began[$name]=$(cpu "${group[$name]}"); done
     before=$(now)
-    sleep "$1"
+    sleep "$1" # payload: sleep, the time that is measured
     after=$(now)
     for name in supervisors serve sshd worker server PostgreSQL; do
         out+="$name $(awk -v ns=$(($(cpu "${group[$name]}") - began[$name])) -v us=$((after - before)) \
