@@ -14,8 +14,8 @@
 #include "common/error.h"
 
 struct stream_end {
-    /* Exit status; -1 when a signal ended it, it was cut, or none was given. SSH says 0 for a signal,
-     * too: libssh2 does not tell them apart. */
+    /* Exit status; -1 when a signal ended it, it was cut, or none was given. SSH says 0 for a
+     * signal, too: libssh2 does not tell them apart. */
     int status;
     const char *err; /* borrowed: beginning of stderr, at most 4096 bytes; any bytes */
     size_t err_len;
