@@ -91,7 +91,8 @@ check "a directory that was voided is removed by gc" eval 'call gc w.1 2 $N >/de
 
 printf 'echo cut' >"$TEST_DIR/jobs/u.job"
 head -c 200000 /dev/zero >"$TEST_DIR/jobs/u.prompt"
-for part in 1 11 12 40 300 100000 200300; do
+# The last one lacks one byte.
+for part in 1 11 12 40 300 100000 200000 200098; do
     printf '%s\n' "cut $part" "$(start_line u.1 1 $N 600 1000 "$TEST_DIR/jobs/u.job" "$TEST_DIR/jobs/u.prompt")" hangup | channel >/dev/null
 done
 check "a start that is cut anywhere starts nothing" eval '! record u.1 | grep -qE "state=(running|ended)"'

@@ -23,12 +23,13 @@
 
 /* --- start --- */
 
-/* Somebody was here before: a start, or an agent that removed what told of it. */
-static bool was_started(struct call *call, bool first)
+/* Somebody was here before: a start, or an agent that removed what told of it (`made`: by now, that
+ * was looked for before). */
+static bool was_started(struct call *call, bool made)
 {
     struct stat status;
     if (!file_look(call->dir, "go", &status))
-        return !first && call_lives(call) && !call_answer(call, RUNNER_EXISTS);
+        return !made && call_lives(call) && !call_answer(call, RUNNER_EXISTS);
     if (call_is_voided(call))
         call_answer(call, RUNNER_VOIDED);
     else
@@ -144,7 +145,7 @@ static void call_start(struct call *call, const struct runner_start *start, cons
 {
     bool made;
     if (call_make_directory(call, RUNNER_EXISTS, start->first, &made) &&
-        call_enter(call, 0, RUNNER_EXISTS) && !was_started(call, made && start->first) &&
+        call_enter(call, 0, RUNNER_EXISTS) && !was_started(call, made) &&
         make_task_folder(call, start->folder) && upload(call, start))
         start_supervisor(call, start, path);
 }
