@@ -14,6 +14,7 @@
 
 #include "worker/runner/file.h"
 
+#define OOM_STEP 200
 #define PLAIN_PATH "/usr/local/bin:/usr/bin:/bin"
 
 /* Short, for a socket's path in it has 107 bytes: 8 digits of the nonce, and what follows the last
@@ -47,7 +48,7 @@ void job_remove_tmp(const struct base *base, const struct runner_key *key)
     close(tmps);
 }
 
-bool job_set_oom_score(int score)
+static bool set_oom_score(int score)
 {
     char text[16];
     int len = snprintf(text, sizeof text, "%d", score);
@@ -56,6 +57,23 @@ bool job_set_oom_score(int score)
     if (file >= 0)
         close(file);
     return set;
+}
+
+/* Out of memory, the agent goes before we do: we below what we were given, or it above. */
+int job_oom_score(void)
+{
+    char text[16];
+    int file = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+    size_t len = file < 0 ? 0 : file_read_some(file, text, sizeof text - 1);
+    if (file >= 0)
+        close(file);
+    if (len == 0)
+        return INT_MIN;
+    text[len] = '\0';
+    int score = (int)strtol(text, NULL, 10);
+    if (score - OOM_STEP >= -1000 && set_oom_score(score - OOM_STEP))
+        return score;
+    return score + OOM_STEP > 1000 ? 1000 : score + OOM_STEP;
 }
 
 /* --- In the child --- */
@@ -149,7 +167,7 @@ static _Noreturn void become_agent(const struct job *job)
 {
     prctl(PR_SET_DUMPABLE, 1); /* its /proc is its own again */
     if (job->oom_score_adj != INT_MIN)
-        job_set_oom_score(job->oom_score_adj);
+        set_oom_score(job->oom_score_adj);
     char *pairs[9], script[sizeof job->base->path + RUNNER_RUN_SIZE + 48];
     make_environment(job, pairs);
     snprintf(script, sizeof script, "%s/runs/%s/up.%u/job.sh", job->base->path, job->key->run,

@@ -2,7 +2,6 @@
 #ifndef FLEET_RUNNER_JOB_H
 #define FLEET_RUNNER_JOB_H
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 #include "worker/runner/frame.h"
@@ -22,8 +21,9 @@ struct job {
  * be executed ends as a shell says it: 126, 127. */
 pid_t job_start(const struct job *job);
 
-/* Of this process; false where it is not permitted. */
-bool job_set_oom_score(int score);
+/* Out of memory, an agent goes before its supervisor: lowers this process's oom_score_adj where
+ * that is permitted, and says what its agent's is to be; INT_MIN: as it is. */
+int job_oom_score(void);
 
 /* TMPDIR of the run: made anew, of this account only; removed whatever modes its files have, and no
  * link is followed. */

@@ -61,12 +61,12 @@ enum supervise_said record_go(int run, int up, const struct runner_key *key,
                               const struct output out[static 2])
 {
     int supervisor = record_supervisor(up, key), output = record_output(up, out), go = -1;
+    bool recorded = supervisor >= 0 && output >= 0;
+    bool made = recorded && mkdirat(run, "go", 0700) == 0;
     enum supervise_said said = SUPERVISE_STARTED;
-    if (supervisor < 0 || output < 0)
-        said = failure();
-    else if (mkdirat(run, "go", 0700) != 0)
-        said = errno == EEXIST ? SUPERVISE_EXISTS : failure();
-    else if ((go = file_open_folder(run, "go")) < 0 || !move_into_go(up, go) ||
+    if (recorded && !made && errno == EEXIST)
+        said = SUPERVISE_EXISTS;
+    else if (!made || (go = file_open_folder(run, "go")) < 0 || !move_into_go(up, go) ||
              fsync(supervisor) != 0 || fsync(output) != 0 || fsync(go) != 0 || fsync(run) != 0)
         said = failure();
     int all[] = {supervisor, output, go};

@@ -1,10 +1,8 @@
 /* One run, from go to its status. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -15,7 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "worker/runner/file.h"
 #include "worker/runner/job.h"
 #include "worker/runner/ladder.h"
 #include "worker/runner/output.h"
@@ -29,7 +26,6 @@
 #define LOOK_MS 200 /* between looks for marks that are no children of ours */
 #define AGAIN_MS 20 /* between kills, doubled up to AGAIN_MAX_MS */
 #define AGAIN_MAX_MS 5000
-#define OOM_STEP 200
 
 enum phase {
     PHASE_RUN,    /* the agent lives, nobody wants it to end */
@@ -352,23 +348,6 @@ static bool make_events(struct supervisor *s)
     return true;
 }
 
-/* Out of memory, the agent goes before we do: we below what we were given, or it above. */
-static int agents_oom_score(void)
-{
-    char text[16];
-    int file = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
-    size_t len = file < 0 ? 0 : file_read_some(file, text, sizeof text - 1);
-    if (file >= 0)
-        close(file);
-    if (len == 0)
-        return INT_MIN;
-    text[len] = '\0';
-    int score = (int)strtol(text, NULL, 10);
-    if (score - OOM_STEP >= -1000 && job_set_oom_score(score - OOM_STEP))
-        return score;
-    return score + OOM_STEP > 1000 ? 1000 : score + OOM_STEP;
-}
-
 static bool start_agent(struct supervisor *s)
 {
     struct job job = {
@@ -379,7 +358,7 @@ static bool start_agent(struct supervisor *s)
         .up = s->up,
         .out = s->out[0].agent,
         .err = s->out[1].agent,
-        .oom_score_adj = agents_oom_score(),
+        .oom_score_adj = job_oom_score(),
     };
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     /* After this our /proc is root's: an agent sees no descriptor of ours. Where it would be hidden
