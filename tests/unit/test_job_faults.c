@@ -206,7 +206,7 @@ START_TEST(test_output_of_a_foreign_directory_is_not_ours)
     while (sql("finish")->calls == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     ck_assert_str_eq(sql("finish")->last[3], "lost");
-    ck_assert_str_eq(sql("finish")->last[4], "rundir_foreign");
+    ck_assert_str_eq(sql("finish")->last[4], "run_tampered");
     ck_assert_int_eq(sql("append")->calls, 0);
 }
 END_TEST

@@ -287,7 +287,7 @@ void job_nothing_left(struct job *job, const struct runner_record *record)
     log_warn(job->about, "nothing of the run lives on the host, and its directory is gone: %s",
              why);
     job->record = *record;
-    job_finish(job, "lost", why);
+    job_finish(job, "lost", foreign ? "run_tampered" : why);
 }
 
 static void on_live(struct job *job)
