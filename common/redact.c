@@ -50,6 +50,11 @@ static bool is_word(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static bool is_one_of(char c, const char *set)
 {
     return c != '\0' && strchr(set, c) != NULL;
@@ -151,6 +156,12 @@ static const struct shape {
     {"npm_", ALNUM, 36, BODY_MAX, true, false},
     {"hf_", ALNUM, 30, BODY_MAX, true, false},
 };
+
+/* The first letter of one of the prefixes? Asked of every byte, so not of the table. */
+static bool begins_shape(char c)
+{
+    return c == 'a' || c == 'g' || c == 's' || c == 'A' || c == 'x' || c == 'n' || c == 'h';
+}
 
 static struct range match_shape(struct scan *scan, size_t i)
 {
@@ -330,7 +341,8 @@ static struct range match(struct scan *scan, size_t i)
         found = match_jwt(scan, i);
     if (found.to > 0 || !is_word(c))
         return found;
-    found = match_shape(scan, i);
+    if (begins_shape(c))
+        found = match_shape(scan, i);
     bool edge = is_edge(scan, i);
     if (found.to == 0 && edge && is_one_of(c, "aAbB"))
         found = match_header(scan, i);
@@ -357,7 +369,7 @@ static size_t decide(struct scan *scan, char *text, bool last)
             break;
         if (found.to > 0)
             overwrite(text, found);
-        if (is_one_of(scan->in[i], " \t\r\n"))
+        if (is_blank(scan->in[i]))
             safe = i + 1;
         i = found.to > i ? found.to : i + 1;
     }

@@ -40,10 +40,11 @@ static void wait_for_ever(void)
 
 static void flood(long long bytes)
 {
+    static const char line[] =
+        "I have read src/main.rs and 12 tests; next: mend `parse()`, then run.\n";
     static char chunk[65536];
-    memset(chunk, 'x', sizeof chunk);
-    for (size_t i = 79; i < sizeof chunk; i += 80)
-        chunk[i] = '\n';
+    for (size_t i = 0; i < sizeof chunk; i++)
+        chunk[i] = line[i % (sizeof line - 1)];
     while (bytes > 0) {
         size_t len = bytes < (long long)sizeof chunk ? (size_t)bytes : sizeof chunk;
         ssize_t wrote = write(1, chunk, len);
