@@ -15,11 +15,9 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "common/text.h"
+#include "tests/unit/lingers.h"
 #include "worker/link/internal.h"
 #include "worker/link/local.h"
-
-/* A process of the account's, which is there for a while. */
-#define LINGERS(secs) "sleep " #secs /* payload: sleep */
 
 static struct scene {
     struct loop loop;

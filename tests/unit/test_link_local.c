@@ -10,10 +10,8 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/mem.h"
+#include "tests/unit/lingers.h"
 #include "worker/link/local.h"
-
-/* A process of the account's, which is there for a while. */
-#define LINGERS(secs) "sleep " #secs /* payload: sleep */
 
 #define OUT_MAX ((size_t)16 << 20)
 

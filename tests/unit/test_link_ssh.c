@@ -1,11 +1,9 @@
 /* worker/link over a real sshd: login shells of every kind, with login files that print and leave
  * processes behind, on a host that allows a single session. */
 #include "common/clock.h"
+#include "tests/unit/lingers.h"
 #include "tests/unit/sshd.h"
 #include "worker/link/link.h"
-
-/* A process of the account's, which is there for a while. */
-#define LINGERS(secs) "sleep " #secs /* payload: sleep */
 
 static struct scene {
     struct sshd sshd;

@@ -113,11 +113,10 @@ bool host_boot_differs(const struct host *host,
 const struct config_host *host_entry(const struct host *host);
 bool host_template(const struct host *host, const char *agent_type, struct adapter_template *found);
 
-/* --- Calls (call.c) ---
- *
- * While the host is ready. on_reply comes exactly once, later; with err the call may or may not
- * have been carried out, unless err->unsent. */
+/* --- Calls (call.c) --- */
 
+/* While the host is ready. on_reply comes exactly once, later; with err the call may or may not
+ * have been carried out, unless err->unsent. */
 void host_start(struct host *host, const struct runner_key *key, const struct runner_start *start,
                 link_reply_cb on_reply, void *data);
 /* forged: see link_raise(). */
