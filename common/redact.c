@@ -251,14 +251,16 @@ static size_t value_at(struct scan *scan, size_t i)
 static bool ends_in(const char *name, size_t len, const char *word, bool any_case)
 {
     size_t n = strlen(word);
-    for (size_t i = 0; len >= n && i < n; i++) {
+    if (len < n)
+        return false;
+    for (size_t i = n; i-- > 0;) { /* most names differ in the last letter */
         char c = name[len - n + i] == '-' ? '_' : name[len - n + i];
         if (any_case && c >= 'a' && c <= 'z')
             c = (char)(c - 'a' + 'A');
         if (c != word[i])
             return false;
     }
-    return len >= n;
+    return true;
 }
 
 static bool names_a_secret(const char *name, size_t len, bool any_case)
@@ -322,9 +324,9 @@ static struct range match_word(struct scan *scan, size_t i)
 {
     for (size_t n = 0; scan->words != NULL && n < scan->words->count; n++) {
         const char *word = scan->words->items[n];
-        size_t len = strlen(word);
-        if (len >= REDACT_WORD_MIN && word[0] == scan->in[i] && begins(scan, i, word, false))
-            return (struct range){i, i + len};
+        if (word[0] == scan->in[i] && strlen(word) >= REDACT_WORD_MIN &&
+            begins(scan, i, word, false))
+            return (struct range){i, i + strlen(word)};
     }
     return none;
 }
