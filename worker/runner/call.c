@@ -279,35 +279,45 @@ static void call_gc(struct call *call)
 
 /* --- Which --- */
 
-static void carry_out(struct call *call, enum frame_type type, struct frame_in *in,
-                      const char *path)
+/* What a call brings beside its key. */
+struct question {
+    enum frame_type type;
+    struct runner_start start;
+    struct runner_stop stop;
+    uint64_t forged;
+};
+
+static bool take_question(struct call *call, struct question *question, struct frame_in *in)
 {
-    struct runner_start start = {0};
-    struct runner_stop stop = {0};
-    uint64_t forged = 0;
     int value;
+    bool known = true;
     get_key(in, &call->key);
-    if (type == FRAME_START)
-        get_start(in, &start);
-    else if (type == FRAME_STOP)
-        get_stop(in, &stop);
-    else if (type == FRAME_RAISE)
-        forged = get_u64(in);
-    run_record_init(&call->reply->record, &call->key);
-    if (!frame_done(in) || (type == FRAME_STOP && !supervise_pack(&stop, &value)))
-        call_refuse(call, "usage");
-    else if (type == FRAME_START)
-        call_start(call, &start, path);
-    else if (type == FRAME_RAISE)
-        call_raise(call, forged);
-    else if (type == FRAME_VOID)
-        call_void(call);
-    else if (type == FRAME_STOP)
-        call_stop(call, &stop);
-    else if (type == FRAME_GC)
-        call_gc(call);
+    if (question->type == FRAME_START)
+        get_start(in, &question->start);
+    else if (question->type == FRAME_STOP)
+        get_stop(in, &question->stop);
+    else if (question->type == FRAME_RAISE)
+        question->forged = get_u64(in);
     else
-        call_refuse(call, "usage");
+        known = question->type == FRAME_VOID || question->type == FRAME_GC;
+    if (call->key.run[0] == '\0')
+        snprintf(call->key.run, sizeof call->key.run, "none"); /* an answer names a run */
+    return known && frame_done(in) &&
+           (question->type != FRAME_STOP || supervise_pack(&question->stop, &value));
+}
+
+static void carry_out(struct call *call, const struct question *question, const char *path)
+{
+    if (question->type == FRAME_START)
+        call_start(call, &question->start, path);
+    else if (question->type == FRAME_RAISE)
+        call_raise(call, question->forged);
+    else if (question->type == FRAME_VOID)
+        call_void(call);
+    else if (question->type == FRAME_STOP)
+        call_stop(call, &question->stop);
+    else
+        call_gc(call);
 }
 
 void call_run(const struct base *base, enum frame_type type, struct frame_in *payload,
@@ -315,7 +325,13 @@ void call_run(const struct base *base, enum frame_type type, struct frame_in *pa
 {
     struct call call = {.base = base, .reply = reply, .dir = -1, .lock = -1};
     *reply = (struct runner_reply){.verdict = RUNNER_REFUSED, .epoch = -1};
-    carry_out(&call, type, payload, path);
+    struct question question = {.type = type};
+    bool right = take_question(&call, &question, payload);
+    run_record_init(&reply->record, &call.key);
+    if (right)
+        carry_out(&call, &question, path);
+    else
+        call_refuse(&call, "usage");
     if (call.lock >= 0)
         close(call.lock);
     if (call.dir >= 0)

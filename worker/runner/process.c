@@ -26,17 +26,23 @@ static int open_proc(pid_t pid, const char *name)
 /* The name in brackets may hold anything: what counts begins behind the last bracket. */
 static bool parse_stat(const char *text, struct process *process)
 {
-    int parent, group, session;
-    unsigned long long start;
     const char *at = strrchr(text, ')');
-    if (at == NULL ||
-        sscanf(at, ") %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-               &process->state, &parent, &group, &session, &start) != 5)
+    unsigned long long field[23]; /* numbered as in proc(5) */
+    if (at == NULL || at[1] != ' ' || at[2] == '\0')
         return false;
-    process->parent = parent;
-    process->group = group;
-    process->session = session;
-    process->start = start;
+    process->state = at[2];
+    at += 3;
+    for (int i = 4; i <= 22; i++) {
+        char *end;
+        field[i] = strtoull(at, &end, 10);
+        if (end == at)
+            return false;
+        at = end;
+    }
+    process->parent = (pid_t)field[4];
+    process->group = (pid_t)field[5];
+    process->session = (pid_t)field[6];
+    process->start = field[22];
     return true;
 }
 
@@ -104,7 +110,6 @@ const char *process_boot(void)
 static bool is_ours(pid_t pid)
 {
     char text[1024];
-    unsigned long real;
     int fd = open_proc(pid, "status");
     ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
     if (fd >= 0)
@@ -113,7 +118,7 @@ static bool is_ours(pid_t pid)
         return false;
     text[got] = '\0';
     const char *line = strstr(text, "\nUid:");
-    return line != NULL && sscanf(line, "\nUid: %lu", &real) == 1 && real == getuid();
+    return line != NULL && strtoul(line + 5, NULL, 10) == getuid();
 }
 
 /* Whether `want`, with its NUL, is one of the NUL-ended texts of the file. Read in pieces: an
