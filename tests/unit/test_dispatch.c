@@ -149,6 +149,8 @@ END_TEST
 START_TEST(test_looks_at_once_when_told)
 {
     scene_until(live, "live");
+    while (scene.dispatch->looking)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
     int looks = sql("peers")->calls;
     dispatch_told(scene.dispatch, "");
     ck_assert_int_eq(sql("peers")->calls, looks);
