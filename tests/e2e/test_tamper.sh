@@ -5,7 +5,7 @@
 TASK_TIMEOUT=600
 there='d=$(echo "$PWD"/../../.fleet/*/runs/"${FLEET_RUN%.*}");'
 vandal() { # NAME WHAT: an agent that does it to its run's directory and goes on working
-    ADAPTERS+="  $1: { command: [ /bin/sh, -c, '$there $2; while :; do sleep 1; done' ], output: text }
+    ADAPTERS+="  $1: { command: [ /bin/sh, -c, '$there $2; while :; do sleep 1; done' ], output: text } # payload: sleep
 "
 }
 vandal remover 'rm -rf "$d"'
