@@ -61,6 +61,8 @@ bool signal_process(pid_t pid, uint64_t start, int signal, int value)
     info.si_value.sival_int = value;
     bool sent = is_same(pid, start) &&
                 syscall(SYS_pidfd_send_signal, fd, signal, value == -1 ? NULL : &info, 0) == 0;
+    if (!sent && errno == EINVAL) /* an emulated kernel that mixes up the signal's number */
+        sent = is_same(pid, start) && signal_by_number(pid, signal, value);
     int error = errno;
     close(fd);
     errno = error;
