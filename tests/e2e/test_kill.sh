@@ -3,7 +3,7 @@
 # most one start an attempt, output byte for byte, no process left, every check view empty. SEED and BLOWS may
 # be set; the runner alone gets hundreds of blows in tests/runner/test_kill.sh.
 
-SEED=${SEED:-$RANDOM} BLOWS=${BLOWS:-100} TASKS=${TASKS:-80}
+SEED=${SEED:-$RANDOM} BLOWS=${BLOWS:-100} TASKS=${TASKS:-64}
 RANDOM=$SEED
 echo "# SEED=$SEED BLOWS=$BLOWS TASKS=$TASKS"
 fleet_begin
@@ -25,7 +25,7 @@ wait_for 20 "hosts to be reachable" eval 'reachable h1 && reachable here'
 ids=()
 for ((i = 1; i <= TASKS; i++)); do
     capability=$( ((i % 3)) && echo code:rust || echo review)
-    submit '{"title": "T", "task_id": "k'$i'", "labels": ["agent:'$capability'"], "body": "e2e: lines=60 ms=50", "timeout_secs": 100}'
+    submit '{"title": "T", "task_id": "k'$i'", "labels": ["agent:'$capability'"], "body": "e2e: lines=120 ms=50", "timeout_secs": 100}'
     ids+=("k$i")
 done
 
@@ -63,13 +63,13 @@ for n in 1 2; do alive worker-$n || worker $n; done
 wait_for 90 "all to be over" none_waiting
 count() { grep -c "^$1 " "$LEDGER"; }
 echo "# $blows blows: ${hits[*]@K}; $(sql "select string_agg(status || ' ' || n, ', ') from (select status, count(*) n from fleet.tasks group by 1 order by 1) s"); $(sql "select count(*), max(epoch) from fleet.attempt")"
-check "enough blows hit" [ $((hits[worker] + hits[session] + hits[serve])) -ge 15 ]
+check "enough blows hit" [ $((hits[worker] + hits[session] + hits[serve])) -ge 10 ]
 check "none started twice" [ "$(count double)" = 0 ]
 check "each that completed started once" [ "$(for id in $(sql "select task_id from fleet.tasks where status = 'completed'"); do grep -c "^start $id " "$LEDGER"; done | sort -u)" = 1 ]
 whole() {
     local id
     for id in $(sql "select task_id from fleet.tasks where status = 'completed'"); do
-        output_is_whole "$id" 60 || { echo "$id: $(head -c 300 "$E2E/body")"; return 1; }
+        output_is_whole "$id" 120 || { echo "$id: $(head -c 300 "$E2E/body")"; return 1; }
     done
 }
 check "output whole of all that completed" whole
