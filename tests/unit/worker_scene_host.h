@@ -126,17 +126,10 @@ static void scene_drop_watch(struct link_watch *watch)
     free(watch);
 }
 
-static struct error scene_away(bool unsent)
+static void scene_cut(struct link *link)
 {
     struct error err;
     error_set_state(&err, "connection_lost", "the host is away");
-    err.unsent = unsent;
-    return err;
-}
-
-static void scene_cut(struct link *link, bool unsent)
-{
-    struct error err = scene_away(unsent);
     link->up = false;
     link->down = true;
     while (!link->closed && !list_empty(&link->asked)) {
@@ -145,6 +138,7 @@ static void scene_cut(struct link *link, bool unsent)
         list_remove(&asked->link);
         free(asked);
         scene_answered++;
+        err.unsent = copy.call->unsent;
         if (copy.on_reply != NULL)
             copy.on_reply(copy.data, NULL, &err);
         else
@@ -185,7 +179,7 @@ static bool scene_answer(struct link *link, struct scene_asked *asked)
     struct scene_asked copy = *asked;
     struct runner_greeting greeting;
     if (asked->call->answer == NULL) {
-        scene_cut(link, asked->call->unsent);
+        scene_cut(link);
         return false;
     }
     list_remove(&asked->link);
@@ -250,7 +244,7 @@ static void scene_link_time(void *data)
     if (link->closed || link->down || (open->hold > 0 && open->calls >= open->hold))
         return;
     if (away) {
-        scene_cut(link, false);
+        scene_cut(link);
         return;
     }
     if (!link->up) {
