@@ -91,7 +91,7 @@ quickstart_contract() {
     check 'the reader writes nothing' not query 'update fleet.task set title = title'
     check 'the reader calls nothing' not query "select fleet.cancel('demo/rocket#1')"
     check 'the operator may' psql -XqAt -d "$FLEET_OPERATOR_DATABASE_URL" -c 'select count(*) from fleet.tasks'
-    check 'the admin may' psql -XqAt -d "$FLEET_ADMIN_DATABASE_URL" -c "select fleet.set('dead_ms', 3000)"
+    check 'the admin may' psql -XqAt -d "$FLEET_ADMIN_DATABASE_URL" -c "select fleet.set('dead_ms', 11000)"
     check 'a wrong signature is 401' test "$(curl -sS -o /dev/null -w '%{http_code}' -X POST -d '{}' \
         -H 'Content-Type: application/json' -H 'X-Forgejo-Event: issues' -H 'X-Forgejo-Event-Type: issues' \
         -H 'X-Forgejo-Delivery: 1b4e28ba-2fa1-41d2-883f-0016d3cca427' -H 'X-Forgejo-Signature: 00' \

@@ -43,10 +43,11 @@ end_children() { # PID
     for child in $(cat "/proc/$1/task/$1/children"); do kill -KILL "$child"; done
 }
 
-# The listener and every session that it serves.
+# The listener and every session that it serves. It is held meanwhile: a worker whose session ends asks for the next one at once.
 sshd_down() {
     local pid
     pid=$(pid_of sshd)
+    kill -STOP "$pid"
     end_children "$pid"
     process_stop "$E2E/run" sshd KILL
 }
