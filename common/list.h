@@ -43,5 +43,16 @@ static inline void list_remove(struct list *link)
     link->next->prev = link->prev;
     link->prev = link->next = NULL;
 }
+/* Takes the first one off; NULL when there is none. */
+static inline struct list *list_take(struct list *head)
+{
+    struct list *first = head->next;
+    if (first == head)
+        return NULL;
+    head->next = first->next;
+    first->next->prev = head;
+    first->prev = first->next = NULL;
+    return first;
+}
 
 #endif

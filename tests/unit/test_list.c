@@ -65,6 +65,24 @@ START_TEST(removing_while_walking)
 }
 END_TEST
 
+START_TEST(takes_the_first_until_none_is_left)
+{
+    struct item items[2] = {{.number = 1}, {.number = 2}};
+    struct list head, *link;
+    list_init(&head);
+    list_append(&head, &items[0].link);
+    list_append(&head, &items[1].link);
+    link = list_take(&head);
+    ck_assert_ptr_eq(link, &items[0].link);
+    ck_assert(!list_linked(link));
+    list_append(&head, link);
+    ck_assert_ptr_eq(list_take(&head), &items[1].link);
+    ck_assert_ptr_eq(list_take(&head), &items[0].link);
+    ck_assert_ptr_null(list_take(&head));
+    ck_assert(list_empty(&head));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("list");
@@ -72,6 +90,7 @@ int main(void)
     tcase_add_test(tests, keeps_order);
     tcase_add_test(tests, removing_twice_is_harmless);
     tcase_add_test(tests, removing_while_walking);
+    tcase_add_test(tests, takes_the_first_until_none_is_left);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -53,7 +53,8 @@ void host_stop_run(struct host *host, const struct runner_key *key, const struct
 void host_fail_calls(struct host *host, const char *why)
 {
     struct error err;
+    struct list *link;
     error_set_state(&err, "connection_lost", "%s", why);
-    while (!list_empty(&host->calls))
-        on_reply(list_entry(host->calls.next, struct host_call, link), NULL, &err);
+    while ((link = list_take(&host->calls)) != NULL)
+        on_reply(list_entry(link, struct host_call, link), NULL, &err);
 }
