@@ -10,9 +10,20 @@ adapter() { # NAME ARGUMENT...
     echo "  $name: { command: [ \"$AGENT\"$words ], output: text }"
 }
 
-# A task whose title is the time of its submit.
+# A task whose title is the time of its submit, over a connection that stands: what a client needs to begin is not ours.
 single() { # TASK_ID CAPABILITY
-    submit '{"title": "'"$(now)"'", "task_id": "'"$1"'", "labels": ["agent:'"$2"'"], "timeout_secs": 3600}'
+    local body line connection length=0 rest=', "task_id": "'"$1"'", "labels": ["agent:'"$2"'"], "timeout_secs": 3600}'
+    exec {connection}<>"/dev/tcp/127.0.0.1/${PORT[server-1]}"
+    printf -v body '{"title": "%s"%s' "$(now)" "$rest"
+    printf 'POST /api/v1/tasks HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n%s\r\nContent-Type: application/json\r\nContent-Length: %s\r\n\r\n%s' \
+        "${PORT[server-1]}" "$(<"$E2E/etc/header")" "${#body}" "$body" >"$E2E/request"
+    cat "$E2E/request" >&"$connection" # in one segment: bash would write it by lines, and wait for each to be acknowledged
+    while read -r line <&"$connection" && [[ $line != $'\r' ]]; do
+        [[ ${line,,} == content-length:* ]] && length=${line#*: } length=${length%$'\r'}
+    done
+    read -r -N "$length" line <&"$connection"
+    exec {connection}>&-
+    [[ $line == *'"task_id"'* ]] || fail "submit of $1" "$line"
 }
 
 # N tasks over one connection.
