@@ -23,6 +23,7 @@ struct probe {
     bool keep_input; /* its end is not said */
     int ups, downs, ends;
     int status;       /* of the last command */
+    int first[8];     /* of the first commands */
     struct buf out;   /* of the last command, as much as fits */
     size_t out_len;   /* all of it, bytes */
     struct buf err;   /* of the last command */
@@ -102,6 +103,8 @@ static inline void probe_room(void *data)
 static inline void probe_end(void *data, const struct stream_end *end)
 {
     struct probe *probe = data;
+    if (probe->ends < 8)
+        probe->first[probe->ends] = end->status;
     probe->ends++;
     probe->status = end->status;
     buf_clear(&probe->err);

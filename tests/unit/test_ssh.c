@@ -29,15 +29,11 @@ START_TEST(one_after_another)
                                            NULL};
     struct probe probe;
     probe_init(&probe, commands, 30);
-    probe.stream = ssh_stream_open(&probe.loop, &shared.host, &probe_events, &probe);
-    for (int i = 0; commands[i] != NULL; i++) {
-        while (probe.ends == i && probe.downs == 0)
-            uv_run(&probe.loop.uv, UV_RUN_ONCE);
-        ck_assert_msg(probe.downs == 0, "%s", probe.error.text);
-        ck_assert_msg(probe.status == expected[i], "%s: %d", commands[i], probe.status);
-    }
-    probe_finish(&probe);
+    probe_ssh(&probe, &shared.host);
+    ck_assert_msg(probe.downs == 0, "%s", probe.error.text);
     ck_assert_int_eq(probe.ends, 7);
+    for (int i = 0; i < 7; i++)
+        ck_assert_msg(probe.first[i] == expected[i], "%s: %d", commands[i], probe.first[i]);
     probe_release(&probe);
 }
 END_TEST
@@ -222,13 +218,10 @@ START_TEST(output_held_open)
     const char *const commands[] = {"timeout 25 tail -f /dev/null & echo a; exit 126", "echo b",
                                     NULL};
     probe_init(&probe, commands, 15);
-    probe.stream = ssh_stream_open(&probe.loop, &shared.host, &probe_events, &probe);
-    while (probe.ends == 0 && probe.downs == 0)
-        uv_run(&probe.loop.uv, UV_RUN_ONCE);
-    ck_assert_int_eq(probe.status, 126);
-    probe_finish(&probe);
+    probe_ssh(&probe, &shared.host);
     ck_assert_msg(probe.downs == 0, "%s", probe.error.text);
     ck_assert_int_eq(probe.ends, 2);
+    ck_assert_int_eq(probe.first[0], 126);
     probe_release(&probe);
 }
 END_TEST
