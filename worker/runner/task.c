@@ -51,20 +51,10 @@ bool tasks_full(const struct tasks *tasks)
 
 static void reply_record(struct runner_reply *reply, const char *run)
 {
+    struct runner_key key = {0};
+    snprintf(key.run, sizeof key.run, "%s", *run != '\0' ? run : "none");
     *reply = (struct runner_reply){.epoch = -1};
-    reply->record = (struct runner_record){
-        .state = RUNNER_ABSENT,
-        .epoch = -1,
-        .pid = -1,
-        .out_size = -1,
-        .err_size = -1,
-        .out_final = -1,
-        .err_final = -1,
-        .exit = -1,
-        .signal = -1,
-        .elapsed_ms = -1,
-    };
-    snprintf(reply->record.run, sizeof reply->record.run, "%s", *run != '\0' ? run : "none");
+    run_record_init(&reply->record, &key);
 }
 
 static void send_reply(int socket, uint32_t id, const struct runner_reply *reply)
