@@ -1,6 +1,7 @@
 -- Everything that is re-made after each migration, in an order in which each file finds what it names.
 -- ./apply refuses a file of functions/ or views/ that is missing here.
 \ir functions/setting.sql
+\ir functions/request.sql
 \ir functions/reason.sql
 \ir functions/transition.sql
 \ir functions/limit.sql

@@ -38,13 +38,18 @@ struct auth *auth_new(struct db *db)
     return auth;
 }
 
+void auth_forget(struct auth *auth)
+{
+    for (int i = 0; i < CACHE_SLOTS; i++)
+        identity_release(&auth->cache[i].who);
+    crypto_wipe(auth->cache, sizeof auth->cache);
+}
+
 void auth_free(struct auth *auth)
 {
     if (auth == NULL)
         return;
-    for (int i = 0; i < CACHE_SLOTS; i++)
-        identity_release(&auth->cache[i].who);
-    crypto_wipe(auth->cache, sizeof auth->cache);
+    auth_forget(auth);
     free(auth);
 }
 
@@ -137,7 +142,7 @@ void auth_lookup(struct auth *auth, const uint8_t digest[SHA256_SIZE], auth_done
 
 void auth_make(enum scope scope, char *token, uint8_t digest[SHA256_SIZE], char prefix[13])
 {
-    static const char letters[] = "?rsod"; /* in the order of enum scope */
+    static const char letters[] = "?grsod"; /* in the order of enum scope */
     uint8_t secret[SECRET_BYTES];
     char text[48];
     crypto_random(secret, sizeof secret);

@@ -22,6 +22,9 @@ struct auth;
 struct auth *auth_new(struct db *db);
 void auth_free(struct auth *auth);
 
+/* Forgets what is remembered: a token may have been revoked. */
+void auth_forget(struct auth *auth);
+
 /* The token of an "Authorization: Bearer ..." value, hashed; false when there is none of our form.
  */
 bool auth_parse(const char *header, size_t len, uint8_t digest[SHA256_SIZE]);

@@ -6,7 +6,7 @@
 
 #include "common/mem.h"
 
-static const char *const scope_names[] = {"none", "read", "submit", "operate", "admin"};
+static const char *const scope_names[] = {"none", "agent", "read", "submit", "operate", "admin"};
 
 const char *scope_name(enum scope scope)
 {
@@ -15,7 +15,7 @@ const char *scope_name(enum scope scope)
 
 enum scope scope_of(const char *name)
 {
-    for (int i = SCOPE_READ; name != NULL && i <= SCOPE_ADMIN; i++) {
+    for (int i = SCOPE_AGENT; name != NULL && i <= SCOPE_ADMIN; i++) {
         if (strcmp(scope_names[i], name) == 0)
             return (enum scope)i;
     }

@@ -4,15 +4,18 @@
 
 #include <stdint.h>
 
-/* Each scope includes those before it. */
-enum scope { SCOPE_NONE, SCOPE_READ, SCOPE_SUBMIT, SCOPE_OPERATE, SCOPE_ADMIN };
+/* Of people: each includes those before it, from SCOPE_READ on. An agent's token opens what the
+ * routes open to agents, and nothing else. */
+enum scope { SCOPE_NONE, SCOPE_AGENT, SCOPE_READ, SCOPE_SUBMIT, SCOPE_OPERATE, SCOPE_ADMIN };
 
 /* The word of a scope and back; SCOPE_NONE for an unknown word. */
 const char *scope_name(enum scope scope);
 enum scope scope_of(const char *name);
 
+#define TOKEN_SHARED (-1) /* orchestrator.http_pull_token: any holder can be any agent */
+
 struct identity {
-    int64_t token_id; /* 0: nobody, or open mode */
+    int64_t token_id; /* 0: nobody, or open mode; TOKEN_SHARED */
     enum scope scope;
     char *name; /* owned; NULL for nobody */
 };

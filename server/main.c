@@ -136,11 +136,22 @@ static void raise_stack(void)
     setrlimit(RLIMIT_STACK, &stack);
 }
 
+/* "token": one was revoked; "": what was told while nobody listened is unknown. */
+static void on_notify(void *data, const char *word)
+{
+    struct server *server = data;
+    if (server->auth != NULL && (word[0] == '\0' || strcmp(word, "token") == 0))
+        auth_forget(server->auth);
+}
+
 static struct db *open_database(struct server *server, struct error *err)
 {
     const struct config *config = server->config;
     struct db_options options = {.url = config->database.url,
+                                 .listen_url = config->database.listen_url,
                                  .application = "fleet-server",
+                                 .channel = "fleet_work",
+                                 .on_notify = on_notify,
                                  .connections = config->database.connections,
                                  .wait_ms = DB_WAIT_MS,
                                  .statement_ms = DB_STATEMENT_MS,

@@ -11,19 +11,53 @@ static const char *const log_queries[] = {"attempt",     "stream", "offset",
                                           "limit_bytes", "tail",   NULL};
 static const char *const agent_queries[] = {"status", "capability", "agent_type", NULL};
 
+/* Who may ask beside people of the scope that is named. */
+#define NO_AGENTS false
+#define ALSO_AGENTS true
+/* An endpoint of agents: their tokens, and an administrator's. */
+#define AGENTS SCOPE_ADMIN, true
+
+/* clang-format off */
 const struct route server_routes[] = {
-    {"GET", "/healthz", ROUTE_HEALTH, SCOPE_NONE, NULL, api_healthz},
-    {"GET", "/livez", ROUTE_HEALTH, SCOPE_NONE, NULL, api_livez},
-    {"GET", "/readyz", ROUTE_HEALTH, SCOPE_NONE, NULL, api_readyz},
-    {"POST", "/api/v1/tasks", ROUTE_API, SCOPE_SUBMIT, NULL, api_task_submit},
-    {"GET", "/api/v1/tasks", ROUTE_API, SCOPE_READ, list_queries, api_task_list},
-    {"GET", "/api/v1/tasks/{}", ROUTE_API, SCOPE_READ, NULL, api_task_detail},
-    {"GET", "/api/v1/tasks/{}/logs", ROUTE_API, SCOPE_READ, log_queries, api_task_logs},
-    {"POST", "/api/v1/tasks/{}/retry", ROUTE_API, SCOPE_OPERATE, NULL, api_task_retry},
-    {"POST", "/api/v1/tasks/{}/cancel", ROUTE_API, SCOPE_SUBMIT, NULL, api_task_cancel},
-    {"GET", "/api/v1/agents", ROUTE_API, SCOPE_READ, agent_queries, api_agent_list},
-    {"GET", "/api/v1/hosts", ROUTE_API, SCOPE_READ, NULL, api_host_list},
-    {"GET", "/api/v1/nodes", ROUTE_API, SCOPE_READ, NULL, api_node_list},
-    {"POST", "/api/v1/webhooks/forgejo", ROUTE_HOOK, SCOPE_NONE, NULL, webhook_receive},
+    /* --- health --- */
+    {"GET", "/healthz", ROUTE_HEALTH, SCOPE_NONE, NO_AGENTS, NULL, api_healthz,
+     {"healthz", "Does the process answer?", NULL, "200 text"}},
+    {"GET", "/livez", ROUTE_HEALTH, SCOPE_NONE, NO_AGENTS, NULL, api_livez,
+     {"livez", "Does the node live?", NULL, "200 Health, 503 Health"}},
+    {"GET", "/readyz", ROUTE_HEALTH, SCOPE_NONE, NO_AGENTS, NULL, api_readyz,
+     {"readyz", "Would the node do work?", NULL, "200 Health, 503 Health"}},
+
+    /* --- tasks --- */
+    {"POST", "/api/v1/tasks", ROUTE_API, SCOPE_SUBMIT, NO_AGENTS, NULL, api_task_submit,
+     {"task_submit", "Submits a task, or many.", "NewTasks", "200 Submitted, 201 Submitted, 207 SubmittedMany, 409, 413, 415, 422"}},
+    {"GET", "/api/v1/tasks", ROUTE_API, SCOPE_READ, ALSO_AGENTS, list_queries, api_task_list,
+     {"task_list", "Tasks, newest first.", NULL, "200 TaskList, 422"}},
+    {"GET", "/api/v1/tasks/{}", ROUTE_API, SCOPE_READ, ALSO_AGENTS, NULL, api_task_detail,
+     {"task_detail", "A task with its newest events and its attempts.", NULL, "200 TaskDetail, 404"}},
+    {"GET", "/api/v1/tasks/{}/logs", ROUTE_API, SCOPE_READ, ALSO_AGENTS, log_queries, api_task_logs,
+     {"task_logs", "Output of an attempt.", NULL, "200 text, 404, 410, 422"}},
+    {"POST", "/api/v1/tasks/{}/retry", ROUTE_API, SCOPE_OPERATE, NO_AGENTS, NULL, api_task_retry,
+     {"task_retry", "Runs an ended task again.", "Retry", "200 Status, 400, 404, 409"}},
+    {"POST", "/api/v1/tasks/{}/cancel", ROUTE_API, SCOPE_SUBMIT, NO_AGENTS, NULL, api_task_cancel,
+     {"task_cancel", "Cancels a task.", "Reason", "200 Status, 202 Status, 404, 409"}},
+
+    /* --- agents' own --- */
+
+    /* --- agents, hosts, nodes, accounts --- */
+    {"GET", "/api/v1/agents", ROUTE_API, SCOPE_READ, NO_AGENTS, agent_queries, api_agent_list,
+     {"agent_list", "What runs tasks.", NULL, "200 AgentList"}},
+    {"GET", "/api/v1/hosts", ROUTE_API, SCOPE_READ, NO_AGENTS, NULL, api_host_list,
+     {"host_list", "Hosts and their executors.", NULL, "200 HostList"}},
+    {"GET", "/api/v1/nodes", ROUTE_API, SCOPE_READ, NO_AGENTS, NULL, api_node_list,
+     {"node_list", "Servers and workers.", NULL, "200 NodeList"}},
+
+    /* --- events, statistics --- */
+
+    /* --- tokens --- */
+
+    /* --- Forgejo --- */
+    {"POST", "/api/v1/webhooks/forgejo", ROUTE_HOOK, SCOPE_NONE, NO_AGENTS, NULL, webhook_receive,
+     {"webhook_forgejo", "Takes a signed delivery.", "object", "202 Delivery, 400, 401, 413, 415, 503"}},
     {0},
 };
+/* clang-format on */

@@ -136,13 +136,14 @@ static void check_scope(struct call *call, const struct identity *who)
 {
     enum scope needed = call->match.route->scope;
     identity_copy(&call->who, who);
-    if (who->scope >= needed) {
+    bool agent = who->scope == SCOPE_AGENT;
+    if (agent ? call->match.route->agents : who->scope >= needed) {
         call->match.route->handle(call);
         return;
     }
     call_error(call, 403, "scope_needed", NULL,
                "this needs a token of scope %s or more; yours has %s", scope_name(needed),
-               who->scope == SCOPE_NONE ? "agent" : scope_name(who->scope));
+               scope_name(who->scope));
 }
 
 static void on_identity(void *data, const struct identity *who, const struct error *err)

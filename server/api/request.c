@@ -1,9 +1,11 @@
 /* Small JSON bodies: their type, their members, and the reason among them. */
 #include "server/api/request.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "common/db/db.h"
 #include "server/api/value.h"
 
 #include "common/text.h"
@@ -69,4 +71,17 @@ bool request_object(struct call *call, const char *const *members, struct json_o
         return true;
     json_object_put(*object);
     return false;
+}
+
+const char *request_by(const struct call *call, struct buf *out)
+{
+    char token[24];
+    buf_init(out, 512);
+    snprintf(token, sizeof token, "%lld", (long long)call->who.token_id);
+    db_row_begin(out);
+    db_row_text(out, token);
+    db_row_text(out, call->client);
+    db_row_text(out, call->id);
+    db_row_end(out);
+    return buf_text(out);
 }

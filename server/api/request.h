@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "common/buf.h"
 #include "common/json.h"
 #include "server/http/call.h"
 
@@ -14,5 +15,9 @@ bool request_is_json(struct call *call);
  * characters); an empty body is an empty object. The caller puts it. False: the call is answered.
  */
 bool request_object(struct call *call, const char *const *members, struct json_object **object);
+
+/* Who asks, from where, in which request: a row literal of fleet.requester, for a parameter. `out`
+ * is initialised here and released by the caller. */
+const char *request_by(const struct call *call, struct buf *out);
 
 #endif

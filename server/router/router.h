@@ -22,13 +22,24 @@ enum route_kind {
 
 typedef void (*route_handle_cb)(struct call *call);
 
+/* What the OpenAPI document says of a route beside the rest of its row. Literals. */
+struct route_doc {
+    const char *name;    /* operationId, e.g. "task_list" */
+    const char *summary; /* a sentence */
+    const char *body;    /* schema of the request's body; NULL: it has none */
+    const char *answers; /* statuses and schemas that are its own, e.g. "200 TaskList, 404"; those
+                            of every route (401, 403, 503, ...) are not named */
+};
+
 struct route {
     const char *method;  /* "GET" stands for HEAD too */
     const char *pattern; /* "/api/v1/tasks/{}": "{}" takes one whole segment */
     enum route_kind kind;
-    enum scope scope;           /* what a token needs at least */
+    enum scope scope;           /* what a person's token needs at least */
+    bool agents;                /* agents' tokens too: what of it is theirs, SQL says */
     const char *const *queries; /* borrowed: known query parameters, ended by NULL; NULL = none */
     route_handle_cb handle;
+    struct route_doc doc;
 };
 
 #define ROUTER_SEGMENTS 8

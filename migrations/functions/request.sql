@@ -1,0 +1,45 @@
+-- Requests of the API: who asks, what is answered, and the trail of what was changed.
+
+-- Who asks: the token (0: nobody, in open mode; -1: the agents' shared one), from which address, in which request. Numbers are looked
+-- up here: a server names a token and never says what it may.
+create type fleet.requester as (token_id bigint, address text, request_id text);
+
+-- An answer as the server passes it on: HTTP status, JSON (null: none), cursor of the next page, path of what was made.
+create type fleet.reply as (status int, body text, next text, location text);
+
+create function fleet.say(p_status int, p_body text, p_next text default null, p_location text default null) returns fleet.reply
+    language plpgsql immutable as $$
+begin
+    return row(p_status, p_body, p_next, p_location)::fleet.reply;
+end $$;
+
+-- A refusal in the form of every error: a sentence for people, a stable word, details as JSON.
+create function fleet.refuse(p_status int, p_code text, p_error text, p_details jsonb default null) returns fleet.reply
+    language plpgsql immutable as $$
+begin
+    return fleet.say(p_status, jsonb_strip_nulls(jsonb_build_object('error', p_error, 'code', p_code, 'details', p_details))::text);
+end $$;
+
+-- The trail: who changed what, from where, and how it was before. Secrets never.
+create function fleet.trail(p_by fleet.requester, p_action text, p_object text, p_before jsonb default null, p_after jsonb default null)
+    returns void language plpgsql as $$
+begin
+    insert into fleet.audit (actor, token_prefix, address, request_id, action, object, before, after)
+    select fleet.token_actor(p_by.token_id), (select t.prefix from fleet.token t where t.token_id = p_by.token_id), p_by.address,
+           p_by.request_id, p_action, p_object, p_before, p_after;
+end $$;
+
+-- What a person does by psql is in the trail too.
+create function fleet.trail_psql(p_action text, p_object text, p_before jsonb default null, p_after jsonb default null)
+    returns void language plpgsql as $$
+begin
+    insert into fleet.audit (actor, address, action, object, before, after)
+    values (fleet.caller(), host(inet_client_addr()), p_action, p_object, p_before, p_after);
+end $$;
+
+-- Is a task of this repository within the bounds of who asks? What is not does not exist for them.
+create function fleet.reaches(p_by fleet.requester, p_repo text) returns boolean
+    language plpgsql stable as $$
+begin
+    return fleet.token_allows(p_by.token_id, p_repo);
+end $$;
