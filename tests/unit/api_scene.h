@@ -302,7 +302,7 @@ static inline int api_ask_with(const char *method, const char *target, const cha
     return status;
 }
 
-/* With a token of this scope ("agent" is none of ours), and a JSON body when there is one. */
+/* With a token of this scope, and a JSON body when there is one. */
 static inline int api_ask(const char *scope, const char *method, const char *target,
                           const char *body)
 {

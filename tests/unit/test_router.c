@@ -113,7 +113,8 @@ END_TEST
 START_TEST(scopes_have_names)
 {
     ck_assert_int_eq(scope_of("admin"), SCOPE_ADMIN);
-    ck_assert_int_eq(scope_of("agent"), SCOPE_NONE);
+    ck_assert_int_eq(scope_of("agent"), SCOPE_AGENT);
+    ck_assert_int_eq(scope_of("agents"), SCOPE_NONE);
     ck_assert_int_eq(scope_of("none"), SCOPE_NONE);
     ck_assert_int_eq(scope_of(NULL), SCOPE_NONE);
     ck_assert_str_eq(scope_name(SCOPE_OPERATE), "operate");
