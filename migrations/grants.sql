@@ -25,7 +25,7 @@ to fleet_worker;
 grant execute on function
     fleet.authenticate(bytea), fleet.submit(fleet.new_task[]), fleet.receive_delivery,
     fleet.task_list, fleet.task_detail(text), fleet.task_logs(text, int, text[], bigint, bigint, bigint),
-    fleet.retry_by_token(bigint, text, boolean, text), fleet.cancel_by_token(bigint, text, text),
+    fleet.task_retry(fleet.requester, text, boolean, text), fleet.task_cancel(fleet.requester, text, text),
     fleet.agent_list(text[], text[], text[]), fleet.host_list(), fleet.node_list(), fleet.explain_task(text), fleet.check_all(),
     fleet.token_create(text, text, bytea, text, text[], timestamptz), fleet.token_list(), fleet.token_revoke(bigint)
 to fleet_server;

@@ -1,4 +1,34 @@
--- What people do to a task: cancel, retry.
+-- What people do to a task: cancel, retry, abandon. By REST and by psql alike: each leaves a row in the trail when it is granted.
+
+-- A task as the trail shows it, locked; null when there is none.
+create function fleet.hold_task(p_task_id text) returns jsonb
+    language plpgsql as $$
+declare v_now jsonb;
+begin
+    select jsonb_build_object('status', t.status, 'attempt', t.attempt_number, 'retry_count', t.retry_count) into v_now
+    from fleet.task t where t.task_id = p_task_id for update;
+    return v_now;
+end $$;
+
+-- The same, and null too when the task is out of the bounds of who asks: then it does not exist for them. (A task's repository never
+-- changes.)
+create function fleet.hold_task_for(p_by fleet.requester, p_task_id text) returns jsonb
+    language plpgsql as $$
+begin
+    return (select fleet.hold_task(t.task_id) from fleet.task t where t.task_id = p_task_id and fleet.reaches(p_by, t.repo));
+end $$;
+
+create function fleet.refuse_unknown_task() returns fleet.reply
+    language plpgsql immutable as $$
+begin
+    return fleet.refuse(404, 'not_found', 'there is no such task');
+end $$;
+
+create function fleet.say_status(p_http int, p_task_id text, p_status text) returns fleet.reply
+    language plpgsql immutable as $$
+begin
+    return fleet.say(p_http, json_build_object('task_id', p_task_id, 'status', p_status)::text);
+end $$;
 
 -- Takes a waiting task out. Under the task's lock.
 create function fleet.cancel_waiting(p_task bigint, p_reason text, p_why text, p_actor text) returns void
@@ -39,21 +69,40 @@ end $$;
 
 create function fleet.cancel(p_task_id text, p_reason text default null) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set lock_timeout = '1s' as $$
+declare
+    v_before jsonb;
+    v_verdict text;
 begin
-    return fleet.cancel_task(p_task_id, p_reason, fleet.caller());
+    v_before := fleet.hold_task(p_task_id);
+    v_verdict := fleet.cancel_task(p_task_id, p_reason, fleet.caller());
+    if v_verdict in ('cancelled', 'cancelling') then
+        perform fleet.trail_psql('task_cancel', p_task_id, v_before, jsonb_build_object('status', v_verdict, 'reason', p_reason));
+    end if;
+    return v_verdict;
 exception when lock_not_available or deadlock_detected then
     return 'busy';
 end $$;
 comment on function fleet.cancel(text, text) is
     'Cancels a waiting task (cancelled) or asks for its run to be stopped (cancelling); or answers ended, not_found, busy (try again).';
 
-create function fleet.cancel_by_token(p_token_id bigint, p_task_id text, p_reason text) returns text
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set lock_timeout = '1s' as $$
+-- 202 while a run has to be stopped first; asked again, the same. A task that was cancelled stays so: 200.
+create function fleet.task_cancel(p_by fleet.requester, p_task_id text, p_reason text) returns fleet.reply
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    v_before jsonb := fleet.hold_task_for(p_by, p_task_id);
+    v_verdict text;
 begin
-    if not fleet.token_reaches(p_token_id, p_task_id) then
-        return 'forbidden';
+    if v_before is null then
+        return fleet.refuse_unknown_task();
     end if;
-    return fleet.cancel_task(p_task_id, p_reason, fleet.token_actor(p_token_id));
+    v_verdict := fleet.cancel_task(p_task_id, p_reason, fleet.token_actor((p_by).token_id));
+    if v_verdict = 'ended' and v_before ->> 'status' <> 'cancelled' then
+        return fleet.refuse(409, 'conflict', format('the task has ended already: it is %s', v_before ->> 'status'), v_before);
+    elsif v_verdict = 'ended' then
+        return fleet.say_status(200, p_task_id, 'cancelled');
+    end if;
+    perform fleet.trail(p_by, 'task_cancel', p_task_id, v_before, jsonb_build_object('status', v_verdict, 'reason', p_reason));
+    return fleet.say_status(case v_verdict when 'cancelling' then 202 else 200 end, p_task_id, v_verdict);
 end $$;
 
 -- Back to created with fresh facts; attempt numbers go on. Under the task's lock.
@@ -114,8 +163,17 @@ end $$;
 
 create function fleet.retry(p_task_id text, p_force boolean default false, p_abandon text default null) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set lock_timeout = '1s' as $$
+declare
+    v_before jsonb;
+    v_verdict text;
 begin
-    return fleet.retry_task(p_task_id, p_force, p_abandon, fleet.caller());
+    v_before := fleet.hold_task(p_task_id);
+    v_verdict := fleet.retry_task(p_task_id, p_force, p_abandon, fleet.caller());
+    if v_verdict = 'created' then
+        perform fleet.trail_psql('task_retry', p_task_id, v_before,
+                                 jsonb_build_object('status', v_verdict, 'force', p_force, 'abandon', p_abandon));
+    end if;
+    return v_verdict;
 exception when lock_not_available or deadlock_detected then
     return 'busy';
 end $$;
@@ -123,13 +181,50 @@ comment on function fleet.retry(text, boolean, text) is
     'Runs an ended task again (created). force: counters anew. A reason to abandon: although its run is not proven ended. Or answers'
     ' waiting, completed (only force), not_proven_ended, retries_exhausted, not_found, busy (try again).';
 
-create function fleet.retry_by_token(p_token_id bigint, p_task_id text, p_force boolean, p_abandon text) returns text
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set lock_timeout = '1s' as $$
+-- Why a retry is refused, with what would be granted instead.
+create function fleet.refuse_retry(p_task_id text, p_verdict text) returns fleet.reply
+    language plpgsql stable as $$
+declare
+    t fleet.task;
+    a fleet.attempt;
+    v_agent text;
 begin
-    if not fleet.token_reaches(p_token_id, p_task_id) then
-        return 'forbidden';
+    select * into strict t from fleet.task where task_id = p_task_id;
+    select * into a from fleet.attempt where task = t.task and ended_at is null and abandoned_at is null;
+    select agent_id into v_agent from fleet.executor where executor = a.executor;
+    return case p_verdict
+        when 'waiting' then fleet.refuse(400, 'illegal_transition', 'the task waits already: it is created')
+        when 'completed' then fleet.refuse(400, 'illegal_transition', 'the task is completed: only {"force": true} runs it again')
+        when 'not_proven_ended' then fleet.refuse(409, 'not_proven_dead', format(
+            'attempt %s on %s is not proven ended (%s): cancel the task and wait, or give the attempt up with '
+            '{"force": "abandon", "reason": "…"}; then the task may run twice',
+            a.number, v_agent, a.phase || coalesce(': ' || nullif(a.phase_reason, ''), '')),
+            jsonb_build_object('attempt', a.number, 'agent_id', v_agent, 'phase', a.phase, 'phase_reason', a.phase_reason,
+                               'unseen_since', fleet.utc(fleet.unseen_since(a)), 'way_out', '{"force": "abandon", "reason": "…"}'))
+        else fleet.refuse(400, 'retries_exhausted', case
+            when t.attempts >= t.max_attempts_total then format('the task was tried %s times of at most %s', t.attempts, t.max_attempts_total)
+            else format('the task has used %s of %s retries', t.retry_count, t.max_retries) end
+            || ': {"force": true} runs it again, its counters start anew',
+            jsonb_build_object('retry_count', t.retry_count, 'max_retries', t.max_retries, 'attempts', t.attempts,
+                               'max_attempts_total', t.max_attempts_total, 'way_out', '{"force": true}')) end;
+end $$;
+
+create function fleet.task_retry(p_by fleet.requester, p_task_id text, p_force boolean, p_abandon text) returns fleet.reply
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    v_before jsonb := fleet.hold_task_for(p_by, p_task_id);
+    v_verdict text;
+begin
+    if v_before is null then
+        return fleet.refuse_unknown_task();
     end if;
-    return fleet.retry_task(p_task_id, p_force, p_abandon, fleet.token_actor(p_token_id));
+    v_verdict := fleet.retry_task(p_task_id, p_force, p_abandon, fleet.token_actor((p_by).token_id));
+    if v_verdict <> 'created' then
+        return fleet.refuse_retry(p_task_id, v_verdict);
+    end if;
+    perform fleet.trail(p_by, 'task_retry', p_task_id, v_before,
+                        jsonb_build_object('status', v_verdict, 'force', p_force, 'abandon', p_abandon));
+    return fleet.say_status(200, p_task_id, v_verdict);
 end $$;
 
 -- The task of an attempt that a person gave up without another one following: cancelled when that was asked, else failed.
@@ -171,6 +266,8 @@ begin
     if a.abandoned_at is null and t.status in ('assigned', 'running', 'agent_lost') then
         perform fleet.give_up(t, a, v_actor);
     end if;
+    perform fleet.trail_psql('free_slot', p_task_id, jsonb_build_object('status', t.status, 'attempt', a.number, 'phase', a.phase),
+                             jsonb_build_object('status', (select status from fleet.task where task = t.task), 'reason', p_reason));
     perform fleet.hint();
     return 'freed';
 exception when lock_not_available or deadlock_detected then

@@ -67,10 +67,3 @@ begin
     return not exists (select from fleet.token t where t.token_id = p_token_id and t.repositories is not null
                                                    and not fleet.repo_allowed(t.repositories, p_repo));
 end $$;
-
--- A task's repository never changes, so this needs no lock. What does not exist is out of nobody's reach.
-create function fleet.token_reaches(p_token_id bigint, p_task_id text) returns boolean
-    language plpgsql stable as $$
-begin
-    return not exists (select from fleet.task t where t.task_id = p_task_id and not fleet.token_allows(p_token_id, t.repo));
-end $$;

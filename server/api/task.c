@@ -1,13 +1,11 @@
-/* GET /api/v1/tasks, one task, and the wishes about it: retry and cancel. */
+/* GET /api/v1/tasks, and one task. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json.h"
 #include "common/mem.h"
 #include "server/api/filter.h"
 #include "server/api/handlers.h"
-#include "server/api/request.h"
 #include "server/api/value.h"
 #include "server/server.h"
 
@@ -152,137 +150,4 @@ void api_task_detail(struct call *call)
     call_hold(call);
     db_query(call_server(call)->db, "select fleet.task_detail($1) as body", DB_REPEAT, 1, params,
              on_detail, call);
-}
-
-/* --- retry and cancel --- */
-
-/* What fleet.cancel_by_token and fleet.retry_by_token answer, and what that is in HTTP. */
-struct verdict {
-    const char *word;
-    int http;
-    const char *code; /* NULL: the wish is granted, and the word is the status */
-    const char *text;
-};
-
-static const struct verdict verdicts[] = {
-    {"cancelled", 200, NULL, NULL},
-    {"cancelling", 202, NULL, NULL},
-    {"created", 200, NULL, NULL},
-    {"not_found", 404, "not_found", "there is no such task"},
-    {"forbidden", 403, "repository_not_allowed",
-     "this token is not bound to the task's repository"},
-    {"ended", 409, "conflict", "the task has ended already"},
-    {"waiting", 400, "illegal_transition", "the task waits already"},
-    {"completed", 400, "illegal_transition",
-     "the task is completed: only with 'force' it runs again"},
-    {"not_proven_ended", 409, "not_proven_dead",
-     "the task's newest run is not proven ended: cancel it, or abandon it with a reason (it may "
-     "then "
-     "run twice)"},
-    {"retries_exhausted", 400, "retries_exhausted",
-     "the task has used its retries: only with 'force' it runs again"},
-};
-
-static void answer_granted(struct call *call, const struct verdict *verdict)
-{
-    struct buf out;
-    buf_init(&out, 16384);
-    buf_adds(&out, "{\"task_id\": ");
-    json_quote(&out, call->match.id, strlen(call->match.id));
-    buf_addf(&out, ", \"status\": \"%s\"}", verdict->word);
-    call_json(call, verdict->http, buf_text(&out));
-    buf_release(&out);
-}
-
-static void answer_verdict(struct call *call, const char *word)
-{
-    for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
-        const struct verdict *verdict = &verdicts[i];
-        if (word == NULL || strcmp(verdict->word, word) != 0)
-            continue;
-        if (verdict->code == NULL)
-            answer_granted(call, verdict);
-        else
-            call_error(call, verdict->http, verdict->code, NULL, "%s", verdict->text);
-        return;
-    }
-    call_error(call, 500, "internal", NULL, "internal error in request %s", call->id);
-}
-
-static void on_verdict(void *data, const struct db_result *res, const struct error *err)
-{
-    struct call *call = data;
-    if (err != NULL)
-        call_db_error(call, err);
-    else
-        answer_verdict(call, db_rows(res) == 1 ? db_text(res, 0, "verdict") : NULL);
-    call_drop(call);
-}
-
-static const char *token_number(const struct call *call, char text[24])
-{
-    snprintf(text, 24, "%lld", (long long)call->who.token_id);
-    return text;
-}
-
-static const char *const retry_members[] = {"force", "reason", NULL};
-
-/* "force" is absent, a boolean, or "abandon", which needs a reason. False: the call is answered. */
-static bool read_force(struct call *call, const struct json_object *body, bool *force,
-                       const char **abandon)
-{
-    struct json_object *value = json_member(body, "force");
-    const char *reason = json_string(body, "reason", NULL);
-    *force = json_flag(body, "force", false);
-    *abandon = NULL;
-    if (value == NULL || json_object_is_type(value, json_type_boolean))
-        return true;
-    if (strcmp(json_string(body, "force", ""), "abandon") != 0) {
-        call_error(call, 422, "invalid_value", "{\"member\": \"force\"}",
-                   "'force' has to be true, false or \"abandon\"");
-        return false;
-    }
-    if (reason == NULL || reason[0] == '\0') {
-        call_error(call, 422, "invalid_value", "{\"member\": \"reason\"}",
-                   "'reason' is missing: abandoning a run that may still live needs one");
-        return false;
-    }
-    *abandon = reason;
-    return true;
-}
-
-void api_task_retry(struct call *call)
-{
-    struct json_object *body;
-    bool force;
-    const char *abandon;
-    if (!request_object(call, retry_members, &body))
-        return;
-    if (read_force(call, body, &force, &abandon)) {
-        char token[24];
-        const char *params[] = {token_number(call, token), call->match.id,
-                                force || abandon != NULL ? "true" : "false", abandon};
-        call_hold(call);
-        db_query_locking(call_server(call)->db, call->match.id, 0,
-                         "select fleet.retry_by_token($1::bigint, $2, $3::boolean, $4) as verdict",
-                         DB_ONCE, 4, params, on_verdict, call);
-    }
-    json_object_put(body);
-}
-
-static const char *const cancel_members[] = {"reason", NULL};
-
-void api_task_cancel(struct call *call)
-{
-    struct json_object *body;
-    if (!request_object(call, cancel_members, &body))
-        return;
-    char token[24];
-    const char *params[] = {token_number(call, token), call->match.id,
-                            json_string(body, "reason", NULL)};
-    call_hold(call);
-    db_query_locking(call_server(call)->db, call->match.id, 0,
-                     "select fleet.cancel_by_token($1::bigint, $2, $3) as verdict", DB_ONCE, 3,
-                     params, on_verdict, call);
-    json_object_put(body);
 }

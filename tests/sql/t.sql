@@ -110,6 +110,10 @@ create function t.identity(p_host text) returns jsonb language sql immutable as 
     'boot', md5('boot' || p_host), 'owner', md5('owner' || p_host));
 $$;
 
+-- Who asks by REST: the holder of this token; 0 in open mode.
+create function t.by(p_token bigint default 0) returns fleet.requester language sql immutable as $$
+  select row(p_token, '192.0.2.7', 'req-1')::fleet.requester $$;
+
 -- One host with one executor.
 create function t.host(p_host text, p_capabilities text[], p_max int, p_type text default 'codex-cli')
 returns jsonb language sql as $$

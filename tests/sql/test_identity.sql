@@ -15,14 +15,14 @@ reset session authorization;
 select t.is((select string_agg(distinct actor, ' ') from fleet.history where task_id = 'a' and event_type in ('cancelled', 'retried')), 'psql:fleet_operator_login',
   'psql is its login, whatever role it takes on');
 set session authorization fleet_operator_login;
-select t.throws($$select fleet.cancel_by_token(1, 'a', null)$$, '42501', 'an operator cannot act as a token');
+select t.throws($$select fleet.task_cancel(t.by(1), 'a', null)$$, '42501', 'an operator cannot act as a token');
 select t.throws($$select fleet.cancel('a', 'x', 'token:ci')$$, '42883', 'nor say who it is');
 reset session authorization;
 set session authorization fleet_server_login;
-select t.is(fleet.cancel_by_token(t.got('token'), 'b', 'why'), 'cancelled', 'a server names the token by its number');
-select t.is(fleet.retry_by_token(t.got('token'), 'b', true, null), 'created', '... also for retry');
-select t.is(fleet.cancel_by_token(null, 'c', null), 'cancelled', 'none in open mode');
-select t.is(fleet.retry_by_token(-7, 'c', true, null), 'created', 'and one that does not exist has no name');
+select t.is((fleet.task_cancel(t.by(t.got('token')), 'b', 'why')).status, 200, 'a server names the token by its number');
+select t.is((fleet.task_retry(t.by(t.got('token')), 'b', true, null)).status, 200, '... also for retry');
+select t.is((fleet.task_cancel(t.by(0), 'c', null)).status, 200, 'none in open mode');
+select t.is((fleet.task_retry(t.by(-7), 'c', true, null)).status, 200, 'and one that does not exist has no name');
 select t.throws($$select fleet.cancel('a')$$, '42501', 'a server cannot act as a person at psql');
 reset session authorization;
 select t.is((select string_agg(distinct actor, ' ') from fleet.history where task_id = 'b' and event_type in ('cancelled', 'retried')), 'token:node:w1',
@@ -38,7 +38,9 @@ select t.throws($$select fleet.token_create(E'ci\nnode:w1', 'read', sha256('two'
 select t.throws($$select fleet.token_create(repeat('x', 101), 'read', sha256('two'), 'aft_r_x', null, null)$$, 'AF007', '... a short one');
 rollback;
 
--- No granted function takes a name of its caller's choice for the history.
+-- No granted function takes a name of its caller's choice for the history: a requester names a token.
 select t.none($$select p.oid::regprocedure from pg_proc p
-  where p.pronamespace = 'fleet'::regnamespace and p.prosecdef and p.proargnames && '{p_actor,p_by,p_who,actor}'::text[]$$,
+  where p.pronamespace = 'fleet'::regnamespace and p.prosecdef
+    and (p.proargnames && '{p_actor,p_who,actor}'::text[]
+         or ('p_by' = any (p.proargnames) and not 'fleet.requester'::regtype = any (p.proargtypes::oid[])))$$,
   'no function for people or nodes takes an actor');

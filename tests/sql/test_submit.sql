@@ -148,11 +148,11 @@ select t.is((select count(*) from fleet.lane), 4::bigint, 'what is refused makes
 select t.submit('own', '{agent:x}', '{"repo": "acme/rocket"}');
 select t.submit('other', '{agent:x}', '{"repo": "acme/other"}');
 select t.submit('loose', '{agent:x}');
-select t.is(fleet.cancel_by_token(t.got('bound'), id, null), verdict, 'cancel of ' || id || ' by a bound token: ' || verdict)
-from (values ('own', 'cancelled'), ('other', 'forbidden'), ('loose', 'forbidden'), ('nothing', 'not_found')) v (id, verdict);
-select t.is(fleet.cancel_by_token(t.got('free'), id, null), 'cancelled', 'of ' || id || ' by one that is not') from unnest('{other,loose}'::text[]) id;
-select t.is(fleet.retry_by_token(t.got('bound'), id, false, null), verdict, 'retry of ' || id || ' by a bound token: ' || verdict)
-from (values ('own', 'created'), ('other', 'forbidden'), ('loose', 'forbidden'), ('nothing', 'not_found')) v (id, verdict);
+select t.is(status, want, 'cancel of ' || id || ' by a bound token: ' || want)
+from (values ('own', 200), ('other', 404), ('loose', 404), ('nothing', 404)) v (id, want), fleet.task_cancel(t.by(t.got('bound')), id, null);
+select t.is(status, 200, 'of ' || id || ' by one that is not') from unnest('{other,loose}'::text[]) id, fleet.task_cancel(t.by(t.got('free')), id, null);
+select t.is(status, want, 'retry of ' || id || ' by a bound token: ' || want)
+from (values ('own', 200), ('other', 404), ('loose', 404), ('nothing', 404)) v (id, want), fleet.task_retry(t.by(t.got('bound')), id, false, null);
 rollback;
 
 \echo 'hosts bound to repositories'

@@ -104,8 +104,8 @@ static const struct {
     {"GET", "/api/v1/hosts", "read", "host_list", false},
     {"GET", "/api/v1/nodes", "read", "node_list", false},
     {"POST", TASKS, "submit", "submit", false},
-    {"POST", TASKS "/t-1/cancel", "submit", "cancel_by_token", false},
-    {"POST", TASKS "/t-1/retry", "operate", "retry_by_token", false},
+    {"POST", TASKS "/t-1/cancel", "submit", "task_cancel", false},
+    {"POST", TASKS "/t-1/retry", "operate", "task_retry", false},
 };
 
 START_TEST(each_door_has_its_scope)

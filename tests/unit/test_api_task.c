@@ -1,4 +1,4 @@
-/* GET of tasks, their cancel and retry: what is asked of SQL, and what its answers become. */
+/* GET of tasks: what is asked of SQL, and what its answers become. */
 #include "tests/unit/api_scene.h"
 
 #define TASKS "/api/v1/tasks"
@@ -89,102 +89,6 @@ START_TEST(one_task)
 }
 END_TEST
 
-/* --- cancel and retry --- */
-
-static const struct {
-    const char *word;
-    int status;
-    const char *code; /* NULL: granted */
-} verdicts[] = {
-    {"cancelled", 200, NULL},
-    {"cancelling", 202, NULL},
-    {"created", 200, NULL},
-    {"not_found", 404, "not_found"},
-    {"ended", 409, "conflict"},
-    {"waiting", 400, "illegal_transition"},
-    {"completed", 400, "illegal_transition"},
-    {"not_proven_ended", 409, "not_proven_dead"},
-    {"retries_exhausted", 400, "retries_exhausted"},
-    {"never heard of", 500, "internal"},
-};
-
-START_TEST(each_verdict_has_its_answer)
-{
-    static const char *const actions[][2] = {{"cancel", "cancel_by_token"},
-                                             {"retry", "retry_by_token"}};
-    char row[100], target[100], want[100];
-    snprintf(row, sizeof row, "verdict=%s", verdicts[_i].word);
-    for (size_t i = 0; i < 2; i++) {
-        api_sql(actions[i][1], row);
-        snprintf(target, sizeof target, "%s/%s", TASK, actions[i][0]);
-        ck_assert_int_eq(api_ask("operate", "POST", target, NULL), verdicts[_i].status);
-        if (verdicts[_i].code != NULL) {
-            api_is_error(verdicts[_i].status, verdicts[_i].code);
-            continue;
-        }
-        snprintf(want, sizeof want, "{\"task_id\": \"acme/rocket#42\", \"status\": \"%s\"}",
-                 verdicts[_i].word);
-        ck_assert_str_eq(api.body, want);
-    }
-}
-END_TEST
-
-START_TEST(cancel_names_the_token_and_the_reason)
-{
-    api_sql("cancel_by_token", "verdict=cancelled");
-    api_ask("submit", "POST", TASK "/cancel", "{\"reason\": \"not needed\"}");
-    api_was_asked("cancel_by_token", (const char *[]){"7", "acme/rocket#42", "not needed"});
-    api_ask("submit", "POST", TASK "/cancel", NULL);
-    api_was_asked("cancel_by_token", (const char *[]){"7", "acme/rocket#42", "<null>"});
-}
-END_TEST
-
-static const struct {
-    const char *body;
-    const char *force, *abandon; /* parameters; NULL: not asked */
-    int status;
-    const char *code;
-} retries[] = {
-    {NULL, "false", "<null>", 200, NULL},
-    {"{}", "false", "<null>", 200, NULL},
-    {"{\"force\": null}", "false", "<null>", 200, NULL},
-    {"{\"force\": true}", "true", "<null>", 200, NULL},
-    {"{\"force\": false, \"reason\": \"x\"}", "false", "<null>", 200, NULL},
-    {"{\"force\": \"abandon\", \"reason\": \"burnt\"}", "true", "burnt", 200, NULL},
-    {"{\"force\": \"abandon\"}", NULL, NULL, 422, "invalid_value"},
-    {"{\"force\": \"abandon\", \"reason\": \"\"}", NULL, NULL, 422, "invalid_value"},
-    {"{\"force\": \"yes\"}", NULL, NULL, 422, "invalid_value"},
-    {"{\"force\": 1}", NULL, NULL, 422, "invalid_value"},
-    {"{\"forced\": true}", NULL, NULL, 400, "unknown_member"},
-    {"{\"reason\": 7}", NULL, NULL, 400, "wrong_type"},
-    {"[]", NULL, NULL, 400, "wrong_type"},
-    {"null", NULL, NULL, 400, "wrong_type"},
-    {"{", NULL, NULL, 400, "malformed_json"},
-};
-
-START_TEST(retry_reads_its_force)
-{
-    api_sql("retry_by_token", "verdict=created");
-    ck_assert_int_eq(api_ask("operate", "POST", TASK "/retry", retries[_i].body),
-                     retries[_i].status);
-    ck_assert_int_eq(api_asked("retry_by_token")->calls, retries[_i].code == NULL);
-    if (retries[_i].code != NULL)
-        api_is_error(retries[_i].status, retries[_i].code);
-    else
-        api_was_asked("retry_by_token", (const char *[]){"7", "acme/rocket#42", retries[_i].force,
-                                                         retries[_i].abandon});
-}
-END_TEST
-
-START_TEST(a_lost_answer_is_no_verdict)
-{
-    api_sql_fails("cancel_by_token", "08006");
-    api_ask("submit", "POST", TASK "/cancel", NULL);
-    api_is_error(503, "unavailable");
-    api_has("retry-after: ");
-}
-END_TEST
-
 int main(void)
 {
     TCase *tcase = api_case("task");
@@ -194,10 +98,5 @@ int main(void)
     tcase_add_loop_test(tcase, bad_filters_are_not_asked, 0,
                         sizeof bad_lists / sizeof bad_lists[0]);
     tcase_add_test(tcase, one_task);
-    tcase_add_loop_test(tcase, each_verdict_has_its_answer, 0,
-                        sizeof verdicts / sizeof verdicts[0]);
-    tcase_add_test(tcase, cancel_names_the_token_and_the_reason);
-    tcase_add_loop_test(tcase, retry_reads_its_force, 0, sizeof retries / sizeof retries[0]);
-    tcase_add_test(tcase, a_lost_answer_is_no_verdict);
     return api_run(tcase);
 }
