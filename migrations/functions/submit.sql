@@ -136,6 +136,7 @@ begin
         return null;
     end if;
     perform fleet.enqueue(v_task, v_run_at);
+    perform fleet.index_labels(array[v_task]);
     insert into fleet.event (task, event_type, to_status, actor) values (v_task, 'created', 'created', p_actor);
     return v_task;
 end $$;

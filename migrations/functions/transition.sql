@@ -23,8 +23,25 @@ begin
         completed_at = case when p_to in ('completed', 'failed', 'cancelled') then now() end,
         executor = case when p_to <> 'created' then executor end
     where task = p_task;
+    -- what waits is found by queue and delayed, what runs by its attempt, the rest here
+    if v_from not in ('created', 'assigned', 'running', 'agent_lost') then
+        delete from fleet.ended where status = v_from and task = p_task;
+    end if;
+    if p_to not in ('created', 'assigned', 'running', 'agent_lost') then
+        insert into fleet.ended (status, task) values (p_to, p_task);
+    end if;
     insert into fleet.event (task, event_type, from_status, to_status, attempt, actor, payload)
     values (p_task, p_event, v_from, p_to, p_number, p_actor, p_payload);
+end $$;
+
+-- New tasks are found by their labels.
+create function fleet.index_labels(p_tasks bigint[]) returns void
+    language plpgsql as $$
+begin
+    insert into fleet.task_label (label, task)
+    select l, t.task from fleet.task t, unnest(t.labels) l where t.task = any (p_tasks)
+    order by t.task
+    on conflict do nothing; -- a label may be there twice
 end $$;
 
 create function fleet.transition_guard() returns trigger

@@ -96,3 +96,19 @@ select t.task_id, t.status, 'running but never seen started'
 from fleet.task t join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
 where t.status = 'running' and a.started_at is null;
 comment on view fleet.check_status is 'No status that its facts contradict.';
+
+create view fleet.check_list as
+select w.task, w.status, 'is not in ended' as fault
+from (select task, status from fleet.task where status not in ('created', 'assigned', 'running', 'agent_lost')) w
+where not exists (select from fleet.ended e where e.status = w.status and e.task = w.task)
+union all
+select e.task, e.status, 'is in ended and has not ended so' from fleet.ended e
+where not exists (select from fleet.task t where t.task = e.task and t.status = e.status)
+   or e.status in ('created', 'assigned', 'running', 'agent_lost')
+union all
+select t.task, l, 'is not in task_label' from fleet.task t, unnest(t.labels) l
+where not exists (select from fleet.task_label x where x.label = l and x.task = t.task)
+union all
+select x.task, x.label, 'is in task_label and not among the labels' from fleet.task_label x
+where not exists (select from fleet.task t where t.task = x.task and x.label = any (t.labels));
+comment on view fleet.check_list is 'What lists read is what the tasks say: ended by status, task_label by labels.';

@@ -72,6 +72,11 @@ select pg_temp.fires('check_status', 'update fleet.task set completed_at = now()
 select pg_temp.fires('check_status', 'update fleet.task set attempts = max_attempts_total where status = ''created''',
   'waiting for an attempt that it may not have');
 select pg_temp.fires('check_status', 'update fleet.attempt set started_at = null where ended_at is null', 'running, and never seen started');
+select pg_temp.fires('check_list', 'delete from fleet.ended', 'an ended task that is not listed');
+select pg_temp.fires('check_list', 'update fleet.ended set status = ''cancelled''', 'listed under another status');
+select pg_temp.fires('check_list', 'insert into fleet.ended select status, task from fleet.task where status = ''running''', 'a running one among the ended');
+select pg_temp.fires('check_list', 'delete from fleet.task_label', 'a label that is not listed');
+select pg_temp.fires('check_list', 'insert into fleet.task_label select ''foreign'', task from fleet.task', 'a label that it has not');
 select t.none($$select relname from pg_class where relnamespace = 'fleet'::regnamespace and relname like 'check\_%' and relkind = 'v' and relname not in (select view from fired)$$,
   'every check_* view was shown to fire');
 

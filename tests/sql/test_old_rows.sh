@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # database: set by run
 # What 0004_task.sql does to rows that are there: it spells out fleet.slug_of() and fleet.executor_lane_wanted, and must agree with them.
+# And 0010_list.sql: what lists read is filled.
 
 cat >"$TEST_DIR/old_rows.sql" <<SQL
 begin;
@@ -13,6 +14,15 @@ select t.ok(count(*) = 1, 'a lane that a host with a list served before') from f
 $(sed -n '/^update /,/;$/p; /^delete /,/;$/p' migrations/0004_task.sql)
 select t.none(\$\$select task_id, branch_name from fleet.task where branch_name <> 'task/' || fleet.slug_of(task_id)\$\$, 'existing tasks get the new branch');
 select t.sound('and hosts with a list lose that lane');
+rollback;
+begin;
+select t.submit(id, '{agent:x,bug,bug}') from unnest('{a,b,c}'::text[]) id;
+select fleet.cancel('b');
+delete from fleet.ended;
+delete from fleet.task_label;
+$(sed -n '/^insert /,/;$/p' migrations/0010_list.sql)
+select t.sound('lists find what was there before');
+select t.is((select count(*) from fleet.task_label), 6::bigint, '... each label once');
 rollback;
 SQL
 run_sql old_rows "$database" "$TEST_DIR/old_rows.sql"
