@@ -9,6 +9,9 @@ comment on column fleet.token.agent_id is 'the one agent that it may be; null wi
 comment on column fleet.token.capabilities is 'an agent of this token may have no others; null: any';
 comment on column fleet.token.registered is 'made by a registration, for that agent alone; the next one replaces it';
 
+alter table fleet.executor add registered_by bigint;
+comment on column fleet.executor.registered_by is 'the token that registered an HTTP agent (-1: the shared one, 0: open mode); null: of a configuration';
+
 create table fleet.audit (
     audit bigint generated always as identity primary key,
     at timestamptz not null default now(),

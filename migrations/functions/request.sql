@@ -37,9 +37,59 @@ begin
     values (fleet.caller(), host(inet_client_addr()), p_action, p_object, p_before, p_after);
 end $$;
 
+-- What a token is bound to; null: not. Repositories whose tasks are there for it, and executors that it speaks for: of others'
+-- tasks it sees what one of these holds or held.
+create type fleet.bounds as (repositories text[], executors int[]);
+
+create function fleet.bounds_of(p_by fleet.requester) returns fleet.bounds
+    language plpgsql stable as $$
+declare k fleet.token;
+begin
+    if p_by.token_id = 0 then
+        return null;
+    elsif p_by.token_id = -1 then
+        return row(null, array(select e.executor from fleet.executor e where e.registered_by = -1))::fleet.bounds;
+    end if;
+    select * into k from fleet.token where token_id = p_by.token_id;
+    if not found then
+        return row(null, '{}')::fleet.bounds;
+    elsif k.scope <> 'agent' then
+        return row(k.repositories, null)::fleet.bounds;
+    end if;
+    return row(k.repositories, array(select e.executor from fleet.executor e where e.kind = 'http_pull'
+        and case when k.agent_id is null then e.registered_by = k.token_id else e.agent_id = k.agent_id end))::fleet.bounds;
+end $$;
+
 -- Is a task of this repository within the bounds of who asks? What is not does not exist for them.
 create function fleet.reaches(p_by fleet.requester, p_repo text) returns boolean
     language plpgsql stable as $$
 begin
     return fleet.token_allows(p_by.token_id, p_repo);
+end $$;
+
+-- The same of a task: also, an agent sees what it holds or held and nothing else.
+create function fleet.reaches_task(p_by fleet.requester, t fleet.task) returns boolean
+    language plpgsql stable as $$
+declare b fleet.bounds := fleet.bounds_of(p_by);
+begin
+    return (b.repositories is null or fleet.repo_allowed(b.repositories, t.repo))
+       and (b.executors is null or exists (select from fleet.attempt a where a.task = t.task and a.executor = any (b.executors)));
+end $$;
+
+-- The task that is meant, if it is there for who asks; else a row of nulls. Not locked.
+create function fleet.find_task(p_by fleet.requester, p_task_id text) returns fleet.task
+    language plpgsql stable as $$
+declare t fleet.task;
+begin
+    select * into t from fleet.task where task_id = p_task_id;
+    if t.task is not null and not fleet.reaches_task(p_by, t) then
+        t := null;
+    end if;
+    return t;
+end $$;
+
+create function fleet.no_task(p_task_id text) returns fleet.reply
+    language plpgsql immutable as $$
+begin
+    return fleet.refuse(404, 'not_found', format('there is no task %s', p_task_id));
 end $$;
