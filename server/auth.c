@@ -67,20 +67,39 @@ static bool token_is_formed(const char *token, size_t len)
     return true;
 }
 
-bool auth_parse(const char *header, size_t len, uint8_t digest[SHA256_SIZE])
+/* What stands behind "Bearer" (RFC 6750 2.1), without blanks around it; NULL when nothing does. */
+static const char *bearer_of(const char *header, size_t *len)
 {
     static const char scheme[] = "bearer ";
-    size_t at = strlen(scheme);
-    if (len <= at || strncasecmp(header, scheme, at) != 0)
-        return false;
-    while (at < len && header[at] == ' ')
+    size_t at = strlen(scheme), end = *len;
+    if (end <= at || strncasecmp(header, scheme, at) != 0)
+        return NULL;
+    while (at < end && header[at] == ' ')
         at++;
-    while (len > at && header[len - 1] == ' ')
-        len--;
-    if (!token_is_formed(header + at, len - at))
+    while (end > at && header[end - 1] == ' ')
+        end--;
+    *len = end - at;
+    return end > at ? header + at : NULL;
+}
+
+bool auth_parse(const char *header, size_t len, uint8_t digest[SHA256_SIZE])
+{
+    const char *token = bearer_of(header, &len);
+    if (token == NULL || !token_is_formed(token, len))
         return false;
-    crypto_sha256(header + at, len - at, digest);
+    crypto_sha256(token, len, digest);
     return true;
+}
+
+bool auth_is_shared(const char *header, size_t len, const char *shared)
+{
+    uint8_t given[SHA256_SIZE], wanted[SHA256_SIZE];
+    const char *token = bearer_of(header, &len);
+    if (token == NULL || shared == NULL)
+        return false;
+    crypto_sha256(token, len, given);
+    crypto_sha256(shared, strlen(shared), wanted);
+    return crypto_equal(given, wanted, SHA256_SIZE);
 }
 
 static struct cached *slot_of(struct auth *auth, const uint8_t digest[SHA256_SIZE])

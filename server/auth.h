@@ -29,6 +29,9 @@ void auth_forget(struct auth *auth);
  */
 bool auth_parse(const char *header, size_t len, uint8_t digest[SHA256_SIZE]);
 
+/* Is this such a value with `shared`, the agents' common token (NULL: there is none)? */
+bool auth_is_shared(const char *header, size_t len, const char *shared);
+
 /* NULL when the digest is not remembered. Borrowed until the next call of this module. */
 const struct identity *auth_cached(struct auth *auth, const uint8_t digest[SHA256_SIZE]);
 

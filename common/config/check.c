@@ -154,6 +154,15 @@ static void check_forgejo(struct config_reading *reading, const struct tree_node
                        "count");
 }
 
+static void check_orchestrator(struct config_reading *reading, const struct tree_node *root)
+{
+    const struct tree_node *token = child(child(root, "orchestrator"), "http_pull_token");
+    if (token != NULL && reading->node == CONFIG_SERVER)
+        config_warning(reading, token,
+                       "any holder can be any agent; tokens of single agents are "
+                       "made by fleet-server token create --scope agent");
+}
+
 /* "{word}" in an argument that no adapter fills in: perhaps a typing error, perhaps meant so. */
 static void check_command(struct config_reading *reading, const struct config_list *command,
                           const struct tree_node *list)
@@ -184,6 +193,7 @@ void config_check(struct config_reading *reading, const struct tree_node *root)
     const struct tree_node *hosts = child(root, "hosts");
     check_server(reading, root);
     check_forgejo(reading, root);
+    check_orchestrator(reading, root);
     if (config->database.insecure_plaintext)
         config_warning(reading, child(child(root, "database"), "insecure_plaintext"),
                        "true: unless the database is local, whoever is on the way can read and "

@@ -76,15 +76,19 @@ struct config {
         struct config_list trigger_users; /* logins or "*"; empty admits none */
     } forgejo;
     struct {
-        int task_timeout_secs;       /* 1800 */
-        int default_max_retries;     /* 2 */
-        struct config_list retry_on; /* all, none, classes and reasons of fleet.reason */
-        int dispatch_interval_secs;  /* 10: slow poll under NOTIFY */
-        int start_timeout_secs;      /* 300 */
-        int silence_timeout_secs;    /* 900 */
-        int provider_timeout_secs;   /* 300: an agent may ask a provider in vain for so long */
-        int max_attempts_total;      /* 10 */
-        int64_t max_output_bytes;    /* 268435456: a run is stopped at this size of a stream */
+        int task_timeout_secs;           /* 1800 */
+        int default_max_retries;         /* 2 */
+        struct config_list retry_on;     /* all, none, classes and reasons of fleet.reason */
+        int dispatch_interval_secs;      /* 10: slow poll under NOTIFY */
+        int heartbeat_interval_secs;     /* 60: of agents that poll by HTTP */
+        int heartbeat_timeout_threshold; /* 3: so many missed ones and an agent is offline */
+        int handover_ack_secs;           /* 60: a task that was handed out is acknowledged within */
+        char *http_pull_token;     /* secret; one for all agents; NULL: none, and in a worker */
+        int start_timeout_secs;    /* 300 */
+        int silence_timeout_secs;  /* 900 */
+        int provider_timeout_secs; /* 300: an agent may ask a provider in vain for so long */
+        int max_attempts_total;    /* 10 */
+        int64_t max_output_bytes;  /* 268435456: a run is stopped at this size of a stream */
     } orchestrator;
     struct config_adapter *adapters; /* owned */
     size_t adapter_count;

@@ -96,6 +96,17 @@ static const char *check_login(const char *text)
     return strcmp(text, "*") == 0 ? NULL : form(text, WORD, 100, "a Forgejo login, or \"*\"");
 }
 
+/* It travels in a header: visible ASCII. */
+static const char *check_shared_token(const char *text)
+{
+    size_t len = 0;
+    while (text[len] > 0x20 && text[len] < 0x7f)
+        len++;
+    return text[len] == '\0' && len >= 20 && len <= 256
+               ? NULL
+               : "20 to 256 visible ASCII characters without a blank";
+}
+
 static const char *check_variable(const char *name)
 {
     static const char right[] =
@@ -207,12 +218,19 @@ static const struct config_field orchestrator_fields[] = {
     {"max_output_bytes", FIELD_INT64, AT(orchestrator.max_output_bytes),
      RANGE(4096, (int64_t)1 << 40, "268435456"),
      .help = "bytes of one stream of output at which a run is stopped"},
-    LATER("heartbeat_interval_secs"),
-    LATER("heartbeat_timeout_threshold"),
+    {"heartbeat_interval_secs", FIELD_INT, AT(orchestrator.heartbeat_interval_secs),
+     RANGE(1, 3600, "60"), .help = "seconds between two heartbeats of an agent that polls by HTTP"},
+    {"heartbeat_timeout_threshold", FIELD_INT, AT(orchestrator.heartbeat_timeout_threshold),
+     RANGE(1, 1000, "3"), .help = "heartbeats that may be missed; then such an agent is offline"},
+    {"handover_ack_secs", FIELD_INT, AT(orchestrator.handover_ack_secs), RANGE(1, 3600, "60"),
+     .help = "seconds in which an agent has to report running for a task that it was handed; then "
+             "the task goes back"},
+    {"http_pull_token", FIELD_TEXT, FIELD_SECRET | FIELD_SERVER_ONLY,
+     AT(orchestrator.http_pull_token), .check = check_shared_token,
+     .help = "one token for all agents that poll by HTTP: any holder can be any agent"},
     LATER("on_lost"),
     LATER("reattach_window_secs"),
     LATER("max_reviews"),
-    LATER("http_pull_token"),
     {0},
 };
 

@@ -173,6 +173,13 @@ static void enter_open(struct call *call)
                    "server.insecure_open takes no requests of web pages: use tokens instead");
 }
 
+static void enter_shared(struct call *call)
+{
+    static char name[] = "shared";
+    check_scope(call,
+                &(struct identity){.token_id = TOKEN_SHARED, .scope = SCOPE_AGENT, .name = name});
+}
+
 static void authenticate(struct call *call)
 {
     struct server *server = call_server(call);
@@ -181,6 +188,10 @@ static void authenticate(struct call *call)
     const char *header = call_header(call, "authorization", &len, &count);
     if (server->config->server.insecure_open) {
         enter_open(call);
+        return;
+    }
+    if (count == 1 && auth_is_shared(header, len, server->config->orchestrator.http_pull_token)) {
+        enter_shared(call);
         return;
     }
     if (header == NULL || count > 1 || !auth_parse(header, len, digest)) {

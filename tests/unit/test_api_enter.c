@@ -205,6 +205,25 @@ START_TEST(another_name_is_refused_but_to_probes)
 }
 END_TEST
 
+#define SHARED "Authorization: Bearer shared-by-all-agents.!\r\n"
+
+/* What the node takes as the agents' shared token is no person's, and nothing of the database. */
+START_TEST(the_shared_token_is_an_agents)
+{
+    let_in();
+    ck_assert_int_eq(api_ask_with("GET", TASKS, SHARED, NULL), 401);
+    api.server.config->orchestrator.http_pull_token = mem_strdup("shared-by-all-agents.!");
+    ck_assert_int_eq(api_ask_with("GET", TASKS, SHARED, NULL), 200);
+    api_ask_with("GET", "/api/v1/hosts", SHARED, NULL);
+    api_is_error(403, "scope_needed");
+    api_ask_with("GET", TASKS, "Authorization: Bearer shared-by-all-agents.\r\n", NULL);
+    api_is_error(401, "unauthorized");
+    api_ask_with("GET", TASKS, SHARED SHARED, NULL);
+    api_is_error(401, "unauthorized");
+    ck_assert_int_eq(api_asked("authenticate")->calls, 0);
+}
+END_TEST
+
 START_TEST(open_mode)
 {
     reopen("server: { insecure_open: true, bind: 127.0.0.1 }\n");
@@ -254,6 +273,7 @@ int main(void)
     tcase_add_test(tcase, a_token_in_the_query_is_refused_by_name);
     tcase_add_test(tcase, paths_and_methods);
     tcase_add_test(tcase, another_name_is_refused_but_to_probes);
+    tcase_add_test(tcase, the_shared_token_is_an_agents);
     tcase_add_test(tcase, open_mode);
     tcase_add_test(tcase, sizes);
     return api_run(tcase);

@@ -28,6 +28,10 @@ START_TEST(defaults)
     ck_assert_uint_eq(c->orchestrator.retry_on.count, 1);
     ck_assert_str_eq(c->orchestrator.retry_on.items[0], "all");
     ck_assert_int_eq(c->orchestrator.dispatch_interval_secs, 10);
+    ck_assert_int_eq(c->orchestrator.heartbeat_interval_secs, 60);
+    ck_assert_int_eq(c->orchestrator.heartbeat_timeout_threshold, 3);
+    ck_assert_int_eq(c->orchestrator.handover_ack_secs, 60);
+    ck_assert_ptr_null(c->orchestrator.http_pull_token);
     ck_assert_int_eq(c->orchestrator.start_timeout_secs, 300);
     ck_assert_int_eq(c->orchestrator.silence_timeout_secs, 900);
     ck_assert_int_eq(c->orchestrator.max_attempts_total, 10);

@@ -280,6 +280,22 @@ START_TEST(secrets_in_files_that_others_may_read_are_warned_of)
 }
 END_TEST
 
+START_TEST(the_shared_token_is_warned_of)
+{
+    const char *text = DATABASE "orchestrator: { http_pull_token: 0123456789abcdefghij }\n";
+    struct config *c = parse(text, CONFIG_SERVER);
+    ck_assert_msg(c != NULL, "%s", err.text);
+    ck_assert(warned(c, "2:34: orchestrator.http_pull_token: any holder can be any agent"));
+    ck_assert_str_eq(c->orchestrator.http_pull_token, "0123456789abcdefghij");
+    config_free(c);
+    c = parse(text, CONFIG_WORKER);
+    ck_assert_msg(c != NULL, "%s", err.text);
+    ck_assert(!warned(c, "http_pull_token"));
+    ck_assert_ptr_null(c->orchestrator.http_pull_token); /* a worker needs none */
+    config_free(c);
+}
+END_TEST
+
 START_TEST(a_webhook_secret_alone_is_warned_of)
 {
     static const struct {
@@ -382,7 +398,7 @@ START_TEST(explain_config)
     ck_assert_ptr_nonnull(strstr(said, "\ndatabase.url: text, required, never shown\n"));
     ck_assert_ptr_nonnull(strstr(said, "\nhosts[].agents[].profile: sandboxed or full, default"));
     ck_assert_ptr_nonnull(strstr(said, "\nadapters.NAME.command: list of texts, required"));
-    ck_assert_ptr_null(strstr(said, "http_pull_token")); /* not taken yet */
+    ck_assert_ptr_null(strstr(said, "reattach_window_secs")); /* not taken yet */
 }
 END_TEST
 
@@ -400,6 +416,7 @@ int main(void)
     tcase_add_test(tests, the_files_of_hosts_are_looked_at);
     tcase_add_test(tests, paths_are_relative_to_the_configuration);
     tcase_add_test(tests, secrets_in_files_that_others_may_read_are_warned_of);
+    tcase_add_test(tests, the_shared_token_is_warned_of);
     tcase_add_test(tests, a_webhook_secret_alone_is_warned_of);
     tcase_add_test(tests, commands_that_no_kernel_takes_are_refused);
     tcase_add_test(tests, explain_config);

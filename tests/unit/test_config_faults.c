@@ -23,12 +23,7 @@ START_TEST(keys_of_later_versions)
 {
     refuse(DATABASE "forgejo: { token: x }\n",
            "2:12: forgejo.token: ", "not supported by this version");
-    static const char *const keys[] = {"heartbeat_interval_secs",
-                                       "heartbeat_timeout_threshold",
-                                       "on_lost",
-                                       "reattach_window_secs",
-                                       "max_reviews",
-                                       "http_pull_token"};
+    static const char *const keys[] = {"on_lost", "reattach_window_secs", "max_reviews"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         char *text = mem_printf(DATABASE "orchestrator:\n  %s: 1\n", keys[i]);
         char *place = mem_printf("3:3: orchestrator.%s: ", keys[i]);
@@ -43,6 +38,25 @@ START_TEST(keys_of_later_versions)
            "not supported by this version yet; must be one of: plain");
     refuse(DATABASE "adapters: { a: { command: [x], output: opencode-json } }\n",
            "2:40: adapters.a.output: ", "not supported by this version yet");
+}
+END_TEST
+
+START_TEST(the_shared_token)
+{
+    static const char right[] = "20 to 256 visible ASCII characters";
+    static const char place[] = "2:34: orchestrator.http_pull_token: ";
+    refuse(DATABASE "orchestrator: { http_pull_token: 0123456789abcdefghi }\n", place, right);
+    refuse(DATABASE "orchestrator: { http_pull_token: '0123456789 abcdefghij' }\n", place, right);
+    refuse(DATABASE "orchestrator: { http_pull_token: '0123456789-abcdefghi\xc3\xa4' }\n", place,
+           right);
+    ck_assert_ptr_null(strstr(err.text, "0123456789"));
+    char *text = mem_printf(DATABASE "orchestrator: { http_pull_token: %0257d }\n", 1);
+    refuse(text, place, right);
+    free(text);
+    refuse(DATABASE "orchestrator: { heartbeat_interval_secs: 0 }\n",
+           "2:42: orchestrator.heartbeat_interval_secs: ", "1 to 3600");
+    refuse(DATABASE "orchestrator: { handover_ack_secs: 3601 }\n",
+           "2:36: orchestrator.handover_ack_secs: ", "1 to 3600");
 }
 END_TEST
 
@@ -251,6 +265,7 @@ int main(void)
     tcase_set_timeout(tests, 30);
     tcase_add_test(tests, wrong_keys);
     tcase_add_test(tests, keys_of_later_versions);
+    tcase_add_test(tests, the_shared_token);
     tcase_add_test(tests, types);
     tcase_add_test(tests, ranges);
     tcase_add_test(tests, forms);
