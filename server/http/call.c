@@ -107,6 +107,9 @@ static void on_request_gone(void *memory)
     struct http_connection *connection = call->connection;
     if (!call->answered)
         call->http->counts.vanished++;
+    if (call->stream != NULL)
+        stream_request_gone(call->stream);
+    call->stream = NULL;
     call->req = NULL;
     call->connection = NULL;
     list_remove(&call->link);
@@ -236,19 +239,33 @@ static void add_common_headers(struct call *call, const char *type)
     call_add_header(call, "x-request-id", call->id);
 }
 
+/* The answer's head: it is on its way with the first bytes. */
+static void answer_begin(struct call *call, int status, const char *type)
+{
+    add_common_headers(call, type);
+    call->answered = true;
+    list_remove(&call->link);
+    call->req->res.status = status;
+    call->req->res.reason = reason_of(status);
+}
+
+void call_open(struct call *call, const char *type, h2o_generator_t *generator)
+{
+    answer_begin(call, 200, type);
+    connection_look(call->connection);
+    call->req->http1_is_persistent = 0; /* nothing is read behind it */
+    h2o_start_response(call->req, generator);
+}
+
 void call_answer(struct call *call, int status, const char *type, const void *bytes, size_t len)
 {
     static h2o_generator_t generator = {NULL, NULL};
     if (call_gone(call))
         return;
     h2o_req_t *req = call->req;
-    add_common_headers(call, type);
-    call->answered = true;
-    list_remove(&call->link);
+    answer_begin(call, status, type);
     connection_unlook(call->connection);
     connection_sending(call->connection);
-    req->res.status = status;
-    req->res.reason = reason_of(status);
     req->res.content_length = len;
     if (call->http->lame || call->connection->gone)
         req->http1_is_persistent = 0;
@@ -314,7 +331,9 @@ void call_db_error(struct call *call, const struct error *err)
 void connection_vanished(struct http_connection *connection)
 {
     connection->gone = true;
-    if (connection->call != NULL && !connection->call->answered)
+    if (connection->call != NULL && connection->call->stream != NULL)
+        stream_cut(connection->call->stream);
+    else if (connection->call != NULL && !connection->call->answered)
         call_error(connection->call, 408, "client_gone", NULL,
                    "the client closed its side before the answer was there; what it asked for may "
                    "still happen");

@@ -19,6 +19,7 @@
 
 struct http;
 struct http_connection;
+struct stream;
 struct st_h2o_req_t;
 
 struct call {
@@ -26,6 +27,7 @@ struct call {
     struct http *http;                  /* borrowed: outlives its calls */
     struct http_connection *connection; /* borrowed; NULL once the request is gone */
     struct st_h2o_req_t *req;           /* borrowed; NULL once the request is gone */
+    struct stream *stream;              /* of the request: its answer, when it is one; or NULL */
     void *data;                         /* borrowed: http_options.data */
     int holds;
     bool answered;

@@ -152,7 +152,7 @@ void connection_unlook(struct http_connection *connection)
     connection->looking = false;
 }
 
-static size_t unsent_bytes(const struct http_connection *connection)
+size_t connection_unsent(const struct http_connection *connection)
 {
     int queued = 0;
     if (ioctl(connection->spare, SIOCOUTQ, &queued) != 0)
@@ -175,7 +175,7 @@ void connection_sent(struct http_connection *connection)
 
 void connection_check_progress(struct http_connection *connection, int64_t now)
 {
-    size_t unsent = unsent_bytes(connection);
+    size_t unsent = connection_unsent(connection);
     if (unsent != connection->unsent) {
         connection->unsent = unsent;
         connection->progress_ms = now;

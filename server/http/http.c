@@ -80,6 +80,7 @@ static void on_janitor(void *data)
     list_each(link, &http->calls) check_call(list_entry(link, struct call, link), now);
     list_each(link, &http->sending)
         connection_check_progress(list_entry(link, struct http_connection, sending), now);
+    streams_check(http, now);
     if (http->stop_at != 0)
         stop_step(http, now);
 }
@@ -91,9 +92,14 @@ struct http *http_new(struct loop *loop, const struct http_options *options)
     struct http *http = mem_alloc(sizeof *http);
     http->loop = loop;
     http->options = *options;
+    if (http->options.quiet_ms == 0)
+        http->options.quiet_ms = STREAM_QUIET_MS;
+    if (http->options.stall_ms == 0)
+        http->options.stall_ms = STREAM_STALL_MS;
     list_init(&http->calls);
     list_init(&http->connections);
     list_init(&http->sending);
+    list_init(&http->streams);
     linger_set_init(&http->lingers, loop);
 
     h2o_socket_buffer_mmap_settings.threshold = SIZE_MAX; /* bodies never go to a file */
@@ -237,6 +243,7 @@ void http_stop(struct http *http, int64_t deadline_ms, void (*on_stopped)(void *
     if (http->listening)
         uv_close((uv_handle_t *)&http->listener, NULL);
     http->listening = false;
+    streams_stop(http);
 }
 
 void http_free(struct http *http)

@@ -21,6 +21,8 @@ struct http_options {
     int port;           /* 0: any free one, see http_port */
     size_t connections; /* ceiling; what comes above is answered 503 at once */
     size_t body_max;    /* bytes; a larger body is refused by h2o, before any handler */
+    int quiet_ms;       /* streams: see stream.h; 0: STREAM_QUIET_MS */
+    int stall_ms;       /* 0: STREAM_STALL_MS */
     size_t bodies_max;  /* bytes of all requests being read: above, the largest are answered 503 */
     void (*on_request)(struct call *call); /* each call is answered exactly once */
     void *data;                            /* borrowed: each call's data */

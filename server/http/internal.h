@@ -8,6 +8,7 @@
 #include "common/loop.h"
 #include "server/http/http.h"
 #include "server/http/linger.h"
+#include "server/http/stream.h"
 
 struct http {
     struct loop *loop; /* borrowed */
@@ -24,6 +25,8 @@ struct http {
     struct list calls;       /* not answered yet, oldest first */
     struct list connections; /* all */
     struct list sending;     /* with an answer under way */
+    struct list streams;     /* all, until their requests are gone */
+    int64_t streams_ms;      /* clock_ms of the last look at them */
     struct linger_set lingers;
     struct http_counts counts;
     int64_t stop_at; /* clock_ms; 0 while serving */
@@ -61,6 +64,7 @@ void connection_look(struct http_connection *connection); /* watch for the clien
 void connection_unlook(struct http_connection *connection);
 void connection_sending(struct http_connection *connection); /* an answer is under way */
 void connection_sent(struct http_connection *connection);
+size_t connection_unsent(const struct http_connection *connection); /* bytes not acknowledged */
 void connection_check_progress(struct http_connection *connection, int64_t now);
 void connection_shutdown(struct http_connection *connection);
 bool connection_idle(const struct http_connection *connection);
@@ -70,5 +74,12 @@ void connection_vanished(struct http_connection *connection); /* in call.c: its 
 
 /* call.c */
 void call_begin(struct http *http, h2o_req_t *req);
+void call_open(struct call *call, const char *type, h2o_generator_t *generator); /* of a stream */
+
+/* stream.c */
+void streams_check(struct http *http, int64_t now); /* once every JANITOR_MS */
+void streams_stop(struct http *http);               /* the node stops: farewells */
+void stream_cut(struct stream *stream);             /* the client left, or does not read */
+void stream_request_gone(struct stream *stream);
 
 #endif

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +14,17 @@
 #include "common/clock.h"
 #include "common/loop.h"
 #include "server/http/http.h"
+#include "server/http/stream.h"
 
 #define WAIT_MS 15000 /* a condition that takes longer has failed */
 
 struct scene {
     struct loop loop;
     struct http *http;
-    struct timer tick; /* keeps uv_run(ONCE) returning */
-    struct call *kept; /* held by the handler of /keep */
+    struct timer tick;     /* keeps uv_run(ONCE) returning */
+    struct call *kept;     /* held by the handler of /keep */
+    struct stream *stream; /* of /stream */
+    int ready, gone;       /* calls back of streams */
     int requests;
     bool stopped;
 };
@@ -33,6 +37,7 @@ struct client {
 };
 
 static struct scene scene;
+static int quiet_ms, stall_ms; /* of streams; 0: as they are */
 
 static bool target_is(const struct call *call, const char *text)
 {
@@ -41,10 +46,26 @@ static bool target_is(const struct call *call, const char *text)
     return len == strlen(text) && memcmp(target, text, len) == 0;
 }
 
+static void on_ready(void *data)
+{
+    ck_assert_ptr_eq(data, &scene);
+    scene.ready++;
+}
+
+static void on_gone(void *data)
+{
+    ck_assert_ptr_eq(data, &scene);
+    scene.gone++;
+    scene.stream = NULL;
+}
+
 static void on_request(struct call *call)
 {
+    static const struct stream_events events = {on_ready, on_gone, "event: end\n\n", &scene};
     scene.requests++;
-    if (target_is(call, "/keep") || target_is(call, "/late")) {
+    if (target_is(call, "/stream")) {
+        scene.stream = stream_begin(call, &events);
+    } else if (target_is(call, "/keep") || target_is(call, "/late")) {
         call_hold(call);
         scene.kept = call;
         if (target_is(call, "/late"))
@@ -80,8 +101,11 @@ static void open_scene(size_t connections, size_t body_max, size_t bodies_max)
                                    .connections = connections,
                                    .body_max = body_max,
                                    .bodies_max = bodies_max,
+                                   .quiet_ms = quiet_ms,
+                                   .stall_ms = stall_ms,
                                    .on_request = on_request};
     scene = (struct scene){0};
+    signal(SIGPIPE, SIG_IGN); /* as loop_signals */
     loop_init(&scene.loop);
     timer_init(&scene.tick, &scene.loop, on_tick, NULL);
     timer_start(&scene.tick, 5, 5);
@@ -91,6 +115,14 @@ static void open_scene(size_t connections, size_t body_max, size_t bodies_max)
 
 static void setup(void)
 {
+    open_scene(64, 1 << 20, 8 << 20);
+}
+
+/* Clocks of streams that a test can wait for. */
+static void setup_streams(void)
+{
+    quiet_ms = 50;
+    stall_ms = 1000;
     open_scene(64, 1 << 20, 8 << 20);
 }
 
@@ -429,6 +461,188 @@ START_TEST(parser_errors_do_not_reach_a_handler)
 }
 END_TEST
 
+/* --- streams --- */
+
+static void open_stream(struct client *client, const char *version)
+{
+    char text[100];
+    snprintf(text, sizeof text, "GET /stream HTTP/%s\r\nHost: x\r\n\r\n", version);
+    client_open(client);
+    client_ask(client, text);
+    UNTIL(scene.stream != NULL && client_has(client, "\r\n\r\n"));
+}
+
+START_TEST(a_stream_is_sent_as_it_comes)
+{
+    struct client client;
+    open_stream(&client, "1.1");
+    ck_assert(client_has(&client, "content-type: text/event-stream\r\n"));
+    ck_assert(client_has(&client, "transfer-encoding: chunked\r\n"));
+    ck_assert(client_has(&client, "Connection: close\r\n"));
+    ck_assert(stream_send(scene.stream, "data: 1\n\n", 9));
+    ck_assert(stream_send(scene.stream, "data: 2\n\n", 9));
+    UNTIL(client_has(&client, "data: 1\n\n") && client_has(&client, "data: 2\n\n"));
+    ck_assert(!client_done(&client));
+    stream_end(scene.stream, "data: 3\n\n", 9);
+    UNTIL(client_done(&client));
+    ck_assert(client.ended && client_has(&client, "data: 3\n\n\r\n0\r\n\r\n"));
+    ck_assert_int_eq(scene.gone, 0);
+    client_close(&client);
+    close_scene();
+}
+END_TEST
+
+START_TEST(an_old_client_gets_a_stream_without_frames)
+{
+    struct client client;
+    open_stream(&client, "1.0");
+    ck_assert(stream_send(scene.stream, "data: 1\n\n", 9));
+    UNTIL(client_has(&client, "data: 1\n\n"));
+    ck_assert(!client_has(&client, "chunked"));
+    stream_end(scene.stream, NULL, 0);
+    UNTIL(client_done(&client));
+    ck_assert(client.ended && client_has(&client, "\r\n\r\n:\n\ndata: 1\n\n"));
+    client_close(&client);
+    close_scene();
+}
+END_TEST
+
+START_TEST(the_head_of_a_stream_has_no_body)
+{
+    struct client client;
+    client_open(&client);
+    client_ask(&client,
+               "HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\nGET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+    UNTIL(client_has(&client, "{\"bytes\": 0}"));
+    ck_assert(client_has(&client, "content-type: text/event-stream\r\n"));
+    ck_assert_int_eq(client_count(&client, "HTTP/1.1 200"), 2);
+    ck_assert_ptr_null(scene.stream);
+    client_close(&client);
+    close_scene();
+}
+END_TEST
+
+static void leave_stream(const char *version, bool half, bool reset)
+{
+    struct client client;
+    struct linger hard = {1, 0};
+    open_stream(&client, version);
+    if (reset)
+        setsockopt(client.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    if (half)
+        shutdown(client.fd, SHUT_WR);
+    else
+        close(client.fd);
+    UNTIL(scene.gone == 1 && http_counts(scene.http).connections == 0);
+    if (half)
+        close(client.fd);
+    buf_release(&client.got);
+    close_scene();
+    ck_assert_int_eq(scene.gone, 1);
+}
+
+START_TEST(who_leaves_a_stream_is_noticed)
+{
+    leave_stream(_i % 2 != 0 ? "1.0" : "1.1", _i / 2 == 1, _i / 2 == 2);
+}
+END_TEST
+
+START_TEST(a_quiet_stream_shows_that_it_lives)
+{
+    struct client client;
+    open_stream(&client, "1.1");
+    UNTIL(client_count(&client, ":\n\n") >= 3);
+    ck_assert_int_eq(scene.gone, 0);
+    stream_end(scene.stream, NULL, 0);
+    client_close(&client);
+    close_scene();
+}
+END_TEST
+
+/* Fills the stream until it refuses; returns how many bytes it took. */
+static size_t fill_stream(void)
+{
+    static char bytes[4096];
+    size_t sent = 0;
+    memset(bytes, 'x', sizeof bytes);
+    while (stream_send(scene.stream, bytes, sizeof bytes)) {
+        sent += sizeof bytes;
+        uv_run(&scene.loop.uv, UV_RUN_NOWAIT);
+        ck_assert_uint_lt(sent, 64 << 20);
+    }
+    return sent;
+}
+
+START_TEST(a_stream_waits_for_its_reader)
+{
+    struct client client;
+    open_stream(&client, "1.0");
+    size_t sent = fill_stream();
+    ck_assert_int_eq(scene.ready, 0);
+    UNTIL((client_read(&client), scene.ready == 1));
+    ck_assert(stream_send(scene.stream, "data: 1\n\n", 9));
+    stream_end(scene.stream, NULL, 0);
+    UNTIL(client_done(&client));
+    ck_assert(client_has(&client, "data: 1\n\n"));
+    ck_assert_uint_ge(client.got.len, sent);
+    ck_assert_int_eq(scene.gone, 0);
+    client_close(&client);
+    close_scene();
+}
+END_TEST
+
+START_TEST(more_than_any_room_goes_alone)
+{
+    static char large[STREAM_PENDING_MAX * 3];
+    struct client client;
+    memset(large, 'x', sizeof large);
+    open_stream(&client, "1.0");
+    UNTIL(client_has(&client, ":\n\n") && (scene.ready = 1));
+    UNTIL(stream_send(scene.stream, large, sizeof large));
+    ck_assert(!stream_send(scene.stream, large, sizeof large));
+    stream_end(scene.stream, "end", 3);
+    UNTIL(client_done(&client));
+    ck_assert_uint_gt(client.got.len, sizeof large);
+    ck_assert(client_has(&client, "xend"));
+    client_close(&client);
+    close_scene();
+}
+END_TEST
+
+START_TEST(who_does_not_read_is_dropped)
+{
+    struct client client;
+    open_stream(&client, "1.1");
+    size_t sent = fill_stream();
+    ck_assert_uint_lt(sent, 8 << 20); /* what two kernels hold, and STREAM_PENDING_MAX */
+    UNTIL(scene.gone == 1 && http_counts(scene.http).connections == 0);
+    ck_assert_uint_eq(http_counts(scene.http).stalled, 1);
+    client_close(&client);
+    close_scene();
+}
+END_TEST
+
+START_TEST(a_stream_ends_with_its_node)
+{
+    struct client client, late;
+    open_stream(&client, "1.1");
+    client_open(&late);
+    client_ask(&late, "GET /x HT");
+    UNTIL(http_counts(scene.http).connections == 2);
+    http_lame(scene.http);
+    ck_assert(stream_send(scene.stream, "data: 1\n\n", 9));
+    http_stop(scene.http, 10000, on_stopped, NULL);
+    ck_assert_int_eq(scene.gone, 1);
+    UNTIL(client_done(&client));
+    ck_assert(client.ended && client_has(&client, "data: 1\n\n"));
+    ck_assert(client_has(&client, "event: end\n\n\r\n0\r\n\r\n"));
+    client_close(&client);
+    client_close(&late);
+    UNTIL(scene.stopped);
+    close_scene();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("http");
@@ -451,6 +665,19 @@ int main(void)
     tcase_add_test(tests, parser_errors_do_not_reach_a_handler);
     tcase_add_test(own, bodies_have_a_ceiling_together);
     tcase_add_test(own, connections_have_a_ceiling);
+    TCase *streams = tcase_create("streams");
+    tcase_set_timeout(streams, 60);
+    tcase_add_checked_fixture(streams, setup_streams, NULL);
+    tcase_add_test(streams, a_stream_is_sent_as_it_comes);
+    tcase_add_test(streams, an_old_client_gets_a_stream_without_frames);
+    tcase_add_test(streams, the_head_of_a_stream_has_no_body);
+    tcase_add_loop_test(streams, who_leaves_a_stream_is_noticed, 0, 6);
+    tcase_add_test(streams, a_quiet_stream_shows_that_it_lives);
+    tcase_add_test(streams, a_stream_waits_for_its_reader);
+    tcase_add_test(streams, more_than_any_room_goes_alone);
+    tcase_add_test(streams, who_does_not_read_is_dropped);
+    tcase_add_test(streams, a_stream_ends_with_its_node);
+    suite_add_tcase(suite, streams);
     suite_add_tcase(suite, tests);
     suite_add_tcase(suite, own);
     SRunner *runner = srunner_create(suite);
