@@ -23,7 +23,7 @@ grant execute on function
 to fleet_worker;
 
 grant execute on function
-    fleet.authenticate(bytea), fleet.submit(fleet.new_task[]), fleet.receive_delivery,
+    fleet.authenticate(bytea), fleet.tokens_ended(bigint[]), fleet.submit(fleet.new_task[]), fleet.receive_delivery,
     fleet.task_list, fleet.task_detail(text), fleet.task_logs(text, int, text[], bigint, bigint, bigint),
     fleet.task_retry(fleet.requester, text, boolean, text), fleet.task_cancel(fleet.requester, text, text),
     fleet.agent_list(text[], text[], text[]), fleet.host_list(), fleet.node_list(), fleet.explain_task(text), fleet.check_all(),

@@ -140,8 +140,10 @@ static void raise_stack(void)
 static void on_notify(void *data, const char *word)
 {
     struct server *server = data;
-    if (server->auth != NULL && (word[0] == '\0' || strcmp(word, "token") == 0))
-        auth_forget(server->auth);
+    if (server->auth == NULL || (word[0] != '\0' && strcmp(word, "token") != 0))
+        return;
+    auth_forget(server->auth);
+    ceiling_check(server->ceiling);
 }
 
 static struct db *open_database(struct server *server, struct error *err)
@@ -202,6 +204,7 @@ static bool open_parts(struct server *server, struct error *err)
         return false;
     char *name = node_name(http_port(server->http));
     server->auth = auth_new(server->db);
+    server->ceiling = ceiling_new(&server->loop, server->db, connection_ceiling(descriptors));
     server->submit = submit_new(server->db);
     server->node = node_new(&server->loop, server->db, name, server->config->hash);
     free(name);
@@ -220,6 +223,7 @@ static void serve(struct server *server)
     http_free(server->http);
     node_free(server->node);
     auth_free(server->auth);
+    ceiling_free(server->ceiling);
     db_free(server->db);
     loop_release(&server->loop);
     log_info(NULL, "stopped");

@@ -9,6 +9,7 @@
 #include "common/db/db.h"
 #include "common/loop.h"
 #include "server/auth.h"
+#include "server/ceiling.h"
 #include "server/http/http.h"
 #include "server/node.h"
 #include "server/submit.h"
@@ -21,6 +22,7 @@ struct server {
     struct config *config;      /* owned; swapped by a reload: never keep a pointer into it */
     struct db *db;              /* owned */
     struct auth *auth;          /* owned */
+    struct ceiling *ceiling;    /* owned */
     struct submit *submit;      /* owned */
     struct node *node;          /* owned */
     struct http *http;          /* owned */

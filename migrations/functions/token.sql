@@ -17,6 +17,15 @@ begin
         where t.hash = p_hash and t.revoked_at is null and (t.expires_at is null or t.expires_at > now());
 end $$;
 
+-- Of these tokens, those that hold no more: a stream that one of them opened ends.
+create function fleet.tokens_ended(p_token_ids bigint[]) returns setof bigint
+    language sql stable security definer set search_path = pg_catalog, fleet, pg_temp
+begin atomic
+    select u.token_id from unnest(p_token_ids) u (token_id)
+    where not exists (select from fleet.token t where t.token_id = u.token_id and t.revoked_at is null
+                                                    and (t.expires_at is null or t.expires_at > now()));
+end;
+
 create function fleet.token_create(p_name text, p_scope text, p_hash bytea, p_prefix text, p_repositories text[], p_expires timestamptz)
     returns bigint language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare v_id bigint;

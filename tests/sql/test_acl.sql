@@ -43,6 +43,7 @@ insert into granted values
   ('check_all()', '{operator,server}'),
   ('token_create(text,text,bytea,text,text[],timestamp with time zone)', '{server}'),
   ('token_list()', '{server}'),
+  ('tokens_ended(bigint[])', '{server}'),
   ('token_revoke(bigint)', '{server}'),
   ('set(text,bigint)', '{operator}'),
   ('session_list()', '{operator}'),

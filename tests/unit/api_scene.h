@@ -185,6 +185,7 @@ static void api_open(const char *yaml)
     server->routes = server_routes;
     server->db = (struct db *)(void *)&api;
     server->auth = auth_new(server->db);
+    server->ceiling = ceiling_new(&server->loop, server->db, 64);
     server->submit = submit_new(server->db);
     struct http_options options = {.bind = "127.0.0.1",
                                    .connections = 64,
@@ -226,6 +227,7 @@ static void api_teardown(void)
         api_pump(NULL);
     timer_close(&api.pump, NULL);
     http_free(api.server.http);
+    ceiling_free(api.server.ceiling);
     loop_run(&api.server.loop);
     auth_free(api.server.auth);
     submit_free(api.server.submit);
