@@ -102,11 +102,33 @@ bool call_gone(const struct call *call)
     return call->req == NULL || call->answered;
 }
 
+void call_extend(struct call *call, int64_t ms)
+{
+    call->deadline_ms += ms;
+}
+
+bool call_client_left(struct call *call)
+{
+    if (!call_gone(call) && connection_left(call->connection))
+        connection_vanished(call->connection);
+    return call_gone(call);
+}
+
+/* The handler waits no more. */
+static void tell_gone(struct call *call)
+{
+    void (*on_gone)(struct call * call) = call->on_gone;
+    call->on_gone = NULL;
+    if (on_gone != NULL)
+        on_gone(call);
+}
+
 /* The request's memory is about to go: answered and sent, or its connection broke. */
 static void on_request_gone(void *memory)
 {
     struct call *call = ((struct call_token *)memory)->call;
     struct http_connection *connection = call->connection;
+    bool lost = call->answered && connection_was_reset(connection);
     if (!call->answered)
         call->http->counts.vanished++;
     if (call->stream != NULL)
@@ -118,6 +140,9 @@ static void on_request_gone(void *memory)
     connection->call = NULL;
     connection_unlook(connection);
     connection_sent(connection);
+    tell_gone(call);
+    if (lost && call->on_lost != NULL)
+        call->on_lost(call);
     call_drop(call);
 }
 
@@ -266,6 +291,7 @@ void call_answer(struct call *call, int status, const char *type, const void *by
         return;
     h2o_req_t *req = call->req;
     answer_begin(call, status, type);
+    tell_gone(call);
     connection_unlook(call->connection);
     connection_sending(call->connection);
     req->res.content_length = len;

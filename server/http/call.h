@@ -43,11 +43,21 @@ struct call {
     struct identity who; /* released with the call */
     void *state;         /* owned by the handler; freed by state_free with the call */
     void (*state_free)(void *state);
+    /* For a handler that keeps its call waiting; it clears what it wants no more. The first comes
+     * at once when the client leaves, or when the call is answered for the handler (deadline, end
+     * of the node); the second when the handler's answer was reset on its way. */
+    void (*on_gone)(struct call *call);
+    void (*on_lost)(struct call *call);
 };
 
 void call_hold(struct call *call);
 void call_drop(struct call *call);
 bool call_gone(const struct call *call); /* the client has left, or is answered */
+/* Looks at the connection now: has the client closed it? Then it is as gone as one that was seen to
+ * leave, and the call is over. */
+bool call_client_left(struct call *call);
+/* `ms` more until it is answered 503: a call that waits on purpose. */
+void call_extend(struct call *call, int64_t ms);
 
 /* Of the request; borrowed, valid until the handler returns to the loop. "" or NULL once it is
  * gone. */

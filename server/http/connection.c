@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,21 @@ size_t connection_unsent(const struct http_connection *connection)
     if (ioctl(connection->spare, SIOCOUTQ, &queued) != 0)
         queued = 0;
     return uv_stream_get_write_queue_size((const uv_stream_t *)&connection->tcp) + (size_t)queued;
+}
+
+bool connection_left(const struct http_connection *connection)
+{
+    struct pollfd look = {.fd = connection->spare, .events = POLLRDHUP};
+    return poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+/* A client that has read its answer closes with FIN; RST says that nobody read it (tcp(7)). */
+bool connection_was_reset(const struct http_connection *connection)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+    return getsockopt(connection->spare, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+           info.tcpi_state == TCP_CLOSE;
 }
 
 void connection_sending(struct http_connection *connection)

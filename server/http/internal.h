@@ -60,7 +60,10 @@ struct http_connection {
 
 /* connection.c */
 void connection_accept(struct http *http);
-void connection_look(struct http_connection *connection); /* watch for the client's leave */
+void connection_look(struct http_connection *connection);       /* watch for the client's leave */
+bool connection_left(const struct http_connection *connection); /* the client has, by now */
+/* By the client: what was sent and not yet acknowledged has not arrived. */
+bool connection_was_reset(const struct http_connection *connection);
 void connection_unlook(struct http_connection *connection);
 void connection_sending(struct http_connection *connection); /* an answer is under way */
 void connection_sent(struct http_connection *connection);
