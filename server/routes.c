@@ -27,6 +27,9 @@ const struct route server_routes[] = {
     {"GET", "/readyz", ROUTE_HEALTH, SCOPE_NONE, NO_AGENTS, NULL, api_readyz,
      {"readyz", "Would the node do work?", NULL, "200 Health, 503 Health"}},
 
+    {"GET", "/api/v1/openapi.json", ROUTE_API, SCOPE_NONE, NO_AGENTS, NULL, api_openapi,
+     {"openapi", "This document.", NULL, "200 Object"}},
+
     /* --- tasks --- */
     {"POST", "/api/v1/tasks", ROUTE_API, SCOPE_SUBMIT, NO_AGENTS, NULL, api_task_submit,
      {"task_submit", "Submits a task, or many.", "NewTasks", "200 Submitted, 201 Submitted, 207 SubmittedMany, 409, 413, 415, 422"}},
@@ -57,7 +60,7 @@ const struct route server_routes[] = {
 
     /* --- Forgejo --- */
     {"POST", "/api/v1/webhooks/forgejo", ROUTE_HOOK, SCOPE_NONE, NO_AGENTS, NULL, webhook_receive,
-     {"webhook_forgejo", "Takes a signed delivery.", "object", "202 Delivery, 400, 401, 413, 415, 503"}},
+     {"webhook_forgejo", "Takes a signed delivery.", "Object", "202 Delivery, 400, 401, 413, 415, 503"}},
     {0},
 };
 /* clang-format on */

@@ -43,6 +43,10 @@ static bool check_route(struct call *call)
         return false;
     case ROUTER_NO_METHOD:
         call_add_header(call, "allow", call->match.allow);
+        if (len == 7 && memcmp(method, "OPTIONS", 7) == 0) {
+            call_answer(call, 204, NULL, "", 0);
+            return false;
+        }
         call_error(call, 405, "method_not_allowed", NULL, "this path answers to %s only",
                    call->match.allow);
         return false;
@@ -223,7 +227,7 @@ void api_enter(struct call *call)
     enum route_kind kind = call->match.route->kind;
     if (kind != ROUTE_HEALTH && !check_host(call))
         return;
-    if (kind == ROUTE_API) {
+    if (kind == ROUTE_API && call->match.route->scope != SCOPE_NONE) {
         if (api_size_fits(call, call_server(call)->config->server.max_body_bytes))
             authenticate(call);
     } else {

@@ -4,6 +4,7 @@
 
 #include "server/http/call.h"
 
+void api_openapi(struct call *call);
 void api_healthz(struct call *call);
 void api_livez(struct call *call);
 void api_readyz(struct call *call);

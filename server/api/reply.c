@@ -36,7 +36,7 @@ void reply_row(struct call *call, const struct db_result *res)
     if (location != NULL)
         call_add_header(call, "location", location);
     if (body == NULL)
-        call_answer(call, status, "application/json", "", 0);
+        call_answer(call, status, NULL, "", 0);
     else
         call_json(call, status, body);
 }

@@ -30,6 +30,10 @@ static const char *reason_of(int status)
         return "Created";
     case 202:
         return "Accepted";
+    case 204:
+        return "No Content";
+    case 206:
+        return "Partial Content";
     case 207:
         return "Multi-Status";
     case 400:
@@ -56,6 +60,8 @@ static const char *reason_of(int status)
         return "URI Too Long";
     case 415:
         return "Unsupported Media Type";
+    case 416:
+        return "Range Not Satisfiable";
     case 421:
         return "Misdirected Request";
     case 422:
@@ -260,7 +266,8 @@ void call_add_header(struct call *call, const char *name, const char *value)
 
 static void add_common_headers(struct call *call, const char *type)
 {
-    call_add_header(call, "content-type", type);
+    if (type != NULL)
+        call_add_header(call, "content-type", type);
     call_add_header(call, "cache-control", "no-store");
     call_add_header(call, "x-content-type-options", "nosniff");
     call_add_header(call, "x-request-id", call->id);
@@ -294,7 +301,7 @@ void call_answer(struct call *call, int status, const char *type, const void *by
     tell_gone(call);
     connection_unlook(call->connection);
     connection_sending(call->connection);
-    req->res.content_length = len;
+    req->res.content_length = status == 204 ? SIZE_MAX : len; /* RFC 9110 8.6: of 204 none */
     if (call->http->lame || call->connection->gone)
         req->http1_is_persistent = 0;
     h2o_iovec_t body = h2o_strdup(&req->pool, bytes, len);
@@ -321,7 +328,7 @@ static void answer_error(struct call *call, int status, const char *code, const 
     if (details != NULL)
         buf_addf(&out, ", \"details\": %s", details);
     buf_adds(&out, "}");
-    if (status == 503)
+    if (status == 503 || status == 429)
         call_add_header(call, "retry-after", "1");
     call_json(call, status, buf_text(&out));
     buf_release(&out);

@@ -72,7 +72,8 @@ size_t call_header_bytes(const struct call *call); /* of all request headers */
 /* Adds a header to the answer to come. The value must be free of control characters. Copied. */
 void call_add_header(struct call *call, const char *name, const char *value);
 
-/* The one answer; a second one is dropped. Bytes are copied. */
+/* The one answer; a second one is dropped. Bytes are copied. type NULL: there is no body, as of
+ * 204. */
 void call_answer(struct call *call, int status, const char *type, const void *bytes, size_t len);
 void call_json(struct call *call, int status, const char *text);
 

@@ -155,5 +155,8 @@ enum router_verdict router_find(const struct route *routes, const char *method, 
         }
         allow_add(match, route->method);
     }
-    return match->allow[0] != '\0' ? ROUTER_NO_METHOD : ROUTER_NO_PATH;
+    if (match->allow[0] == '\0')
+        return ROUTER_NO_PATH;
+    allow_add(match, "OPTIONS");
+    return ROUTER_NO_METHOD;
 }

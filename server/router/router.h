@@ -65,7 +65,8 @@ struct router_match {
     char allow[64];            /* with ROUTER_NO_METHOD: for the Allow header */
 };
 
-/* `routes` ends with a row whose method is NULL. */
+/* `routes` ends with a row whose method is NULL. No row is of OPTIONS: it finds no method, and
+ * what the path answers to. */
 enum router_verdict router_find(const struct route *routes, const char *method, size_t method_len,
                                 const struct router_path *path, struct router_match *match);
 

@@ -177,7 +177,12 @@ START_TEST(paths_and_methods)
     api_is_error(404, "not_found");
     api_ask_with("DELETE", TASKS, BEARER, NULL);
     api_is_error(405, "method_not_allowed");
-    api_has("allow: ");
+    api_has("allow: POST, GET, HEAD, OPTIONS");
+    ck_assert_int_eq(api_ask_with("OPTIONS", TASKS, "", NULL), 204);
+    api_has("allow: POST, GET, HEAD, OPTIONS");
+    ck_assert_ptr_null(strstr(api.head, "content-length"));
+    ck_assert_str_eq(api.body, "");
+    ck_assert_int_eq(api_ask_with("OPTIONS", "/api/v1/nothing", "", NULL), 404);
     api_ask_with("GET", "/api/v1/tasks/%zz", BEARER, NULL);
     api_is_error(400, "malformed_path");
     ck_assert_int_eq(api_asked("authenticate")->calls, 0);

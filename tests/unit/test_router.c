@@ -103,10 +103,10 @@ START_TEST(methods_have_their_rows)
     ck_assert_int_eq(find("POST", "/api/v1/tasks?x=1"), ROUTER_FOUND);
     ck_assert_int_eq(match.route->scope, SCOPE_SUBMIT);
     ck_assert_int_eq(find("DELETE", "/api/v1/tasks"), ROUTER_NO_METHOD);
-    ck_assert_str_eq(match.allow, "POST, GET, HEAD");
+    ck_assert_str_eq(match.allow, "POST, GET, HEAD, OPTIONS");
     ck_assert_int_eq(find("get", "/api/v1/tasks"), ROUTER_NO_METHOD);
     ck_assert_int_eq(find("HEAD", "/api/v1/webhooks/forgejo"), ROUTER_NO_METHOD);
-    ck_assert_str_eq(match.allow, "POST");
+    ck_assert_str_eq(match.allow, "POST, OPTIONS");
 }
 END_TEST
 
