@@ -27,7 +27,7 @@ const struct route server_routes[] = {
     {"GET", "/readyz", ROUTE_HEALTH, SCOPE_NONE, NO_AGENTS, NULL, api_readyz,
      {"readyz", "Would the node do work?", NULL, "200 Health, 503 Health"}},
 
-    {"GET", "/api/v1/openapi.json", ROUTE_API, SCOPE_NONE, NO_AGENTS, NULL, api_openapi,
+    {"GET", "/api/v1/openapi.json", ROUTE_OPEN, SCOPE_NONE, NO_AGENTS, NULL, api_openapi,
      {"openapi", "This document.", NULL, "200 Object"}},
 
     /* --- tasks --- */

@@ -227,7 +227,7 @@ void api_enter(struct call *call)
     enum route_kind kind = call->match.route->kind;
     if (kind != ROUTE_HEALTH && !check_host(call))
         return;
-    if (kind == ROUTE_API && call->match.route->scope != SCOPE_NONE) {
+    if (kind == ROUTE_API) {
         if (api_size_fits(call, call_server(call)->config->server.max_body_bytes))
             authenticate(call);
     } else {

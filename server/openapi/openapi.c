@@ -119,7 +119,7 @@ static const char *usual_errors(const struct route *route)
 {
     if (route->kind == ROUTE_HEALTH)
         return "400";
-    if (route->kind == ROUTE_HOOK || route->scope == SCOPE_NONE)
+    if (route->kind != ROUTE_API)
         return "400, 421, 500";
     return "400, 401, 403, 421, 429, 500, 503";
 }
@@ -154,7 +154,7 @@ static void add_answers(struct buf *out, const struct route *route)
 /* Which tokens open it: OpenAPI has no word for that of a bearer, so it is told twice. */
 static void add_security(struct buf *out, const struct route *route)
 {
-    if (route->kind != ROUTE_API || route->scope == SCOPE_NONE) {
+    if (route->kind != ROUTE_API) {
         buf_adds(out, ", \"security\": []");
         return;
     }

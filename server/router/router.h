@@ -16,6 +16,7 @@ struct call;
 
 enum route_kind {
     ROUTE_API,    /* JSON, bearer token, body up to server.max_body_bytes */
+    ROUTE_OPEN,   /* no token; what it tells is no secret */
     ROUTE_HEALTH, /* for probes: any Host header, no token */
     ROUTE_HOOK,   /* signed by its sender instead of a token, body up to 5 MiB */
 };
