@@ -23,6 +23,10 @@
 \ir functions/task.sql
 \ir functions/delivery.sql
 \ir functions/answer.sql
+\ir functions/agent.sql
+\ir functions/pull.sql
+\ir functions/receipt.sql
+\ir functions/tend.sql
 \ir views/people.sql
 \ir views/full.sql
 \ir views/session.sql

@@ -6,7 +6,8 @@ grant usage on schema fleet to fleet_server, fleet_worker, fleet_operator, fleet
 -- both nodes
 grant execute on function
     fleet.node_start(uuid, text, text, text, text), fleet.node_stop(uuid), fleet.renew(uuid, bigint[]), fleet.schema_version(),
-    fleet.ready(text), fleet.wake(), fleet.reap(uuid), fleet.promote(int)
+    fleet.ready(text), fleet.wake(), fleet.reap(uuid), fleet.promote(int),
+    fleet.tend(uuid), fleet.sleep_begin(uuid), fleet.sleep_end(uuid), fleet.release(uuid, bigint, int, text)
 to fleet_server, fleet_worker;
 
 grant execute on function
@@ -18,8 +19,7 @@ grant execute on function
     fleet.phase(uuid, bigint, int, text, text),
     fleet.append(uuid, bigint[], int[], text[], bigint[], bytea[], text[]),
     fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint, bigint, text),
-    fleet.release(uuid, bigint, int, text),
-    fleet.void_confirmed(uuid, bigint, int, text), fleet.sleep_begin(uuid), fleet.sleep_end(uuid)
+    fleet.void_confirmed(uuid, bigint, int, text)
 to fleet_worker;
 
 grant execute on function
@@ -28,6 +28,14 @@ grant execute on function
     fleet.task_retry(fleet.requester, text, boolean, text), fleet.task_cancel(fleet.requester, text, text),
     fleet.agent_list(text[], text[], text[]), fleet.host_list(), fleet.node_list(), fleet.explain_task(text), fleet.check_all(),
     fleet.token_create(text, text, bytea, text, text[], timestamptz), fleet.token_list(), fleet.token_revoke(bigint)
+to fleet_server;
+
+-- what HTTP agents ask for
+grant execute on function
+    fleet.agent_register(fleet.requester, jsonb, bytea, text, int, int, int), fleet.agent_heartbeat(fleet.requester, jsonb, int, int, int),
+    fleet.agent_deregister(fleet.requester, jsonb), fleet.pull_admit(fleet.requester, text, text[]), fleet.pull(int[], text[], int),
+    fleet.agent_status(fleet.requester, text, jsonb), fleet.agent_complete(fleet.requester, text, jsonb),
+    fleet.agent_log(fleet.requester, text, text, int, text, bigint, bytea)
 to fleet_server;
 
 -- people

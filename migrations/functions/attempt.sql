@@ -61,7 +61,7 @@ end $$;
 create function fleet.node_actor(p_node uuid) returns text
     language plpgsql stable as $$
 begin
-    return (select 'node:' || name from fleet.node where node = p_node);
+    return (select case kind when 'agent' then 'agent:' else 'node:' end || name from fleet.node where node = p_node);
 end $$;
 
 -- Committed before the first byte of the start. The first stored run, command and prompt win: a new owner starts the very same run.

@@ -37,7 +37,8 @@ begin
     return coalesce(v_slots, '{}');
 end $$;
 
--- Takes tasks of one lane, down to p_stop_prio, into the given locked slots. Answers the new attempts.
+-- Takes tasks of one lane, down to p_stop_prio, into the given locked slots. Answers the new attempts. An HTTP agent owns its own:
+-- p_node owns those of hosts.
 create function fleet.take_tasks(p_node uuid, p_lane int, p_stop_prio int, p_slots bigint[]) returns bigint[]
     language plpgsql
     set plan_cache_mode = force_generic_plan set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
@@ -62,30 +63,59 @@ begin
         set status = 'assigned', attempt_number = t.attempt_number + 1, attempts = t.attempts + 1,
             executor = s.executor, assigned_at = now(), started_at = null, changed_at = now(), failure_reason = null
         from pair join fleet.slot s on s.slot_id = pair.slot_id
+        join fleet.executor e on e.executor = s.executor
         where t.task = pair.task
-        returning t.task, t.attempt_number, t.executor, pair.slot_id
+        returning t.task, t.attempt_number, t.executor, pair.slot_id, e.node, e.handover_secs
     ), made as (
-        insert into fleet.attempt (task, number, executor, slot_id, node, nonce)
-        select task, attempt_number, executor, slot_id, p_node,
-               left(encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'), 32)
+        insert into fleet.attempt (task, number, executor, slot_id, node, nonce, due_at)
+        select task, attempt_number, executor, slot_id, coalesce(node, p_node),
+               left(encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'), 32),
+               now() + make_interval(secs => handover_secs)
         from assigned
-        returning attempt, task, number, executor, slot_id
+        returning attempt, task, number, executor, slot_id, node
     ), filled as (
         update fleet.slot s set attempt = made.attempt from made where s.slot_id = made.slot_id
     ), told as (
         insert into fleet.event (task, event_type, from_status, to_status, attempt, actor, payload)
-        select made.task, 'assigned', 'created', 'assigned', made.number, 'node:' || n.name,
-               jsonb_build_object('agent_id', e.agent_id, 'node', p_node, 'epoch', 1)
+        select made.task, 'assigned', 'created', 'assigned', made.number,
+               case n.kind when 'agent' then 'agent:' else 'node:' end || n.name,
+               jsonb_build_object('agent_id', e.agent_id, 'node', made.node, 'epoch', 1)
         from made
         join fleet.executor e on e.executor = made.executor
-        join fleet.node n on n.node = p_node
+        join fleet.node n on n.node = made.node
     )
     select array_agg(attempt) into v_attempts from made;
     return coalesce(v_attempts, '{}');
 end $$;
 
--- One lane a statement. The heads of all lanes that the open executors serve are compared first; a batch from the best lane
--- stops at the priority of the next best head.
+-- The lane with the best head of those that open executors serve, but dry ones and those that want more than p_capabilities (null: no
+-- such bound); `stop` is the priority of the next best head, where a batch has to stop.
+create function fleet.best_lane(p_open int[], p_dry int[], p_capabilities text[], out lane int, out stop int)
+    language plpgsql stable
+    set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+    select h.lane, h.stop into best_lane.lane, best_lane.stop
+    from (select l.lane, q.prio, q.task, lead(q.prio, 1, 2147483647) over (order by q.prio, q.task) as stop
+          from (select distinct el.lane from fleet.executor_lane el
+                where el.executor = any (p_open) and el.lane <> all (p_dry)) l
+          cross join lateral (select x.prio, x.task from fleet.queue x where x.lane = l.lane
+                              order by x.prio, x.task limit 1) q
+          where p_capabilities is null
+             or exists (select from fleet.lane r where r.lane = l.lane and r.requirements <@ p_capabilities)
+          order by q.prio, q.task limit 1) h;
+end $$;
+
+-- How many tasks of a lane, down to p_stop_prio, there are to be had; no more than p_want. More slots than that would be lost, while
+-- they are locked, to whoever claims at the same time.
+create function fleet.lane_need(p_lane int, p_stop_prio int, p_want int) returns int
+    language plpgsql stable
+    set plan_cache_mode = force_generic_plan as $$
+begin
+    return (select count(*) from (select from fleet.queue x where x.lane = p_lane and x.prio <= p_stop_prio limit p_want) w);
+end $$;
+
+-- One lane a statement.
 create function fleet.claim(p_node uuid, p_want int) returns setof fleet.job
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
     set plan_cache_mode = force_generic_plan as $$
@@ -98,23 +128,13 @@ declare
     v_all bigint[] := array[]::bigint[];
     v_lane int;
     v_stop int;
-    v_need int;
 begin
     perform fleet.node_check(p_node);
     v_open := fleet.open_executors(p_node);
     while v_left > 0 and cardinality(v_open) > 0 loop
-        select h.lane, h.stop into v_lane, v_stop
-        from (select l.lane, q.prio, q.task, lead(q.prio, 1, 2147483647) over (order by q.prio, q.task) as stop
-              from (select distinct el.lane from fleet.executor_lane el
-                    where el.executor = any (v_open) and el.lane <> all (v_dry)) l
-              cross join lateral (select x.prio, x.task from fleet.queue x where x.lane = l.lane
-                                  order by x.prio, x.task limit 1) q
-              order by q.prio, q.task limit 1) h;
-        exit when not found;
-        -- no more slots than tasks: a locked one is lost to whoever claims at the same time
-        select count(*) into v_need
-        from (select from fleet.queue x where x.lane = v_lane and x.prio <= v_stop limit v_left) w;
-        v_slots := fleet.take_slots(v_open, v_lane, v_need);
+        select b.lane, b.stop into v_lane, v_stop from fleet.best_lane(v_open, v_dry, null) b;
+        exit when v_lane is null;
+        v_slots := fleet.take_slots(v_open, v_lane, fleet.lane_need(v_lane, v_stop, v_left));
         if cardinality(v_slots) = 0 then
             -- whoever could serve this lane is full or being filled: they must not fall through to something less urgent
             v_open := array(select o from unnest(v_open) o

@@ -110,6 +110,9 @@ begin
     if n.dead_at is not null or n.stopped_at is not null then
         return n;
     end if;
+    if n.kind <> 'worker' then
+        raise exception 'node % is no worker: there is nothing to take over', n.name using errcode = 'AF007';
+    end if;
     v_gone := fleet.lock_gone(p_node, n);
     if not v_gone and pg_postmaster_start_time() + fleet.ms('open_grace_ms') > clock_timestamp() then
         raise exception 'the database opened too recently to call node % dead', n.name using errcode = 'AF006';

@@ -49,6 +49,14 @@ insert into fleet.reason (reason, class, retry, advice) values
     ('abandoned', 'request', 'never', 'A person gave up an attempt that is not proven ended.'),
     ('attempts_exhausted', 'policy', 'never',
      'It was tried max_attempts_total times; look at the attempts, then retry with force.'),
+    -- of HTTP agents
+    ('agent_lost', 'infrastructure', 'soon', 'The agent gave no heartbeat for too long; look at its machine, and at what it still does there.'),
+    ('handover_timeout', 'infrastructure', 'soon',
+     'The agent took the task and never said that it runs (POST …/status); it has to within handover_ack_secs.'),
+    ('not_delivered', 'request', 'soon', 'The agent''s connection was gone before the task was handed over.'),
+    ('deregistered', 'request', 'soon', 'Its agent was deregistered before the end.'),
+    ('partial', 'agent', 'never',
+     'The agent says that it did a part only; read its summary, and retry with force for the rest.'),
     -- of hosts only: why a worker does not reach one
     ('host_key_changed', 'host', 'other_host',
      'The host shows another key than known_hosts has: reinstalled, or somebody in between. Check it there, then change known_hosts.'),

@@ -43,6 +43,9 @@ declare
     v_plain int;
     v_online text[];
 begin
+    if v_host is null or exists (select from fleet.lane where lane = t.lane and pinned is not null) then
+        return;
+    end if;
     perform from fleet.latch where name = 'lanes' for update skip locked;
     if not found then
         return;

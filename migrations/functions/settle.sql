@@ -15,6 +15,9 @@ begin
     perform fleet.move(p_task, 'created', p_event, p_number, p_actor,
                        coalesce(p_payload, '{}') || jsonb_build_object('run_at', fleet.utc(p_run_at)));
     perform fleet.enqueue(p_task, p_run_at);
+    if p_run_at <= now() then
+        perform fleet.hint(); -- not wake(): who goes to sleep before this commits is not seen here
+    end if;
 end $$;
 
 -- Decides the status from the stored facts, first rule that applies. Under the task's lock, at each fact; while an attempt lives
@@ -60,7 +63,9 @@ begin
         where task = p_task;
         perform fleet.move(p_task, 'failed', 'failed', a.number, p_actor, v_facts || '{"attempts_exhausted": true}');
     elsif a.outcome = 'released' then
-        v_wait := fleet.backoff(t.release_count, 'release_base_ms', 'release_max_ms');
+        -- what never reached its agent goes to another one at once, the first time
+        v_wait := case when a.reason = 'not_delivered' and t.release_count = 0 then interval '0'
+                       else fleet.backoff(t.release_count, 'release_base_ms', 'release_max_ms') end;
         update fleet.task set release_count = release_count + 1 where task = p_task;
         perform fleet.wait_again(p_task, 'released', a.number, p_actor, now() + v_wait, v_facts);
     else
@@ -117,6 +122,9 @@ begin
     returning * into a;
     perform fleet.judge_executor(a);
     perform fleet.vacate(a);
+    if a.due_at is not null then
+        perform fleet.hint('slot'); -- a call of this agent may be waiting for it, on any server
+    end if;
     perform fleet.note(a.task, 'attempt_ended', a.number, v_actor, jsonb_strip_nulls(jsonb_build_object(
         'outcome', p_outcome, 'reason', p_reason, 'exit_status', p_exit, 'exit_signal', p_signal, 'epoch', a.epoch,
         'stopped', p_report ->> 'stopped', 'proof', a.proof)));

@@ -26,7 +26,7 @@ cross join lateral (
 group by nh.node, nh.host_id;
 
 create view fleet.executor_now as
-select e.executor, e.agent_id, e.kind, e.host_id, e.agent_type, h.hostname, e.capabilities, e.max_concurrency, e.version,
+select e.executor, e.agent_id, e.kind, e.host_id, e.agent_type, coalesce(h.hostname, e.hostname) as hostname, e.capabilities, e.max_concurrency, e.version,
        e.enabled, h.cordoned_at, h.cordoned_by, h.cordon_reason, s.running,
        case when e.enabled and h.cordoned_at is null and u.since is null then s.free else 0 end as free,
        r.seen_at, r.reachable, r.reason, u.since as out_since, u.until as out_until, u.why as out_reason,
@@ -39,7 +39,11 @@ left join lateral (
     select e.out_since as since, e.out_until as until, concat_ws(': ', e.out_reason, e.out_detail) as why
     where e.out_until > now()) u on true
 left join fleet.host h on h.host_id = e.host_id
-left join fleet.host_reach r on r.host_id = e.host_id
+left join lateral (
+    select r.seen_at, r.reachable, r.reason from fleet.host_reach r where r.host_id = e.host_id
+    union all
+    select n.beat_at, n.dead_at is null and n.stopped_at is null, 'it gives no heartbeat'
+    from fleet.node n where n.node = e.node) r on true
 left join lateral (
     select count(x.attempt)::int as running,
            count(*) filter (where x.attempt is null and not x.retiring)::int as free
@@ -71,7 +75,8 @@ select n.node, n.kind, n.name, n.version, n.config_hash, n.beat, n.beat_at, n.st
                 when 'pooled' then 'its LISTEN session is lent by a pooler' when 'taken' then 'another session holds its lock'
                 when 'forbidden' then 'fleet_owner may not take advisory locks' else n.lock_trouble end, '') end as watched_by
 from fleet.node n
-cross join (select make_interval(secs => value / 1000.0) as after from fleet.setting where name = 'dead_ms') d;
+cross join (select make_interval(secs => value / 1000.0) as after from fleet.setting where name = 'dead_ms') d
+where n.kind <> 'agent';
 
 -- The definition of executor_lane.
 create view fleet.executor_lane_wanted as
@@ -82,9 +87,9 @@ join fleet.lane l on l.requirements <@ e.capabilities
 where e.enabled and l.mode in ('undecided', e.kind) and (l.pinned is null or l.pinned = e.executor)
   and coalesce(e.host_id <> all (l.barred), true)
   and case
-      when h.host_id is null then true
-      when l.repo is null then h.repositories = '{}' or h.repositories && '{*,none}'
+      when h.host_id is null and e.repositories is null then true
+      when l.repo is null then coalesce(h.repositories = '{}', false) or coalesce(h.repositories, e.repositories) && '{*,none}'
       else exists (
-       select from unnest(h.repositories) p
+       select from unnest(coalesce(h.repositories, e.repositories)) p
        where p = '*' or lower(p) = lower(l.repo)
           or (p like '%/*' and lower(split_part(p, '/', 1)) = lower(split_part(l.repo, '/', 1)))) end;

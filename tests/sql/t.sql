@@ -272,3 +272,54 @@ create function t.deliver(p_delivery text, p_action text, p_labels text[], p_at 
 returns text language sql as $$
   select result || ' ' || reason from t.receive(t.delivery(p_delivery, p_action, p_labels, p_at, p_more));
 $$;
+
+-- ---------------------------------------------------------------- HTTP agents
+
+create function t.new_token(p_name text, p_scope text, p_more jsonb default '{}') returns bigint language sql as $$
+  insert into fleet.token (name, scope, hash, prefix, agent_id, capabilities, repositories)
+  select p_name, p_scope, sha256(convert_to(p_name, 'UTF8')), 'aft_' || p_name, r.agent_id, r.capabilities, r.repositories
+  from jsonb_populate_record(null::fleet.token, p_more) r returning token_id;
+$$;
+-- A reply as "status word", word being the code of a refusal or the status of what was answered.
+create function t.word(r fleet.reply) returns text language sql immutable as $$
+  select concat_ws(' ', (r).status, coalesce((r).body::jsonb ->> 'code', (r).body::jsonb ->> 'status'));
+$$;
+create function t.agent_reply(p_agent text, p_capabilities text[] default '{code:rust}', p_max int default 1, p_by bigint default 0,
+                              p_more jsonb default '{}') returns fleet.reply language sql as $$
+  select fleet.agent_register(t.by(p_by), jsonb_build_object('agent_id', p_agent, 'agent_type', 'openclaw', 'hostname', 'laptop',
+    'capabilities', p_capabilities, 'max_concurrency', p_max) || p_more, sha256(uuid_send(gen_random_uuid())), 'aft_g_test', 60, 3, 60);
+$$;
+create function t.agent(p_agent text, p_capabilities text[] default '{code:rust}', p_max int default 1, p_by bigint default 0,
+                        p_more jsonb default '{}') returns text language sql as $$
+  select t.word(t.agent_reply(p_agent, p_capabilities, p_max, p_by, p_more));
+$$;
+create function t.heartbeat(p_agent text, p_by bigint default 0) returns fleet.reply language sql as $$
+  select fleet.agent_heartbeat(t.by(p_by), jsonb_build_object('agent_id', p_agent), 60, 3, 60);
+$$;
+-- "agent:task" of what is handed to these agents, in its order; an agent for each waiting call.
+create function t.pull(variadic p_agents text[]) returns text language plpgsql as $$
+begin
+  return (select coalesce(string_agg(e.agent_id || ':' || (p.body::jsonb ->> 'task_id'), ' ' order by p.ordinality), '')
+          from fleet.pull(array(select e.executor from unnest(p_agents) with ordinality x (a, o) join fleet.executor e on e.agent_id = a order by o),
+                          null, cardinality(p_agents)) with ordinality p
+          join fleet.executor e on e.executor = p.executor);
+end $$;
+create function t.says(p_agent text, p_task text, p_status text, p_more jsonb default '{}', p_by bigint default 0) returns text language sql as $$
+  select t.word(fleet.agent_status(t.by(p_by), p_task, jsonb_build_object('agent_id', p_agent, 'status', p_status) || p_more));
+$$;
+create function t.completes(p_agent text, p_task text, p_status text default 'completed', p_more jsonb default '{}', p_by bigint default 0)
+returns text language sql as $$
+  select t.word(fleet.agent_complete(t.by(p_by), p_task, jsonb_build_object('agent_id', p_agent, 'task_id', p_task, 'status', p_status) || p_more));
+$$;
+-- A server that has been there for long; and: the agent's last beat is too old.
+create function t.server(p_name text default 'server') returns uuid language plpgsql as $$
+begin
+  insert into fleet.node (node, kind, name, version, config_hash, started_at)
+  values (t.node(p_name), 'server', p_name, '0.1.0', '', clock_timestamp() - interval '1 hour')
+  on conflict (node) do update set beat_at = clock_timestamp();
+  return t.node(p_name);
+end $$;
+create function t.agent_silent(p_agent text, p_for interval default '4 minutes') returns void language sql security definer as $$
+  update fleet.node set beat_at = clock_timestamp() - p_for, dead_due = dead_due - p_for
+  where node = (select node from fleet.executor where agent_id = p_agent);
+$$;

@@ -1,0 +1,138 @@
+-- HTTP agents take tasks: the calls that wait on one server are served together, the longest waiting first, by the claim's own
+-- functions.
+
+-- May this agent ask for tasks, and does it narrow what it can? Answers the executor, or why not (status, body).
+create function fleet.pull_admit(p_by fleet.requester, p_agent_id text, p_capabilities text[], out executor int, out capabilities text[],
+                                 out status int, out body text)
+    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+    e fleet.executor;
+    v_no fleet.reply;
+begin
+    select * into e from fleet.executor x where x.agent_id = p_agent_id;
+    v_no := fleet.agent_refusal(p_by, p_agent_id, e);
+    if v_no.status is null
+       and not exists (select from fleet.node n where n.node = e.node and n.dead_at is null and n.stopped_at is null) then
+        v_no := fleet.refuse(409, 'agent_offline', format('agent %s is offline, for it gave no heartbeat for too long: give one first '
+            '(POST /api/v1/agents/heartbeat)', p_agent_id));
+    end if;
+    status := v_no.status;
+    body := v_no.body;
+    if status is null then
+        executor := e.executor;
+        capabilities := fleet.capabilities_of(p_capabilities);
+        if p_capabilities is null or e.capabilities <@ capabilities then
+            capabilities := null;
+        end if;
+    end if;
+end $$;
+
+-- Those of p_line, in its order, that may be given work now.
+create function fleet.open_agents(p_line int[]) returns int[]
+    language plpgsql stable
+    set plan_cache_mode = force_generic_plan as $$
+begin
+    return (select coalesce(array_agg(l.executor order by l.place), '{}')
+    from unnest(p_line) with ordinality l (executor, place)
+    join fleet.executor e on e.executor = l.executor
+    join fleet.node n on n.node = e.node
+    where e.kind = 'http_pull' and e.enabled and n.dead_at is null and n.stopped_at is null and coalesce(e.out_until <= now(), true)
+      and exists (select from fleet.slot s where s.executor = e.executor and s.attempt is null and not s.retiring));
+end $$;
+
+-- Those of p_line, in its order, that serve a lane.
+create function fleet.in_lane(p_line int[], p_lane int) returns int[]
+    language plpgsql stable
+    set plan_cache_mode = force_generic_plan as $$
+begin
+    return (select coalesce(array_agg(l.executor order by l.place), '{}')
+    from unnest(p_line) with ordinality l (executor, place)
+    where exists (select from fleet.executor_lane el where el.executor = l.executor and el.lane = p_lane));
+end $$;
+
+-- Locks a free slot for each in the line, until there are p_want; whoever has none is stepped over.
+create function fleet.take_turns(p_line int[], p_want int) returns bigint[]
+    language plpgsql
+    set plan_cache_mode = force_generic_plan as $$
+declare
+    v_slots bigint[] := array[]::bigint[];
+    v_executor int;
+    v_slot bigint;
+begin
+    foreach v_executor in array p_line loop
+        exit when cardinality(v_slots) >= p_want;
+        select s.slot_id into v_slot from fleet.slot s
+        where s.executor = v_executor and s.attempt is null and not s.retiring and s.slot_id <> all (v_slots)
+        limit 1 for update skip locked;
+        if found then
+            v_slots := v_slots || v_slot;
+        end if;
+    end loop;
+    return v_slots;
+end $$;
+
+-- A line without the first place of each executor in p_served.
+create function fleet.leave_line(p_line int[], p_served int[]) returns int[]
+    language plpgsql immutable as $$
+begin
+    return (select coalesce(array_agg(l.executor order by l.place), '{}')
+    from (select executor, place, row_number() over (partition by executor order by place) as nth
+          from unnest(p_line) with ordinality x (executor, place)) l
+    left join (select executor, count(*) as times from unnest(p_served) y (executor) group by executor) s using (executor)
+    where l.nth > coalesce(s.times, 0));
+end $$;
+
+-- A task as it is handed to an agent.
+create function fleet.handover(p_attempts bigint[]) returns table (executor int, attempt bigint, epoch int, node uuid, body text)
+    language plpgsql stable as $$
+#variable_conflict use_column
+begin
+    return query
+    select a.executor, a.attempt, a.epoch, a.node,
+           left(fleet.task_json(t.task)::text, -1) || ', "body": ' || to_json(t.body)::text
+           || format(', "attempt": %s, "epoch": %s}', a.number, a.epoch)
+    from unnest(p_attempts) with ordinality u (attempt, place)
+    join fleet.attempt a on a.attempt = u.attempt
+    join fleet.task t on t.task = a.task
+    order by u.place;
+end $$;
+
+-- Up to p_want tasks for the calls that wait: an entry of p_executors for each, the longest waiting first, all narrowed to the same
+-- capabilities (null: not narrowed). At most one task a call, and never more than the agent's free slots.
+create function fleet.pull(p_executors int[], p_capabilities text[], p_want int)
+    returns table (executor int, attempt bigint, epoch int, node uuid, body text)
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+    v_left int := least(coalesce(p_want, 0), 1000);
+    v_line int[] := fleet.open_agents(p_executors);
+    v_dry int[] := array[]::int[]; -- lanes of which nothing more can be had in this call
+    v_turn int[];
+    v_slots bigint[];
+    v_got bigint[];
+    v_all bigint[] := array[]::bigint[];
+    v_lane int;
+    v_stop int;
+begin
+    while v_left > 0 and cardinality(v_line) > 0 loop
+        select b.lane, b.stop into v_lane, v_stop from fleet.best_lane(v_line, v_dry, p_capabilities) b;
+        exit when v_lane is null;
+        v_turn := fleet.in_lane(v_line, v_lane);
+        v_slots := fleet.take_turns(v_turn, fleet.lane_need(v_lane, v_stop, v_left));
+        if cardinality(v_slots) = 0 then
+            -- all that serve this lane are full or being filled: they must not fall through to something less urgent
+            v_line := fleet.leave_line(v_line, v_turn);
+            continue;
+        end if;
+        v_got := fleet.take_tasks(null, v_lane, v_stop, v_slots);
+        if cardinality(v_got) = 0 then
+            v_dry := v_dry || v_lane;
+        end if;
+        v_line := fleet.leave_line(v_line, array(select a.executor from fleet.attempt a where a.attempt = any (v_got)));
+        v_all := v_all || v_got;
+        v_left := v_left - cardinality(v_got);
+    end loop;
+    return query select * from fleet.handover(v_all);
+end $$;
+comment on function fleet.pull(int[], text[], int) is 'Gives the HTTP agents that wait for tasks one each, the longest waiting first.';
