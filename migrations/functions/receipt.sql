@@ -198,7 +198,7 @@ create function fleet.take_receipt(h fleet.held, p_status text, p_report jsonb) 
 declare
     a fleet.attempt := h.attempt;
     v_settled text;
-    v_again boolean := a.ended_at is not null and a.report = p_report and a.settled is not null;
+    v_again boolean := coalesce(a.ended_at is not null and a.report = p_report and a.settled is not null, false);
 begin
     if not v_again and fleet.is_over(a) then
         return fleet.late_receipt(h, p_report);
