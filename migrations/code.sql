@@ -15,6 +15,7 @@
 \ir functions/settle.sql
 \ir functions/host.sql
 \ir functions/log.sql
+\ir functions/event.sql
 \ir functions/token.sql
 \ir functions/upkeep.sql
 \ir functions/session.sql

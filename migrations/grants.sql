@@ -24,7 +24,9 @@ to fleet_worker;
 
 grant execute on function
     fleet.authenticate(bytea), fleet.tokens_ended(bigint[]), fleet.submit(fleet.new_task[]), fleet.receive_delivery,
-    fleet.task_list, fleet.task_detail(text), fleet.task_logs(text, int, text[], bigint, bigint, bigint),
+    fleet.task_list, fleet.task_detail(text), fleet.task_logs(fleet.requester, text, int, text[], bigint, bigint, bigint),
+    fleet.log_open(fleet.requester, text, int, text[], bigint, bigint, bigint, bigint), fleet.log_heads(bigint[], bigint[], bigint[]),
+    fleet.log_read(bigint, bigint, bigint, int), fleet.event_page(bigint[], text, xid8, bigint, int),
     fleet.task_retry(fleet.requester, text, boolean, text), fleet.task_cancel(fleet.requester, text, text),
     fleet.agent_list(text[], text[], text[]), fleet.host_list(), fleet.node_list(), fleet.explain_task(text), fleet.check_all(),
     fleet.token_create(text, text, bytea, text, text[], timestamptz), fleet.token_list(), fleet.token_revoke(bigint)

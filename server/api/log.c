@@ -4,6 +4,7 @@
 
 #include "server/api/filter.h"
 #include "server/api/handlers.h"
+#include "server/api/request.h"
 #include "server/server.h"
 
 #define LIMIT_DEFAULT 262144 /* bytes of one answer */
@@ -22,6 +23,7 @@ static void answer_logs(struct call *call, const struct db_result *res, const st
     add_number(call, "x-log-start", db_int(res, 0, "start", 0));
     add_number(call, "x-log-next-offset", db_int(res, 0, "next", 0));
     add_number(call, "x-log-total", db_int(res, 0, "total", 0));
+    add_number(call, "x-log-first-line", db_int(res, 0, "first_line", 1));
     if (db_text(res, 0, "attempt") != NULL)
         add_number(call, "x-log-attempt", db_int(res, 0, "attempt", 0));
     call_add_header(call, "x-log-live", db_bool(res, 0, "live") ? "true" : "false");
@@ -84,18 +86,18 @@ static void query_logs(struct call *call, const char *streams)
         call_error(call, 422, "invalid_value", NULL, "%s", err.text);
         return;
     }
-    const char *params[] = {call->match.id,
-                            as_parameter(attempt, texts[0]),
-                            streams,
-                            as_parameter(offset, texts[1]),
-                            as_parameter(limit, texts[2]),
+    struct buf by;
+    const char *params[] = {request_by(call, &by),           call->match.id,
+                            as_parameter(attempt, texts[0]), streams,
+                            as_parameter(offset, texts[1]),  as_parameter(limit, texts[2]),
                             as_parameter(tail, texts[3])};
     call_hold(call);
     db_query(
         call_server(call)->db,
-        "select attempt, start, next, total, live, bytes, gone from fleet.task_logs($1, $2::int, "
-        "$3::text[], $4::bigint, $5::bigint, $6::bigint)",
-        DB_REPEAT, 6, params, on_logs, call);
+        "select attempt, start, next, total, live, bytes, gone, first_line from fleet.task_logs("
+        "$1::fleet.requester, $2, $3::int, $4::text[], $5::bigint, $6::bigint, $7::bigint)",
+        DB_REPEAT, 7, params, on_logs, call);
+    buf_release(&by);
 }
 
 void api_task_logs(struct call *call)

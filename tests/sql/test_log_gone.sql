@@ -7,7 +7,7 @@ select t.submit('quiet');
 select t.claim('w1', 9);
 select t.start('w1', 'a');
 select t.start('w1', 'quiet');
-select t.is((select row(total, length(bytes), live, gone)::text from fleet.task_logs('quiet', null, null, 0, 100, null)), '(0,0,t,)',
+select t.is((select row(total, length(bytes), live, gone)::text from fleet.task_logs(t.by(), 'quiet', null, null, 0, 100, null)), '(0,0,t,)',
   'a live run that wrote nothing has an empty log');
 -- five chunks, each on a day of its own
 select t.append('w1', 'a', 'stdout', 0, '0123456789');
@@ -23,7 +23,7 @@ update fleet.log l set at = timestamptz '2026-01-01T01:02:03Z' + (o.d - 1) * int
 from (select pos, row_number() over (order by pos) as d from fleet.log where attempt = t.attempt('a')) o where o.pos = l.pos and l.attempt = t.attempt('a');
 
 create function pg_temp.logs(p_streams text[], p_offset bigint, p_limit bigint default 1000, p_tail bigint default null) returns text language sql as $$
-  select concat_ws(' ', start, next, total, convert_from(bytes, 'utf8'), gone) from fleet.task_logs('a', null, p_streams, p_offset, p_limit, p_tail)
+  select concat_ws(' ', start, next, total, convert_from(bytes, 'utf8'), gone) from fleet.task_logs(t.by(), 'a', null, p_streams, p_offset, p_limit, p_tail)
 $$;
 select t.is(pg_temp.logs(null, null), '0 28 28 0123456789abcdeABCDEFGHIJxyz', 'before: all of it');
 

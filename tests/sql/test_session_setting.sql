@@ -29,7 +29,7 @@ set local plan_cache_mode = force_custom_plan;
 discard plans;
 select t.is(fleet.task_detail('a'), t.kept('detail'), 'a task is told in the same words');
 select t.is(fleet.events_json((select task from fleet.task))::text, t.kept('events'), 'its history too');
-select t.is((select bytes from fleet.task_logs('a', null, null, 0, 9, null)), decode('00ff5c', 'hex'), 'its output too');
+select t.is((select bytes from fleet.task_logs(t.by(), 'a', null, null, 0, 9, null)), decode('00ff5c', 'hex'), 'its output too');
 select t.is(t.submit('later', '{agent:code:rust}', jsonb_build_object('run_at', t.kept('soon'))), 'created', 'a time is read as it is written');
 select t.is((fleet.task_detail('later')::jsonb) ->> 'run_at', t.kept('soon'), '... in its own zone');
 select t.ok((select count(*) > 5 and sum(faults) = 0 from fleet.check_all()), 'the invariants are looked at');

@@ -6,7 +6,7 @@
 
 START_TEST(bytes_come_as_they_are)
 {
-    api_sql("task_logs", ROW "\\x3c68313e0a;gone=<null>");
+    api_sql("task_logs", ROW "\\x3c68313e0a;gone=<null>;first_line=7");
     ck_assert_int_eq(api_ask("read", "GET", LOGS, NULL), 200);
     ck_assert_str_eq(api.body, "<h1>\n");
     api_has("content-type: text/plain; charset=utf-8");
@@ -16,15 +16,19 @@ START_TEST(bytes_come_as_they_are)
     api_has("x-log-next-offset: 15");
     api_has("x-log-total: 99");
     api_has("x-log-attempt: 2");
+    api_has("x-log-first-line: 7");
     api_has("x-log-live: true");
-    api_was_asked("task_logs",
-                  (const char *[]){"t-1", "<null>", "<null>", "<null>", "262144", "<null>"});
+    ck_assert_ptr_eq(strstr(api_asked("task_logs")->last[0], "(\"7\",\"127.0.0.1\",\""),
+                     api_asked("task_logs")->last[0]);
+    api_was_asked("task_logs", (const char *[]){api_asked("task_logs")->last[0], "t-1", "<null>",
+                                                "<null>", "<null>", "262144", "<null>"});
 }
 END_TEST
 
 START_TEST(a_run_that_wrote_nothing_is_no_error)
 {
-    api_sql("task_logs", "attempt=1;start=0;next=0;total=0;live=t;bytes=\\x;gone=<null>");
+    api_sql("task_logs",
+            "attempt=1;start=0;next=0;total=0;live=t;bytes=\\x;gone=<null>;first_line=7");
     ck_assert_int_eq(api_ask("read", "GET", LOGS "?offset=0", NULL), 200);
     ck_assert_str_eq(api.body, "");
 }
@@ -32,15 +36,15 @@ END_TEST
 
 START_TEST(parameters_are_passed)
 {
-    api_sql("task_logs", ROW "\\x00;gone=<null>");
+    api_sql("task_logs", ROW "\\x00;gone=<null>;first_line=7");
     ck_assert_int_eq(
         api_ask("read", "GET", LOGS "?attempt=3&stream=stdout,stderr&offset=0&limit_bytes=5", NULL),
         200);
-    api_was_asked("task_logs",
-                  (const char *[]){"t-1", "3", "{\"stdout\",\"stderr\"}", "0", "5", "<null>"});
+    api_was_asked("task_logs", (const char *[]){api_asked("task_logs")->last[0], "t-1", "3",
+                                                "{\"stdout\",\"stderr\"}", "0", "5", "<null>"});
     ck_assert_int_eq(api_ask("read", "GET", LOGS "?tail=0", NULL), 200);
-    api_was_asked("task_logs",
-                  (const char *[]){"t-1", "<null>", "<null>", "<null>", "262144", "0"});
+    api_was_asked("task_logs", (const char *[]){api_asked("task_logs")->last[0], "t-1", "<null>",
+                                                "<null>", "<null>", "262144", "0"});
 }
 END_TEST
 
@@ -62,7 +66,7 @@ END_TEST
 START_TEST(removed_output_is_gone)
 {
     api_sql("task_logs", "attempt=2;start=3;next=10;total=99;live=f;bytes=\\x;"
-                         "gone=2026-01-02T03:04:05.000000Z");
+                         "gone=2026-01-02T03:04:05.000000Z;first_line=7");
     api_ask("read", "GET", LOGS "?offset=3", NULL);
     api_is_error(410, "gone");
     api_has("HTTP/1.1 410 Gone");
@@ -70,7 +74,7 @@ START_TEST(removed_output_is_gone)
             "\"next_offset\": 10}");
     api_has("it goes on at offset 10");
     api_sql("task_logs", "attempt=2;start=3;next=<null>;total=99;live=f;bytes=\\x;"
-                         "gone=2026-01-02T03:04:05.000000Z");
+                         "gone=2026-01-02T03:04:05.000000Z;first_line=7");
     api_ask("read", "GET", LOGS, NULL);
     api_is_error(410, "gone");
     api_has("\"next_offset\": null");
@@ -83,7 +87,7 @@ START_TEST(what_is_no_log)
     api_sql_fails("task_logs", "AF003");
     api_ask("read", "GET", LOGS, NULL);
     api_is_error(404, "not_found");
-    api_sql("task_logs", ROW "text in another form;gone=<null>");
+    api_sql("task_logs", ROW "text in another form;gone=<null>;first_line=7");
     api_ask("read", "GET", LOGS, NULL);
     api_is_error(500, "internal");
 }
