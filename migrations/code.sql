@@ -28,6 +28,7 @@
 \ir functions/pull.sql
 \ir functions/receipt.sql
 \ir functions/tend.sql
+\ir functions/assign.sql
 \ir views/people.sql
 \ir views/full.sql
 \ir views/session.sql

@@ -37,7 +37,7 @@ grant execute on function
     fleet.agent_register(fleet.requester, jsonb, bytea, text, int, int, int), fleet.agent_heartbeat(fleet.requester, jsonb, int, int, int),
     fleet.agent_deregister(fleet.requester, jsonb), fleet.pull_admit(fleet.requester, text, text[]), fleet.pull(int[], text[], int),
     fleet.agent_status(fleet.requester, text, jsonb), fleet.agent_complete(fleet.requester, text, jsonb),
-    fleet.agent_log(fleet.requester, text, text, int, text, bigint, bytea)
+    fleet.agent_log(fleet.requester, text, text, int, text, bigint, bytea), fleet.task_assign(fleet.requester, text, text, text)
 to fleet_server;
 
 -- people

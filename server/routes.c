@@ -43,6 +43,8 @@ const struct route server_routes[] = {
      {"task_retry", "Runs an ended task again.", "Retry", "200 Status, 400, 404, 409"}},
     {"POST", "/api/v1/tasks/{}/cancel", ROUTE_API, SCOPE_SUBMIT, NO_AGENTS, NULL, api_task_cancel,
      {"task_cancel", "Cancels a task.", "Reason", "200 Status, 202 Status, 404, 409"}},
+    {"POST", "/api/v1/tasks/{}/assign", ROUTE_API, SCOPE_OPERATE, NO_AGENTS, NULL, api_task_assign,
+     {"task_assign", "Pins a waiting task to one agent.", "Assign", "200 Assigned, 404, 409, 422"}},
 
     /* --- agents' own --- */
 

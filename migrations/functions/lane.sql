@@ -71,19 +71,20 @@ begin
     on conflict do nothing;
 end $$;
 
--- The lane of a kind of task, made when new. p_barred: hosts that are not to have it.
-create function fleet.lane_for(p_requirements text[], p_mode text, p_repo text, p_barred text[] default '{}') returns int
+-- The lane of a kind of task, made when new. p_barred: hosts that are not to have it. p_pinned: the only executor that is to.
+create function fleet.lane_for(p_requirements text[], p_mode text, p_repo text, p_barred text[] default '{}', p_pinned int default null)
+    returns int
     language plpgsql as $$
 declare v_lane int;
 begin
     select lane into v_lane from fleet.lane
-    where requirements = p_requirements and mode = p_mode and repo is not distinct from p_repo and pinned is null
+    where requirements = p_requirements and mode = p_mode and repo is not distinct from p_repo and pinned is not distinct from p_pinned
       and barred = p_barred and unused_at is null;
     if found then
         return v_lane;
     end if;
     perform from fleet.latch where name = 'lanes' for update;
-    insert into fleet.lane (requirements, mode, repo, barred) values (p_requirements, p_mode, p_repo, p_barred)
+    insert into fleet.lane (requirements, mode, repo, barred, pinned) values (p_requirements, p_mode, p_repo, p_barred, p_pinned)
     on conflict (requirements, mode, repo, pinned, barred) do update set unused_at = null
     returning lane into v_lane;
     perform fleet.relane_lane(v_lane);

@@ -14,6 +14,7 @@ void api_task_detail(struct call *call);
 void api_task_logs(struct call *call);
 void api_task_retry(struct call *call);
 void api_task_cancel(struct call *call);
+void api_task_assign(struct call *call);
 void api_agent_list(struct call *call);
 void api_host_list(struct call *call);
 void api_node_list(struct call *call);

@@ -34,6 +34,7 @@ insert into granted values
   ('pull(integer[],text[],integer)', '{server}'),
   ('agent_status(requester,text,jsonb)', '{server}'),
   ('agent_complete(requester,text,jsonb)', '{server}'),
+  ('task_assign(requester,text,text,text)', '{server}'),
   ('agent_log(requester,text,text,integer,text,bigint,bytea)', '{server}'),
   ('authenticate(bytea)', '{server}'),
   ('submit(new_task[])', '{server}'),
