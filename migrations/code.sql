@@ -22,6 +22,8 @@
 \ir functions/new_task.sql
 \ir functions/submit.sql
 \ir functions/task.sql
+\ir functions/host_act.sql
+\ir functions/account.sql
 \ir functions/delivery.sql
 \ir functions/answer.sql
 \ir functions/agent.sql

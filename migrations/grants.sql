@@ -11,7 +11,7 @@ grant execute on function
 to fleet_server, fleet_worker;
 
 grant execute on function
-    fleet.configure(uuid, text, text[], fleet.host_entry[], fleet.agent_entry[]),
+    fleet.configure(uuid, text, text[], fleet.host_entry[], fleet.agent_entry[]), fleet.made_hosts(),
     fleet.host_report(uuid, text, int, boolean, fleet.identity, bigint, fleet.agent_seen[], text, text),
     fleet.claim(uuid, int), fleet.jobs(uuid, bigint[]), fleet.adopt(uuid, uuid, bigint, int),
     fleet.hold(int, uuid), fleet.peers(uuid),
@@ -28,6 +28,10 @@ grant execute on function
     fleet.log_open(fleet.requester, text, int, text[], bigint, bigint, bigint, bigint), fleet.log_heads(bigint[], bigint[], bigint[]),
     fleet.log_read(bigint, bigint, bigint, int), fleet.event_page(bigint[], text, xid8, bigint, int),
     fleet.task_retry(fleet.requester, text, boolean, text), fleet.task_cancel(fleet.requester, text, text),
+    fleet.host_detail(fleet.requester, text), fleet.host_act(fleet.requester, text, text, text, int),
+    fleet.host_put(fleet.requester, text, jsonb), fleet.host_delete(fleet.requester, text),
+    fleet.account_list(fleet.requester), fleet.account_park(fleet.requester, text, timestamptz, text),
+    fleet.account_unpark(fleet.requester, text, text),
     fleet.agent_list(text[], text[], text[]), fleet.host_list(), fleet.node_list(), fleet.explain_task(text), fleet.check_all(),
     fleet.token_create(text, text, bytea, text, text[], timestamptz), fleet.token_list(), fleet.token_revoke(bigint)
 to fleet_server;
@@ -43,7 +47,8 @@ to fleet_server;
 -- people
 grant execute on function
     fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.free_slot(text, int, text), fleet.set(text, bigint), fleet.host_accept(text),
-    fleet.cordon(text, text), fleet.uncordon(text), fleet.forget_host(text), fleet.executor_accept(text),
+    fleet.cordon(text, text), fleet.uncordon(text), fleet.drain(text, text, int), fleet.declare_dead(text, text), fleet.check_host(text),
+    fleet.forget_host(text), fleet.executor_accept(text), fleet.park(text, text, timestamptz),
     fleet.explain_task(text), fleet.check_all(), fleet.schema_version(), fleet.session_list(), fleet.end_session(int)
 to fleet_operator;
 

@@ -7,11 +7,11 @@ create type fleet.job as (
     cancel boolean, proven boolean, adopted_from text, adopted_silence_ms bigint,
     pid bigint, start text, boot text, machine text); -- the supervisor, as started() was told
 
--- The run is to be stopped: on request, because a person abandoned it, or because its task has ended without it.
+-- The run is to be stopped: on request, because a person abandoned it or empties its host, or because its task has ended without it.
 create function fleet.unwanted(t fleet.task, a fleet.attempt) returns boolean
     language sql immutable
 begin atomic
-    select t.cancel_at is not null or a.abandoned_at is not null or t.status in ('completed', 'failed', 'cancelled');
+    select t.cancel_at is not null or a.abandoned_at is not null or a.drained_at is not null or t.status in ('completed', 'failed', 'cancelled');
 end;
 
 create function fleet.job_rows(p_attempts bigint[]) returns setof fleet.job

@@ -26,9 +26,9 @@ begin
 end $$;
 
 -- What a worker's configuration lists. `way` numbers the way in (address, port, user, key, known_hosts, work_dir): the worker counts it
--- up with each change and names it in every report.
+-- up with each change and names it in every report. `revision`: of an entry that the API made, as made_hosts() gave it; else null.
 create type fleet.host_entry as (
-    host_id text, way int, hostname text, port int, ssh_user text, work_dir text, workspace text, repositories text[]);
+    host_id text, way int, hostname text, port int, ssh_user text, work_dir text, workspace text, repositories text[], revision int);
 create type fleet.agent_entry as (host_id text, agent_type text, max_concurrency int, capabilities text[]);
 
 -- What a hello found: which machine it is, and for each agent its command. A version of null was not asked for.
@@ -65,11 +65,11 @@ begin
     end loop;
 end $$;
 
--- A host as workers compare it: all but the number of the way, which each counts for itself.
+-- A host as workers compare it: all but the number of the way, which each counts for itself, and who made the entry.
 create function fleet.entry_json(h fleet.host_entry, p_agents fleet.agent_entry[]) returns jsonb
     language plpgsql immutable as $$
 begin
-    return to_jsonb(h) - 'way' || jsonb_build_object('agents', (
+    return to_jsonb(h) - 'way' - 'revision' || jsonb_build_object('agents', (
         select coalesce(jsonb_agg(to_jsonb(g) order by g.agent_type), '[]') from unnest(p_agents) g where g.host_id = h.host_id));
 end $$;
 
@@ -100,18 +100,28 @@ begin
     end if;
 end $$;
 
+-- An entry of a file. It wins over one that the API made under the same name.
 create function fleet.configure_host(h fleet.host_entry) returns void
     language plpgsql as $$
 begin
     insert into fleet.host (host_id, origin, hostname, port, ssh_user, work_dir, workspace, repositories)
     values (h.host_id, 'config', h.hostname, h.port, h.ssh_user, h.work_dir, h.workspace, h.repositories)
     on conflict (host_id) do update
-    set hostname = excluded.hostname, port = excluded.port, ssh_user = excluded.ssh_user, work_dir = excluded.work_dir,
-        workspace = excluded.workspace, repositories = excluded.repositories, forgotten_at = null;
+    set origin = 'config', entry = null, hostname = excluded.hostname, port = excluded.port, ssh_user = excluded.ssh_user,
+        work_dir = excluded.work_dir, workspace = excluded.workspace, repositories = excluded.repositories, forgotten_at = null;
 end $$;
 
--- What the worker's configuration lists. Cordons set by people stay. Where workers' files differ about a host the newest counts, and
--- each is told in what.
+-- The hosts that the API made: every worker takes those that its own file does not list.
+create function fleet.made_hosts() returns table (host_id text, revision int, entry text)
+    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp as $$
+begin
+    return query select h.host_id, h.revision, h.entry::text from fleet.host h
+                 where h.origin = 'api' and h.forgotten_at is null order by h.host_id;
+end $$;
+
+-- What the worker serves: the hosts of its configuration, and those made by the API that it has taken. Cordons set by people stay.
+-- Where workers' files differ about a host the newest counts, and each is told in what. Verdicts: ok; differs; taken_over (the API had
+-- made it, from now on the file counts); changed (it is not the API's entry any more: made_hosts() says what is).
 create function fleet.configure(p_node uuid, p_config_hash text, p_retry_on text[], p_hosts fleet.host_entry[],
                                 p_agents fleet.agent_entry[])
     returns table (host_id text, verdict text, reason text)
@@ -119,6 +129,7 @@ create function fleet.configure(p_node uuid, p_config_hash text, p_retry_on text
 #variable_conflict use_column
 declare
     h fleet.host_entry;
+    k fleet.host;
     v_hosts text[] := array(select u.host_id from unnest(p_hosts) u);
 begin
     perform fleet.node_check(p_node);
@@ -128,14 +139,21 @@ begin
     perform from fleet.latch where name = 'lanes' for update;
     update fleet.node n set config_hash = p_config_hash, retry_on = p_retry_on where n.node = p_node;
     foreach h in array p_hosts loop
-        if exists (select from fleet.host x where x.host_id = h.host_id and x.origin <> 'config') then
-            perform fleet.list_host(p_node, h, p_agents);
-            return query select h.host_id, 'made_by_api', 'it was made by the API: what the file says of it does not count';
+        select x.* into k from fleet.host x where x.host_id = h.host_id and x.forgotten_at is null;
+        if h.revision is null then
+            perform fleet.configure_host(h);
+            perform fleet.configure_executors(h.host_id, p_agents);
+        elsif k.origin is distinct from 'api' or k.revision <> h.revision then
+            v_hosts := array_remove(v_hosts, h.host_id);
+            return query select h.host_id, 'changed', 'the API has changed or removed it';
             continue;
         end if;
-        perform fleet.configure_host(h);
-        perform fleet.configure_executors(h.host_id, p_agents);
         perform fleet.list_host(p_node, h, p_agents);
+        if h.revision is null and k.origin = 'api' then
+            perform fleet.hint('host');
+            return query select h.host_id, 'taken_over', 'the API had made it; from now on the file counts';
+            continue;
+        end if;
         return query select h.host_id, case when d.d is null then 'ok' else 'differs' end, d.d
                      from (select fleet.differs(p_node, h.host_id)) d (d);
     end loop;
@@ -247,67 +265,3 @@ begin
     return query select case when v_same then 'ok' else 'host_replaced' end, fleet.differs(p_node, p_host_id),
                         case when v_moved and p_reachable then 'owner_changed' end;
 end $$;
-
--- ---------------------------------------------------------------- what people do with hosts
-
-create function fleet.host_for_change(p_host_id text) returns fleet.host
-    language plpgsql as $$
-declare h fleet.host;
-begin
-    select * into h from fleet.host where host_id = p_host_id and forgotten_at is null for update;
-    if not found then
-        raise exception 'there is no host %', p_host_id using errcode = 'AF003';
-    end if;
-    return h;
-end $$;
-
-create function fleet.host_accept(p_host_id text) returns void
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
-begin
-    perform fleet.host_for_change(p_host_id);
-    update fleet.host set host_key = '', machine = '', owner = '', boot = '' where host_id = p_host_id;
-end $$;
-comment on function fleet.host_accept(text) is 'Accepts the machine that answers next under this name as the host.';
-
-create function fleet.cordon(p_host_id text, p_reason text) returns void
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
-begin
-    if coalesce(p_reason, '') = '' then
-        raise exception 'say why: fleet.cordon(host_id, reason)' using errcode = 'AF007';
-    end if;
-    perform fleet.host_for_change(p_host_id);
-    update fleet.host set cordoned_at = now(), cordoned_by = fleet.caller(), cordon_reason = p_reason where host_id = p_host_id;
-end $$;
-comment on function fleet.cordon(text, text) is 'Nothing new is placed on the host until fleet.uncordon(); what runs there goes on.';
-
-create function fleet.uncordon(p_host_id text) returns void
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
-declare h fleet.host := fleet.host_for_change(p_host_id);
-begin
-    update fleet.host set cordoned_at = null, cordoned_by = null, cordon_reason = null where host_id = p_host_id;
-    perform fleet.cordon_unlisted();
-    perform pg_notify('fleet_work', '');
-end $$;
-comment on function fleet.uncordon(text) is 'The host may be given work again.';
-
--- The history of its runs stays. It comes back, as a new one, when a configuration lists it again.
-create function fleet.forget_host(p_host_id text) returns void
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
-declare h fleet.host;
-begin
-    perform from fleet.latch where name = 'lanes' for update;
-    h := fleet.host_for_change(p_host_id);
-    if exists (select from fleet.node_host nh join fleet.node n on n.node = nh.node and n.dead_at is null and n.stopped_at is null
-               where nh.host_id = p_host_id) then
-        raise exception 'a living worker lists host %', p_host_id using errcode = 'AF004', hint = 'take it out of the configuration first';
-    end if;
-    if exists (select from fleet.slot s join fleet.executor e on e.executor = s.executor
-               where e.host_id = p_host_id and s.attempt is not null) then
-        raise exception 'host % has runs that are not proven ended', p_host_id using errcode = 'AF006', hint = 'table fleet.running';
-    end if;
-    perform fleet.configure_executors(p_host_id, '{}');
-    delete from fleet.node_host where host_id = p_host_id;
-    update fleet.host set forgotten_at = now(), host_key = '', machine = '', owner = '', boot = '',
-           cordoned_at = null, cordoned_by = null, cordon_reason = null where host_id = p_host_id;
-end $$;
-comment on function fleet.forget_host(text) is 'Takes a host that no living worker lists, and where nothing runs, out of all views.';

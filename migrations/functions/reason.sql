@@ -43,6 +43,8 @@ insert into fleet.reason (reason, class, retry, advice) values
      'Its starts failed several times in a row; look at the host, then fleet.executor_accept(agent_id).'),
     ('draining', 'request', 'soon', 'The worker was shutting down before the start.'),
     ('voided', 'request', 'soon', 'The run was given up before it started.'),
+    ('drained', 'request', 'soon', 'Its host was emptied by a person; the task waits again, no retry is counted.'),
+    ('parked', 'host', 'other_host', 'A person parked it; fleet.executor_accept(agent_id) or unpark puts it back.'),
     ('label_removed', 'request', 'never', 'Its agent:* labels were taken away while it waited; add one again to start it.'),
     ('issue_closed', 'request', 'never',
      'The issue was closed. To start again: reopen it, take its agent:* labels away and add them again.'),

@@ -92,16 +92,25 @@ create function fleet.take_out(p_executor int, p_until timestamptz, p_reason tex
     language plpgsql as $$
 begin
     update fleet.executor
-    set out_since = coalesce(out_since, now()), out_until = p_until, out_reason = p_reason, out_detail = nullif(p_detail, '')
+    set out_since = coalesce(out_since, now()), out_until = p_until, out_reason = p_reason, out_detail = nullif(p_detail, ''), out_by = null
     where executor = p_executor and (out_until is null or out_until < p_until);
 end $$;
 
-create function fleet.take_back(p_executor int) returns void
+create function fleet.put_back(p_executor int) returns void
     language plpgsql as $$
 begin
     update fleet.executor
-    set out_since = null, out_until = null, out_reason = null, out_detail = null, start_failures = 0
+    set out_since = null, out_until = null, out_reason = null, out_detail = null, out_by = null, start_failures = 0
     where executor = p_executor and (out_until is not null or start_failures > 0);
+end $$;
+
+-- A new chance, unless a person parked it.
+create function fleet.take_back(p_executor int) returns void
+    language plpgsql as $$
+begin
+    if exists (select from fleet.executor where executor = p_executor and (out_by is null or out_until <= now())) then
+        perform fleet.put_back(p_executor);
+    end if;
 end $$;
 
 -- What the end of an attempt says of its executor. Before the slot is locked: configure() locks the executor first.
@@ -127,16 +136,3 @@ begin
         end if;
     end if;
 end $$;
-
-create function fleet.executor_accept(p_agent_id text) returns void
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
-declare v_executor int;
-begin
-    select executor into v_executor from fleet.executor where agent_id = p_agent_id for update;
-    if not found then
-        raise exception 'there is no agent %', p_agent_id using errcode = 'AF003', hint = 'select agent_id from fleet.agents';
-    end if;
-    perform fleet.take_back(v_executor);
-    perform pg_notify('fleet_work', '');
-end $$;
-comment on function fleet.executor_accept(text) is 'Puts an agent (host_id/agent_type) that is out of service back into it.';

@@ -34,6 +34,7 @@ begin
         raise exception 'no session % is in this database', p_pid using errcode = 'AF003', hint = 'table fleet.sessions;';
     end if;
     perform pg_terminate_backend(p_pid);
+    perform fleet.trail_psql('end_session', p_pid::text, jsonb_build_object('login', s.login, 'application', s.application, 'state', s.state));
     return format('ended: %s', concat_ws(', ', s.login, s.application, s.state));
 exception when insufficient_privilege then
     raise exception 'session % of % may not be ended from here: %', p_pid, s.login, sqlerrm using errcode = 'AF009',

@@ -44,6 +44,7 @@ begin
     if v_fault is not null then
         raise exception '%', v_fault using errcode = 'AF007', hint = 'table fleet.settings;';
     end if;
+    perform fleet.trail_psql('set', p_name, to_jsonb(s.value), to_jsonb(p_value));
 end $$;
 comment on function fleet.set(text, bigint) is 'Changes a tunable (view fleet.settings lists them).';
 

@@ -133,6 +133,15 @@ begin
     return v_status;
 end $$;
 
+-- A run that was stopped because its host is being emptied, and for no other wish, was given back.
+create function fleet.stopped_for_drain(a fleet.attempt, p_outcome text) returns boolean
+    language plpgsql stable as $$
+begin
+    return p_outcome = 'cancelled' and a.drained_at is not null and case
+        when a.ended_at is not null then a.outcome = 'released'
+        else a.abandoned_at is null and (select t.cancel_at is null from fleet.task t where t.task = a.task) end;
+end $$;
+
 -- The stored answer when the same end is told again by the same owner; null when the attempt has not ended.
 create function fleet.ended_before(a fleet.attempt, p_outcome text) returns text
     language plpgsql immutable as $$
@@ -173,6 +182,10 @@ begin
     end if;
     if p_outcome is null or p_outcome not in ('succeeded', 'no_change', 'failed', 'timed_out', 'cancelled', 'lost', 'released') then
         raise exception 'no such outcome: %', p_outcome using errcode = 'AF007';
+    end if;
+    if fleet.stopped_for_drain(a, p_outcome) then
+        p_outcome := 'released';
+        p_reason := 'drained';
     end if;
     return coalesce(fleet.ended_before(a, p_outcome),
                     fleet.end_attempt(a, p_outcome, p_reason, p_exit, p_signal, v_report, p_retry_at, p_proof));

@@ -236,6 +236,18 @@ begin
     perform fleet.move(t.task, v_to, v_to, a.number, p_actor, '{"reason": "abandoned"}');
 end $$;
 
+-- Its slot is for others. Under the task's lock.
+create function fleet.free_attempt(a fleet.attempt, p_reason text, p_actor text) returns void
+    language plpgsql as $$
+begin
+    if a.abandoned_at is null then
+        perform fleet.abandon(a.attempt, p_reason, p_actor);
+    end if;
+    update fleet.attempt set freed_at = now(), freed_by = p_actor, freed_reason = p_reason where attempt = a.attempt;
+    perform fleet.vacate(a);
+    perform fleet.note(a.task, 'slot_freed', a.number, p_actor, jsonb_build_object('reason', p_reason, 'phase', a.phase, 'epoch', a.epoch));
+end $$;
+
 -- Gives the slot of a run that is not proven ended to others, on a person's word, whatever its phase. The run is abandoned: it still is
 -- to be stopped wherever it is found, and what comes of it is evidence only. Verdicts as those of cancel_task().
 create function fleet.free_slot(p_task_id text, p_attempt int, p_reason text) returns text
@@ -257,12 +269,7 @@ begin
     elsif a.freed_at is not null then
         return 'freed';
     end if;
-    if a.abandoned_at is null then
-        perform fleet.abandon(a.attempt, p_reason, v_actor);
-    end if;
-    update fleet.attempt set freed_at = now(), freed_by = v_actor, freed_reason = p_reason where attempt = a.attempt;
-    perform fleet.vacate(a);
-    perform fleet.note(t.task, 'slot_freed', a.number, v_actor, jsonb_build_object('reason', p_reason, 'phase', a.phase, 'epoch', a.epoch));
+    perform fleet.free_attempt(a, p_reason, v_actor);
     if a.abandoned_at is null and t.status in ('assigned', 'running', 'agent_lost') then
         perform fleet.give_up(t, a, v_actor);
     end if;

@@ -17,6 +17,16 @@ void api_task_cancel(struct call *call);
 void api_task_assign(struct call *call);
 void api_agent_list(struct call *call);
 void api_host_list(struct call *call);
+void api_host_detail(struct call *call);
+void api_host_delete(struct call *call);
+void api_host_check(struct call *call);
+void api_host_cordon(struct call *call);
+void api_host_uncordon(struct call *call);
+void api_host_drain(struct call *call);
+void api_host_declare_dead(struct call *call);
+void api_account_list(struct call *call);
+void api_account_park(struct call *call);
+void api_account_unpark(struct call *call);
 void api_node_list(struct call *call);
 
 #endif

@@ -22,9 +22,9 @@ rollback;
 \echo 'doors with types'
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 2));
-select t.throws(format($$select fleet.configure(%L, 'x', '{all}', array[row('h2', 1, 'a', 22, 'u', null, 'plain', '{}')::fleet.host_entry], '{}')$$,
+select t.throws(format($$select fleet.configure(%L, 'x', '{all}', array[row('h2', 1, 'a', 22, 'u', null, 'plain', '{}', null)::fleet.host_entry], '{}')$$,
   t.node('w1')), '23502', 'a member that is left out is refused');
-select t.throws(format($$select fleet.configure(%L, 'x', '{all}', array[row('h2', 1, 'a', 22, 'u', '/w', 'plain', '{}')::fleet.host_entry],
+select t.throws(format($$select fleet.configure(%L, 'x', '{all}', array[row('h2', 1, 'a', 22, 'u', '/w', 'plain', '{}', null)::fleet.host_entry],
   array[row('h3', 'codex-cli', 1, '{}')::fleet.agent_entry])$$, t.node('w1')), 'AF007', 'an agent of no host too');
 select t.throws(format($$select fleet.configure(%L, 'x', null, '{}', '{}')$$, t.node('w1')), '23502', 'and no retry_on at all');
 rollback;
@@ -51,7 +51,7 @@ select t.worker('w1', t.host('h', '{code:rust}', 2));
 select t.worker('w2', t.host('h', '{code:rust}', 2));
 select t.is((select differs from fleet.hosts), null, 'two that agree');
 select t.is((select string_agg(verdict || ': ' || reason, '; ') from fleet.configure(t.node('w2'), 'hash2', '{all}',
-  array[row('h', 1, 'h.example.org', 22, 'else', '/srv/agent', 'plain', '{*}')::fleet.host_entry],
+  array[row('h', 1, 'h.example.org', 22, 'else', '/srv/agent', 'plain', '{*}', null)::fleet.host_entry],
   array[row('h', 'codex-cli', 3, '{code:rust}')::fleet.agent_entry])), 'differs: worker w1 has another agents, ssh_user', 'the newer is told in what');
 select t.is((select differs from fleet.hosts), 'w1, w2', 'people see it');
 select t.is((select differs from fleet.host_report(t.node('w1'), 'h', 1, true, null, null, '{}', null, null)), 'worker w2 has another agents, ssh_user',

@@ -18,14 +18,6 @@ select t.claim('w1', 1);
 select t.is((select host_id from fleet.executor where executor = (select executor from fleet.attempt)), 'b-little', 'of two that are equally free');
 rollback;
 
-\echo 'a host that was made by the API'
-begin;
-select t.worker('w1', t.host('h', '{code:rust}', 2));
-update fleet.host set origin = 'api', hostname = 'made.by.api';
-select t.is(t.configure('w1', t.host('h', '{code:rust}', 2)), 'h made_by_api', 'is not the file''s');
-select t.is((select hostname from fleet.host), 'made.by.api', 'and stays as it is');
-rollback;
-
 \echo 'the identity of a host out of reach'
 begin;
 select fleet.node_start(t.node('w1'), 'worker', 'w1', '1', 'c');

@@ -29,7 +29,7 @@ START_TEST(test_registers)
     ck_assert_uint_eq(strlen(sql("configure")->last[1]), 64);
     ck_assert_str_eq(sql("configure")->last[3],
                      "{\"(\\\"h1\\\",\\\"0\\\",\\\"localhost\\\",\\\"22\\\",\\\"\\\","
-                     "\\\"/tmp/scene\\\",\\\"plain\\\",\\\"{\\\\\\\"*\\\\\\\"}\\\")\"}");
+                     "\\\"/tmp/scene\\\",\\\"plain\\\",\\\"{\\\\\\\"*\\\\\\\"}\\\",)\"}");
     ck_assert_ptr_nonnull(strstr(sql("configure")->last[4], "(\\\"h1\\\",\\\"demo\\\",\\\"2\\\""));
     ck_assert_str_eq(scene.dispatch->node.fleet_id, "f1");
 }

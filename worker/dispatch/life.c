@@ -145,8 +145,9 @@ static void add_host(struct buf *out, const struct config_host *config, int numb
                             config->ssh_user != NULL ? config->ssh_user : "",
                             config->work_dir,
                             config->workspace,
-                            buf_text(&repositories)};
-    db_array_row(out, 8, fields);
+                            buf_text(&repositories),
+                            NULL};
+    db_array_row(out, 9, fields);
     buf_release(&repositories);
 }
 
