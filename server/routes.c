@@ -23,9 +23,9 @@ const struct route server_routes[] = {
     {"GET", "/healthz", ROUTE_HEALTH, SCOPE_NONE, NO_AGENTS, NULL, api_healthz,
      {"healthz", "Does the process answer?", NULL, "200 text"}},
     {"GET", "/livez", ROUTE_HEALTH, SCOPE_NONE, NO_AGENTS, NULL, api_livez,
-     {"livez", "Does the node live?", NULL, "200 Health, 503 Health"}},
+     {"livez", "Does the node live?", NULL, "200 Health"}},
     {"GET", "/readyz", ROUTE_HEALTH, SCOPE_NONE, NO_AGENTS, NULL, api_readyz,
-     {"readyz", "Would the node do work?", NULL, "200 Health, 503 Health"}},
+     {"readyz", "Would the node do work?", NULL, "200 Health, 503"}},
 
     {"GET", "/api/v1/openapi.json", ROUTE_OPEN, SCOPE_NONE, NO_AGENTS, NULL, api_openapi,
      {"openapi", "This document.", NULL, "200 Object"}},
