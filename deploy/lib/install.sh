@@ -16,7 +16,7 @@ install_list() {
         ;;&
     test)
         echo check clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck \
-            postgresql-15-plpgsql-check git procps fish tcsh strace
+            postgresql-15-plpgsql-check git procps fish tcsh strace python3-jsonschema
         # The runner for hosts of another kind, and what executes it here.
         [[ $(dpkg --print-architecture) != amd64 ]] ||
             echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static

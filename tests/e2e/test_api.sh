@@ -3,9 +3,9 @@
 # against the OpenAPI document.
 
 REPOSITORIES='demo/rocket'
-ADAPTERS=""
 fleet_begin
-host worker-01 "$(executor counter 4 code:rust)"
+ADAPTERS="  demo: { command: [ /bin/sh, '$E2E/agent', '$LEDGER' ], output: text }" # as the quickstart's
+host demo-host "$(executor demo 4 code:rust)"
 server 1
 server 2
 worker 1
@@ -18,7 +18,7 @@ cd "$E2E/user" || exit 1
 cp "$E2E/etc/header" .fleet/etc/token-header
 cp "$E2E/issue.json" .
 export FLEET_URL=$URL WEBHOOK_SECRET=$FLEET_SECRET
-wait_for 30 "the host to be reachable" eval '[[ $(sql "select status from fleet.host_now where host_id = '"'worker-01'"'") == online ]]'
+wait_for 30 "the host to be reachable" eval '[[ $(sql "select status from fleet.host_now where host_id = '"'demo-host'"'") == online ]]'
 
 # The lines of the document, each whole.
 mapfile -t lines < <(awk '/^    curl/ { inside = 1 } inside { sub(/^ +/, ""); more = sub(/ *\\$/, " "); printf "%s", $0; if (!more) { print ""; inside = 0 } }' "$root/server/README.md")
