@@ -1,4 +1,4 @@
-/* Items gathered into statements, and their verdicts handed back. */
+/* Requests gathered into statements, and their answers handed back. */
 #include "server/submit.h"
 
 #include <inttypes.h>
@@ -11,25 +11,24 @@
 #include "common/log.h"
 #include "common/mem.h"
 
-#define BATCH_ITEMS 200
-#define BATCH_BYTES (4 << 20) /* of one statement, unless one item alone is larger */
+#define BATCH_REQUESTS 200
+#define BATCH_BYTES (4 << 20) /* of one statement, unless one request alone is larger */
 #define BATCH_KEY "submit"
-#define BATCH_MS 1500            /* then its items are sent one by one */
+#define BATCH_MS 1500            /* then its requests are sent one by one */
 #define WAITING_BYTES (64 << 20) /* of all that waits */
 
 struct item {
     struct list link;
-    char *row; /* owned: a fleet.new_task */
-    size_t len;
+    struct submit_request request; /* owned */
     submit_done_cb on_done;
     void *data;
 };
 
 struct batch {
     struct submit *submit; /* borrowed */
-    char key[24];          /* "submit", or the name of an item that is sent by itself */
+    char key[24];          /* "submit", or the name of a request that is sent by itself */
     int count;
-    struct item *items[BATCH_ITEMS]; /* owned */
+    struct item *items[BATCH_REQUESTS]; /* owned */
 };
 
 struct submit {
@@ -53,11 +52,22 @@ struct submit *submit_new(struct db *db)
     return submit;
 }
 
-static void item_done(struct item *item, const struct submit_verdict *verdict,
+static void request_release(struct submit_request *request)
+{
+    buf_release(&request->row);
+    buf_release(&request->tasks);
+}
+
+static size_t request_size(const struct submit_request *request)
+{
+    return request->row.len + request->tasks.len;
+}
+
+static void item_done(struct item *item, const struct submit_answer *answer,
                       const struct error *err)
 {
-    item->on_done(item->data, verdict, err);
-    free(item->row);
+    item->on_done(item->data, answer, err);
+    request_release(&item->request);
     free(item);
 }
 
@@ -80,21 +90,40 @@ static bool batch_is_alone(const struct batch *batch)
     return strcmp(batch->key, BATCH_KEY) != 0;
 }
 
+static void add_elements(struct buf *list, const struct buf *elements)
+{
+    if (list->len > 1)
+        buf_adds(list, ",");
+    buf_add(list, elements->data, elements->len);
+}
+
 static void batch_send(struct batch *batch)
 {
-    bool alone = batch_is_alone(batch);
-    struct buf list;
-    buf_init(&list, (size_t)2 * WAITING_BYTES);
-    db_array_begin(&list);
-    for (int i = 0; i < batch->count; i++)
-        db_array_text(&list, batch->items[i]->row);
-    db_array_end(&list);
-    const char *params[] = {buf_text(&list)};
-    db_query_locking(batch->submit->db, batch->key, alone ? 0 : clock_ms() + BATCH_MS,
-                     "select ord, verdict, code, detail, details, task_id, answer "
-                     "from fleet.submit($1::fleet.new_task[])",
-                     DB_REPEAT, 1, params, on_batch, batch);
-    buf_release(&list);
+    struct buf requests, of, tasks;
+    struct buf *lists[] = {&requests, &of, &tasks};
+    const char *params[3];
+    for (int i = 0; i < 3; i++) {
+        buf_init(lists[i], (size_t)2 * WAITING_BYTES);
+        db_array_begin(lists[i]);
+    }
+    for (int i = 0; i < batch->count; i++) {
+        const struct submit_request *request = &batch->items[i]->request;
+        add_elements(&requests, &request->row);
+        add_elements(&tasks, &request->tasks);
+        for (int k = 0; k < request->count; k++)
+            db_array_int(&of, i + 1);
+    }
+    for (int i = 0; i < 3; i++) {
+        db_array_end(lists[i]);
+        params[i] = buf_text(lists[i]);
+    }
+    db_query_locking(batch->submit->db, batch->key,
+                     batch_is_alone(batch) ? 0 : clock_ms() + BATCH_MS,
+                     "select request, status, body, task_id, created "
+                     "from fleet.submit($1::fleet.submission[], $2::int[], $3::fleet.new_task[])",
+                     DB_REPEAT, 3, params, on_batch, batch);
+    for (int i = 0; i < 3; i++)
+        buf_release(lists[i]);
 }
 
 /* A statement failed whole: because of one of its items, or of a lock that one needs. */
@@ -124,7 +153,7 @@ static void batch_failed(struct batch *batch, const struct error *err)
             item_done(batch->items[i], NULL, err);
         return;
     }
-    log_warn(NULL, "a statement with %d submissions failed (%s: %s): each is sent again by itself",
+    log_warn(NULL, "a statement with %d requests failed (%s: %s): each is sent again by itself",
              batch->count, err->state, err->text);
     for (int i = 0; i < batch->count; i++)
         send_alone(batch->submit, batch->items[i]);
@@ -134,18 +163,17 @@ static void batch_answered(struct batch *batch, const struct db_result *res)
 {
     bool created = false;
     for (int row = 0; row < db_rows(res); row++) {
-        int64_t ord = db_int(res, row, "ord", 0);
-        if (ord < 1 || ord > batch->count || batch->items[ord - 1] == NULL)
+        int64_t place = db_int(res, row, "request", 0);
+        if (place < 1 || place > batch->count || batch->items[place - 1] == NULL)
             continue;
-        struct submit_verdict verdict = {db_text(res, row, "verdict"), db_text(res, row, "code"),
-                                         db_text(res, row, "detail"),  db_text(res, row, "details"),
-                                         db_text(res, row, "task_id"), db_text(res, row, "answer")};
-        created = created || strcmp(verdict.verdict, "created") == 0;
-        item_done(batch->items[ord - 1], &verdict, NULL);
-        batch->items[ord - 1] = NULL;
+        struct submit_answer answer = {(int)db_int(res, row, "status", 500),
+                                       db_text(res, row, "body"), db_text(res, row, "task_id")};
+        created = created || db_int(res, row, "created", 0) > 0;
+        item_done(batch->items[place - 1], &answer, NULL);
+        batch->items[place - 1] = NULL;
     }
     struct error missing = {0};
-    error_set(&missing, "fleet.submit gave no verdict for an item");
+    error_set(&missing, "fleet.submit gave no answer to a request");
     for (int i = 0; i < batch->count; i++) {
         if (batch->items[i] != NULL)
             item_done(batch->items[i], NULL, &missing);
@@ -180,12 +208,13 @@ static struct batch *batch_take(struct submit *submit)
     list_each(link, &submit->waiting)
     {
         struct item *item = list_entry(link, struct item, link);
-        bool full = batch->count == BATCH_ITEMS || bytes + item->len > BATCH_BYTES;
+        size_t size = request_size(&item->request);
+        bool full = batch->count == BATCH_REQUESTS || bytes + size > BATCH_BYTES;
         if (batch->count > 0 && full)
             break;
         list_remove(link);
-        submit->bytes -= item->len;
-        bytes += item->len;
+        submit->bytes -= size;
+        bytes += size;
         batch->items[batch->count++] = item;
     }
     return batch;
@@ -199,18 +228,25 @@ static void submit_next(struct submit *submit)
     batch_send(batch_take(submit));
 }
 
-bool submit_add(struct submit *submit, const char *row, submit_done_cb on_done, void *data,
-                struct error *err)
+bool submit_add(struct submit *submit, struct submit_request *request, submit_done_cb on_done,
+                void *data, struct error *err)
 {
-    size_t len = strlen(row);
-    if (submit->bytes + len > WAITING_BYTES) {
+    size_t size = request_size(request);
+    if (request->row.failed || request->tasks.failed)
+        error_set_state(err, "54000", "the request is too large");
+    else if (submit->bytes + size > WAITING_BYTES)
         error_set_state(err, "53300", "too many submissions wait for the database");
+    if (err->text[0] != '\0') {
+        request_release(request);
         return false;
     }
     struct item *item = mem_alloc(sizeof *item);
-    *item =
-        (struct item){.row = mem_strndup(row, len), .len = len, .on_done = on_done, .data = data};
-    submit->bytes += len;
+    *item = (struct item){.request = *request, .on_done = on_done, .data = data};
+    if (request->count > 1) {
+        send_alone(submit, item);
+        return true;
+    }
+    submit->bytes += size;
     list_append(&submit->waiting, &item->link);
     submit_next(submit);
     return true;

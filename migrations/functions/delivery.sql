@@ -63,20 +63,29 @@ begin
     n.repo := i.repo;
     n.issue_number := i.number;
     n.task_type := 'issue';
-    n.default_timeout_secs := p.timeout_secs;
-    n.default_max_retries := p.max_retries;
-    n.max_attempts_total := p.max_attempts_total;
+    n.timeout_secs := p.timeout_secs;
+    n.max_retries := p.max_retries;
     return n;
 end $$;
 
+-- The delivery as a request: its node's defaults are the task's own numbers already.
+create function fleet.delivery_request(p fleet.incoming) returns fleet.submission
+    language plpgsql immutable as $$
+declare s fleet.submission;
+begin
+    s.max_attempts_total := p.max_attempts_total;
+    return s;
+end $$;
+
 -- The same task again, with what the authorised person saw when asking: counters 0, attempt numbers go on.
-create function fleet.resubmit_issue(t fleet.task, p fleet.new_task, p_actor text) returns void
+create function fleet.resubmit_issue(t fleet.task, p fleet.new_task, p_total int, p_actor text) returns void
     language plpgsql as $$
 begin
     update fleet.task
-    set title = p.title, body = coalesce(p.body, ''), content_hash = fleet.content_hash(p), labels = p.labels,
-        requirements = fleet.requirements_of(p.labels), priority = fleet.priority_of(p.labels), timeout_secs = p.default_timeout_secs,
-        max_retries = p.default_max_retries, max_attempts_total = p.max_attempts_total,
+    set title = p.title, body = coalesce(p.body, ''), content_hash = fleet.content_hash(p.title, p.body, p.labels, p.any_agent, p.priority,
+            p.execution_mode, p.task_type, p.repo, p.issue_number, p.max_retries, p.timeout_secs, p.run_at, p.metadata), labels = p.labels,
+        requirements = fleet.requirements_of(p.labels), priority = fleet.priority_of(p.labels), timeout_secs = p.timeout_secs,
+        max_retries = p.max_retries, max_attempts_total = p_total,
         retry_count = 0, attempts = 0, release_count = 0
     where task = t.task;
     perform fleet.again(t, 'resubmitted', p_actor, null);
@@ -125,14 +134,15 @@ begin
             return;
         end if;
         v_new := fleet.issue_task(i, p_labels, p);
-        select f.code, f.detail into reason, detail from fleet.limit_fault(v_new) f;
+        select f.code, f.detail into reason, detail from fleet.limit_fault(fleet.delivery_request(p), v_new) f;
         if reason is not null then
             return;
         elsif t.task is null then
-            perform fleet.insert_task(v_task_id, 'forgejo', v_new, p_actor);
+            v_new.task_id := v_task_id;
+            perform fleet.insert_issue_task(fleet.delivery_request(p), v_new, p_actor);
             reason := 'submitted';
         else
-            perform fleet.resubmit_issue(t, v_new, p_actor);
+            perform fleet.resubmit_issue(t, v_new, p.max_attempts_total, p_actor);
             reason := 'resubmitted';
         end if;
     elsif t.task is not null and t.status = 'created' then

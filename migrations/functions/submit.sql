@@ -1,12 +1,5 @@
 -- New tasks by REST; and what both ways in (REST and Forgejo) share.
 
-create function fleet.new_task_id() returns text
-    language plpgsql volatile as $$
-begin
-    return (select 't-' || string_agg(substr('abcdefghijklmnopqrstuvwxyz234567', get_byte(r.bytes, i) % 32 + 1, 1), '')
-    from (select sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) as bytes) r, generate_series(0, 11) i);
-end $$;
-
 create function fleet.value_fault(p_member text, p_limit text, p_value jsonb) returns fleet.fault
     language plpgsql immutable as $$
 begin
@@ -15,11 +8,11 @@ begin
 end $$;
 
 -- The first member that is out of its limits. What is null was not given, which a title and the numbers of each run may not be.
-create function fleet.limit_fault(p fleet.new_task) returns fleet.fault
+create function fleet.limit_fault(p_request fleet.submission, p fleet.new_task) returns fleet.fault
     language plpgsql stable as $$
 declare
-    v_timeout bigint := coalesce(p.timeout_secs, p.default_timeout_secs);
-    v_retries bigint := coalesce(p.max_retries, p.default_max_retries);
+    v_timeout bigint := coalesce(p.timeout_secs, p_request.default_timeout_secs);
+    v_retries bigint := coalesce(p.max_retries, p_request.default_max_retries);
     v_run_at timestamptz := fleet.time_of(p.run_at);
     v_lines boolean := not exists (select from unnest(p.labels) l where (length(l) <= 255 and fleet.is_line(l)) is not true);
     v_fault fleet.fault;
@@ -38,7 +31,7 @@ begin
         ('issue_number', p.issue_number, true, to_jsonb(p.issue_number)),
         ('max_retries', coalesce(v_retries, -1), true, to_jsonb(v_retries)),
         ('timeout_secs', coalesce(v_timeout, -1), true, to_jsonb(v_timeout)),
-        ('max_attempts_total', coalesce(p.max_attempts_total, -1), true, to_jsonb(p.max_attempts_total)),
+        ('max_attempts_total', coalesce(p_request.max_attempts_total, -1), true, to_jsonb(p_request.max_attempts_total)),
         ('run_at', greatest(ceil(extract(epoch from v_run_at - now()) / 86400), 0), p.run_at is null or v_run_at is not null,
          to_jsonb(left(p.run_at, 120))),
         ('metadata', octet_length(p.metadata::text), jsonb_typeof(p.metadata) = 'object', to_jsonb(left(p.metadata::text, 120)))
@@ -86,14 +79,14 @@ begin
 end $$;
 
 -- Why a task by REST is refused; null when it is not. All are looked at before anything is written, so that none fails another.
-create function fleet.task_fault(p fleet.new_task) returns fleet.fault
+create function fleet.task_fault(p_request fleet.submission, p fleet.new_task) returns fleet.fault
     language plpgsql stable as $$
-declare v_fault fleet.fault := fleet.limit_fault(p);
+declare v_fault fleet.fault := fleet.limit_fault(p_request, p);
 begin
     if v_fault.code is null and p.issue_number is not null and p.repo is null then
         v_fault := fleet.value_fault('repo', 'owner/name beside an issue_number', null);
     end if;
-    if v_fault.code is null and not fleet.token_allows(p.token_id, p.repo) then
+    if v_fault.code is null and not fleet.token_allows(p_request.token_id, p.repo) then
         v_fault := row('repository_not_allowed', case when p.repo is null
             then 'this token is bound to repositories: ''repo'' has to name one of them'
             else format('this token is not bound to repository %s', p.repo) end, null)::fleet.fault;
@@ -104,128 +97,287 @@ begin
     return v_fault;
 end $$;
 
--- What the submitter wrote, so that a repeated submission can be told from a different one.
-create function fleet.content_hash(p fleet.new_task) returns bytea
-    language plpgsql immutable as $$
+-- What the submitter wrote, so that a repeated submission can be told from a different one. (Inlined: no call a task.)
+create function fleet.content_hash(p_title text, p_body text, p_labels text[], p_any_agent boolean, p_priority bigint,
+                                   p_execution_mode text, p_task_type text, p_repo text, p_issue_number bigint, p_max_retries bigint,
+                                   p_timeout_secs bigint, p_run_at text, p_metadata jsonb) returns bytea
+    language sql stable as $$
+    select sha256(convert_to(row(p_title, p_body, p_labels, p_any_agent, p_priority, p_execution_mode, p_task_type, p_repo,
+                                 p_issue_number, p_max_retries, p_timeout_secs, p_run_at, p_metadata)::text, 'UTF8'));
+$$;
+
+-- May a task of this kind have no fault in what is common to its kind?
+create function fleet.kind_sound(p_token bigint, p_labels text[], p_requirements text[], p_any_agent boolean, p_mode text, p_repo text)
+    returns boolean language plpgsql stable as $$
 begin
-    return sha256(convert_to((jsonb_strip_nulls(to_jsonb(p)) - '{token_id,idempotency_key,request_hash,default_timeout_secs,'
-        'default_max_retries,max_attempts_total,task_id}'::text[])::text, 'UTF8'));
+    return cardinality(p_labels) <= 500
+       and not exists (select from unnest(p_labels) l where (length(l) <= 255 and fleet.is_line(l)) is not true)
+       and p_mode in ('undecided', 'ssh_cli', 'http_pull')
+       and (p_repo is null or length(p_repo) <= 201 and fleet.is_repo(p_repo))
+       and fleet.lane_fits(p_requirements, p_repo)
+       and fleet.token_allows(p_token, p_repo)
+       and (p_requirements <> '{}') <> p_any_agent;
 end $$;
 
--- Inserts one task and puts it where it waits. Null when the id stands already.
-create function fleet.insert_task(p_task_id text, p_source text, p fleet.new_task, p_actor text) returns bigint
+-- Sorts tasks into kinds, each looked at once, and finds those that may have a fault: task_fault() says which. The numbers here are
+-- those of task_limits(), as constants: a thousand tasks are compared in a millisecond.
+create function fleet.sort_tasks(p_requests fleet.submission[], p_of int[], p_items fleet.new_task[], out kinds fleet.task_kind[],
+                                 out kind_of int[], out doubtful int[])
+    language plpgsql stable as $$
+begin
+    with item as materialized (
+        select e.ordinality::int as ord, coalesce(r.token_id, 0) as token_id, coalesce(e.labels, '{}') as labels,
+               coalesce(e.any_agent, false) as any_agent, coalesce(e.execution_mode, 'undecided') as mode, e.repo,
+               coalesce('/' || e.repo, '') as repo_key,
+               e.title is not null and length(e.title) <= 500 and fleet.is_line(e.title)
+                   and e.task_id is not null and (e.made_id or length(e.task_id) <= 200 and fleet.is_free_id(e.task_id))
+                   and coalesce(octet_length(e.body) <= 1048576, true)
+                   and coalesce(e.priority between -1000 and 1000, true)
+                   and (e.task_type is null or length(e.task_type) <= 64 and fleet.is_line(e.task_type))
+                   and (e.issue_number is null or e.repo is not null and e.issue_number between 1 and 999999999)
+                   and coalesce(e.max_retries, r.default_max_retries) between 0 and 100
+                   and coalesce(e.timeout_secs, r.default_timeout_secs) between 1 and 604800
+                   and r.max_attempts_total between 1 and 1000
+                   and (e.run_at is null or fleet.time_of(e.run_at) <= now() + interval '365 days')
+                   and (e.metadata is null or jsonb_typeof(e.metadata) = 'object' and octet_length(e.metadata::text) <= 16384) as sound
+        from unnest(p_items) with ordinality e
+        join unnest(p_requests) with ordinality r on r.ordinality = p_of[e.ordinality]),
+    kind as materialized (
+        select row_number() over ()::int as place, k.*,
+               fleet.kind_sound(k.token_id, k.labels, k.requirements, k.any_agent, k.mode, k.repo) as sound
+        from (select k.*, fleet.requirements_of(k.labels) as requirements
+              from (select distinct token_id, labels, any_agent, mode, repo_key, repo from item) k) k)
+    select (select array_agg(row(k.labels, k.mode, k.repo, fleet.token_actor(k.token_id), k.requirements, fleet.priority_of(k.labels),
+                                 null, null)::fleet.task_kind order by k.place) from kind k),
+           array_agg(k.place order by i.ord),
+           coalesce(array_agg(i.ord order by i.ord) filter (where (i.sound and k.sound) is not true), '{}')
+    into kinds, kind_of, doubtful
+    from item i
+    join kind k using (token_id, labels, any_agent, mode, repo_key);
+end $$;
+
+-- The kinds with their lanes, those that are new made in one order; then with what keeps everybody from taking their tasks.
+create function fleet.make_lanes(p_kinds fleet.task_kind[], p_wanted int[]) returns fleet.task_kind[]
     language plpgsql as $$
 declare
-    v_task bigint;
-    v_labels text[] := coalesce(p.labels, '{}');
-    v_requirements text[] := fleet.requirements_of(v_labels);
-    v_mode text := coalesce(p.execution_mode, 'undecided');
-    v_run_at timestamptz := greatest(coalesce(fleet.time_of(p.run_at), now()), now());
-    v_lane int := fleet.lane_for(v_requirements, v_mode, p.repo);
+    v_places int[] := array(select k.ordinality from unnest(p_kinds) with ordinality k where k.ordinality = any (p_wanted)
+                            order by k.requirements, k.execution_mode, k.repo);
+    v_place int;
 begin
-    insert into fleet.task (task_id, source, task_type, title, body, content_hash, labels, requirements, execution_mode, priority,
-                            repo, issue_number, branch_name, timeout_secs, max_retries, max_attempts_total, metadata, submitted_by,
-                            lane, run_at)
-    values (p_task_id, p_source, p.task_type, p.title, coalesce(p.body, ''), fleet.content_hash(p), v_labels, v_requirements, v_mode,
-            coalesce(p.priority, fleet.priority_of(v_labels)), p.repo, p.issue_number, 'task/' || fleet.slug_of(p_task_id),
-            coalesce(p.timeout_secs, p.default_timeout_secs), coalesce(p.max_retries, p.default_max_retries), p.max_attempts_total,
-            coalesce(p.metadata, '{}'), p_actor, v_lane, v_run_at)
-    on conflict (task_id) do nothing
-    returning task into v_task;
-    if not found then
-        return null;
+    foreach v_place in array v_places loop
+        p_kinds[v_place].lane := fleet.lane_for(p_kinds[v_place].requirements, p_kinds[v_place].execution_mode, p_kinds[v_place].repo);
+        p_kinds[v_place].warnings := to_json(fleet.lane_warnings(p_kinds[v_place].lane));
+    end loop;
+    return p_kinds;
+end $$;
+
+-- Inserts tasks and puts each where it waits; the numbers that were allotted, and how many of them were used: an id that stands
+-- already is left alone. Numbers follow the order of the tasks, the rows are locked in the order of their ids.
+create function fleet.insert_tasks(p_source text, p_requests fleet.submission[], p_of int[], p_items fleet.new_task[],
+                                   p_kinds fleet.task_kind[], p_kind_of int[], p_go boolean[], out numbers bigint[], out made int)
+    language plpgsql as $$
+begin
+    numbers := array(select nextval('fleet.task_task_seq') from generate_subscripts(p_items, 1));
+    with new as (
+        insert into fleet.task (task, task_id, source, task_type, title, body, content_hash, labels, requirements, execution_mode,
+                                priority, repo, issue_number, branch_name, timeout_secs, max_retries, max_attempts_total, metadata,
+                                submitted_by, lane, run_at)
+        overriding system value
+        select numbers[e.ordinality], e.task_id, p_source, e.task_type, e.title, coalesce(e.body, ''),
+               fleet.content_hash(e.title, e.body, e.labels, e.any_agent, e.priority, e.execution_mode, e.task_type, e.repo,
+                                  e.issue_number, e.max_retries, e.timeout_secs, e.run_at, e.metadata),
+               k.labels, k.requirements, k.execution_mode, coalesce(e.priority, k.priority), k.repo, e.issue_number,
+               'task/' || case when e.made_id then e.task_id else fleet.slug_of(e.task_id) end,
+               coalesce(e.timeout_secs, r.default_timeout_secs), coalesce(e.max_retries, r.default_max_retries), r.max_attempts_total,
+               coalesce(e.metadata, '{}'), k.actor, k.lane,
+               case when e.run_at is null then now() else greatest(fleet.time_of(e.run_at), now()) end
+        from unnest(p_items) with ordinality e
+        join unnest(p_requests) with ordinality r on r.ordinality = p_of[e.ordinality]
+        join unnest(p_kinds) with ordinality k on k.ordinality = p_kind_of[e.ordinality]
+        where p_go[e.ordinality]
+        order by e.task_id, e.ordinality
+        on conflict (task_id) do nothing
+        returning task, lane, priority, run_at, labels, submitted_by),
+    waiting as (insert into fleet.queue (lane, prio, task) select n.lane, -n.priority, n.task from new n where n.run_at <= now()),
+    later as (insert into fleet.delayed (run_at, task) select n.run_at, n.task from new n where n.run_at > now()),
+    found as (
+        insert into fleet.task_label (label, task) select l, n.task from new n, unnest(n.labels) l on conflict do nothing),
+    told as (
+        insert into fleet.event (task, event_type, to_status, actor) select n.task, 'created', 'created', n.submitted_by from new n)
+    select count(*) into made from new;
+end $$;
+
+-- The task of an issue that is asked for the first time. Under the issue's lock.
+create function fleet.insert_issue_task(p_request fleet.submission, p fleet.new_task, p_actor text) returns void
+    language plpgsql as $$
+declare
+    v_requirements text[] := fleet.requirements_of(p.labels);
+    v_kind fleet.task_kind := row(p.labels, 'undecided', p.repo, p_actor, v_requirements, fleet.priority_of(p.labels),
+                                  fleet.lane_for(v_requirements, 'undecided', p.repo), null);
+begin
+    perform fleet.insert_tasks('forgejo', array[p_request], '{1}', array[p], array[v_kind], '{1}', '{true}');
+end $$;
+
+-- Takes the keys of requests, in one order. Of each request: is it to be done? Not so when its key has an answer, which it gets then.
+create function fleet.take_keys(p_requests fleet.submission[]) returns boolean[]
+    language plpgsql as $$
+declare v_ours boolean[];
+begin
+    if not exists (select from unnest(p_requests) r where r.idempotency_key is not null) then
+        return array_fill(true, array[cardinality(p_requests)]);
     end if;
-    perform fleet.enqueue(v_task, v_run_at);
-    perform fleet.index_labels(array[v_task]);
-    insert into fleet.event (task, event_type, to_status, actor) values (v_task, 'created', 'created', p_actor);
-    return v_task;
+    with named as materialized (
+        select distinct on (token_id, key) token_id, key, request_hash, place
+        from (select coalesce(r.token_id, 0) as token_id, r.idempotency_key as key, coalesce(r.request_hash, '') as request_hash,
+                     r.ordinality as place
+              from unnest(p_requests) with ordinality r) x
+        where key is not null
+        order by token_id, key, place),
+    taken as (
+        insert into fleet.idempotency as i (token_id, key, request_hash)
+        select token_id, key, request_hash from named order by token_id, key
+        on conflict (token_id, key) do update
+        set request_hash = excluded.request_hash, xid = excluded.xid, task_id = null, answer = null, status = null,
+            made_at = excluded.made_at
+        where i.made_at < now() - make_interval(hours => fleet.get('idempotency_hours')::int)
+        returning i.token_id, i.key)
+    select array_agg(r.idempotency_key is null or t.key is not null order by r.ordinality) into v_ours
+    from unnest(p_requests) with ordinality r
+    left join named n on n.place = r.ordinality
+    left join taken t on t.token_id = n.token_id and t.key = n.key;
+    return v_ours;
 end $$;
 
 -- A task as its submission is answered: with what keeps everybody from taking it.
-create function fleet.task_answer(p_task bigint) returns json
+create function fleet.task_answer(p_task bigint, p_warnings json) returns text
     language plpgsql stable as $$
 begin
-    return (left(fleet.task_json(p_task)::text, -1) || ', "warnings": '
-        || to_json(fleet.lane_warnings((select t.lane from fleet.task t where t.task = p_task)))::text || '}')::json;
+    return left(fleet.task_json(p_task)::text, -1) || ', "warnings": ' || p_warnings::text || '}';
 end $$;
 
--- One item of a submission, its faults looked for and its key taken already. See submit().
-create function fleet.submit_item(p fleet.new_task, p_fault fleet.fault, out verdict text, out code text, out detail text,
-                                  out details jsonb, out task_id text, out answer json)
-    language plpgsql as $$
-#variable_conflict use_column
-declare
-    v_token bigint := coalesce(p.token_id, 0);
-    k fleet.idempotency;
-    v_task bigint;
-    v_content bytea;
+-- One of many, without the whole task.
+create function fleet.short_answer(p_status int, p_task_id text, p_warnings json, p_fault fleet.fault) returns text
+    language plpgsql immutable as $$
+declare v_head text := '{"status": ' || p_status || coalesce(', "task_id": ' || to_json(p_task_id)::text, '');
 begin
-    if p_fault.code is not null then
-        verdict := 'refused'; code := p_fault.code; detail := p_fault.detail; details := p_fault.details;
-        return;
+    if p_status >= 300 then
+        return v_head || ', ' || substr((fleet.refuse(p_status, p_fault.code, p_fault.detail, p_fault.details)).body, 2);
     end if;
-    select * into k from fleet.idempotency i where i.token_id = v_token and i.key = p.idempotency_key;
-    if k.request_hash <> coalesce(p.request_hash, '') then
-        verdict := 'conflict'; code := 'idempotency_conflict';
-        detail := 'this Idempotency-Key was used with another request';
-        return;
-    elsif k.answer is not null then
-        verdict := 'exists'; task_id := k.task_id; answer := k.answer;
-        return;
-    end if;
-    task_id := coalesce(p.task_id, fleet.new_task_id());
-    v_task := fleet.insert_task(task_id, 'api', p, fleet.token_actor(v_token));
-    if v_task is not null then
-        verdict := 'created';
-    else
-        select t.task, t.content_hash into v_task, v_content from fleet.task t where t.task_id = submit_item.task_id;
-        if v_content <> fleet.content_hash(p) then
-            verdict := 'conflict'; code := 'task_conflict';
-            detail := format('task %s stands already with another content', task_id);
-            return;
-        end if;
-        verdict := 'exists';
-    end if;
-    answer := fleet.task_answer(v_task);
-    if p.idempotency_key is not null then
-        update fleet.idempotency i set task_id = submit_item.task_id, answer = submit_item.answer
-        where i.token_id = v_token and i.key = p.idempotency_key;
-    end if;
+    return v_head || case when p_warnings::text <> '[]' then ', "warnings": ' || p_warnings::text else '' end || '}';
 end $$;
 
--- Submits many. Each item has its own verdict: created, exists (same content, or a replay of the same key), conflict, refused.
--- All callers make their lanes first, then take keys in one order, then ids in one order, so that none waits in a circle.
--- Send wake() behind it.
-create function fleet.submit(p_items fleet.new_task[])
-    returns table (ord int, verdict text, code text, detail text, details jsonb, task_id text, answer json)
+-- What became of each task of the requests that were done, and so of each request. In a statement after that which inserted: only
+-- here does one stand that came in between.
+create function fleet.verdicts(p_requests fleet.submission[], p_ours boolean[], p_of int[], p_items fleet.new_task[],
+                               p_kinds fleet.task_kind[], p_kind_of int[], p_faults fleet.fault[], p_numbers bigint[], p_all boolean)
+    returns fleet.submitted[] language plpgsql as $$
+begin
+    return array(
+        with item as materialized (
+            select e.ordinality as ord, r.ordinality as request, r.form, e.task_id, k.warnings, x.task, x.task = p_numbers[e.ordinality] as new,
+                   case when (p_faults[e.ordinality]).code is not null then p_faults[e.ordinality]
+                        when not x.same then row('task_conflict', format('task %s stands already with another content', e.task_id), null)::fleet.fault
+                   end as fault,
+                   case when (p_faults[e.ordinality]).code = 'repository_not_allowed' then 403
+                        when (p_faults[e.ordinality]).code is not null then 422
+                        when not x.same then 409
+                        when x.task = p_numbers[e.ordinality] or e.made_id then 201 else 200 end as status
+            from unnest(p_items) with ordinality e
+            join unnest(p_requests) with ordinality r on r.ordinality = p_of[e.ordinality]
+            join unnest(p_kinds) with ordinality k on k.ordinality = p_kind_of[e.ordinality]
+            left join lateral (
+                select p_numbers[e.ordinality] as task, true as same where p_all
+                union all
+                select t.task, t.task = p_numbers[e.ordinality] or t.content_hash = fleet.content_hash(
+                           e.title, e.body, e.labels, e.any_agent, e.priority, e.execution_mode, e.task_type, e.repo, e.issue_number,
+                           e.max_retries, e.timeout_secs, e.run_at, e.metadata)
+                from fleet.task t
+                where not p_all and t.task_id = e.task_id and (p_faults[e.ordinality]).code is null) x on true
+            where p_ours[r.ordinality])
+        select row(i.request,
+                   case when i.form = 'one' then max(i.status) when bool_and(i.status = 201) then 201
+                        when bool_and(i.status < 300) then 200 else 207 end,
+                   case i.form when 'one' then min(case when i.status < 300 then fleet.task_answer(i.task, i.warnings)
+                                                        else (fleet.refuse(i.status, (i.fault).code, (i.fault).detail, (i.fault).details)).body end)
+                               when 'list' then '[' || string_agg(fleet.short_answer(i.status, i.task_id, i.warnings, i.fault), ', ' order by i.ord) || ']'
+                               else string_agg(fleet.short_answer(i.status, i.task_id, i.warnings, i.fault) || e'\n', '' order by i.ord) end,
+                   (array_agg(i.task_id order by i.ord) filter (where i.status < 300))[1],
+                   count(*) filter (where i.new))::fleet.submitted
+        from item i group by i.request, i.form);
+end $$;
+
+-- Keeps the answers of keys, and the trail of who submitted what.
+create function fleet.keep_answers(p_requests fleet.submission[], p_results fleet.submitted[]) returns void
+    language plpgsql as $$
+begin
+    update fleet.idempotency i set task_id = x.task_id, answer = x.body, status = x.status
+    from unnest(p_results) x
+    join unnest(p_requests) with ordinality r on r.ordinality = x.request
+    where i.token_id = coalesce(r.token_id, 0) and i.key = r.idempotency_key;
+    insert into fleet.audit (actor, token_prefix, address, request_id, action, object, after)
+    select fleet.token_actor(r.token_id), (select t.prefix from fleet.token t where t.token_id = r.token_id), r.address, r.request_id,
+           'task_submit', x.task_id, jsonb_build_object('tasks', x.created)
+    from unnest(p_results) x
+    join unnest(p_requests) with ordinality r on r.ordinality = x.request
+    where x.created > 0;
+end $$;
+
+-- The answers of requests whose key had one already, or was used with another request.
+create function fleet.kept_answers(p_requests fleet.submission[], p_ours boolean[]) returns fleet.submitted[]
+    language plpgsql as $$
+begin
+    return array(
+        select row(r.ordinality, x.status, x.body, i.task_id, 0)::fleet.submitted
+        from unnest(p_requests) with ordinality r
+        left join fleet.idempotency i on i.token_id = coalesce(r.token_id, 0) and i.key = r.idempotency_key
+        cross join lateral (
+            select i.status, i.answer as body where i.request_hash = coalesce(r.request_hash, '')
+            union all
+            select f.status, f.body
+            from fleet.refuse(409, 'idempotency_conflict', 'this Idempotency-Key was used with another request') f
+            where i.request_hash is distinct from coalesce(r.request_hash, '')) x
+        where not p_ours[r.ordinality]);
+end $$;
+
+-- Submits the tasks of some requests, p_of names the request of each task: one statement a step, whatever their number, one commit, and a verdict for each task (201
+-- created, 200 stands already with the same content, 409, 422, 403); none touches its neighbour. Each request is answered: one task by
+-- itself, many by their statuses. All callers make their lanes first, then take keys in one order, then ids in one order, so that
+-- none waits in a circle. Send wake() behind it.
+create function fleet.submit(p_requests fleet.submission[], p_of int[], p_items fleet.new_task[]) returns setof fleet.submitted
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
     set plan_cache_mode = force_generic_plan as $$
-#variable_conflict use_column
 declare
-    v_faults fleet.fault[] := array(select fleet.task_fault(p_items[o]) from generate_subscripts(p_items, 1) o order by o);
+    v_kinds fleet.task_kind[];
+    v_kind_of int[];
+    v_doubtful int[];
+    v_faults fleet.fault[] := '{}';
+    v_ours boolean[];
+    v_go boolean[];
+    v_numbers bigint[];
+    v_made int;
+    v_results fleet.submitted[];
+    o int;
 begin
-    perform fleet.lane_for(n.requirements, n.mode, n.repo)
-    from (select distinct fleet.requirements_of(e.labels) as requirements, coalesce(e.execution_mode, 'undecided') as mode, e.repo
-          from unnest(p_items) with ordinality e
-          where (v_faults[e.ordinality]).code is null
-          order by 1, 2, 3) n;
-    with named as (
-        select distinct on (token_id, key) token_id, key, request_hash
-        from (select coalesce(e.token_id, 0) as token_id, e.idempotency_key as key, coalesce(e.request_hash, '') as request_hash, e.ordinality
-              from unnest(p_items) with ordinality e) x
-        where key is not null
-        order by token_id, key, ordinality)
-    insert into fleet.idempotency as i (token_id, key, request_hash)
-    select token_id, key, request_hash from named order by token_id, key
-    on conflict (token_id, key) do update
-    set request_hash = excluded.request_hash, xid = excluded.xid, task_id = null, answer = null, made_at = excluded.made_at
-    where i.made_at < now() - make_interval(hours => fleet.get('idempotency_hours')::int);
-    return query
-        select x.o, s.verdict, s.code, s.detail, s.details, s.task_id, s.answer
-        from (select o from generate_subscripts(p_items, 1) o order by (p_items[o]).task_id, o) x
-        cross join lateral fleet.submit_item(p_items[x.o], v_faults[x.o]) s;
+    if cardinality(p_items) = 0 then
+        return;
+    end if;
+    select s.kinds, s.kind_of, s.doubtful into v_kinds, v_kind_of, v_doubtful from fleet.sort_tasks(p_requests, p_of, p_items) s;
+    foreach o in array v_doubtful loop
+        v_faults[o] := fleet.task_fault(p_requests[p_of[o]], p_items[o]);
+    end loop;
+    v_kinds := fleet.make_lanes(v_kinds, array(select distinct v_kind_of[i] from generate_subscripts(v_kind_of, 1) i
+                                               where (v_faults[i]).code is null));
+    v_ours := fleet.take_keys(p_requests);
+    v_go := array(select v_ours[p_of[i]] and (v_faults[i]).code is null from generate_subscripts(p_items, 1) i order by i);
+    select i.numbers, i.made into v_numbers, v_made from fleet.insert_tasks('api', p_requests, p_of, p_items, v_kinds, v_kind_of, v_go) i;
+    v_results := fleet.verdicts(p_requests, v_ours, p_of, p_items, v_kinds, v_kind_of, v_faults, v_numbers, v_made = cardinality(p_items));
+    perform fleet.keep_answers(p_requests, v_results);
+    return query select * from unnest(v_results);
+    if false = any (v_ours) then
+        return query select * from unnest(fleet.kept_answers(p_requests, v_ours));
+    end if;
     -- a key that came to nothing may be used again
-    delete from fleet.idempotency i using unnest(p_items) e
-    where i.token_id = coalesce(e.token_id, 0) and i.key = e.idempotency_key and i.xid = pg_current_xact_id() and i.answer is null;
+    delete from fleet.idempotency i using unnest(p_requests) r
+    where i.token_id = coalesce(r.token_id, 0) and i.key = r.idempotency_key and i.xid = pg_current_xact_id() and i.task_id is null;
 end $$;
-comment on function fleet.submit(fleet.new_task[]) is 'Submits tasks; one verdict a row.';
+comment on function fleet.submit is 'Submits tasks of requests; an answer for each request.';

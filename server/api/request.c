@@ -12,14 +12,18 @@
 
 #define REASON_MAX 1000
 
-bool request_is_json(struct call *call)
+bool request_has_type(const struct call *call, const char *wanted)
 {
-    static const char wanted[] = "application/json";
     size_t len, count;
     const char *type = call_header(call, "content-type", &len, &count);
     size_t at = strlen(wanted);
-    if (count == 1 && len >= at && strncasecmp(type, wanted, at) == 0 &&
-        (len == at || type[at] == ';' || type[at] == ' '))
+    return count == 1 && len >= at && strncasecmp(type, wanted, at) == 0 &&
+           (len == at || type[at] == ';' || type[at] == ' ');
+}
+
+bool request_is_json(struct call *call)
+{
+    if (request_has_type(call, "application/json"))
         return true;
     call_error(call, 415, "unsupported_media_type", NULL,
                "the body has to be declared as Content-Type: application/json");

@@ -8,6 +8,9 @@
 #include "common/json.h"
 #include "server/http/call.h"
 
+/* Is the body declared as this media type, whatever its parameters? */
+bool request_has_type(const struct call *call, const char *wanted);
+
 /* Is the body declared as application/json? False: the call is answered 415. */
 bool request_is_json(struct call *call);
 

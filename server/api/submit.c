@@ -1,4 +1,5 @@
-/* POST /api/v1/tasks: each item on its way through submit, and one answer for all. */
+/* POST /api/v1/tasks: one task, or many, become one request of fleet.submit, whose answer is passed
+ * on. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,174 +14,88 @@
 #include "server/server.h"
 
 #define KEY_MAX 200 /* bytes of an Idempotency-Key */
+#define LINES "application/x-ndjson"
+#define TASKS_MAX ((size_t)256 << 20) /* bytes: twice the largest body, and more */
+#define HASH_SIZE (2 * SHA256_SIZE + 8)
 
-/* One submitted task of a request: what became of it. */
-struct outcome {
-    struct submission *submission; /* borrowed: the owner */
-    bool made_id;                  /* the id was made here: "exists" means that we created it */
-    int status;                    /* HTTP */
-    char *code, *text, *details;   /* owned; of a refusal; details may be NULL */
-    char *task_id, *answer;        /* owned */
-    struct error err;              /* the database did not take it; text empty = it did */
+/* What the answer needs of the request; lives as long as its call. */
+struct sent {
+    enum task_form form;
 };
 
-/* A request: lives as long as its call. */
-struct submission {
-    struct call *call; /* borrowed */
-    bool many;
-    int count, left;
-    struct outcome outcomes[]; /* count of them */
-};
+/* --- the answer --- */
 
-static void submission_free(void *state)
+static void add_location(struct call *call, const char *task_id)
 {
-    struct submission *submission = state;
-    for (int i = 0; i < submission->count; i++) {
-        free(submission->outcomes[i].code);
-        free(submission->outcomes[i].text);
-        free(submission->outcomes[i].details);
-        free(submission->outcomes[i].task_id);
-        free(submission->outcomes[i].answer);
-    }
-    free(submission);
+    struct buf location;
+    buf_init(&location, 4096);
+    buf_adds(&location, "/api/v1/tasks/");
+    filter_encode(&location, task_id);
+    call_add_header(call, "location", buf_text(&location));
+    buf_release(&location);
 }
 
-/* --- answers --- */
-
-static void answer_one(struct call *call, const struct outcome *outcome)
+static void pass_on(struct call *call, const struct submit_answer *answer)
 {
-    if (outcome->err.text[0] != '\0') {
-        call_db_error(call, &outcome->err);
-    } else if (outcome->status >= 300) {
-        call_error(call, outcome->status, outcome->code, outcome->details, "%s", outcome->text);
-    } else {
-        struct buf location;
-        buf_init(&location, 4096);
-        buf_adds(&location, "/api/v1/tasks/");
-        filter_encode(&location, outcome->task_id);
-        call_add_header(call, "location", buf_text(&location));
-        call_json(call, outcome->status, outcome->answer);
-        buf_release(&location);
-    }
+    const struct sent *sent = call->state;
+    const char *body = answer->body != NULL ? answer->body : "{}";
+    bool good = answer->status < 300;
+    if (sent->form == TASK_ONE && good && answer->task_id != NULL)
+        add_location(call, answer->task_id);
+    call_answer(call, answer->status, sent->form == TASK_LINES && good ? LINES : "application/json",
+                body, strlen(body));
 }
 
-static void write_outcome(struct buf *out, const struct outcome *outcome)
+static void on_answer(void *data, const struct submit_answer *answer, const struct error *err)
 {
-    const struct error *err = &outcome->err;
-    int status = err->text[0] != '\0' ? db_fault(err->state)->http : outcome->status;
-    buf_addf(out, "{\"status\": %d", status);
-    if (outcome->task_id != NULL) {
-        buf_adds(out, ", \"task_id\": ");
-        json_quote(out, outcome->task_id, strlen(outcome->task_id));
-    }
-    if (status < 300) {
-        buf_addf(out, ", \"task\": %s}", outcome->answer);
-        return;
-    }
-    const char *code = outcome->code != NULL ? outcome->code : db_fault(err->state)->code;
-    const char *text = outcome->text != NULL ? outcome->text : "the database did not take it";
-    buf_adds(out, ", \"code\": ");
-    json_quote(out, code, strlen(code));
-    buf_adds(out, ", \"error\": ");
-    json_quote(out, text, strlen(text));
-    if (outcome->details != NULL)
-        buf_addf(out, ", \"details\": %s", outcome->details);
-    buf_adds(out, "}");
-}
-
-/* 201 when all were created, 200 when all stand now, else 207: each element has its own status. */
-static void answer_many(struct call *call, const struct submission *submission)
-{
-    struct buf out;
-    int status = 201;
-    buf_init(&out, 64 << 20);
-    for (int i = 0; i < submission->count; i++) {
-        const struct outcome *outcome = &submission->outcomes[i];
-        buf_adds(&out, i > 0 ? ", " : "[");
-        write_outcome(&out, outcome);
-        if (outcome->err.text[0] != '\0' || outcome->status >= 300)
-            status = 207;
-        else if (outcome->status == 200 && status == 201)
-            status = 200;
-    }
-    buf_adds(&out, "]");
-    if (out.failed)
-        call_error(call, 500, "internal", NULL, "the answer is too large; ask for the tasks by id");
+    struct call *call = data;
+    if (answer == NULL)
+        call_db_error(call, err);
     else
-        call_json(call, status, buf_text(&out));
-    buf_release(&out);
-}
-
-/* --- verdicts --- */
-
-static int status_of(const struct submit_verdict *verdict, bool made_id)
-{
-    if (strcmp(verdict->verdict, "created") == 0)
-        return 201;
-    if (strcmp(verdict->verdict, "exists") == 0)
-        return made_id ? 201 : 200;
-    if (strcmp(verdict->verdict, "conflict") == 0)
-        return 409;
-    const char *code = verdict->code != NULL ? verdict->code : "";
-    return strcmp(code, "repository_not_allowed") == 0 ? 403 : 422;
-}
-
-static void on_verdict(void *data, const struct submit_verdict *verdict, const struct error *err)
-{
-    struct outcome *outcome = data;
-    struct submission *submission = outcome->submission;
-    struct call *call = submission->call;
-    if (verdict == NULL) {
-        outcome->err = *err;
-    } else {
-        outcome->status = status_of(verdict, outcome->made_id);
-        outcome->code = mem_strdup(verdict->code != NULL ? verdict->code : verdict->verdict);
-        outcome->text = mem_strdup(verdict->detail != NULL ? verdict->detail : "refused");
-        outcome->details = mem_strdup(verdict->details);
-        outcome->task_id = mem_strdup(verdict->task_id != NULL ? verdict->task_id : "");
-        outcome->answer = mem_strdup(verdict->answer != NULL ? verdict->answer : "null");
-    }
-    submission->left--;
-    if (submission->left == 0 && submission->many)
-        answer_many(call, submission);
-    else if (submission->left == 0)
-        answer_one(call, outcome);
+        pass_on(call, answer);
     call_drop(call);
 }
 
-/* --- items --- */
+/* --- the request --- */
 
-static void make_id(char text[16])
+/* Ids are made here, before the first try: a statement that is sent again makes no second task. */
+static void make_id(const uint8_t random[12], char text[TASK_ID_SIZE])
 {
     static const char base32[] = "abcdefghijklmnopqrstuvwxyz234567"; /* RFC 4648, lower case */
-    uint8_t random[12];
-    crypto_random(random, sizeof random);
     memcpy(text, "t-", 2);
     for (int i = 0; i < 12; i++)
         text[2 + i] = base32[random[i] % 32];
     text[14] = '\0';
 }
 
-/* The id is made here, before the first try: a statement that is sent again makes no second task.
- */
-static bool give_id(struct json_object *task)
+static void add_tasks(struct submit_request *request, const struct json_object *list)
 {
-    char text[16];
-    if (json_member(task, "task_id") != NULL)
-        return false;
-    make_id(text);
-    json_object_object_add(task, "task_id", json_object_new_string(text));
-    return true;
+    struct buf scratch;
+    size_t count = json_object_array_length(list);
+    uint8_t(*random)[12] = mem_alloc(count * sizeof *random);
+    crypto_random(random, count * sizeof *random);
+    buf_init(&request->tasks, TASKS_MAX);
+    buf_init(&scratch, TASKS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        char id[TASK_ID_SIZE];
+        make_id(random[i], id);
+        task_body_add(&request->tasks, json_object_array_get_idx(list, i), id, &scratch);
+    }
+    request->count = (int)count;
+    buf_release(&scratch);
+    free(random);
 }
 
-/* The request's hash: the body without what this node adds, so that a repeat has the same. */
-static void hash_body(struct call *call, char hex[2 * SHA256_SIZE + 1])
+/* The request's hash: its body and how it was to be read. */
+static void hash_body(struct call *call, enum task_form form, char text[HASH_SIZE])
 {
     uint8_t digest[SHA256_SIZE];
+    char hex[2 * SHA256_SIZE + 1];
     size_t len;
     const char *body = call_body(call, &len);
     crypto_sha256(body, len, digest);
     crypto_hex(digest, sizeof digest, hex);
+    snprintf(text, HASH_SIZE, "%s%s", form == TASK_LINES ? "lines " : "", hex);
 }
 
 /* False: the call is answered. *key is owned by the caller; NULL when there is none. */
@@ -203,51 +118,33 @@ static bool read_key(struct call *call, char **key)
     return good;
 }
 
-static void submit_item(struct submission *submission, int index, struct json_object *task,
-                        const struct task_sender *sender)
-{
-    struct call *call = submission->call;
-    struct outcome *outcome = &submission->outcomes[index];
-    struct task_sender own = *sender;
-    struct error err = {0};
-    struct buf row;
-    outcome->submission = submission;
-    outcome->made_id = give_id(task);
-    char *key = sender->key != NULL && submission->many ? mem_printf("%s#%d", sender->key, index)
-                                                        : mem_strdup(sender->key);
-    own.key = key;
-    task_body_row(&row, task, &own);
-    call_hold(call);
-    if (row.failed)
-        error_set_state(&err, "54000", "the task is too large");
-    if (row.failed ||
-        !submit_add(call_server(call)->submit, buf_text(&row), on_verdict, outcome, &err))
-        on_verdict(outcome, NULL, &err);
-    buf_release(&row);
-    free(key);
-}
-
-static void submit_list(struct call *call, struct json_object *list, bool many, const char *key)
+static void submit_list(struct call *call, const struct json_object *list, enum task_form form,
+                        const char *key)
 {
     const struct config *config = call_server(call)->config;
-    char hash[2 * SHA256_SIZE + 1];
-    int count = (int)json_object_array_length(list);
-    struct submission *submission =
-        mem_alloc(sizeof *submission + (size_t)count * sizeof *submission->outcomes);
+    char hash[HASH_SIZE];
+    struct submit_request request;
+    struct error err = {0};
     struct task_sender sender = {.token_id = call->who.token_id,
+                                 .address = call->client,
+                                 .request_id = call->id,
                                  .key = key,
-                                 .hash = hash,
+                                 .hash = key != NULL ? hash : NULL,
+                                 .form = form,
                                  .timeout_secs = config->orchestrator.task_timeout_secs,
                                  .max_retries = config->orchestrator.default_max_retries,
                                  .max_attempts_total = config->orchestrator.max_attempts_total};
-    submission->call = call;
-    submission->many = many;
-    submission->count = submission->left = count;
-    call->state = submission;
-    call->state_free = submission_free;
-    hash_body(call, hash);
-    for (int i = 0; i < count; i++)
-        submit_item(submission, i, json_object_array_get_idx(list, (size_t)i), &sender);
+    struct sent *sent = mem_alloc(sizeof *sent);
+    sent->form = form;
+    call->state = sent;
+    call->state_free = free;
+    if (key != NULL)
+        hash_body(call, form, hash);
+    task_body_request(&request.row, &sender);
+    add_tasks(&request, list);
+    call_hold(call);
+    if (!submit_add(call_server(call)->submit, &request, on_answer, call, &err))
+        on_answer(call, NULL, &err);
 }
 
 static void refuse_body(struct call *call, const struct task_fault *fault)
@@ -256,20 +153,27 @@ static void refuse_body(struct call *call, const struct task_fault *fault)
                "%s", fault->text.text);
 }
 
+/* False: the call is answered. */
+static bool read_form(struct call *call, enum task_form *form)
+{
+    *form = request_has_type(call, LINES) ? TASK_LINES : TASK_ONE;
+    return *form == TASK_LINES || request_is_json(call);
+}
+
 void api_task_submit(struct call *call)
 {
     struct task_fault fault;
+    enum task_form form;
     size_t len;
-    bool many;
     char *key;
-    if (!request_is_json(call) || !read_key(call, &key))
+    if (!read_form(call, &form) || !read_key(call, &key))
         return;
     const char *body = call_body(call, &len);
-    struct json_object *list = task_body_parse(body, len, &many, &fault);
+    struct json_object *list = task_body_parse(body, len, &form, &fault);
     if (list == NULL)
         refuse_body(call, &fault);
     else
-        submit_list(call, list, many, key);
+        submit_list(call, list, form, key);
     json_object_put(list);
     free(key);
 }

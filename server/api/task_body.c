@@ -12,34 +12,20 @@
 #define ROW_MAX ((size_t)256 << 20) /* bytes: twice the largest body, and more */
 #define NUMBER_MAX 40               /* characters of a number with a fraction or an exponent */
 
-/* The columns of the type fleet.new_task, in its order; a test compares. Those of json_type_null
- * are the sender's and no member of a task. */
+/* The columns of the type fleet.new_task behind made_id, in its order; a test compares. */
 struct member {
     const char *name;
     enum json_type type;
 };
 
 static const struct member members[] = {
-    {"token_id", json_type_null},
-    {"idempotency_key", json_type_null},
-    {"request_hash", json_type_null},
-    {"default_timeout_secs", json_type_null},
-    {"default_max_retries", json_type_null},
-    {"max_attempts_total", json_type_null},
-    {"task_id", json_type_string},
-    {"title", json_type_string},
-    {"body", json_type_string},
-    {"labels", json_type_array},
-    {"any_agent", json_type_boolean},
-    {"priority", json_type_int},
-    {"execution_mode", json_type_string},
-    {"task_type", json_type_string},
-    {"repo", json_type_string},
-    {"issue_number", json_type_int},
-    {"max_retries", json_type_int},
-    {"timeout_secs", json_type_int},
-    {"run_at", json_type_string},
-    {"metadata", json_type_object},
+    {"task_id", json_type_string},        {"title", json_type_string},
+    {"body", json_type_string},           {"labels", json_type_array},
+    {"any_agent", json_type_boolean},     {"priority", json_type_int},
+    {"execution_mode", json_type_string}, {"task_type", json_type_string},
+    {"repo", json_type_string},           {"issue_number", json_type_int},
+    {"max_retries", json_type_int},       {"timeout_secs", json_type_int},
+    {"run_at", json_type_string},         {"metadata", json_type_object},
 };
 
 #define MEMBERS (sizeof members / sizeof members[0])
@@ -164,7 +150,7 @@ static bool check_numbers(struct json_object *metadata, int index, struct task_f
 static const struct member *member_find(const char *name)
 {
     for (size_t i = 0; i < MEMBERS; i++) {
-        if (strcmp(members[i].name, name) == 0 && members[i].type != json_type_null)
+        if (strcmp(members[i].name, name) == 0)
             return &members[i];
     }
     return NULL;
@@ -203,37 +189,88 @@ static bool check_task(struct json_object *task, int index, struct task_fault *f
     return true;
 }
 
-/* The list that a body is, or a list of the one task that it is. Takes over `json`. */
-static struct json_object *as_list(struct json_object *json, bool *many)
+/* --- forms --- */
+
+/* Adds a task or takes over a list. */
+static struct json_object *parse_json(const char *bytes, size_t len, enum task_form *form,
+                                      struct task_fault *fault)
 {
-    *many = json_object_is_type(json, json_type_array);
-    if (*many)
+    struct json_object *json = json_parse(bytes, len, &fault->text);
+    if (json == NULL && fault->text.text[0] != '\0')
+        return NULL;
+    *form = json_object_is_type(json, json_type_array) ? TASK_LIST : TASK_ONE;
+    if (*form == TASK_LIST)
         return json;
     struct json_object *list = json_object_new_array();
     json_object_array_add(list, json);
     return list;
 }
 
-struct json_object *task_body_parse(const char *bytes, size_t len, bool *many,
-                                    struct task_fault *fault)
+static bool is_blank(const char *bytes, size_t len)
 {
-    *fault = (struct task_fault){.http = 400, .code = "malformed_json"};
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] != ' ' && bytes[i] != '\t' && bytes[i] != '\r')
+            return false;
+    }
+    return true;
+}
+
+/* One line into `list`; false with fault->text, which names the line, when it is no JSON. */
+static bool parse_line(struct json_object *list, const char *bytes, size_t len, int line,
+                       struct task_fault *fault)
+{
     struct error err = {0};
     struct json_object *json = json_parse(bytes, len, &err);
     if (json == NULL && err.text[0] != '\0') {
-        fault->text = err;
+        error_set(&fault->text, "line %d: %s", line, err.text);
+        return false;
+    }
+    json_object_array_add(list, json);
+    return true;
+}
+
+/* A JSON text a line; blank lines count for nothing, and of too many not all are read. */
+static struct json_object *parse_lines(const char *bytes, size_t len, struct task_fault *fault)
+{
+    struct json_object *list = json_object_new_array();
+    const char *end = bytes + len;
+    for (int line = 1; bytes < end; line++) {
+        const char *stop = memchr(bytes, '\n', (size_t)(end - bytes));
+        size_t size = (size_t)((stop != NULL ? stop : end) - bytes);
+        bool taken = is_blank(bytes, size) || json_object_array_length(list) > TASK_BODY_ITEMS ||
+                     parse_line(list, bytes, size, line, fault);
+        if (!taken) {
+            json_object_put(list);
+            return NULL;
+        }
+        bytes += size + (stop != NULL);
+    }
+    return list;
+}
+
+static bool check_count(size_t count, struct task_fault *fault)
+{
+    if (count >= 1 && count <= TASK_BODY_ITEMS)
+        return true;
+    fault->http = 422;
+    fault->code = "invalid_value";
+    error_set(&fault->text, "a list has to hold 1 to %d tasks", TASK_BODY_ITEMS);
+    return false;
+}
+
+struct json_object *task_body_parse(const char *bytes, size_t len, enum task_form *form,
+                                    struct task_fault *fault)
+{
+    *fault = (struct task_fault){.http = 400, .code = "malformed_json"};
+    struct json_object *list =
+        *form == TASK_LINES ? parse_lines(bytes, len, fault) : parse_json(bytes, len, form, fault);
+    if (list == NULL)
         return NULL;
-    }
-    struct json_object *list = as_list(json, many);
-    int count = (int)json_object_array_length(list);
-    bool good = count >= 1 && count <= TASK_BODY_ITEMS;
-    if (!good) {
-        fault->http = 422;
-        fault->code = "invalid_value";
-        error_set(&fault->text, "a list has to hold 1 to %d tasks, not %d", TASK_BODY_ITEMS, count);
-    }
-    for (int i = 0; good && i < count; i++)
-        good = check_task(json_object_array_get_idx(list, (size_t)i), *many ? i : -1, fault);
+    size_t count = json_object_array_length(list);
+    bool good = check_count(count, fault);
+    for (size_t i = 0; good && i < count; i++)
+        good =
+            check_task(json_object_array_get_idx(list, i), *form != TASK_ONE ? (int)i : -1, fault);
     if (good)
         return list;
     json_object_put(list);
@@ -284,23 +321,38 @@ static void add_member(struct buf *row, struct json_object *value)
     }
 }
 
-void task_body_row(struct buf *row, const struct json_object *task,
-                   const struct task_sender *sender)
+void task_body_request(struct buf *out, const struct task_sender *sender)
 {
-    buf_init(row, ROW_MAX);
-    db_row_begin(row);
-    if (sender->token_id != 0)
-        add_number(row, sender->token_id);
-    else
-        db_row_text(row, NULL);
-    db_row_text(row, sender->key);
-    db_row_text(row, sender->hash);
-    add_number(row, sender->timeout_secs);
-    add_number(row, sender->max_retries);
-    add_number(row, sender->max_attempts_total);
-    for (size_t i = 0; i < MEMBERS; i++) {
-        if (members[i].type != json_type_null)
-            add_member(row, json_member(task, members[i].name));
-    }
-    db_row_end(row);
+    static const char *const forms[] = {"one", "list", "lines"};
+    struct buf row;
+    buf_init(&row, ROW_MAX);
+    db_row_begin(&row);
+    add_number(&row, sender->token_id);
+    db_row_text(&row, sender->address);
+    db_row_text(&row, sender->request_id);
+    db_row_text(&row, sender->key);
+    db_row_text(&row, sender->hash);
+    db_row_text(&row, forms[sender->form]);
+    add_number(&row, sender->timeout_secs);
+    add_number(&row, sender->max_retries);
+    add_number(&row, sender->max_attempts_total);
+    db_row_end(&row);
+    buf_init(out, ROW_MAX);
+    db_array_text(out, buf_text(&row));
+    buf_release(&row);
+}
+
+void task_body_add(struct buf *out, const struct json_object *task, const char *id,
+                   struct buf *scratch)
+{
+    struct json_object *own = json_member(task, "task_id");
+    buf_clear(scratch);
+    db_row_begin(scratch);
+    db_row_text(scratch, own == NULL ? "t" : NULL);
+    db_row_text(scratch, own != NULL ? json_object_get_string(own) : id);
+    for (size_t i = 1; i < MEMBERS; i++)
+        add_member(scratch, json_member(task, members[i].name));
+    db_row_end(scratch);
+    db_array_text(out, buf_text(scratch));
+    out->failed = out->failed || scratch->failed;
 }

@@ -1,6 +1,6 @@
-/* The body of POST /api/v1/tasks: one task or a list of them, and each as fleet.submit takes it.
- * What is no JSON, has no such member or another type is refused here; what values may be is SQL's
- * to say. Pure. */
+/* The body of POST /api/v1/tasks: one task, a list of them or a line each, and each as fleet.submit
+ * takes it. What is no JSON, has no such member or another type is refused here; what values may be
+ * is SQL's to say. Pure. */
 #ifndef FLEET_API_TASK_BODY_H
 #define FLEET_API_TASK_BODY_H
 
@@ -12,14 +12,20 @@
 #include "common/error.h"
 #include "common/json.h"
 
-#define TASK_BODY_ITEMS 200
+#define TASK_BODY_ITEMS 10000
+#define TASK_ID_SIZE 15 /* of an id that a node makes: "t-", twelve of base32, and the end */
 
-/* What a task is sent with beside its own members; texts are borrowed. */
+/* What was sent: a task; a JSON array; newline-delimited JSON. */
+enum task_form { TASK_ONE, TASK_LIST, TASK_LINES };
+
+/* A request as fleet.submit takes it beside its tasks; texts are borrowed. */
 struct task_sender {
     int64_t token_id; /* 0: nobody, in open mode */
+    const char *address, *request_id;
     const char *key;  /* Idempotency-Key, or NULL */
-    const char *hash; /* of the request */
-    /* what this node's configuration says where the task does not */
+    const char *hash; /* of the request; only with a key */
+    enum task_form form;
+    /* what this node's configuration says where a task does not */
     int64_t timeout_secs, max_retries, max_attempts_total;
 };
 
@@ -31,13 +37,17 @@ struct task_fault {
     char details[1024]; /* JSON object */
 };
 
-/* The tasks of a body as a JSON array (the caller puts it); *many says whether the body was a list.
- * NULL with *fault set when one of them is refused: then none is taken. */
-struct json_object *task_body_parse(const char *bytes, size_t len, bool *many,
+/* The tasks of a body as a JSON array (the caller puts it). *form: whether lines are expected, and
+ * what it was. NULL with *fault set when one of them is refused: then none is taken. */
+struct json_object *task_body_parse(const char *bytes, size_t len, enum task_form *form,
                                     struct task_fault *fault);
 
-/* A task of that array as a row literal of fleet.new_task. */
-void task_body_row(struct buf *row, const struct json_object *task,
-                   const struct task_sender *sender);
+/* A request as an element of fleet.submission[]. */
+void task_body_request(struct buf *out, const struct task_sender *sender);
+
+/* A task of that array as one of fleet.new_task[], behind a comma unless it is the first in `out`.
+ * `id`: what it is called when it does not say so itself. `scratch` is initialised, and reused. */
+void task_body_add(struct buf *out, const struct json_object *task, const char *id,
+                   struct buf *scratch);
 
 #endif

@@ -157,26 +157,49 @@ begin
   return t.node(p_name);
 end $$;
 
--- What fleet.submit takes, member by member: t.item(...) || '{"token_id": 7}' is another.
+-- A task and its request, member by member: t.item(...) || '{"token_id": 7}' is another. Without an id one is made.
 create function t.item(p_task_id text, p_labels text[], p_more jsonb default '{}') returns jsonb language sql as $$
   select jsonb_build_object('request_hash', md5(concat(p_task_id, p_more)),
     'task_id', p_task_id, 'title', concat('Do ', p_task_id), 'body', concat('Body of ', p_task_id), 'labels', to_jsonb(p_labels),
     'any_agent', case when not exists (select from unnest(p_labels) l where l like 'agent:_%') then true end, 'priority', 0,
     'execution_mode', 'ssh_cli', 'max_retries', 2, 'timeout_secs', 1800, 'max_attempts_total', 10) || p_more;
 $$;
-create function t.items(variadic p_items jsonb[]) returns fleet.new_task[] language plpgsql as $$
+create function t.items(variadic p_items jsonb[]) returns jsonb[] language plpgsql as $$
 declare v_word text;
 begin
   for v_word in select k from unnest(p_items) i, jsonb_object_keys(i) k where not exists (
-      select from pg_attribute where attrelid = 'fleet.new_task'::regclass and attname = k and attnum > 0) loop
-    raise exception 'fleet.new_task has no member %', v_word;
+      select from pg_attribute where attrelid in ('fleet.new_task'::regclass, 'fleet.submission'::regclass) and attname = k and attnum > 0) loop
+    raise exception 'neither a task nor its request has a member %', v_word;
   end loop;
-  return array(select jsonb_populate_record(null::fleet.new_task, i) from unnest(p_items) with ordinality x (i, o) order by o);
+  return p_items;
 end $$;
+create function t.tasks(p_items jsonb[]) returns fleet.new_task[] language sql as $$
+  select coalesce(array_agg(jsonb_populate_record(null::fleet.new_task, i || case when i ->> 'task_id' is null
+      then jsonb_build_object('made_id', true, 'task_id', 't-' || left(translate(md5(random()::text || o), '0189', 'wxyz'), 12)) else '{}' end) order by o), '{}')
+  from unnest(p_items) with ordinality x (i, o);
+$$;
+create function t.requests(p_items jsonb[]) returns fleet.submission[] language sql as $$
+  select coalesce(array_agg(jsonb_populate_record(null::fleet.submission, '{"form": "one"}' || i) order by o), '{}') from unnest(p_items) with ordinality x (i, o);
+$$;
+
+-- Submits each as a request of its own.
+create function t.submits(p_items jsonb[])
+returns table (ord int, verdict text, code text, detail text, details jsonb, task_id text, answer json) language sql as $$
+  select s.request, case when s.status = 201 then 'created' when s.status = 200 then 'exists' when s.status = 409 then 'conflict' else 'refused' end,
+    s.body::jsonb ->> 'code', s.body::jsonb ->> 'error', s.body::jsonb -> 'details', s.task_id, s.body::json
+  from fleet.submit(t.requests(p_items), array(select generate_subscripts(p_items, 1)), t.tasks(p_items)) s;
+$$;
+-- Submits all as one request; its answer. And the elements of a list's.
+create function t.submit_whole(p_items jsonb[], p_request jsonb) returns text language sql as $$
+  select s.status || ' ' || s.body from fleet.submit(t.requests(array[p_items[1] || p_request]), array_fill(1, array[cardinality(p_items)]), t.tasks(p_items)) s;
+$$;
+create function t.submit_list(p_items jsonb[], p_request jsonb default '{}') returns setof jsonb language sql as $$
+  select jsonb_array_elements(substr(t.submit_whole(p_items, '{"form": "list"}' || p_request), 5)::jsonb);
+$$;
 
 create function t.submit(p_task_id text, p_labels text[] default '{agent:code:rust}', p_more jsonb default '{}')
 returns text language sql as $$
-  select verdict from fleet.submit(t.items(t.item(p_task_id, p_labels, p_more)));
+  select verdict from t.submits(t.items(t.item(p_task_id, p_labels, p_more)));
 $$;
 
 create function t.status(p_task_id text) returns text language sql security definer as $$

@@ -38,7 +38,7 @@ insert into granted values
   ('task_assign(requester,text,text,text)', '{server}'),
   ('agent_log(requester,text,text,integer,text,bigint,bytea)', '{server}'),
   ('authenticate(bytea)', '{server}'),
-  ('submit(new_task[])', '{server}'),
+  ('submit(submission[],integer[],new_task[])', '{server}'),
   ('receive_delivery(text,text,text,text,text,text,integer,text,text,text[],text,text,text,text,boolean,text,integer,integer,integer)', '{server}'),
   ('task_list(integer,text,text[],text[],text[],text[],text[],text[],text[],text,timestamp with time zone,timestamp with time zone)', '{server}'),
   ('task_detail(text)', '{server}'),

@@ -32,14 +32,14 @@ PGAPPNAME=thinker psql -XqAt -d "$(postgres_url busy fleet_reader_login)" -c beg
 reader=$!
 started "$reader"
 wait_for 20 "the reader to think" eval '[[ $(postgres_query busy "select count(*) from fleet.sessions where application = '"'thinker'"' and doing like '"'%pg_sl%'"'") == 1 ]]'
-oid=$(postgres_query busy "select 'fleet.submit(fleet.new_task[])'::regprocedure::oid")
+oid=$(postgres_query busy "select 'fleet.submit(fleet.submission[], int[], fleet.new_task[])'::regprocedure::oid")
 copy
 for file in "$TEST_DIR"/copy/functions/*.sql; do echo "-- another version" >>"$file"; done
 cat >>"$TEST_DIR/copy/functions/token.sql" <<'SQL'
 create function fleet.token_count(p_scope text) returns bigint language plpgsql as $$ begin return (select count(*) from fleet.token where scope = p_scope); end $$;
 SQL
 check "changed functions are made over an open transaction of a reader" apply busy "$TEST_DIR/copy"
-check "... in place" answer busy "select 'fleet.submit(fleet.new_task[])'::regprocedure::oid" "$oid"
+check "... in place" answer busy "select 'fleet.submit(fleet.submission[], int[], fleet.new_task[])'::regprocedure::oid" "$oid"
 sed -i 's/fleet.token_count(p_scope text)/fleet.token_count(p_scope text, p_more int)/; s/select fleet.host_accept(text)/&/' "$TEST_DIR/copy/functions/token.sql"
 sed -i 's/, fleet.host_accept(text)//' "$TEST_DIR/copy/grants.sql"
 check "... another signature too" apply busy "$TEST_DIR/copy"
@@ -59,7 +59,7 @@ waiter=$!
 slow=0
 while kill -0 "$waiter" 2>/dev/null; do
     from=${EPOCHREALTIME/[.,]/}
-    postgres_query busy "select verdict from fleet.submit('{\"(,,,9,0,1,,T,,,true,,,,,,,,,)\"}'); select count(*) from fleet.tasks" >/dev/null || slow=failed
+    postgres_query busy "select verdict from t.submits('{\"(,,,9,0,1,,T,,,true,,,,,,,,,)\"}'); select count(*) from fleet.tasks" >/dev/null || slow=failed
     ((${EPOCHREALTIME/[.,]/} - from < 1500000)) || slow=$((${EPOCHREALTIME/[.,]/} - from))
 done
 check "while a changed view waits for its readers, nobody waits behind it for long" test "$slow" = 0

@@ -28,7 +28,7 @@ reset session authorization;
 select t.is((select string_agg(distinct actor, ' ') from fleet.history where task_id = 'b' and event_type in ('cancelled', 'retried')), 'token:node:w1',
   'a token that is named like a node is still a token');
 select t.is((select string_agg(actor, ' ' order by event_id) from fleet.history where task_id = 'c'), 'open open token #-7', 'the history says so');
-select t.is((select verdict from fleet.submit(t.items(t.item('d', '{agent:x}') || jsonb_build_object('token_id', t.got('token'))))), 'created', 'submitted');
+select t.is((select verdict from t.submits(t.items(t.item('d', '{agent:x}') || jsonb_build_object('token_id', t.got('token'))))), 'created', 'submitted');
 select t.is((select submitted_by from fleet.task_texts where task_id = 'd'), 'token:node:w1', 'by the token, whatever else the item says');
 select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"sender": "node:w1"}');
 select t.is((select distinct actor from fleet.history where task_id = 'acme/rocket#42'), 'forgejo:node:w1', 'a sender of Forgejo is one');

@@ -4,29 +4,75 @@
 begin;
 select t.is(t.submit('a'), 'created', 'new: created');
 select t.is(t.submit('a'), 'exists', 'the same again: exists');
-select t.is((select verdict || ' ' || code from fleet.submit(t.items(t.item('a', '{agent:code:rust}', '{"title": "Another"}')))), 'conflict task_conflict',
+select t.is((select verdict || ' ' || code from t.submits(t.items(t.item('a', '{agent:code:rust}', '{"title": "Another"}')))), 'conflict task_conflict',
   'another content under the same id: a conflict');
-select t.ok((select task_id ~ '^t-[a-z2-7]{12}$' and verdict = 'created' from fleet.submit(t.items(t.item(null, '{}')))),
-  'without an id one is made');
-select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit((select t.items(variadic array_agg(x order by i)) from (values
+select t.keep('made', (select task_id from t.submits(t.items(t.item(null, '{}')))));
+select t.is((select branch_name from fleet.task where task_id = t.kept('made')), 'task/' || t.kept('made'), 'an id that the node made is the name of its branch');
+select t.is((select string_agg(verdict, ' ' order by ord) from t.submits((select t.items(variadic array_agg(x order by i)) from (values
   (1, t.item('n1', '{}')), (2, t.item('x/y#2', '{}')), (3, t.item('n1', '{}')), (4, t.item('n1', '{x}')), (5, t.item('n2', '{}')), (6, t.item('a', '{agent:code:rust}'))) v(i, x)))),
   'created refused exists conflict created exists', 'a batch answers row by row; a refused one touches no neighbour');
-select t.is((select count(*) from fleet.submit('{}')), 0::bigint, 'an empty batch answers nothing');
-select t.is((select count(distinct ord) from fleet.submit((select t.items(variadic array_agg(t.item('m' || i, '{}'))) from generate_series(1, 200) i))), 200::bigint,
+select t.is((select count(*) from t.submits('{}'::jsonb[])), 0::bigint, 'an empty batch answers nothing');
+select t.is((select count(distinct ord) from t.submits((select t.items(variadic array_agg(t.item('m' || i, '{}'))) from generate_series(1, 200) i))), 200::bigint,
   'two hundred in one batch, each with its verdict');
 select t.is((select row(status, priority, source, requirements, title)::text from fleet.task where task_id = 'a'), '(created,0,api,{code:rust},"Do a")',
   'what was submitted stands');
 select t.sound('every invariant after submissions');
 rollback;
 
+\echo 'a list is one request'
+begin;
+create function pg_temp.list(p_items jsonb[], p_request jsonb default '{}') returns text language sql as $$
+  select string_agg(concat_ws(' ', x ->> 'status', x ->> 'code', x -> 'details' ->> 'member'), ', ') from t.submit_list(p_items, p_request) x;
+$$;
+select t.is(pg_temp.list(t.items(t.item('l1', '{}'), t.item('x/y#2', '{}'), t.item('l1', '{}'), t.item('l1', '{x}'), t.item('l2', '{}', '{"priority": 5000}'))),
+  '201, 422 invalid_value task_id, 200, 409 task_conflict, 422 invalid_value priority', 'an answer for each, in their order');
+select t.is((select array_agg(k order by k) from (select jsonb_object_keys(x) k from t.submit_list(t.items(t.item('l3', '{agent:x}'))) x) y), '{status,task_id,warnings}'::text[],
+  'not the whole task, but what keeps everybody from taking it');
+select t.submit_whole(t.items(t.item('n3', '{}'), t.item('n1', '{}'), t.item('n2', '{}')), '{"form": "list"}');
+select t.is((select string_agg(task_id, ' ' order by task) from fleet.task where task_id ~ '^n'), 'n3 n1 n2', 'they wait in the order of the list');
+select t.is((select string_agg(actor || ' ' || action || ' ' || object || ' ' || after, ', ' order by audit) from fleet.audit where object like 'n%'),
+  'open task_submit n3 {"tasks": 3}', 'one row in the trail');
+select t.is(t.submit_whole(t.items(t.item('w1', '{}'), t.item('w2', '{}')), '{"form": "lines"}'),
+  e'201 {"status": 201, "task_id": "w1", "warnings": ["no agent is known: no worker has brought its configuration yet"]}\n'
+  '{"status": 201, "task_id": "w2", "warnings": ["no agent is known: no worker has brought its configuration yet"]}' || e'\n', 'or a line each');
+select t.is(left(t.submit_whole(t.items(t.item('w1', '{}'), t.item('w2', '{}')), '{"form": "list"}'), 3), '200', 'all stand');
+select t.is(left(t.submit_whole(t.items(t.item('w1', '{}'), t.item('w2', '{x}')), '{"form": "list"}'), 3), '207', 'not all');
+select t.sound('every invariant after lists');
+rollback;
+
+\echo 'a list under a key'
+begin;
+select t.keep('list', t.submit_whole(t.items(t.item('k1', '{}'), t.item('k2', '{x}'), t.item('a/b#1', '{}')), '{"form": "list", "token_id": 7, "idempotency_key": "k", "request_hash": "one"}'));
+select t.is(left(t.kept('list'), 3), '207', 'is submitted');
+select t.is(t.submit_whole(t.items(t.item('k3', '{}')), '{"form": "list", "token_id": 7, "idempotency_key": "k", "request_hash": "one"}'), t.kept('list'), 'its repetition has the same answer');
+select t.ok(t.submit_whole(t.items(t.item('k3', '{}')), '{"form": "list", "token_id": 7, "idempotency_key": "k", "request_hash": "two"}') like '409 %idempotency_conflict%', 'another under its key has none');
+select t.is((select count(*) from fleet.task), 2::bigint, 'two tasks in all');
+select t.is((select count(*) from fleet.idempotency), 1::bigint, 'and one key');
+rollback;
+
+\echo 'requests of one statement'
+begin;
+create function pg_temp.two(p_first text, p_second text) returns text language sql as $$
+  select string_agg(concat_ws(' ', verdict, code, task_id), ', ' order by ord) from t.submits(t.items(
+    t.item('one', '{}') || jsonb_build_object('token_id', 7, 'idempotency_key', 'k', 'request_hash', p_first),
+    t.item('two', '{}') || jsonb_build_object('token_id', 7, 'idempotency_key', 'k', 'request_hash', p_second),
+    t.item('three', '{}')));
+$$;
+select t.is(pg_temp.two('aa', 'aa'), 'created one, created one, created three', 'that share a key and a body share an answer');
+delete from fleet.idempotency; 
+select t.is(pg_temp.two('aa', 'bb'), 'exists one, conflict idempotency_conflict one, exists three', 'that share a key only do not');
+select t.is((select count(*) from fleet.task), 2::bigint, 'and make nothing twice');
+select t.is((select count(*) from fleet.audit), 2::bigint, 'each has its row in the trail');
+rollback;
+
 \echo 'items out of their limits never raise'
 begin;
 create function pg_temp.fault(p_more jsonb, p_labels text[] default '{agent:code:rust}') returns text language sql as $$
-  select concat_ws(' ', verdict, code, details ->> 'member') from fleet.submit(t.items(t.item('f', p_labels, p_more)));
+  select concat_ws(' ', verdict, code, details ->> 'member') from t.submits(t.items(t.item('f', p_labels, p_more)));
 $$;
-select t.is((select verdict from fleet.submit(t.items(jsonb_build_object('title', 'T', 'any_agent', true, 'max_retries', 0, 'timeout_secs', 1,
+select t.is((select verdict from t.submits(t.items(jsonb_build_object('title', 'T', 'any_agent', true, 'max_retries', 0, 'timeout_secs', 1,
   'max_attempts_total', 1)))), 'created', 'the least that is needed');
-select t.is((select verdict || ' ' || code from fleet.submit(array[null]::fleet.new_task[])), 'refused invalid_value', 'what is nothing is refused');
+select t.is((select verdict || ' ' || code from t.submits(array['{}'::jsonb])), 'refused invalid_value', 'what is nothing is refused');
 select t.is(pg_temp.fault(more::jsonb), 'refused invalid_value ' || member, 'out of its limits: ' || left(more, 80))
 from (values ('title', '{"title": null}'), ('title', '{"title": ""}'), ('title', '{"title": "  "}'), ('title', '{"title": "a\nb"}'),
   ('title', format('{"title": "%s"}', repeat('x', 501))),
@@ -48,11 +94,11 @@ from (values (1, format('{"title": "%s"}', repeat('ä', 500))), (2, format('{"bo
   (4, '{"priority": -1000}'), (5, '{"max_retries": 100}'), (6, '{"timeout_secs": 604800}'), (7, '{"run_at": "2026-01-01t10:00:00.5+02:00"}'),
   (8, jsonb_build_object('run_at', to_char(now() + interval '365 days', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))::text),
   (9, format('{"repo": "%s/%1$s"}', repeat('a', 100))), (10, '{"metadata": {"a": [1, 2.5, null]}}')) v (i, more);
-select t.is((select detail from fleet.submit(t.items(t.item('f', '{agent:x}', '{"max_retries": 101}')))),
+select t.is((select detail from t.submits(t.items(t.item('f', '{agent:x}', '{"max_retries": 101}')))),
   '''max_retries'' has to be a whole number from 0 to 100, not 101', 'a sentence names member, limit and value');
-select t.is((select details from fleet.submit(t.items(t.item('f', '{agent:x}', '{"max_retries": 101}')))),
+select t.is((select details from t.submits(t.items(t.item('f', '{agent:x}', '{"max_retries": 101}')))),
   '{"member": "max_retries", "limit": "a whole number from 0 to 100", "value": 101}', 'and so do the details');
-select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit(t.items(t.item('x', '{}', '{"title": ""}'), t.item('y', '{}')))), 'refused created',
+select t.is((select string_agg(verdict, ' ' order by ord) from t.submits(t.items(t.item('x', '{}', '{"title": ""}'), t.item('y', '{}')))), 'refused created',
   'and the good one behind it is created');
 select t.is(t.submit(odd), 'created', 'an odd id is an id: ' || left(odd, 20))
 from unnest(array['a b', '%', E'it''s', 'ü/#', repeat('x', 200), '-', 'a/b', 'a#1', 'A']) odd;
@@ -76,7 +122,7 @@ begin;
 select t.worker('w1', t.host('h', '{code:rust,slow}', 1));
 create function pg_temp.says(p_labels text[], p_any boolean) returns text language sql as $$
   select concat_ws(' ', verdict, details ->> 'member', details ->> 'meant')
-  from fleet.submit(t.items(t.item(null, p_labels) || jsonb_build_object('any_agent', p_any)));
+  from t.submits(t.items(t.item(null, p_labels) || jsonb_build_object('any_agent', p_any)));
 $$;
 select t.is(pg_temp.says('{}', null), 'refused labels', 'no agent is named, and any is not said');
 select t.is(pg_temp.says(null, false), 'refused labels', 'nor by saying no');
@@ -93,7 +139,7 @@ rollback;
 \echo 'what nobody can take is said'
 begin;
 create function pg_temp.warned(p_labels text[], p_more jsonb default '{}') returns text language sql as $$
-  select answer ->> 'warnings' from fleet.submit(t.items(t.item(null, p_labels, p_more)));
+  select answer ->> 'warnings' from t.submits(t.items(t.item(null, p_labels, p_more)));
 $$;
 select t.is(pg_temp.warned('{agent:docs}'), '["no agent is known: no worker has brought its configuration yet"]', 'without any agent');
 select t.worker('w1', t.host('h', '{code:rust,docs}', 1) || '{"repositories": ["acme/rocket"]}', t.host('g', '{slow}', 1));
@@ -134,7 +180,7 @@ select t.put('bound', fleet.token_create('ci', 'operate', sha256('b'), 'p', '{ac
 select t.put('free', fleet.token_create('all', 'operate', sha256('f'), 'p', null, null));
 select t.put('none', fleet.token_create('none', 'operate', sha256('n'), 'p', '{none}', null));
 create function pg_temp.by(p_token text, p_repo text) returns text language sql as $$
-  select concat_ws(' ', verdict, code) from fleet.submit(t.items(t.item(null, '{agent:x}') || jsonb_build_object('token_id', t.got(p_token), 'repo', p_repo)));
+  select concat_ws(' ', verdict, code) from t.submits(t.items(t.item(null, '{agent:x}') || jsonb_build_object('token_id', t.got(p_token), 'repo', p_repo)));
 $$;
 select t.is(pg_temp.by('bound', 'acme/rocket'), 'created', 'its repository');
 select t.is(pg_temp.by('bound', 'Acme/Rocket'), 'created', 'in another case');
@@ -176,15 +222,15 @@ rollback;
 \echo 'idempotency'
 begin;
 create function pg_temp.keyed(p_token int, p_key text, p_hash text) returns text language sql as $$
-  select verdict || ' ' || coalesce(code, '-') || ' ' || coalesce(task_id, '-') from fleet.submit(t.items(
+  select verdict || ' ' || coalesce(code, '-') || ' ' || coalesce(task_id, '-') from t.submits(t.items(
     (t.item(null, '{}')) || jsonb_build_object('token_id', p_token, 'idempotency_key', p_key, 'request_hash', p_hash)));
 $$;
 select t.keep('first', (select split_part(pg_temp.keyed(1, 'k', 'aa'), ' ', 3)));
-select t.is(pg_temp.keyed(1, 'k', 'aa'), 'exists - ' || t.kept('first'), 'the same key and body: the same task');
+select t.is(pg_temp.keyed(1, 'k', 'aa'), 'created - ' || t.kept('first'), 'the same key and body: the same task');
 select t.is(split_part(pg_temp.keyed(1, 'k', 'bb'), ' ', 2), 'idempotency_conflict', 'the same key with another body: a conflict');
 select t.is(split_part(pg_temp.keyed(2, 'k', 'aa'), ' ', 1), 'created', 'another token''s key is another key');
 select t.is((select count(*) from fleet.task), 2::bigint, 'two tasks in all');
-select t.is((select answer is not null and answer::jsonb->>'task_id' = t.kept('first') from fleet.submit(t.items(
+select t.is((select answer is not null and answer::jsonb->>'task_id' = t.kept('first') from t.submits(t.items(
     (t.item(null, '{}')) || '{"token_id": 1, "idempotency_key": "k", "request_hash": "aa"}'))), true, 'the stored answer comes back');
 rollback;
 
@@ -309,7 +355,7 @@ rollback;
 \echo 'defaults of the node are no content'
 begin;
 create function pg_temp.defaults(p_more jsonb) returns text language sql as $$
-  select verdict from fleet.submit(t.items('{"task_id": "d", "title": "T", "any_agent": true, "max_attempts_total": 9, "default_max_retries": 5}' || p_more));
+  select verdict from t.submits(t.items('{"task_id": "d", "title": "T", "any_agent": true, "max_attempts_total": 9, "default_max_retries": 5}' || p_more));
 $$;
 select t.is(pg_temp.defaults('{"default_timeout_secs": 60}'), 'created', 'a task with defaults');
 select t.is((select timeout_secs || ' ' || max_retries from fleet.task where task_id = 'd'), '60 5', 'takes them');
@@ -319,15 +365,15 @@ rollback;
 
 \echo 'items that must not fail their neighbours'
 begin;
-select t.is((select string_agg(verdict, ' ' order by ord) from fleet.submit(t.items(
+select t.is((select string_agg(verdict, ' ' order by ord) from t.submits(t.items(
     t.item('x', '{}', jsonb_build_object('labels', (select jsonb_agg('agent:' || repeat(md5(i::text), 7)) from generate_series(1, 100) i))),
     t.item('y', '{}')))), 'refused created', 'more requirements than an index row can hold are refused, the next item is created');
-select t.is((select verdict from fleet.submit(t.items(
+select t.is((select verdict from t.submits(t.items(
     t.item('z', '{}', jsonb_build_object('repo', (select string_agg(md5(i::text), '') from generate_series(1, 150) i) || '/x'))))), 'refused',
   'a repository longer than an index row can hold too');
 select t.is(t.deliver('d1', 'opened', (select array_agg('agent:' || repeat(md5(i::text), 7)) from generate_series(1, 100) i), '2026-01-01T10:00:00Z'),
   'ignored labels_too_long', 'a delivery with such labels is ignored');
-select t.is((select verdict from fleet.submit(t.items(t.item('t' || i, '{}', jsonb_build_object('run_at', run_at))))), verdict,
+select t.is((select verdict from t.submits(t.items(t.item('t' || i, '{}', jsonb_build_object('run_at', run_at))))), verdict,
   'run_at ' || run_at || ': ' || verdict)
 from (values (1, '2026-01-01T10:00:00Z', 'created'), (2, '2026-01-01t10:00:00.123456+02:00', 'created'), (3, '2026-01-01 10:00', 'refused'),
   (4, '2026-01-01', 'refused'), (5, 'now', 'refused'), (6, '2026-02-30T10:00:00Z', 'refused'), (7, '99999-01-01T00:00:00Z', 'refused')) v (i, run_at, verdict);

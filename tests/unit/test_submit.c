@@ -8,14 +8,14 @@
 
 struct result {
     struct scene *scene;
-    char verdict[16];
+    int status;
     char state[24];
     char text[512];
 };
 
 static struct result results[ITEMS];
 
-static void on_done(void *data, const struct submit_verdict *verdict, const struct error *err)
+static void on_done(void *data, const struct submit_answer *answer, const struct error *err)
 {
     struct result *result = data;
     result->scene->done++;
@@ -24,9 +24,8 @@ static void on_done(void *data, const struct submit_verdict *verdict, const stru
         snprintf(result->text, sizeof result->text, "%s", err->text);
         return;
     }
-    snprintf(result->verdict, sizeof result->verdict, "%s", verdict->verdict);
-    snprintf(result->text, sizeof result->text, "%s",
-             verdict->answer != NULL ? verdict->answer : "");
+    result->status = answer->status;
+    snprintf(result->text, sizeof result->text, "%s", answer->body != NULL ? answer->body : "");
 }
 
 static void on_sql(void *data, const struct db_result *res, const struct error *err)
@@ -49,29 +48,32 @@ static const char *sql(struct scene *scene, const char *statement)
     return result.text;
 }
 
-/* An item (n,) is created; (,fail) fails its statement; (,skip) gets no verdict. */
+/* A task (n,) is created; (,fail) fails its statement; (,skip) gets no answer. A request is told
+ * the number of its tasks and the last one's n. */
 static void scene_schema(struct scene *scene)
 {
     sql(scene, "drop schema if exists fleet cascade");
     sql(scene, "create schema fleet");
+    sql(scene, "create type fleet.submission as (name text)");
     sql(scene, "create type fleet.new_task as (n int, word text)");
     sql(scene, "create table fleet.ledger (items int)");
     sql(scene, "create table fleet.woken (at timestamptz default now())");
     sql(scene, "create function fleet.wake() returns void language sql as "
                "'insert into fleet.woken default values'");
     sql(scene,
-        "create function fleet.submit(p fleet.new_task[]) returns table (ord int, verdict text, "
-        "code text, detail text, details jsonb, task_id text, answer json) language plpgsql as $$ "
-        "begin"
+        "create function fleet.submit(r fleet.submission[], q int[], p fleet.new_task[]) returns "
+        "table (request int, status int, body text, task_id text, created int) language plpgsql "
+        "as $$ begin"
         "  if exists (select from unnest(p) where word = 'fail') then raise 'poison'; end if;"
         "  if exists (select from unnest(p) where word = 'wait') then perform pg_sleep(0.2);"
         "  end if;"
-        "  insert into fleet.ledger values (cardinality(p));"
-        "  return query select e.o::int, "
-        "    case when e.word in ('exists', 'refused') then e.word else 'created' end, null, null, "
-        "    null::jsonb, 'id', json_build_object('n', e.n) "
+        "  insert into fleet.ledger values (cardinality(r));"
+        "  return query select q[e.o], "
+        "    case max(e.word) when 'exists' then 200 when 'refused' then 422 else 201 end, "
+        "    r[q[e.o]].name || ' ' || count(*) || ' ' || coalesce(max(e.n)::text, ''), 'id', "
+        "    (count(*) filter (where e.word is null))::int "
         "  from unnest(p) with ordinality e (n, word, o) where e.word is distinct from 'skip' "
-        "  order by random(); end $$");
+        "  group by q[e.o] order by random(); end $$");
 }
 
 static void begin(struct scene *scene, struct submit **submit)
@@ -89,11 +91,27 @@ static void end(struct scene *scene, struct submit *submit)
     submit_free(submit);
 }
 
-static void add(struct scene *scene, struct submit *submit, int index, const char *item)
+/* Hands in a request of `count` tasks, elements of an array; its state when it is not taken. */
+static struct error hand_in(struct scene *scene, struct submit *submit, int index,
+                            const char *tasks, int count)
 {
     struct error err = {0};
+    struct submit_request request = {.count = count};
+    char row[32];
     results[index] = (struct result){.scene = scene};
-    ck_assert_msg(submit_add(submit, item, on_done, &results[index], &err), "%s", err.text);
+    snprintf(row, sizeof row, "(r%d)", index);
+    buf_init(&request.row, 64);
+    buf_init(&request.tasks, 64 << 20);
+    db_array_text(&request.row, row);
+    buf_adds(&request.tasks, tasks);
+    submit_add(submit, &request, on_done, &results[index], &err);
+    return err;
+}
+
+static void add(struct scene *scene, struct submit *submit, int index, const char *task)
+{
+    struct error err = hand_in(scene, submit, index, task, 1);
+    ck_assert_msg(err.text[0] == '\0', "%s", err.text);
 }
 
 START_TEST(what_waits_is_merged)
@@ -103,18 +121,37 @@ START_TEST(what_waits_is_merged)
     char item[64];
     begin(&scene, &submit);
     for (int i = 0; i < ITEMS; i++) {
-        snprintf(item, sizeof item, "(%d,)", i);
+        snprintf(item, sizeof item, "\"(%d,)\"", i);
         add(&scene, submit, i, item);
     }
     UNTIL(&scene, scene.done == ITEMS);
     for (int i = 0; i < ITEMS; i++) {
-        snprintf(item, sizeof item, "{\"n\" : %d}", i);
-        ck_assert_str_eq(results[i].verdict, "created");
+        snprintf(item, sizeof item, "r%d 1 %d", i, i);
+        ck_assert_int_eq(results[i].status, 201);
         ck_assert_str_eq(results[i].text, item);
     }
     /* the first went alone, the others in batches of at most 200 */
     ck_assert_str_eq(sql(&scene, "select string_agg(items::text, ',') as v from fleet.ledger"),
                      "1,200,200,99");
+    end(&scene, submit);
+}
+END_TEST
+
+/* A list does not wait for what is merged, and is told of as one. */
+START_TEST(a_list_is_a_statement_of_its_own)
+{
+    struct scene scene;
+    struct submit *submit;
+    begin(&scene, &submit);
+    add(&scene, submit, 0, "\"(1,)\"");
+    add(&scene, submit, 1, "\"(2,)\"");
+    ck_assert_str_eq(hand_in(&scene, submit, 2, "\"(3,)\",\"(4,)\",\"(5,exists)\"", 3).text, "");
+    UNTIL(&scene, scene.done == 3);
+    ck_assert_str_eq(results[0].text, "r0 1 1");
+    ck_assert_str_eq(results[1].text, "r1 1 2");
+    ck_assert_str_eq(results[2].text, "r2 3 5");
+    ck_assert_str_eq(sql(&scene, "select string_agg(items::text, ',') as v from fleet.ledger"),
+                     "1,1,1");
     end(&scene, submit);
 }
 END_TEST
@@ -125,10 +162,10 @@ START_TEST(a_bad_item_fails_alone)
     struct submit *submit;
     begin(&scene, &submit);
     for (int i = 0; i < 20; i++)
-        add(&scene, submit, i, i == 7 ? "(,fail)" : "(1,)");
+        add(&scene, submit, i, i == 7 ? "\"(,fail)\"" : "\"(1,)\"");
     UNTIL(&scene, scene.done == 20);
     for (int i = 0; i < 20; i++)
-        ck_assert_str_eq(results[i].verdict, i == 7 ? "" : "created");
+        ck_assert_int_eq(results[i].status, i == 7 ? 0 : 201);
     ck_assert_str_eq(results[7].text, "poison");
     ck_assert_str_eq(results[7].state, "P0001");
     end(&scene, submit);
@@ -140,14 +177,14 @@ START_TEST(a_missing_verdict_is_an_error)
     struct scene scene;
     struct submit *submit;
     begin(&scene, &submit);
-    add(&scene, submit, 0, "(1,)");
-    add(&scene, submit, 1, "(,skip)");
-    add(&scene, submit, 2, "(,refused)");
+    add(&scene, submit, 0, "\"(1,)\"");
+    add(&scene, submit, 1, "\"(,skip)\"");
+    add(&scene, submit, 2, "\"(,refused)\"");
     UNTIL(&scene, scene.done == 3);
-    ck_assert_str_eq(results[0].verdict, "created");
-    ck_assert_str_eq(results[1].verdict, "");
+    ck_assert_int_eq(results[0].status, 201);
+    ck_assert_int_eq(results[1].status, 0);
     ck_assert_str_ne(results[1].text, "");
-    ck_assert_str_eq(results[2].verdict, "refused");
+    ck_assert_int_eq(results[2].status, 422);
     end(&scene, submit);
 }
 END_TEST
@@ -157,10 +194,10 @@ START_TEST(waiters_are_woken_after_the_commit)
     struct scene scene;
     struct submit *submit;
     begin(&scene, &submit);
-    add(&scene, submit, 0, "(,exists)");
+    add(&scene, submit, 0, "\"(,exists)\"");
     UNTIL(&scene, scene.done == 1);
     ck_assert_str_eq(sql(&scene, "select count(*)::text as v from fleet.woken"), "0");
-    add(&scene, submit, 1, "(1,)");
+    add(&scene, submit, 1, "\"(1,)\"");
     UNTIL(&scene, scene.done == 3);
     while (strcmp(sql(&scene, "select count(*)::text as v from fleet.woken"), "1") != 0)
         ;
@@ -172,18 +209,18 @@ START_TEST(a_full_queue_refuses)
 {
     struct scene scene;
     struct submit *submit;
-    struct error err = {0};
-    char *big = mem_alloc((32 << 20) + 1);
+    static const char start[] = "\"(,wait)\"";
+    char *big = mem_alloc((30 << 20) + 1);
     begin(&scene, &submit);
-    memset(big, ' ', 32 << 20);
-    memcpy(big, "(,wait)", 7);
-    add(&scene, submit, 0, "(,wait)");
+    memset(big, ' ', 30 << 20);
+    memcpy(big, start, sizeof start - 1);
+    add(&scene, submit, 0, start);
     add(&scene, submit, 1, big);
     add(&scene, submit, 2, big);
-    ck_assert(!submit_add(submit, "(1,)", on_done, &results[3], &err));
-    ck_assert_str_eq(err.state, "53300");
+    memset(big + (8 << 20), '\0', 1);
+    ck_assert_str_eq(hand_in(&scene, submit, 3, big, 1).state, "53300");
     UNTIL(&scene, scene.done == 3);
-    ck_assert_str_eq(results[2].verdict, "created");
+    ck_assert_int_eq(results[2].status, 201);
     free(big);
     end(&scene, submit);
 }
@@ -196,6 +233,7 @@ int main(void)
     fixture_postgres_open();
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, what_waits_is_merged);
+    tcase_add_test(tests, a_list_is_a_statement_of_its_own);
     tcase_add_test(tests, a_bad_item_fails_alone);
     tcase_add_test(tests, a_missing_verdict_is_an_error);
     tcase_add_test(tests, waiters_are_woken_after_the_commit);

@@ -8,14 +8,16 @@
 #include "server/api/task_body.h"
 #include "server/auth.h"
 
-static const struct task_sender sender = {
-    .hash = "ab", .timeout_secs = 1800, .max_retries = 2, .max_attempts_total = 10};
 static struct task_fault fault;
+
+static struct json_object *parse_as(enum task_form form, const char *text)
+{
+    return task_body_parse(text, strlen(text), &form, &fault);
+}
 
 static struct json_object *parse(const char *text)
 {
-    bool many;
-    return task_body_parse(text, strlen(text), &many, &fault);
+    return parse_as(TASK_ONE, text);
 }
 
 /* The status it is refused with; 0 when it is taken. */
@@ -28,38 +30,107 @@ static int refused(const char *text)
     return status;
 }
 
-/* The row of the first task of a body, with what this node's configuration says. */
-static void expect_row(const struct task_sender *from, const char *body, const char *want)
+/* The tasks of a body, as elements of an array; one without an id is called t-made. */
+static void expect_tasks(enum task_form form, const char *body, const char *want)
 {
-    struct json_object *list = parse(body);
-    struct buf row;
-    ck_assert_ptr_nonnull(list);
-    task_body_row(&row, json_object_array_get_idx(list, 0), from);
-    ck_assert_str_eq(buf_text(&row), want);
-    buf_release(&row);
+    struct json_object *list = parse_as(form, body);
+    struct buf out, scratch;
+    buf_init(&out, 10000);
+    buf_init(&scratch, 10000);
+    ck_assert_msg(list != NULL, "%s", fault.text.text);
+    for (size_t i = 0; i < json_object_array_length(list); i++)
+        task_body_add(&out, json_object_array_get_idx(list, i), "t-made", &scratch);
+    ck_assert_str_eq(buf_text(&out), want);
+    buf_release(&scratch);
+    buf_release(&out);
     json_object_put(list);
 }
 
 START_TEST(a_task_becomes_a_row)
 {
-    struct task_sender known = sender;
-    known.token_id = 7;
-    known.key = "k\"1";
-    expect_row(&sender, "{\"title\": \"x\", \"body\": null, \"max_retries\": 0}",
-               "(,,\"ab\",\"1800\",\"2\",\"10\",,\"x\",,,,,,,,,\"0\",,,)");
-    expect_row(&known,
-               "{\"title\": \"a\\\"b\\\\,()\", \"body\": \"\", \"labels\": [\"a,b\", \"c\\\"d\"],"
-               "\"any_agent\": true, \"priority\": -3, \"metadata\": {\"a\": [1, null]}}",
-               "(\"7\",\"k\\\"1\",\"ab\",\"1800\",\"2\",\"10\",,\"a\\\"b\\\\,()\",\"\","
-               "\"{\\\"a,b\\\",\\\"c\\\\\\\"d\\\"}\",\"true\",\"-3\",,,,,,,,"
-               "\"{\\\"a\\\":[1,null]}\")");
+    expect_tasks(TASK_ONE, "{\"title\": \"x\", \"body\": null, \"max_retries\": 0}",
+                 "\"(\\\"t\\\",\\\"t-made\\\",\\\"x\\\",,,,,,,,,\\\"0\\\",,,)\"");
+    expect_tasks(TASK_ONE, "{\"title\": \"a\\\"b\", \"task_id\": \"mine\", \"labels\": [\"a,b\"]}",
+                 "\"(,\\\"mine\\\",\\\"a\\\\\\\"b\\\",,\\\"{\\\\\\\"a,b\\\\\\\"}\\\",,,,,,,,,,)\"");
+}
+END_TEST
+
+#define ROW(title) "\"(\\\"t\\\",\\\"t-made\\\",\\\"" title "\\\",,,,,,,,,,,,)\""
+
+START_TEST(a_list_and_lines_have_a_row_each)
+{
+    expect_tasks(TASK_ONE, "[{\"title\": \"x\"}, {\"title\": \"y\"}]", ROW("x") "," ROW("y"));
+    expect_tasks(TASK_LINES, "{\"title\": \"x\"}\n\r\n  \n{\"title\": \"y\"}",
+                 ROW("x") "," ROW("y"));
+    expect_tasks(TASK_LINES, "{\"title\": \"x\"}\r\n", ROW("x"));
+}
+END_TEST
+
+static const struct {
+    const char *body;
+    int status;
+    const char *says;
+} bad_lines[] = {
+    {"", 422, "1 to"},
+    {"\n\n", 422, "1 to"},
+    {"{\"title\": \"x\"}\n{\"title\":\n", 400, "line 2"},
+    {"{\"title\": \"x\"} {\"title\": \"y\"}\n", 400, "line 1"},
+    {"[{\"title\": \"x\"}]\n", 400, "an object"},
+    {"{\"title\": \"x\"}\n{\"titel\": \"y\"}\n", 400, "titel"},
+};
+
+START_TEST(lines_are_refused_by_line)
+{
+    ck_assert_ptr_null(parse_as(TASK_LINES, bad_lines[_i].body));
+    ck_assert_int_eq(fault.http, bad_lines[_i].status);
+    ck_assert_msg(strstr(fault.text.text, bad_lines[_i].says) != NULL, "%s", fault.text.text);
+}
+END_TEST
+
+START_TEST(too_many_are_refused)
+{
+    struct buf list, lines;
+    buf_init(&list, 1 << 20);
+    buf_init(&lines, 1 << 20);
+    for (int i = 0; i <= TASK_BODY_ITEMS; i++) {
+        buf_adds(&list, i == 0 ? "[{}" : ",{}");
+        buf_adds(&lines, "{}\n");
+    }
+    buf_adds(&list, "]");
+    ck_assert_int_eq(refused(buf_text(&list)), 422);
+    ck_assert_ptr_null(parse_as(TASK_LINES, buf_text(&lines)));
+    ck_assert_int_eq(fault.http, 422);
+    buf_release(&list);
+    buf_release(&lines);
+}
+END_TEST
+
+START_TEST(a_request_becomes_a_row)
+{
+    struct task_sender sender = {
+        .form = TASK_LIST, .timeout_secs = 1800, .max_retries = 2, .max_attempts_total = 10};
+    struct buf out;
+    task_body_request(&out, &sender);
+    ck_assert_str_eq(buf_text(&out),
+                     "\"(\\\"0\\\",,,,,\\\"list\\\",\\\"1800\\\",\\\"2\\\",\\\"10\\\")\"");
+    buf_release(&out);
+    sender = (struct task_sender){.token_id = 7,
+                                  .address = "::1",
+                                  .request_id = "r",
+                                  .key = "k",
+                                  .hash = "ab",
+                                  .form = TASK_LINES};
+    task_body_request(&out, &sender);
+    ck_assert_str_eq(buf_text(&out), "\"(\\\"7\\\",\\\"::1\\\",\\\"r\\\",\\\"k\\\",\\\"ab\\\","
+                                     "\\\"lines\\\",\\\"0\\\",\\\"0\\\",\\\"0\\\")\"");
+    buf_release(&out);
 }
 END_TEST
 
 START_TEST(numbers_beyond_64_bits_stay_out_of_every_limit)
 {
-    expect_row(&sender, "{\"title\": \"x\", \"priority\": 99999999999999999999}",
-               "(,,\"ab\",\"1800\",\"2\",\"10\",,\"x\",,,,\"9223372036854775807\",,,,,,,,)");
+    expect_tasks(TASK_ONE, "{\"title\": \"x\", \"priority\": 99999999999999999999}",
+                 "\"(\\\"t\\\",\\\"t-made\\\",\\\"x\\\",,,,\\\"9223372036854775807\\\",,,,,,,,)\"");
 }
 END_TEST
 
@@ -173,6 +244,11 @@ int main(void)
     Suite *suite = suite_create("task_body");
     TCase *tests = tcase_create("task_body");
     tcase_add_test(tests, a_task_becomes_a_row);
+    tcase_add_test(tests, a_list_and_lines_have_a_row_each);
+    tcase_add_loop_test(tests, lines_are_refused_by_line, 0,
+                        sizeof bad_lines / sizeof bad_lines[0]);
+    tcase_add_test(tests, too_many_are_refused);
+    tcase_add_test(tests, a_request_becomes_a_row);
     tcase_add_test(tests, numbers_beyond_64_bits_stay_out_of_every_limit);
     tcase_add_test(tests, every_member_is_taken);
     tcase_add_test(tests, malformed_bodies_are_400);
