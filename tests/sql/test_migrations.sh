@@ -38,8 +38,7 @@ check "again" apply fresh
 check "... says nothing" test ! -s "$TEST_DIR/apply.log"
 check "... and changes nothing" same "$before" "$(catalogue fresh)"
 check "a submission works before any node was there" answer fresh \
-    "select verdict from t.submits(array[jsonb_populate_record(null::fleet.new_task,
-        '{\"title\": \"T\", \"any_agent\": true, \"max_retries\": 0, \"timeout_secs\": 9, \"max_attempts_total\": 1}')])" created
+    "select status from fleet.submit('{\"(0,,,,,one,9,0,1)\"}', '{1}', '{\"(t,t-one,T,,,true,,,,,,,,,)\"}')" 201
 check "PUBLIC has no TEMP and no CREATE" answer fresh \
     "select has_database_privilege('public', current_database(), 'temp'), has_database_privilege('public', current_database(), 'create'), has_schema_privilege('public', 'public', 'create')" 'f|f|f'
 
