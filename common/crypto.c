@@ -95,6 +95,11 @@ bool crypto_unhex(const char *text, size_t len, uint8_t *bytes)
     return true;
 }
 
+void crypto_base64(const void *bytes, size_t len, char *text)
+{
+    EVP_EncodeBlock((unsigned char *)text, bytes, (int)len);
+}
+
 void crypto_base64url(const void *bytes, size_t len, char *text)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -17,6 +17,7 @@ void crypto_wipe(void *bytes, size_t len);                        /* not optimis
 void crypto_hex(const void *bytes, size_t len, char *text);       /* text holds 2 * len + 1 */
 bool crypto_unhex(const char *text, size_t len, uint8_t *bytes);  /* len hex digits, any case */
 void crypto_base64url(const void *bytes, size_t len, char *text); /* no padding; 4*(len+2)/3 + 1 */
+void crypto_base64(const void *bytes, size_t len, char *text);    /* std, padded; 4*(len+2)/3 + 1 */
 bool crypto_unbase64(const char *text, size_t text_len, uint8_t *bytes,
                      size_t *len); /* std, padded; *len in: room, out: bytes */
 void crypto_uuid(char text[37]);   /* random version 4 */

@@ -205,6 +205,7 @@ static bool open_parts(struct server *server, struct error *err)
     char *name = node_name(http_port(server->http));
     server->auth = auth_new(server->db);
     server->ceiling = ceiling_new(&server->loop, server->db, connection_ceiling(descriptors));
+    server->follow = follow_new(&server->loop, server->db, server->ceiling);
     server->submit = submit_new(server->db);
     server->node = node_new(&server->loop, server->db, name, server->config->hash);
     free(name);
@@ -223,6 +224,7 @@ static void serve(struct server *server)
     http_free(server->http);
     node_free(server->node);
     auth_free(server->auth);
+    follow_free(server->follow);
     ceiling_free(server->ceiling);
     db_free(server->db);
     loop_release(&server->loop);

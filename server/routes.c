@@ -7,8 +7,9 @@
 static const char *const list_queries[] = {
     "status", "agent_id",      "host_id",        "label", "repo",   "source", "execution_mode",
     "q",      "created_after", "created_before", "limit", "cursor", NULL};
-static const char *const log_queries[] = {"attempt",     "stream", "offset",
-                                          "limit_bytes", "tail",   NULL};
+static const char *const log_queries[] = {
+    "attempt", "stream", "offset", "limit_bytes", "tail", "follow", "last_event_id", NULL};
+static const char *const event_queries[] = {"task_id", "repo", "last_event_id", NULL};
 static const char *const agent_queries[] = {"status", "capability", "agent_type", NULL};
 
 /* Who may ask beside people of the scope that is named. */
@@ -38,7 +39,7 @@ const struct route server_routes[] = {
     {"GET", "/api/v1/tasks/{}", ROUTE_API, SCOPE_READ, ALSO_AGENTS, NULL, api_task_detail,
      {"task_detail", "A task with its newest events and its attempts.", NULL, "200 TaskDetail, 404"}},
     {"GET", "/api/v1/tasks/{}/logs", ROUTE_API, SCOPE_READ, ALSO_AGENTS, log_queries, api_task_logs,
-     {"task_logs", "Output of an attempt.", NULL, "200 text, 404, 410, 422"}},
+     {"task_logs", "Output of an attempt, a page of it or, with follow=1, as it is stored.", NULL, "200 text, 400, 404, 410, 422"}},
     {"POST", "/api/v1/tasks/{}/retry", ROUTE_API, SCOPE_OPERATE, NO_AGENTS, NULL, api_task_retry,
      {"task_retry", "Runs an ended task again.", "Retry", "200 Status, 400, 404, 409"}},
     {"POST", "/api/v1/tasks/{}/cancel", ROUTE_API, SCOPE_SUBMIT, NO_AGENTS, NULL, api_task_cancel,
@@ -77,6 +78,8 @@ const struct route server_routes[] = {
      {"account_unpark", "The login is given work again.", "Reason", "200 Account, 404"}},
 
     /* --- events, statistics --- */
+    {"GET", "/api/v1/events", ROUTE_API, SCOPE_READ, ALSO_AGENTS, event_queries, api_event_stream,
+     {"event_stream", "All that happens to tasks, as it happens.", NULL, "200 events, 400, 422, 429"}},
 
     /* --- tokens --- */
 

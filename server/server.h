@@ -10,6 +10,7 @@
 #include "common/loop.h"
 #include "server/auth.h"
 #include "server/ceiling.h"
+#include "server/follow/follow.h"
 #include "server/http/http.h"
 #include "server/node.h"
 #include "server/submit.h"
@@ -23,6 +24,7 @@ struct server {
     struct db *db;              /* owned */
     struct auth *auth;          /* owned */
     struct ceiling *ceiling;    /* owned */
+    struct follow *follow;      /* owned */
     struct submit *submit;      /* owned */
     struct node *node;          /* owned */
     struct http *http;          /* owned */

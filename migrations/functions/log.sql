@@ -200,7 +200,7 @@ end $$;
 -- A page of it.
 create function fleet.task_logs(p_by fleet.requester, p_task_id text, p_attempt int, p_streams text[], p_offset bigint, p_limit bigint,
                                 p_tail bigint)
-    returns table (attempt int, start bigint, next bigint, total bigint, live boolean, bytes bytea, gone text, first_line bigint)
+    returns table (number int, start bigint, next bigint, total bigint, live boolean, bytes bytea, gone text, first_line bigint)
     language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp
     set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column

@@ -12,6 +12,7 @@ void api_task_submit(struct call *call);
 void api_task_list(struct call *call);
 void api_task_detail(struct call *call);
 void api_task_logs(struct call *call);
+void api_event_stream(struct call *call);
 void api_task_retry(struct call *call);
 void api_task_cancel(struct call *call);
 void api_task_assign(struct call *call);

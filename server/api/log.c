@@ -4,6 +4,7 @@
 
 #include "server/api/filter.h"
 #include "server/api/handlers.h"
+#include "server/api/log.h"
 #include "server/api/request.h"
 #include "server/server.h"
 
@@ -24,22 +25,21 @@ static void answer_logs(struct call *call, const struct db_result *res, const st
     add_number(call, "x-log-next-offset", db_int(res, 0, "next", 0));
     add_number(call, "x-log-total", db_int(res, 0, "total", 0));
     add_number(call, "x-log-first-line", db_int(res, 0, "first_line", 1));
-    if (db_text(res, 0, "attempt") != NULL)
-        add_number(call, "x-log-attempt", db_int(res, 0, "attempt", 0));
+    if (db_text(res, 0, "number") != NULL)
+        add_number(call, "x-log-attempt", db_int(res, 0, "number", 0));
     call_add_header(call, "x-log-live", db_bool(res, 0, "live") ? "true" : "false");
     call_add_header(call, "content-security-policy", "sandbox; default-src 'none'");
     call_answer(call, 200, "text/plain; charset=utf-8", bytes->data != NULL ? bytes->data : "",
                 bytes->len);
 }
 
-/* Retention has removed what was asked for. */
-static void answer_gone(struct call *call, const struct db_result *res)
+void log_answer_gone(struct call *call, const struct db_result *res)
 {
     char details[200];
     const char *gone = db_text(res, 0, "gone"), *next = db_text(res, 0, "next");
     snprintf(details, sizeof details,
              "{\"attempt\": %lld, \"written_before\": \"%s\", \"next_offset\": %s}",
-             (long long)db_int(res, 0, "attempt", 0), gone, next != NULL ? next : "null");
+             (long long)db_int(res, 0, "number", 0), gone, next != NULL ? next : "null");
     call_error(call, 410, "gone", details,
                "this output was written before %s and has been removed since%s%s", gone,
                next != NULL ? "; it goes on at offset " : "", next != NULL ? next : "");
@@ -55,7 +55,7 @@ static void on_logs(void *data, const struct db_result *res, const struct error 
     else if (db_rows(res) != 1)
         call_error(call, 404, "not_found", NULL, "there is no such task");
     else if (db_text(res, 0, "gone") != NULL)
-        answer_gone(call, res);
+        log_answer_gone(call, res);
     else if (db_text(res, 0, "bytes") != NULL && !db_bytes(res, 0, "bytes", &bytes))
         call_error(call, 500, "internal", NULL, "internal error in request %s", call->id);
     else
@@ -64,8 +64,7 @@ static void on_logs(void *data, const struct db_result *res, const struct error 
     call_drop(call);
 }
 
-/* A number as a parameter; NULL when it was not given. */
-static const char *as_parameter(int64_t value, char text[24])
+const char *log_parameter(int64_t value, char text[24])
 {
     if (value < 0)
         return NULL;
@@ -73,31 +72,55 @@ static const char *as_parameter(int64_t value, char text[24])
     return text;
 }
 
+static void query_page(struct call *call, const struct log_query *query, int64_t limit)
+{
+    struct buf by;
+    char texts[4][24];
+    const char *params[] = {request_by(call, &by),
+                            call->match.id,
+                            log_parameter(query->attempt, texts[0]),
+                            query->streams,
+                            log_parameter(query->offset, texts[1]),
+                            log_parameter(limit, texts[2]),
+                            log_parameter(query->tail, texts[3])};
+    call_hold(call);
+    db_query(call_server(call)->db,
+             "select number, start, next, total, live, bytes, gone, first_line "
+             "from fleet.task_logs($1::fleet.requester, $2, $3::int, $4::text[], $5::bigint, "
+             "$6::bigint, $7::bigint)",
+             DB_REPEAT, 7, params, on_logs, call);
+    buf_release(&by);
+}
+
+static void note_stream(void *data, const char *part, size_t len)
+{
+    struct log_query *query = data;
+    query->wanted[len == 6 && memcmp(part, "stderr", 6) == 0] = true;
+}
+
 static void query_logs(struct call *call, const char *streams)
 {
     struct error err = {0};
-    int64_t attempt, offset, limit, tail;
-    char texts[4][24];
+    int64_t limit, follow;
+    struct log_query asked = {.streams = streams};
     const struct query *query = &call->query;
-    if (!query_int(query, "attempt", 1, INT32_MAX, -1, &attempt, &err) ||
-        !query_int(query, "offset", 0, INT64_MAX, -1, &offset, &err) ||
-        !query_int(query, "limit_bytes", 1, LIMIT_MAX, LIMIT_DEFAULT, &limit, &err) ||
-        !query_int(query, "tail", 0, LIMIT_MAX, -1, &tail, &err)) {
+    if (!query_int(query, "attempt", 1, INT32_MAX, -1, &asked.attempt, &err) ||
+        !query_int(query, "offset", 0, INT64_MAX, -1, &asked.offset, &err) ||
+        !query_int(query, "limit_bytes", 1, LIMIT_MAX, -1, &limit, &err) ||
+        !query_int(query, "tail", 0, LIMIT_MAX, -1, &asked.tail, &err) ||
+        !query_int(query, "follow", 0, 1, 0, &follow, &err)) {
         call_error(call, 422, "invalid_value", NULL, "%s", err.text);
         return;
     }
-    struct buf by;
-    const char *params[] = {request_by(call, &by),           call->match.id,
-                            as_parameter(attempt, texts[0]), streams,
-                            as_parameter(offset, texts[1]),  as_parameter(limit, texts[2]),
-                            as_parameter(tail, texts[3])};
-    call_hold(call);
-    db_query(
-        call_server(call)->db,
-        "select attempt, start, next, total, live, bytes, gone, first_line from fleet.task_logs("
-        "$1::fleet.requester, $2, $3::int, $4::text[], $5::bigint, $6::bigint, $7::bigint)",
-        DB_REPEAT, 7, params, on_logs, call);
-    buf_release(&by);
+    if (query_each(query, "stream", note_stream, &asked) == 0)
+        asked.wanted[0] = asked.wanted[1] = true;
+    if (follow == 0)
+        query_page(call, &asked, limit > 0 ? limit : LIMIT_DEFAULT);
+    else if (limit < 0)
+        log_follow(call, &asked);
+    else
+        call_error(call, 422, "invalid_value", "{\"member\": \"limit_bytes\"}",
+                   "what is followed has no end: 'limit_bytes' is for a page, without 'follow'");
 }
 
 void api_task_logs(struct call *call)

@@ -25,7 +25,7 @@ select t.is((select convert_from(bytes, 'utf8') from fleet.task_logs(t.by(), 'a'
 select t.is((select convert_from(bytes, 'utf8') from fleet.task_logs(t.by(), 'a', 1, '{stdout,stderr}', 0, 1000, null)), 'hello world!AC',
   'both streams, in order of arrival');
 select t.is((select convert_from(bytes, 'utf8') from fleet.task_logs(t.by(), 'a', 1, '{stderr}', 0, 1000, null)), '!', 'or one');
-select t.is((select row(attempt, start, next, total, live, convert_from(bytes, 'utf8'))::text from fleet.task_logs(t.by(), 'a', null, '{stdout,stderr}', 6, 7, null)), '(1,6,13,14,t,world!A)',
+select t.is((select row(number, start, next, total, live, convert_from(bytes, 'utf8'))::text from fleet.task_logs(t.by(), 'a', null, '{stdout,stderr}', 6, 7, null)), '(1,6,13,14,t,world!A)',
   'a page, over chunk borders');
 select t.is((select row(start, next, convert_from(bytes, 'utf8'))::text from fleet.task_logs(t.by(), 'a', null, '{stdout,stderr}', 0, 1000, 3)), '(11,14,!AC)',
   'the last bytes');
@@ -53,7 +53,7 @@ select t.due();
 select t.claim('w1', 9);
 select t.start('w1', 'b');
 select t.append('w1', 'b', 'stdout', 0, 'second');
-select t.is((select row(attempt, convert_from(bytes, 'utf8'))::text from fleet.task_logs(t.by(), 'b', null, '{stdout}', 0, 100, null)), '(2,second)',
+select t.is((select row(number, convert_from(bytes, 'utf8'))::text from fleet.task_logs(t.by(), 'b', null, '{stdout}', 0, 100, null)), '(2,second)',
   'without a number: of the newest attempt');
 rollback;
 

@@ -186,6 +186,7 @@ static void api_open(const char *yaml)
     server->db = (struct db *)(void *)&api;
     server->auth = auth_new(server->db);
     server->ceiling = ceiling_new(&server->loop, server->db, 64);
+    server->follow = follow_new(&server->loop, server->db, server->ceiling);
     server->submit = submit_new(server->db);
     struct http_options options = {.bind = "127.0.0.1",
                                    .connections = 64,
@@ -227,6 +228,7 @@ static void api_teardown(void)
         api_pump(NULL);
     timer_close(&api.pump, NULL);
     http_free(api.server.http);
+    follow_free(api.server.follow);
     ceiling_free(api.server.ceiling);
     loop_run(&api.server.loop);
     auth_free(api.server.auth);

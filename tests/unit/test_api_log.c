@@ -2,7 +2,7 @@
 #include "tests/unit/api_scene.h"
 
 #define LOGS "/api/v1/tasks/t-1/logs"
-#define ROW "attempt=2;start=10;next=15;total=99;live=t;bytes="
+#define ROW "number=2;start=10;next=15;total=99;live=t;bytes="
 
 START_TEST(bytes_come_as_they_are)
 {
@@ -28,7 +28,7 @@ END_TEST
 START_TEST(a_run_that_wrote_nothing_is_no_error)
 {
     api_sql("task_logs",
-            "attempt=1;start=0;next=0;total=0;live=t;bytes=\\x;gone=<null>;first_line=7");
+            "number=1;start=0;next=0;total=0;live=t;bytes=\\x;gone=<null>;first_line=7");
     ck_assert_int_eq(api_ask("read", "GET", LOGS "?offset=0", NULL), 200);
     ck_assert_str_eq(api.body, "");
 }
@@ -65,7 +65,7 @@ END_TEST
 
 START_TEST(removed_output_is_gone)
 {
-    api_sql("task_logs", "attempt=2;start=3;next=10;total=99;live=f;bytes=\\x;"
+    api_sql("task_logs", "number=2;start=3;next=10;total=99;live=f;bytes=\\x;"
                          "gone=2026-01-02T03:04:05.000000Z;first_line=7");
     api_ask("read", "GET", LOGS "?offset=3", NULL);
     api_is_error(410, "gone");
@@ -73,7 +73,7 @@ START_TEST(removed_output_is_gone)
     api_has("\"details\": {\"attempt\": 2, \"written_before\": \"2026-01-02T03:04:05.000000Z\", "
             "\"next_offset\": 10}");
     api_has("it goes on at offset 10");
-    api_sql("task_logs", "attempt=2;start=3;next=<null>;total=99;live=f;bytes=\\x;"
+    api_sql("task_logs", "number=2;start=3;next=<null>;total=99;live=f;bytes=\\x;"
                          "gone=2026-01-02T03:04:05.000000Z;first_line=7");
     api_ask("read", "GET", LOGS, NULL);
     api_is_error(410, "gone");
