@@ -56,6 +56,8 @@ const struct route server_routes[] = {
      {"host_list", "Hosts and their executors.", NULL, "200 HostList"}},
     {"GET", "/api/v1/hosts/{}", ROUTE_API, SCOPE_READ, NO_AGENTS, NULL, api_host_detail,
      {"host_detail", "A host with its executors, and what each worker sees of it.", NULL, "200 HostDetail, 404"}},
+    {"PUT", "/api/v1/hosts/{}", ROUTE_API, SCOPE_ADMIN, NO_AGENTS, NULL, api_host_put,
+     {"host_put", "Makes or changes a host, its members as in a configuration file; workers take it at once.", "HostEntry", "200 HostDetail, 201 HostDetail, 409, 422"}},
     {"DELETE", "/api/v1/hosts/{}", ROUTE_API, SCOPE_ADMIN, NO_AGENTS, NULL, api_host_delete,
      {"host_delete", "Takes a host out of the fleet on which nothing runs.", NULL, "204, 404, 409"}},
     {"POST", "/api/v1/hosts/{}/check", ROUTE_API, SCOPE_OPERATE, NO_AGENTS, NULL, api_host_check,

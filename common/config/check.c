@@ -32,8 +32,12 @@ static const struct tree_node *entry(const struct tree_node *list, size_t index)
     return node;
 }
 
-static bool has_adapter(const struct config *config, const char *agent_type)
+/* A worker leaves out what it cannot start of a host that the API made: others may know it. */
+static bool has_adapter(const struct config_reading *reading, const char *agent_type)
 {
+    const struct config *config = reading->beside != NULL ? reading->beside : reading->config;
+    if (reading->beside != NULL && reading->node == CONFIG_WORKER)
+        return true;
     for (size_t i = 0; i < config->adapter_count; i++) {
         if (strcmp(config->adapters[i].agent_type, agent_type) == 0)
             return true;
@@ -58,7 +62,7 @@ static void check_agents(struct config_reading *reading, const struct config_hos
                                "max_concurrency",
                                agent->agent_type, j);
         }
-        if (!has_adapter(reading->config, agent->agent_type))
+        if (!has_adapter(reading, agent->agent_type))
             config_problem(reading, type,
                            "no adapter is known for %s; use codex-cli, or describe its command "
                            "under adapters: { %s: { command: [ … ] } }",
@@ -88,7 +92,7 @@ static void check_way_in(struct config_reading *reading, const struct config_hos
     }
 }
 
-static void check_host(struct config_reading *reading, size_t index, const struct tree_node *node)
+void config_check_host(struct config_reading *reading, size_t index, const struct tree_node *node)
 {
     const struct config *config = reading->config;
     const struct config_host *host = &config->hosts[index];
@@ -202,7 +206,7 @@ void config_check(struct config_reading *reading, const struct tree_node *root)
         check_command(reading, &config->adapters[i].command,
                       child(entry(child(root, "adapters"), i), "command"));
     for (size_t i = 0; i < config->host_count; i++)
-        check_host(reading, i, entry(hosts, i));
+        config_check_host(reading, i, entry(hosts, i));
     if (config->host_count == 0 && reading->node == CONFIG_WORKER)
         config_warning(reading, hosts != NULL ? hosts : root, "no hosts; this worker runs nothing");
 }

@@ -111,6 +111,26 @@ struct config *config_parse(const char *bytes, size_t len, const char *path, enu
     return finish(&reading, parse(&reading, bytes, len), err);
 }
 
+struct config *config_parse_host(const char *json, size_t len, const struct config *beside,
+                                 enum config_node node, struct config_list *problems)
+{
+    struct config_reading reading = {.path = beside->path, .node = node, .beside = beside};
+    struct config *config = mem_alloc(sizeof *config);
+    reading.config = config;
+    config->path = mem_strdup(beside->path);
+    config->hosts = mem_array(1, sizeof *config->hosts);
+    config->host_count = 1;
+    struct tree_node *root = read_tree(&reading, json, len);
+    if (root != NULL && config_read_host(&reading, root))
+        config_check_host(&reading, 0, root);
+    tree_free(root);
+    *problems = reading.problems;
+    if (problems->count == 0)
+        return config;
+    config_free(config);
+    return NULL;
+}
+
 struct config *config_load_all(const char *path, enum config_node node,
                                config_check_host_cb check_host, struct config_list *problems)
 {

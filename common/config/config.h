@@ -109,7 +109,14 @@ struct config *config_load(const char *path, enum config_node node, struct error
  * its folder. */
 struct config *config_parse(const char *bytes, size_t len, const char *path, enum config_node node,
                             struct error *err);
-void config_free(struct config *config); /* wipes secrets */
+/* One entry of `hosts` as JSON, from elsewhere than the file: checked as the file's are, but every
+ * value is literal. `beside` is the file's configuration: a server asks it for the agents'
+ * adapters, relative paths are meant from its folder. The answer holds that host and nothing else;
+ * NULL with problems ("member: what is wrong; what would be right"). */
+struct config *config_parse_host(const char *json, size_t len, const struct config *beside,
+                                 enum config_node node, struct config_list *problems);
+void config_list_release(struct config_list *list); /* wipes */
+void config_free(struct config *config);            /* wipes secrets */
 bool config_list_has(const struct config_list *list, const char *text);
 
 /* Looks at a file of a host (one that is not localhost) that `key` of its entry names,

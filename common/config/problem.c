@@ -35,13 +35,15 @@ bool config_list_has(const struct config_list *list, const char *text)
 }
 
 /* Control characters of the file, and characters cut in two, are not passed on. */
-static void add(struct config_list *list, const char *path, size_t line, size_t column,
-                const char *key, const char *format, va_list args)
+static void add(struct config_list *list, const struct config_reading *reading, size_t line,
+                size_t column, const char *key, const char *format, va_list args)
 {
     char what[512];
+    const char *colon = *key != '\0' ? ": " : "";
     vsnprintf(what, sizeof what, format, args);
-    char *text =
-        mem_printf("%s:%zu:%zu: %s%s%s", path, line, column, key, *key != '\0' ? ": " : "", what);
+    char *text = reading->beside != NULL ? mem_printf("%s%s%s", key, colon, what)
+                                         : mem_printf("%s:%zu:%zu: %s%s%s", reading->path, line,
+                                                      column, key, colon, what);
     size_t len = strlen(text);
     for (size_t good = 0; (good += text_utf8_prefix(text + good, len - good)) < len;)
         text[good] = '?';
@@ -58,7 +60,7 @@ void config_problem_at(struct config_reading *reading, size_t line, size_t colum
     va_list args;
     va_start(args, format);
     if (reading->problems.count < CONFIG_PROBLEMS_MAX)
-        add(&reading->problems, reading->path, line, column, key, format, args);
+        add(&reading->problems, reading, line, column, key, format, args);
     va_end(args);
 }
 
@@ -75,7 +77,7 @@ void config_say(struct config_reading *reading, enum config_say kind, const stru
     buf_init(&path, 300);
     tree_path(at, &path);
     va_start(args, format);
-    add(list, reading->path, key ? at->key_line : at->line, key ? at->key_column : at->column,
+    add(list, reading, key ? at->key_line : at->line, key ? at->key_column : at->column,
         buf_text(&path), format, args);
     va_end(args);
     buf_release(&path);

@@ -304,6 +304,13 @@ bool config_read(struct config_reading *reading, const struct tree_node *root)
     return map != NULL && read_fields(reading, config_fields, (char *)reading->config, map, "");
 }
 
+bool config_read_host(struct config_reading *reading, const struct tree_node *root)
+{
+    const struct tree_node *map = as_map(reading, root);
+    return map != NULL &&
+           read_fields(reading, config_host_fields, (char *)reading->config->hosts, map, "");
+}
+
 void config_release(const struct config_field *fields, void *base)
 {
     for (const struct config_field *field = fields; field->key != NULL; field++) {

@@ -16,6 +16,8 @@ struct config_reading {
     const char *path; /* borrowed; names the file in problems, {file:} is relative to its folder */
     enum config_node node;
     bool loose;                      /* group or others may read the file */
+    const struct config *beside;     /* borrowed; one host from elsewhere is read: values are
+                                        literal, problems have no place; NULL: the file is */
     config_check_host_cb check_host; /* NULL: the hosts' files are not looked at */
     struct config *config;           /* borrowed */
     struct config_list problems;     /* owned: "file:line:column: key: what; what would be right" */
@@ -23,6 +25,7 @@ struct config_reading {
 
 /* read.c. False when there are problems. */
 bool config_read(struct config_reading *reading, const struct tree_node *root);
+bool config_read_host(struct config_reading *reading, const struct tree_node *root); /* hosts[0] */
 void config_release(const struct config_field *fields, void *base); /* frees members, wipes texts */
 
 /* key.c. Every key of the map stands in the table, and this version takes it. */
@@ -31,7 +34,6 @@ void config_keys(struct config_reading *reading, const struct config_field *fiel
 
 /* problem.c. */
 void config_list_add(struct config_list *list, char *text); /* takes text */
-void config_list_release(struct config_list *list);         /* wipes */
 
 /* One line at the value of `at`, or at its key; never holds a value of a secret. */
 enum config_say { CONFIG_PROBLEM, CONFIG_KEY_PROBLEM, CONFIG_WARNING };
@@ -62,6 +64,7 @@ struct config *config_load_all(const char *path, enum config_node node,
 
 /* check.c. What one row cannot see: duplicates, what a host needs, warnings. */
 void config_check(struct config_reading *reading, const struct tree_node *root);
+void config_check_host(struct config_reading *reading, size_t index, const struct tree_node *node);
 bool config_url_has_password(const char *url);
 
 /* explain.c. */

@@ -271,7 +271,7 @@ static const struct config_field agent_fields[] = {
     {0},
 };
 
-static const struct config_field host_fields[] = {
+const struct config_field config_host_fields[] = {
     {"host_id", FIELD_TEXT, FIELD_REQUIRED, HOST(host_id), .check = check_name,
      .help = "its name in the fleet; for ever the same"},
     {"hostname", FIELD_TEXT, FIELD_REQUIRED, HOST(hostname), .check = check_host,
@@ -306,8 +306,9 @@ const struct config_field config_fields[] = {
      .fields = adapter_fields, .size = sizeof(struct config_adapter),
      .count_offset = offsetof(struct config, adapter_count),
      .help = "further agents: how each is called; the key is its agent_type"},
-    {"hosts", FIELD_ITEMS, AT(hosts), .fields = host_fields, .size = sizeof(struct config_host),
-     .count_offset = offsetof(struct config, host_count), .help = "the machines that run agents"},
+    {"hosts", FIELD_ITEMS, AT(hosts), .fields = config_host_fields,
+     .size = sizeof(struct config_host), .count_offset = offsetof(struct config, host_count),
+     .help = "the machines that run agents"},
     LATER("metrics"),
     {0},
 };

@@ -50,5 +50,6 @@ struct config_field {
 };
 
 extern const struct config_field config_fields[];
+extern const struct config_field config_host_fields[]; /* of one entry of hosts */
 
 #endif

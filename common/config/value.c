@@ -133,13 +133,17 @@ static bool file_value(struct config_reading *reading, const struct config_field
 static bool text_value(struct config_reading *reading, const struct config_field *field,
                        const struct tree_node *node, bool needed, struct config_value *value)
 {
-    size_t len = reference_length(node->text);
+    size_t len = reading->beside != NULL ? 0 : reference_length(node->text);
     bool whole = len > 0 && node->text[len] == '\0';
     if (whole && !needed)
         return true;
     if (whole) {
         value->text = mem_strdup(reference_value(reading, node, node->text));
         return value->text != NULL;
+    }
+    if (reading->beside != NULL && strstr(node->text, "${") != NULL) {
+        config_problem(reading, node, "no \"${NAME}\" is resolved here; give the value itself");
+        return false;
     }
     if (strstr(node->text, "${") != NULL && !(field->flags & FIELD_RAW)) {
         config_problem(reading, node,
@@ -174,6 +178,11 @@ bool config_value(struct config_reading *reading, const struct config_field *fie
     if (node->kind == TREE_TEXT)
         return text_value(reading, field, node, needed, value);
     const struct tree_node *file = node->kind == TREE_MAP ? tree_child(node, "file") : NULL;
+    if (reading->beside != NULL) {
+        config_problem(reading, node, "must be one value, not a %s",
+                       node->kind == TREE_LIST ? "list" : "mapping");
+        return false;
+    }
     if (file == NULL || node->count != 1 || file->kind != TREE_TEXT || tree_is_null(file)) {
         config_problem(reading, node,
                        "must be one value, not a %s; write the value, \"${NAME}\" or {file: PATH}",

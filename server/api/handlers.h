@@ -19,6 +19,7 @@ void api_task_assign(struct call *call);
 void api_agent_list(struct call *call);
 void api_host_list(struct call *call);
 void api_host_detail(struct call *call);
+void api_host_put(struct call *call);
 void api_host_delete(struct call *call);
 void api_host_check(struct call *call);
 void api_host_cordon(struct call *call);

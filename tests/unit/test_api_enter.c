@@ -105,6 +105,7 @@ static const struct {
     {"GET", "/api/v1/nodes", "read", "node_list", false},
     {"GET", "/api/v1/hosts/h", "read", "host_detail", false},
     {"DELETE", "/api/v1/hosts/h", "admin", "host_delete", false},
+    {"PUT", "/api/v1/hosts/h", "admin", "host_put", false},
     {"POST", "/api/v1/hosts/h/check", "operate", "host_act", false},
     {"POST", "/api/v1/hosts/h/uncordon", "operate", "host_act", false},
     {"GET", "/api/v1/accounts", "read", "account_list", false},
@@ -114,6 +115,16 @@ static const struct {
     {"POST", TASKS "/t-1/retry", "operate", "task_retry", false},
 };
 
+/* What a door takes, where it wants a body. */
+static const char *good_body(const char *sql)
+{
+    if (strcmp(sql, "submit") == 0)
+        return "{\"title\": \"T\", \"labels\": [\"agent:x\"]}";
+    if (strcmp(sql, "host_put") == 0)
+        return "{\"hostname\": \"localhost\", \"work_dir\": \"/w\", \"agents\": []}";
+    return NULL;
+}
+
 START_TEST(each_door_has_its_scope)
 {
     static const char *const scopes[] = {"agent", "read", "submit", "operate", "admin"};
@@ -122,10 +133,7 @@ START_TEST(each_door_has_its_scope)
     for (size_t i = 0; i < sizeof scopes / sizeof scopes[0]; i++) {
         wide = wide || strcmp(scopes[i], doors[_i].scope) == 0;
         int before = api_asked(doors[_i].sql)->calls;
-        api_ask(scopes[i], doors[_i].method, doors[_i].target,
-                strcmp(doors[_i].sql, "submit") == 0
-                    ? "{\"title\": \"T\", \"labels\": [\"agent:x\"]}"
-                    : NULL);
+        api_ask(scopes[i], doors[_i].method, doors[_i].target, good_body(doors[_i].sql));
         bool enters = wide || (doors[_i].agents && strcmp(scopes[i], "agent") == 0);
         if (!enters)
             api_is_error(403, "scope_needed");

@@ -67,6 +67,71 @@ START_TEST(one_host)
 }
 END_TEST
 
+#define AGENTS "\"agents\": [{\"agent_type\": \"codex-cli\"}]"
+#define LOCAL "\"hostname\": \"localhost\", \"work_dir\": \"/w\""
+
+static const struct {
+    const char *body;
+    int status;
+    const char *says; /* the entry that SQL gets, or what the refusal has in it */
+} puts_[] = {
+    {"{" LOCAL ", " AGENTS "}", 200,
+     "{\"hostname\":\"localhost\",\"work_dir\":\"/w\",\"agents\":[{\"agent_type\":\"codex-cli\","
+     "\"max_concurrency\":1,\"capabilities\":[],\"profile\":\"sandboxed\"}],\"host_id\":\"w-1\","
+     "\"ssh_port\":22,\"workspace\":\"plain\",\"repositories\":[\"*\"]}"},
+    {"{\"host_id\": \"w-1\", \"hostname\": \"10.0.0.7\", \"ssh_user\": \"agent\", "
+     "\"ssh_key_path\": "
+     "\"~/.ssh/id\", \"work_dir\": \"/w\", \"ssh_port\": 2222, \"repositories\": [], \"agents\": "
+     "[{\"agent_type\": \"codex-cli\", \"capabilities\": [\"agent:code:rust\"], "
+     "\"max_concurrency\": 3}]}",
+     200,
+     "{\"host_id\":\"w-1\",\"hostname\":\"10.0.0.7\",\"ssh_user\":\"agent\",\"ssh_key_path\":"
+     "\"~/.ssh/id\",\"work_dir\":\"/w\",\"ssh_port\":2222,\"repositories\":[],\"agents\":"
+     "[{\"agent_type\":\"codex-cli\",\"max_concurrency\":3,\"capabilities\":[\"code:rust\"],"
+     "\"profile\":\"sandboxed\"}],\"workspace\":\"plain\"}"},
+    {NULL, 422, "hostname: missing; it must be given"},
+    {"{" LOCAL "}", 422, "agents: missing; it must be given"},
+    {"{\"host_id\": \"w-2\", " LOCAL ", " AGENTS "}", 422, "that of the path, w-1"},
+    {"{" LOCAL ", " AGENTS ", \"shh_port\": 22}", 400, "there is no member 'shh_port' here"},
+    {"{" LOCAL ", " AGENTS ", \"ssh_port\": 70000}", 422,
+     "ssh_port: \\\"70000\\\" is wrong; must be a whole number from 1 to 65535"},
+    {"{" LOCAL ", " AGENTS ", \"ssh_port\": \"22\"}", 422, "without quotes"},
+    {"{" LOCAL ", \"agents\": [{\"agent_type\": \"nobody\"}]}", 422,
+     "agents[0].agent_type: no adapter is known for nobody"},
+    {"{" LOCAL ", \"agents\": [{\"agent_type\": \"codex-cli\", \"profil\": \"full\"}]}", 422,
+     "agents[0].profil: unknown key; did you mean profile?"},
+    {"{\"hostname\": \"a\", \"work_dir\": \"/w\", " AGENTS "}", 422,
+     "ssh_user is missing; every host but localhost needs it"},
+    {"{\"hostname\": \"${HOME}\", \"work_dir\": \"/w\", " AGENTS "}", 422, "give the value itself"},
+    {"{\"hostname\": {\"file\": \"/etc/hostname\"}, \"work_dir\": \"/w\", " AGENTS "}", 422,
+     "hostname: must be one value, not a mapping"},
+    {"{\"hostname\": null, \"work_dir\": \"/w\", " AGENTS "}", 422, "hostname: has no value"},
+    {"{\"hostname\": \"localhost\", \"work_dir\": \"w\", " AGENTS "}", 422, "an absolute path"},
+};
+
+START_TEST(an_entry_is_checked_as_the_files_are)
+{
+    api_sql("host_put", GRANTED);
+    ck_assert_int_eq(api_ask("admin", "PUT", HOST, puts_[_i].body), puts_[_i].status);
+    ck_assert_int_eq(api_asked("host_put")->calls, puts_[_i].status == 200);
+    if (puts_[_i].status != 200)
+        api_has(puts_[_i].says);
+    else
+        ck_assert_str_eq(api_asked("host_put")->last[2], puts_[_i].says);
+}
+END_TEST
+
+START_TEST(all_problems_of_an_entry_are_told)
+{
+    api_sql("host_put", GRANTED);
+    api_ask("admin", "PUT", HOST, "{\"ssh_port\": 0, \"work_dir\": \"/w\"}");
+    api_is_error(422, "invalid_value");
+    api_has("\"problems\": [\"hostname: missing");
+    api_has("ssh_port: ");
+    api_has("agents: missing");
+}
+END_TEST
+
 static const struct {
     const char *body;
     int status;
@@ -112,6 +177,9 @@ int main(void)
     TCase *tcase = api_case("host");
     tcase_add_loop_test(tcase, each_verb_reads_its_form, 0, sizeof acts / sizeof acts[0]);
     tcase_add_test(tcase, one_host);
+    tcase_add_loop_test(tcase, an_entry_is_checked_as_the_files_are, 0,
+                        sizeof puts_ / sizeof puts_[0]);
+    tcase_add_test(tcase, all_problems_of_an_entry_are_told);
     tcase_add_loop_test(tcase, an_account_is_parked, 0, sizeof parks / sizeof parks[0]);
     tcase_add_test(tcase, accounts_are_listed_and_unparked);
     return api_run(tcase);
