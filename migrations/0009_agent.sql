@@ -34,5 +34,7 @@ comment on column fleet.attempt.question is 'what it asks (needs_input); null wh
 comment on column fleet.attempt.answer is 'the answer, told by each heartbeat until the agent says that it runs';
 comment on column fleet.attempt.late is 'the first receipt that came after its end: evidence only';
 
+create index slot_retiring on fleet.slot (executor) where retiring;
+
 insert into fleet.setting (name, value, low, high, comment) values
     ('agent_output_max', 67108864, 1024, 1099511627776, 'an HTTP agent may store so many bytes of output for one attempt');

@@ -31,7 +31,7 @@ create function fleet.set_parked(p_agent_id text, p_until timestamptz, p_reason 
     language plpgsql as $$
 declare e fleet.executor;
 begin
-    select * into e from fleet.executor where agent_id = p_agent_id and kind = 'ssh_cli' for update;
+    select * into e from fleet.executor where agent_id = p_agent_id for update;
     if not found then
         raise exception 'there is no account %', p_agent_id using errcode = 'AF003', hint = 'select agent_id from fleet.agents';
     elsif p_until is not null and coalesce(p_reason, '') = '' then

@@ -80,8 +80,11 @@ begin
     if v_node is distinct from e.node or not v_enabled then
         return case when v_enabled then v_node end; -- two beats at once: the other one has made it
     end if;
-    insert into fleet.node (node, kind, name, version, config_hash, dead_due)
-    values (gen_random_uuid(), 'agent', e.agent_id, coalesce(e.version, ''), '', v_due)
+    -- what may be tried again, the configuration says, which workers bring
+    insert into fleet.node (node, kind, name, version, config_hash, dead_due, retry_on)
+    values (gen_random_uuid(), 'agent', e.agent_id, coalesce(e.version, ''), '', v_due, coalesce(
+        (select w.retry_on from fleet.node w where w.kind = 'worker' and w.dead_at is null and w.stopped_at is null
+         order by w.started_at desc limit 1), '{all}'))
     returning node into v_node;
     update fleet.executor set node = v_node where executor = e.executor;
     return v_node;
@@ -215,7 +218,8 @@ begin
         jsonb_build_object('member', 'agent_id', 'limit', 'the id of a registered agent', 'value', left(p_body ->> 'agent_id', 120)));
 end $$;
 
--- What the agent is to stop is told, and from then on it has as long for it as for its heartbeats.
+-- What the agent is to stop is told, and from then on it has as long for it as for its heartbeats. (By the name of the task: not when
+-- it has it a second time, with an attempt that is to go on.)
 create function fleet.tell_cancels(p_node uuid, p_within interval) returns jsonb
     language plpgsql as $$
 declare v_tasks jsonb;
@@ -228,7 +232,9 @@ begin
         where attempt = any (array(select a.attempt from fleet.attempt a join unwanted using (attempt)
                                    where a.due_at > now() + p_within and a.phase <> 'claimed' for no key update of a skip locked))
     )
-    select coalesce(jsonb_agg(task_id order by attempt), '[]') into v_tasks from unwanted;
+    select coalesce(jsonb_agg(u.task_id order by u.attempt), '[]') into v_tasks from unwanted u
+    where not exists (select from fleet.attempt a join fleet.task t on t.task = a.task
+                      where t.task_id = u.task_id and a.node = p_node and a.ended_at is null and not fleet.unwanted(t, a));
     return v_tasks;
 end $$;
 

@@ -94,12 +94,21 @@ begin
                 then greatest(now(), to_timestamp(least(p_seconds, extract(epoch from now() + fleet.ms('limit_max_ms'))::float8))) end;
 end $$;
 
--- Its slot is free, unless a person gave it to others before.
+-- Its slot is free, unless a person gave it to others before. When there are more than max_concurrency, this end is that of one too
+-- many: another that was to retire stays.
 create function fleet.vacate(a fleet.attempt) returns void
     language plpgsql as $$
+declare v_stays bigint;
 begin
     -- locked in a statement of its own: the next sees what configure() did to it meanwhile
     perform from fleet.slot where slot_id = a.slot_id for update;
+    select o.slot_id into v_stays from fleet.slot o
+    where o.executor = a.executor and o.retiring
+      and exists (select from fleet.slot s where s.slot_id = a.slot_id and s.attempt = a.attempt and not s.retiring)
+    limit 1 for update of o skip locked;
+    if found then
+        update fleet.slot set retiring = slot_id <> v_stays where slot_id in (v_stays, a.slot_id);
+    end if;
     delete from fleet.slot where slot_id = a.slot_id and attempt = a.attempt and retiring;
     if not found then
         update fleet.slot set attempt = null where slot_id = a.slot_id and attempt = a.attempt;

@@ -70,8 +70,7 @@ select e.executor, t.lane, 'runs what it may not'
 from fleet.attempt a
 join fleet.task t on t.task = a.task
 join fleet.executor e on e.executor = a.executor
-left join fleet.host h on h.host_id = e.host_id
-where a.ended_at is null and h.host_id is not null and t.execution_mode not in ('undecided', e.kind);
+where a.ended_at is null and t.execution_mode not in ('undecided', e.kind);
 comment on view fleet.check_executor_lane is 'executor_lane is what its definition says.';
 
 create view fleet.check_status as
@@ -112,3 +111,21 @@ union all
 select x.task, x.label, 'is in task_label and not among the labels' from fleet.task_label x
 where not exists (select from fleet.task t where t.task = x.task and x.label = any (t.labels));
 comment on view fleet.check_list is 'What lists read is what the tasks say: ended by status, task_label by labels.';
+
+create view fleet.check_agent as
+select e.agent_id, a.attempt, 'is not owned by a node of its agent, or nothing ends it when that is silent' as fault
+from fleet.attempt a
+join fleet.executor e on e.executor = a.executor
+left join fleet.node n on n.node = a.node
+where a.ended_at is null and e.kind = 'http_pull'
+  and (n.kind is distinct from 'agent' or n.name <> e.agent_id or a.due_at is null or n.dead_due is null and a.phase <> 'claimed')
+union all
+select e.agent_id, a.attempt, 'is owned by an agent, and runs on a host' from fleet.attempt a
+join fleet.executor e on e.executor = a.executor
+join fleet.node n on n.node = a.node
+where a.ended_at is null and e.kind = 'ssh_cli' and (n.kind <> 'worker' or a.due_at is not null)
+union all
+select e.agent_id, null, 'is registered, and nothing would find that it is silent' from fleet.executor e
+left join fleet.node n on n.node = e.node
+where e.kind = 'http_pull' and e.enabled and n.node is not null and n.dead_at is null and n.dead_due is null;
+comment on view fleet.check_agent is 'What an HTTP agent runs is its own, and is ended when it falls silent.';

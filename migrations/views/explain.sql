@@ -24,24 +24,28 @@ cross join lateral (select case when count(*) > 1000 then 'more than 1000' else 
                     from (select from fleet.queue q where q.lane = t.lane and (q.prio, q.task) < (-t.priority, t.task)
                           limit 1001) q) a
 left join fleet.delayed d on d.task = t.task and d.run_at > now()
+left join fleet.lane o on o.lane = t.lane
 cross join fleet.executor_now x
 cross join lateral (select array(select r from unnest(t.requirements) r where r <> all (x.capabilities)) as missing) m
 cross join lateral (select case
     when m.missing <> '{}' then 'lacks ' || array_to_string(m.missing, ', ')
     when t.execution_mode not in ('undecided', x.kind) then format('the task wants %s, this is %s', t.execution_mode, x.kind)
-    when not x.enabled then 'is not in the configuration any more'
-    when x.host_id = any (select unnest(l.barred) from fleet.lane l where l.lane = t.lane)
+    when not x.enabled then case x.kind when 'http_pull' then 'was deregistered' else 'is not in the configuration any more' end
+    when o.pinned <> x.executor
+        then format('the task is assigned to %s', (select e.agent_id from fleet.executor e where e.executor = o.pinned))
+    when x.host_id = any (o.barred)
         then 'its host just failed it: another one is tried first'
     when not exists (select from fleet.executor_lane_wanted l where l.executor = x.executor and l.lane = t.lane)
-        then case when t.repo is null then 'its host does not list none: tasks of no repository'
-                  else format('its host does not list repository %s', t.repo) end
+        then format(case x.kind when 'http_pull' then 'the token that registered it is not bound to %s' else 'its host does not list %s' end,
+                    coalesce('repository ' || t.repo, 'none: tasks of no repository'))
     when x.cordoned_at is not null then format('its host is cordoned by %s: %s', x.cordoned_by, x.cordon_reason)
     when x.status = 'out_of_service'
         then format('is out of service since %s: %s; fleet.executor_accept(%L) puts it back',
                     to_char(x.out_since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), x.out_reason, x.agent_id)
     when x.status = 'resting'
         then format('rests until %s: %s', to_char(x.out_until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), x.out_reason)
-    when not coalesce(x.reachable, false) then 'its host is offline: ' || coalesce(x.reason, 'no worker reported it reachable lately')
+    when not coalesce(x.reachable, false)
+        then case x.kind when 'http_pull' then 'is offline: ' else 'its host is offline: ' end || coalesce(x.reason, 'no worker reported it reachable lately')
     when d.run_at is not null
         then to_char(d.run_at at time zone 'UTC', '"would take it, but the task waits until" YYYY-MM-DD"T"HH24:MI:SS"Z"')
     when x.free = 0 then format('slots full: all %s are in use', x.max_concurrency)

@@ -316,8 +316,16 @@ create function t.agent(p_agent text, p_capabilities text[] default '{code:rust}
                         p_more jsonb default '{}') returns text language sql as $$
   select t.word(t.agent_reply(p_agent, p_capabilities, p_max, p_by, p_more));
 $$;
-create function t.heartbeat(p_agent text, p_by bigint default 0) returns fleet.reply language sql as $$
-  select fleet.agent_heartbeat(t.by(p_by), jsonb_build_object('agent_id', p_agent), 60, 3, 60);
+create function t.heartbeat(p_agent text, p_by bigint default 0, p_interval int default 60, p_threshold int default 3) returns fleet.reply
+language sql as $$
+  select fleet.agent_heartbeat(t.by(p_by), jsonb_build_object('agent_id', p_agent), p_interval, p_threshold, 60);
+$$;
+-- A member of what is answered.
+create function t.member(r fleet.reply, p_member text) returns text language sql immutable as $$
+  select (r).body::jsonb ->> p_member;
+$$;
+create function t.leaves(p_agent text, p_by bigint default 0) returns fleet.reply language sql as $$
+  select fleet.agent_deregister(t.by(p_by), jsonb_build_object('agent_id', p_agent));
 $$;
 -- "agent:task" of what is handed to these agents, in its order; an agent for each waiting call.
 create function t.pull(variadic p_agents text[]) returns text language plpgsql as $$
@@ -342,7 +350,15 @@ begin
   on conflict (node) do update set beat_at = clock_timestamp();
   return t.node(p_name);
 end $$;
-create function t.agent_silent(p_agent text, p_for interval default '4 minutes') returns void language sql security definer as $$
-  update fleet.node set beat_at = clock_timestamp() - p_for, dead_due = dead_due - p_for
+-- (It is given its beats in 1 s; so PostgreSQL need not have been there for minutes.)
+create function t.agent_silent(p_agent text) returns void language plpgsql security definer as $$
+begin
+  perform t.heartbeat(p_agent, 0, 1, 1);
+  update fleet.node set beat_at = beat_at - interval '1 hour', dead_due = dead_due - interval '1 hour'
   where node = (select node from fleet.executor where agent_id = p_agent);
+end $$;
+create function t.tend() returns int language sql as $$ select fleet.tend(t.server()) $$;
+-- The clock of an agent's attempt has run out.
+create function t.attempt_due(p_task text) returns void language sql security definer as $$
+  update fleet.attempt set due_at = now() - interval '1 second' where attempt = t.attempt(p_task) and due_at is not null;
 $$;
