@@ -101,6 +101,11 @@ struct node *node_new(struct loop *loop, struct db *db, const char *name, const 
     return node;
 }
 
+const char *node_id(const struct node *node)
+{
+    return node->registered && !node->stopping ? node->id : NULL;
+}
+
 void node_start(struct node *node)
 {
     node_register(node);
