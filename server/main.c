@@ -18,7 +18,7 @@
 #define DB_STOP_MS 3000
 #define DB_WAIT_MS 3000            /* how long a query waits for a connection */
 #define DB_STATEMENT_MS 20000      /* then the database ends it: nobody waits any more */
-#define CONNECTIONS_MAX 4096       /* two descriptors each */
+#define CONNECTIONS_MAX 16384      /* two descriptors each; half of them may wait for tasks */
 #define DESCRIPTORS_RESERVED 128   /* for the database, logs, lingering connections */
 #define BODY_READ_MAX (24 << 20)   /* read in full, so that 413 can be said without a reset */
 #define BODIES_READ_MAX (64 << 20) /* of all requests together */
@@ -63,6 +63,7 @@ static void on_reload(void *data)
     config_free(server->config);
     server->config = fresh;
     node_config(server->node, fresh->hash);
+    pull_set_poll(server->pull, fresh->orchestrator.dispatch_interval_secs);
     say_warnings(fresh);
     log_info(NULL, "the configuration was reloaded: %s", fresh->path);
 }
@@ -84,6 +85,8 @@ static void on_node_stopped(void *data)
 static void on_http_stopped(void *data)
 {
     struct server *server = data;
+    pull_stop(server->pull);
+    tend_stop(server->tend);
     node_stop(server->node, on_node_stopped, server);
 }
 
@@ -115,6 +118,7 @@ static void on_stop(void *data, int number)
     log_info(NULL, "stopping (signal %d): /readyz says so first", number);
     server->draining = true;
     http_lame(server->http);
+    pull_drain(server->pull);
     timer_start(&server->lame_duck, lame_duck_ms(), 0);
 }
 
@@ -136,14 +140,28 @@ static void raise_stack(void)
     setrlimit(RLIMIT_STACK, &stack);
 }
 
-/* "token": one was revoked; "": what was told while nobody listened is unknown. */
+/* "work", "slot": a task or a free slot may be waiting; "token": one was revoked; "": what was told
+ * while nobody listened is unknown. */
 static void on_notify(void *data, const char *word)
 {
     struct server *server = data;
-    if (server->auth == NULL || (word[0] != '\0' && strcmp(word, "token") != 0))
-        return;
-    auth_forget(server->auth);
-    ceiling_check(server->ceiling);
+    bool unknown = word[0] == '\0';
+    if (server->auth == NULL)
+        return; /* not open yet */
+    if (unknown || strcmp(word, "token") == 0) {
+        auth_forget(server->auth);
+        ceiling_check(server->ceiling);
+    }
+    if (unknown || strcmp(word, "work") == 0 || strcmp(word, "slot") == 0)
+        pull_notify(server->pull);
+}
+
+static void on_up(void *data, uint64_t generation)
+{
+    struct server *server = data;
+    (void)generation;
+    if (server->pull != NULL)
+        pull_notify(server->pull);
 }
 
 static struct db *open_database(struct server *server, struct error *err)
@@ -154,6 +172,7 @@ static struct db *open_database(struct server *server, struct error *err)
                                  .application = "fleet-server",
                                  .channel = "fleet_work",
                                  .on_notify = on_notify,
+                                 .on_up = on_up,
                                  .connections = config->database.connections,
                                  .wait_ms = DB_WAIT_MS,
                                  .statement_ms = DB_STATEMENT_MS,
@@ -208,6 +227,9 @@ static bool open_parts(struct server *server, struct error *err)
     server->follow = follow_new(&server->loop, server->db, server->ceiling);
     server->submit = submit_new(server->db);
     server->node = node_new(&server->loop, server->db, name, server->config->hash);
+    server->pull = pull_new(&server->loop, server->db, server->node, server->ceiling,
+                            server->config->orchestrator.dispatch_interval_secs);
+    server->tend = tend_new(&server->loop, server->db, server->node);
     free(name);
     return true;
 }
@@ -222,6 +244,8 @@ static void serve(struct server *server)
     loop_run(&server->loop);
     submit_free(server->submit);
     http_free(server->http);
+    pull_free(server->pull);
+    tend_free(server->tend);
     node_free(server->node);
     auth_free(server->auth);
     follow_free(server->follow);

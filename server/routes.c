@@ -10,6 +10,10 @@ static const char *const list_queries[] = {
 static const char *const log_queries[] = {
     "attempt", "stream", "offset", "limit_bytes", "tail", "follow", "last_event_id", NULL};
 static const char *const event_queries[] = {"task_id", "repo", "last_event_id", NULL};
+static const char *const log_queries[] = {"attempt",     "stream", "offset",
+                                          "limit_bytes", "tail",   NULL};
+static const char *const append_queries[] = {"agent_id", "attempt", "stream",
+                                             "offset",   "last",    NULL};
 static const char *const agent_queries[] = {"status", "capability", "agent_type", NULL};
 
 /* Who may ask beside people of the scope that is named. */
@@ -48,6 +52,20 @@ const struct route server_routes[] = {
      {"task_assign", "Pins a waiting task to one agent.", "Assign", "200 Assigned, 404, 409, 422"}},
 
     /* --- agents' own --- */
+    {"POST", "/api/v1/agents/register", ROUTE_API, AGENTS, NULL, api_agent_register,
+     {"agent_register", "An agent makes itself known, or says anew what it can.", "Registration", "200 Registered, 403, 409, 422"}},
+    {"POST", "/api/v1/agents/heartbeat", ROUTE_API, AGENTS, NULL, api_agent_heartbeat,
+     {"agent_heartbeat", "An agent lives, and learns what to stop.", "AgentName", "200 Heartbeat, 404"}},
+    {"POST", "/api/v1/agents/deregister", ROUTE_API, AGENTS, NULL, api_agent_deregister,
+     {"agent_deregister", "An agent takes its leave; what it runs goes back to the queue.", "AgentName", "200 Deregistered, 404"}},
+    {"POST", "/api/v1/tasks/dequeue", ROUTE_API, AGENTS, NULL, api_task_dequeue,
+     {"task_dequeue", "Hands an agent a task, at once or within wait_secs.", "Dequeue", "200 HandedTask, 204, 404, 409, 422, 429"}},
+    {"POST", "/api/v1/tasks/{}/status", ROUTE_API, AGENTS, NULL, api_task_status,
+     {"task_status", "An agent says how it stands with its task.", "StatusReport", "200 StatusTaken, 400, 404, 409, 422"}},
+    {"POST", "/api/v1/tasks/{}/logs", ROUTE_API, AGENTS, append_queries, api_task_append,
+     {"task_append", "Appends output of an agent's task, by offset.", "Output", "200 OutputTaken, 404, 409, 413, 422"}},
+    {"POST", "/api/v1/tasks/{}/complete", ROUTE_API, AGENTS, NULL, api_task_complete,
+     {"task_complete", "An agent's receipt: the end of its run.", "Receipt", "200 Status, 404, 409, 422"}},
 
     /* --- agents, hosts, nodes, accounts --- */
     {"GET", "/api/v1/agents", ROUTE_API, SCOPE_READ, NO_AGENTS, agent_queries, api_agent_list,

@@ -13,7 +13,9 @@
 #include "server/follow/follow.h"
 #include "server/http/http.h"
 #include "server/node.h"
+#include "server/pull/pull.h"
 #include "server/submit.h"
+#include "server/tend.h"
 
 #define WEBHOOK_BODY_MAX (5 << 20) /* bytes */
 
@@ -27,6 +29,8 @@ struct server {
     struct follow *follow;      /* owned */
     struct submit *submit;      /* owned */
     struct node *node;          /* owned */
+    struct pull *pull;          /* owned */
+    struct tend *tend;          /* owned */
     struct http *http;          /* owned */
     bool draining;              /* /readyz says so; no new work is wanted */
     bool stopping;              /* the listener is closed */

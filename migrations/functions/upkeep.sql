@@ -35,7 +35,7 @@ end $$;
 
 -- There may be work. A hint: everybody polls as well. So not when somebody who listens in an open transaction has filled half of
 -- the queue: at its end every commit with a notification fails.
-create function fleet.hint(p_word text default '') returns void
+create function fleet.hint(p_word text default 'work') returns void
     language plpgsql as $$
 begin
     if pg_notification_queue_usage() < 0.5 then

@@ -107,7 +107,7 @@ void pull_give_back(struct pull *pull, const char *node, int64_t attempt, int ep
     log_info(LOG_ABOUT(LOG_FIELD("attempt", texts[0])),
              "handed to a client that had left: given back");
     db_query_locking(pull->db, texts[0], 0,
-                     "select fleet.release($1::uuid, $2::bigint, $3::int, 'client_gone')",
+                     "select fleet.release($1::uuid, $2::bigint, $3::int, 'not_delivered')",
                      DB_REPEAT, 3, params, on_given_back, pull);
 }
 

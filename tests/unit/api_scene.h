@@ -188,6 +188,8 @@ static void api_open(const char *yaml)
     server->ceiling = ceiling_new(&server->loop, server->db, 64);
     server->follow = follow_new(&server->loop, server->db, server->ceiling);
     server->submit = submit_new(server->db);
+    server->node = node_new(&server->loop, server->db, "scene", "");
+    server->pull = pull_new(&server->loop, server->db, server->node, server->ceiling, 10);
     struct http_options options = {.bind = "127.0.0.1",
                                    .connections = 64,
                                    .body_max = 24 << 20,
@@ -224,6 +226,11 @@ static void api_teardown(void)
         sql->held = false;
     http_stop(api.server.http, 2000, api_stopped, NULL);
     api_until(&api.stopped);
+    pull_stop(api.server.pull);
+    api_sql("node_stop", NULL);
+    api.stopped = false;
+    node_stop(api.server.node, api_stopped, NULL);
+    api_until(&api.stopped);
     while (!list_empty(&api.queries))
         api_pump(NULL);
     timer_close(&api.pump, NULL);
@@ -233,6 +240,8 @@ static void api_teardown(void)
     loop_run(&api.server.loop);
     auth_free(api.server.auth);
     submit_free(api.server.submit);
+    pull_free(api.server.pull);
+    node_free(api.server.node);
     config_free(api.server.config);
     loop_release(&api.server.loop);
     free(api.body);

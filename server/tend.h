@@ -1,0 +1,15 @@
+/* What becomes due by the clock, looked for once a second by every server: tasks that may start,
+ * agents' runs that did not begin, took too long, or lost their agent. */
+#ifndef FLEET_TEND_H
+#define FLEET_TEND_H
+
+#include "common/db/db.h"
+#include "common/loop.h"
+#include "server/node.h"
+
+struct tend;
+struct tend *tend_new(struct loop *loop, struct db *db, struct node *node); /* begins at once */
+void tend_stop(struct tend *tend);
+void tend_free(struct tend *tend); /* NULL is fine; after db_stop and one turn of the loop */
+
+#endif
