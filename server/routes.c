@@ -10,8 +10,6 @@ static const char *const list_queries[] = {
 static const char *const log_queries[] = {
     "attempt", "stream", "offset", "limit_bytes", "tail", "follow", "last_event_id", NULL};
 static const char *const event_queries[] = {"task_id", "repo", "last_event_id", NULL};
-static const char *const log_queries[] = {"attempt",     "stream", "offset",
-                                          "limit_bytes", "tail",   NULL};
 static const char *const append_queries[] = {"agent_id", "attempt", "stream",
                                              "offset",   "last",    NULL};
 static const char *const agent_queries[] = {"status", "capability", "agent_type", NULL};
