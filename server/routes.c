@@ -7,8 +7,8 @@
 static const char *const list_queries[] = {
     "status", "agent_id",      "host_id",        "label", "repo",   "source", "execution_mode",
     "q",      "created_after", "created_before", "limit", "cursor", NULL};
-static const char *const log_queries[] = {
-    "attempt", "stream", "offset", "limit_bytes", "tail", "follow", "last_event_id", NULL};
+static const char *const log_queries[] = {"attempt", "stream", "offset",        "limit_bytes",
+                                          "tail",    "follow", "last_event_id", NULL};
 static const char *const event_queries[] = {"task_id", "repo", "last_event_id", NULL};
 static const char *const append_queries[] = {"agent_id", "attempt", "stream",
                                              "offset",   "last",    NULL};
