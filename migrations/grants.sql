@@ -33,7 +33,7 @@ grant execute on function
     fleet.account_list(fleet.requester), fleet.account_park(fleet.requester, text, timestamptz, text),
     fleet.account_unpark(fleet.requester, text, text),
     fleet.agent_list(text[], text[], text[]), fleet.host_list(), fleet.node_list(), fleet.explain_task(text), fleet.check_all(),
-    fleet.token_create(text, text, bytea, text, text[], timestamptz), fleet.token_list(), fleet.token_revoke(bigint)
+    fleet.token_create, fleet.token_rows, fleet.token_list, fleet.token_revoke
 to fleet_server;
 
 -- what HTTP agents ask for
@@ -52,7 +52,7 @@ grant execute on function
     fleet.explain_task(text), fleet.check_all(), fleet.schema_version(), fleet.session_list(), fleet.end_session(int)
 to fleet_operator;
 
-grant select on fleet.sessions to fleet_operator;
+grant select on fleet.sessions, fleet.audit_trail to fleet_operator;
 
 -- readers execute nothing: what they may know is a view
 

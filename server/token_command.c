@@ -1,214 +1,114 @@
-/* The token command: its arguments, its one query, and what it prints. */
+/* The token command: its one query, and what it prints. */
 #include "server/token_command.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/config/config.h"
 #include "common/db/db.h"
+#include "common/db/trouble.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "common/mem.h"
 #include "server/auth.h"
 
 #define STOP_MS 2000
-#define REPOSITORIES_MAX 100
-#define DAYS_MAX 36500
-#define CONFIG_ARGS 9 /* the program's name, and four options with their values */
-
-static const char usage[] =
-    "Usage: fleet-server token create --scope SCOPE [--name NAME] [--repository OWNER/REPO]...\n"
-    "                                 [--expires DAYS] [--config PATH] [--env-file PATH]\n"
-    "       fleet-server token list   [--config PATH] [--env-file PATH]\n"
-    "       fleet-server token revoke ID [--config PATH] [--env-file PATH]\n"
-    "\n"
-    "Options may stand anywhere. create prints the token, alone, on stdout: it is shown once and "
-    "stored as its SHA-256.\n"
-    "SCOPE is admin, operate, submit or read; each includes those after it.\n"
-    "Options of create:\n"
-    "  --name NAME              who it is for, as the history shows it\n"
-    "  --repository OWNER/REPO  whose tasks it may submit, cancel and retry; also OWNER/*,\n"
-    "                           or none for tasks of no repository; may be repeated\n"
-    "  --expires DAYS           after that many days it stops working\n";
-
-static const struct config_program program = {
-    .name = "fleet-server", .usage = usage, .node = CONFIG_SERVER, .level = LOG_WARN_LEVEL};
-
-static const struct option token_options[] = {
-    {"scope", required_argument, NULL, 's'},
-    {"name", required_argument, NULL, 'n'},
-    {"expires", required_argument, NULL, 'x'},
-    {"repository", required_argument, NULL, 'r'},
-    {"config", required_argument, NULL, 'c'},
-    {"env-file", required_argument, NULL, 'e'},
-    {"log-level", required_argument, NULL, 'l'},
-    {"help", no_argument, NULL, 'h'},
-    {0},
-};
+#define LIST_MAX 1000
+#define WORDS_BYTES 65536
 
 /* One run of the command. */
 struct command {
-    const char *verb; /* borrowed from argv, as all texts here */
-    const char *scope, *name, *id;
-    const char *repositories[REPOSITORIES_MAX];
-    int repository_count;
-    long days; /* 0: for ever */
-    char *config_argv[CONFIG_ARGS];
-    int config_argc;
+    struct token_options options;
     struct db *db;
     int status; /* exit status */
     char token[AUTH_TOKEN_MAX];
 };
 
-static bool fail(const char *format, const char *text)
-{
-    fprintf(stderr, "fleet-server token: ");
-    fprintf(stderr, format, text);
-    fprintf(stderr, "; see fleet-server token --help\n");
-    return false;
-}
-
-static bool take_days(struct command *command, const char *text)
-{
-    char *end;
-    command->days = strtol(text, &end, 10);
-    if (*text == '\0' || *end != '\0' || command->days < 1 || command->days > DAYS_MAX)
-        return fail("--expires has to be a number of days from 1 to 36500, not '%s'", text);
-    return true;
-}
-
-static bool take_option(struct command *command, int option, char *value)
-{
-    switch (option) {
-    case 's':
-        command->scope = value;
-        return true;
-    case 'n':
-        command->name = value;
-        return true;
-    case 'r':
-        if (command->repository_count == REPOSITORIES_MAX)
-            return fail("too many repositories, at '%s'", value);
-        command->repositories[command->repository_count++] = value;
-        return true;
-    case 'x':
-        return take_days(command, value);
-    case 'c':
-    case 'e':
-    case 'l':
-        if (command->config_argc + 2 > CONFIG_ARGS)
-            return fail("too many options, at '%s'", value);
-        command->config_argv[command->config_argc++] = option == 'c'   ? "--config"
-                                                       : option == 'e' ? "--env-file"
-                                                                       : "--log-level";
-        command->config_argv[command->config_argc++] = value;
-        return true;
-    default: /* getopt_long has said what is wrong */
-        fprintf(stderr, "fleet-server token: see fleet-server token --help\n");
-        return false;
-    }
-}
-
-/* 0 to go on, 1 after --help, -1 after an error. */
-static int read_options(struct command *command, int argc, char **argv)
-{
-    int option;
-    optind = 0;
-    opterr = 1;
-    while ((option = getopt_long(argc, argv, "", token_options, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(usage, stdout);
-            return 1;
-        }
-        if (!take_option(command, option, optarg))
-            return -1;
-    }
-    optind++; /* "token" */
-    command->verb = optind < argc ? argv[optind] : "";
-    command->id = optind + 1 < argc ? argv[optind + 1] : NULL;
-    return argc - optind > 2 ? (fail("unknown argument '%s'", argv[optind + 2]), -1) : 0;
-}
-
-static bool check(struct command *command)
-{
-    if (strcmp(command->verb, "create") == 0) {
-        if (command->scope == NULL || scope_of(command->scope) == SCOPE_NONE)
-            return fail("--scope has to be admin, operate, submit or read%s", "");
-        if (command->id != NULL)
-            return fail("unknown argument '%s'", command->id);
-        return true;
-    }
-    if (strcmp(command->verb, "list") == 0)
-        return command->id == NULL || fail("unknown argument '%s'", command->id);
-    if (command->verb[0] == '\0')
-        return fail("a command is missing; there are create, list and revoke%s", "");
-    if (strcmp(command->verb, "revoke") != 0)
-        return fail("there is no command '%s'; there are create, list and revoke", command->verb);
-    if (command->id == NULL || command->id[0] == '\0' || strlen(command->id) > 18 ||
-        strspn(command->id, "0123456789") != strlen(command->id))
-        return fail("revoke needs the number of a token, as list shows it%s", "");
-    return true;
-}
-
-/* --- what each command does --- */
-
 static void finish(struct command *command, const struct error *err)
 {
-    if (err != NULL)
-        fprintf(stderr, "fleet-server token: %s\n", err->text);
-    command->status = err != NULL ? 1 : command->status;
+    char text[700];
+    if (err != NULL) {
+        db_trouble_text(err, "server", text, sizeof text);
+        fprintf(stderr, "fleet-server token: %s\n", text);
+        command->status = 1;
+    }
     db_stop(command->db, STOP_MS, NULL, NULL);
+}
+
+/* The answer as an object, to be put; NULL, and the refusal is said. */
+static struct json_object *accepted(struct command *command, const struct db_result *res)
+{
+    struct error err = {0};
+    const char *body = db_text(res, 0, "body");
+    struct json_object *answer = json_parse(body, strlen(body), &err);
+    if (db_int(res, 0, "status", 500) < 300)
+        return answer;
+    fprintf(stderr, "fleet-server token: %s\n", json_string(answer, "error", "refused"));
+    json_object_put(answer);
+    command->status = 1;
+    return NULL;
 }
 
 static void on_created(void *data, const struct db_result *res, const struct error *err)
 {
     struct command *command = data;
-    if (err == NULL) {
+    struct json_object *answer = err == NULL ? accepted(command, res) : NULL;
+    if (answer != NULL) {
+        const char *bounds = json_string(answer, "bounds", NULL);
         printf("%s\n", command->token);
-        fprintf(
-            stderr,
-            "token %lld, scope %s: keep it, it is not shown again. Put the line\n"
-            "Authorization: Bearer TOKEN\ninto a file of mode 600 and use it with curl -H @FILE\n",
-            (long long)db_int(res, 0, "token_id", 0), command->scope);
+        fprintf(stderr,
+                "token %lld, scope %s%s%s: keep it, it is not shown again. Put the line\n"
+                "Authorization: Bearer TOKEN\n"
+                "into a file of mode 600 and use it with curl -H @FILE\n",
+                (long long)json_int(answer, "token_id", 0), json_string(answer, "scope", ""),
+                bounds != NULL ? ", bound to " : "", bounds != NULL ? bounds : "");
+        json_object_put(answer);
     }
     finish(command, err);
 }
 
+/* An array of texts; NULL when there are none. */
+static const char *array_of(struct buf *out, const struct token_words *words)
+{
+    buf_init(out, WORDS_BYTES);
+    db_array_begin(out);
+    for (size_t i = 0; i < words->count; i++)
+        db_array_text(out, words->items[i]);
+    db_array_end(out);
+    return words->count > 0 ? buf_text(out) : NULL;
+}
+
 static void create(struct command *command)
 {
+    const struct token_options *options = &command->options;
     uint8_t digest[SHA256_SIZE];
     char prefix[13], days[24];
-    struct buf hash, repositories;
+    struct buf hash, repositories, capabilities;
     buf_init(&hash, 128);
-    buf_init(&repositories, 65536);
-    auth_make(scope_of(command->scope), command->token, digest, prefix);
+    auth_make(scope_of(options->scope), command->token, digest, prefix);
     db_bytea(&hash, digest, sizeof digest);
-    db_array_begin(&repositories);
-    for (int i = 0; i < command->repository_count; i++)
-        db_array_text(&repositories, command->repositories[i]);
-    db_array_end(&repositories);
-    snprintf(days, sizeof days, "%ld", command->days);
-    const char *params[] = {command->name != NULL ? command->name : command->scope,
-                            command->scope,
+    snprintf(days, sizeof days, "%ld", options->days);
+    const char *params[] = {options->name != NULL ? options->name : options->scope,
+                            options->scope,
                             buf_text(&hash),
                             prefix,
-                            command->repository_count > 0 ? buf_text(&repositories) : NULL,
-                            command->days > 0 ? days : NULL};
+                            array_of(&repositories, &options->repositories),
+                            options->agent_id,
+                            array_of(&capabilities, &options->capabilities),
+                            options->days > 0 ? days : NULL};
     db_query(command->db,
-             "select fleet.token_create($1, $2, $3::bytea, $4, $5::text[], "
-             "now() + make_interval(days => $6::int)) as token_id",
-             DB_REPEAT, 6, params, on_created, command);
+             "select status, body from fleet.token_create(null, $1, $2, $3::bytea, $4, "
+             "$5::text[], $6, $7::text[], now() + make_interval(days => $8::int))",
+             DB_REPEAT, 8, params, on_created, command);
     buf_release(&hash);
     buf_release(&repositories);
+    buf_release(&capabilities);
 }
 
 static void show_token(const struct db_result *res, int row)
 {
-    static const char *const columns[] = {"token_id", "name",       "scope",       "prefix",
-                                          "state",    "expires_at", "last_used_at"};
+    static const char *const columns[] = {"token_id", "name",  "scope",      "prefix",
+                                          "bounds",   "state", "expires_at", "last_used_at"};
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
         const char *text = db_text(res, row, columns[i]);
         printf("%s%s", i > 0 ? "\t" : "", text != NULL ? text : "-");
@@ -218,50 +118,51 @@ static void show_token(const struct db_result *res, int row)
 
 static void on_list(void *data, const struct db_result *res, const struct error *err)
 {
-    printf("%s", err == NULL ? "id\tname\tscope\tbegins with\tstate\texpires\tlast used\n" : "");
+    if (err == NULL)
+        printf("id\tname\tscope\tbegins with\tbounds\tstate\texpires\tlast used\n");
     for (int row = 0; err == NULL && row < db_rows(res); row++)
         show_token(res, row);
+    if (err == NULL && db_rows(res) == LIST_MAX)
+        fprintf(stderr, "fleet-server token: these are the newest %d\n", LIST_MAX);
     finish(data, err);
 }
 
 static void on_revoked(void *data, const struct db_result *res, const struct error *err)
 {
     struct command *command = data;
-    if (err == NULL && !db_bool(res, 0, "revoked")) {
-        fprintf(stderr, "fleet-server token: no token %s is in use\n", command->id);
-        command->status = 1;
-    } else if (err == NULL) {
-        printf("token %s is revoked\n", command->id);
-    }
+    struct json_object *answer = err == NULL ? accepted(command, res) : NULL;
+    if (answer != NULL)
+        printf("token %s is revoked\n", command->options.id);
+    json_object_put(answer);
     finish(command, err);
 }
 
 static void run(struct command *command)
 {
-    const char *params[] = {command->id};
-    if (strcmp(command->verb, "create") == 0)
+    const struct token_options *options = &command->options;
+    const char *params[] = {options->id, options->force ? "true" : "false"};
+    if (strcmp(options->verb, "create") == 0)
         create(command);
-    else if (strcmp(command->verb, "list") == 0)
+    else if (strcmp(options->verb, "list") == 0)
         db_query(command->db,
-                 "select token_id, name, scope, prefix, expires_at, last_used_at,"
-                 " case when revoked_at is not null then 'revoked'"
-                 " when expires_at <= now() then 'expired' else 'valid' end as state"
-                 " from fleet.token_list()",
+                 "select token_id, name, scope, prefix, bounds, state, expires_at, last_used_at "
+                 "from fleet.token_rows(1000, null)",
                  DB_REPEAT, 0, NULL, on_list, command);
     else
-        db_query(command->db, "select fleet.token_revoke($1::bigint) as revoked", DB_ONCE, 1,
-                 params, on_revoked, command);
+        db_query(command->db,
+                 "select status, body from fleet.token_revoke(null, $1::bigint, $2::boolean)",
+                 DB_REPEAT, 2, params, on_revoked, command);
 }
 
-static int run_with(struct command *command, const struct config *config)
+static void run_with(struct command *command, const char *url, bool plaintext)
 {
     struct loop loop;
     struct error err = {0};
     loop_limits();
-    struct db_options options = {.url = config->database.url,
+    struct db_options options = {.url = url,
                                  .application = "fleet-server token",
                                  .connections = 1,
-                                 .allow_plaintext = config->database.insecure_plaintext};
+                                 .allow_plaintext = plaintext};
     loop_init(&loop);
     command->db = db_new(&loop, &options, &err);
     if (command->db == NULL) {
@@ -274,40 +175,32 @@ static int run_with(struct command *command, const struct config *config)
         db_free(command->db);
     }
     loop_release(&loop);
-    return command->status;
-}
-
-bool token_command_wanted(int argc, char **argv)
-{
-    char **words = mem_array((size_t)argc + 1, sizeof *words); /* getopt sorts them */
-    memcpy(words, argv, (size_t)argc * sizeof *words);
-    optind = 0;
-    opterr = 0;
-    while (getopt_long(argc, words, "", token_options, NULL) != -1) {
-    }
-    bool wanted = optind < argc && strcmp(words[optind], "token") == 0;
-    free(words);
-    return wanted;
 }
 
 int token_command(int argc, char **argv)
 {
-    struct command command = {.config_argv = {"fleet-server"}, .config_argc = 1};
-    struct config *config;
-    int status = read_options(&command, argc, argv);
-    if (status != 0)
-        return status > 0 ? 0 : 2;
-    if (!check(&command))
-        return 2;
-    status = config_command_line(command.config_argc, command.config_argv, &program, &config);
+    struct command command = {0};
+    struct token_options *options = &command.options;
+    struct config *config = NULL;
+    int status = token_options_read(options, argc, argv);
     if (status >= 0)
         return status;
-    status = run_with(&command, config);
+    if (options->database != NULL)
+        log_open(token_program.name, token_program.level);
+    else
+        status = config_command_line(options->config_argc, options->config_argv, &token_program,
+                                     &config);
+    if (status >= 0)
+        return status;
+    if (config != NULL)
+        run_with(&command, config->database.url, config->database.insecure_plaintext);
+    else
+        run_with(&command, options->database, false);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "fleet-server token: cannot write to stdout: %s\n", strerror(errno));
-        status = 1;
+        command.status = 1;
     }
     crypto_wipe(command.token, sizeof command.token);
     config_free(config);
-    return status;
+    return command.status;
 }

@@ -1,12 +1,10 @@
-/* "fleet-server token create|list|revoke": tokens of the API, from the command line. */
+/* "fleet-server token …": makes, lists and revokes API tokens, with nothing but the database. */
 #ifndef FLEET_TOKEN_COMMAND_H
 #define FLEET_TOKEN_COMMAND_H
 
-#include <stdbool.h>
+#include "server/token_options.h"
 
-/* The first word that is no option, nor the value of one, is "token". */
-bool token_command_wanted(int argc, char **argv);
-
-int token_command(int argc, char **argv); /* the exit status */
+/* argv of the whole program; returns its exit status. */
+int token_command(int argc, char **argv);
 
 #endif

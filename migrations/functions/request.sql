@@ -20,21 +20,45 @@ begin
     return fleet.say(p_status, jsonb_strip_nulls(jsonb_build_object('error', p_error, 'code', p_code, 'details', p_details))::text);
 end $$;
 
+-- Who asks, for the history. Without a token it is a login: psql, or the token command.
+create function fleet.requester_actor(p_by fleet.requester) returns text
+    language plpgsql stable as $$
+begin
+    return case when p_by.token_id is null then fleet.caller() else fleet.token_actor(p_by.token_id) end;
+end $$;
+
 -- The trail: who changed what, from where, and how it was before. Secrets never.
 create function fleet.trail(p_by fleet.requester, p_action text, p_object text, p_before jsonb default null, p_after jsonb default null)
     returns void language plpgsql as $$
 begin
     insert into fleet.audit (actor, token_prefix, address, request_id, action, object, before, after)
-    select fleet.token_actor(p_by.token_id), (select t.prefix from fleet.token t where t.token_id = p_by.token_id), p_by.address,
-           p_by.request_id, p_action, p_object, p_before, p_after;
+    select fleet.requester_actor(p_by), (select t.prefix from fleet.token t where t.token_id = p_by.token_id),
+           case when p_by.token_id is null then host(inet_client_addr()) else p_by.address end, p_by.request_id,
+           p_action, p_object, p_before, p_after;
 end $$;
 
 -- What a person does by psql is in the trail too.
 create function fleet.trail_psql(p_action text, p_object text, p_before jsonb default null, p_after jsonb default null)
     returns void language plpgsql as $$
 begin
-    insert into fleet.audit (actor, address, action, object, before, after)
-    values (fleet.caller(), host(inet_client_addr()), p_action, p_object, p_before, p_after);
+    perform fleet.trail(null, p_action, p_object, p_before, p_after);
+end $$;
+
+-- The trail is kept for audit_days, and tokens that hold no more as long.
+create function fleet.forget_trail(p_max int) returns int
+    language plpgsql as $$
+declare
+    v_since timestamptz := now() - make_interval(days => fleet.get('audit_days')::int);
+    v_count int;
+    v_sum int;
+begin
+    delete from fleet.audit where audit = any (array(
+        select a.audit from fleet.audit a where a.at < v_since order by a.at limit p_max for update skip locked));
+    get diagnostics v_sum = row_count;
+    delete from fleet.token where token_id = any (array(
+        select t.token_id from fleet.token t where least(t.revoked_at, t.expires_at) < v_since limit p_max for update skip locked));
+    get diagnostics v_count = row_count;
+    return v_sum + v_count;
 end $$;
 
 -- What a token is bound to; null: not. Repositories whose tasks are there for it, and executors that it speaks for: of others'

@@ -178,7 +178,7 @@ begin
           and not exists (select from fleet.attempt x where x.node = n.node and x.ended_at is null)
         for update skip locked));
     get diagnostics v_count = row_count;
-    return v_sum + v_count + fleet.forget_freed() + fleet.forget_lanes(1000);
+    return v_sum + v_count + fleet.forget_freed() + fleet.forget_lanes(1000) + fleet.forget_trail(10000);
 end $$;
 
 -- Wakes the workers that wait. Send it in a transaction of its own after the commit that made work: reading the flags inside

@@ -106,3 +106,14 @@ comment on view fleet.deliveries is 'Verified webhook deliveries and what came o
 
 create view fleet.settings as select name, value, low, high, comment from fleet.setting;
 comment on view fleet.settings is 'Tunables; an operator changes one with fleet.set(name, value).';
+
+-- changes: "status: created → cancelled, reason: twice"; what stayed is left out.
+create view fleet.audit_trail as
+select a.at, a.actor as who, a.address as from_where, a.action as what, a.object, c.changes, a.token_prefix, a.request_id, a.before, a.after
+from fleet.audit a
+cross join lateral (
+    select string_agg(concat(k, ': ', (a.before ->> k) || ' → ', coalesce(a.after ->> k, 'none')), ', ' order by k) as changes
+    from (select jsonb_object_keys(a.before) as k union select jsonb_object_keys(a.after)) x
+    where a.before -> k is distinct from a.after -> k) c
+order by a.audit desc;
+comment on view fleet.audit_trail is 'Every change that a person or a registering agent made, newest first: who, from where, what, before and after.';

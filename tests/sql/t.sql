@@ -157,6 +157,15 @@ begin
   return t.node(p_name);
 end $$;
 
+-- A token, made by a login; its number.
+create function t.token(p_name text, p_scope text, p_repositories text[] default null, p_agent_id text default null,
+                        p_capabilities text[] default null, p_expires timestamptz default null, p_secret text default null)
+returns bigint language sql as $$
+  select (body::jsonb ->> 'token_id')::bigint
+  from fleet.token_create(null, p_name, p_scope, sha256(convert_to(coalesce(p_secret, p_name), 'UTF8')), 'aft_x', p_repositories, p_agent_id,
+                          p_capabilities, p_expires);
+$$;
+
 -- A task and its request, member by member: t.item(...) || '{"token_id": 7}' is another. Without an id one is made.
 create function t.item(p_task_id text, p_labels text[], p_more jsonb default '{}') returns jsonb language sql as $$
   select jsonb_build_object('request_hash', md5(concat(p_task_id, p_more)),

@@ -63,10 +63,11 @@ insert into granted values
   ('node_list()', '{server}'),
   ('explain_task(text)', '{operator,server}'),
   ('check_all()', '{operator,server}'),
-  ('token_create(text,text,bytea,text,text[],timestamp with time zone)', '{server}'),
-  ('token_list()', '{server}'),
+  ('token_create(requester,text,text,bytea,text,text[],text,text[],timestamp with time zone)', '{server}'),
+  ('token_list(requester,integer,text)', '{server}'),
+  ('token_rows(integer,bigint)', '{server}'),
   ('tokens_ended(bigint[])', '{server}'),
-  ('token_revoke(bigint)', '{server}'),
+  ('token_revoke(requester,bigint,boolean)', '{server}'),
   ('set(text,bigint)', '{operator}'),
   ('session_list()', '{operator}'),
   ('end_session(integer)', '{operator}'),
@@ -86,7 +87,7 @@ create temp table readable (name text primary key, roles text[]);
 insert into readable
 select unnest('{tasks,running,held_slots,queue_overview,hosts,agents,reasons,history,attempts,nodes,deliveries,settings,explanations}'::text[]), '{operator,reader,reader_full}'::text[]
 union all select relname, '{operator,reader,reader_full}'::text[] from pg_class where relnamespace = 'fleet'::regnamespace and relname like 'check\_%' and relkind = 'v'
-union all select 'sessions', '{operator}'::text[]
+union all select unnest('{sessions,audit_trail}'::text[]), '{operator}'::text[]
 union all select unnest('{task_texts,attempt_texts,logs,host_addresses}'::text[]), '{reader_full}'::text[];
 
 create temp table grp (name text, role name);
@@ -156,7 +157,7 @@ select fleet.starting(t.node('w1'), t.attempt('a'), 1, 'run', 'canary-command', 
 select fleet.started(t.node('w1'), t.attempt('a'), 1, 1, p_boot => 'canary-state');
 select t.append('w1', 'a', 'stdout', 0, 'canary-output', 'canary-checkpoint');
 select t.deliver('d', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"body": "canary-issue", "title": "T"}');
-select fleet.token_create('ci', 'read', sha256('canary'), 'aft_r_x', null, null);
+select t.token('ci', 'read', p_secret => 'canary');
 select fleet.finish(t.node('w1'), t.attempt('a'), 1, 'failed', 'exit_nonzero', 1, null,
   p_summary => 'canary-summary', p_error => 'canary-error', p_session_id => 'canary-session');
 select t.claim('w1', 1);

@@ -1,4 +1,4 @@
--- Submission by REST: verdict by row, idempotency, bounds; tokens; what the API shows.
+-- Submission by REST: verdict by row, idempotency, bounds; what the API shows.
 
 \echo 'verdicts'
 begin;
@@ -176,9 +176,9 @@ rollback;
 
 \echo 'tokens bound to repositories'
 begin;
-select t.put('bound', fleet.token_create('ci', 'operate', sha256('b'), 'p', '{acme/rocket,acme2/*}', null));
-select t.put('free', fleet.token_create('all', 'operate', sha256('f'), 'p', null, null));
-select t.put('none', fleet.token_create('none', 'operate', sha256('n'), 'p', '{none}', null));
+select t.put('bound', t.token('ci', 'operate', '{acme/rocket,acme2/*}'));
+select t.put('free', t.token('all', 'operate'));
+select t.put('none', t.token('none', 'operate', '{none}'));
 create function pg_temp.by(p_token text, p_repo text) returns text language sql as $$
   select concat_ws(' ', verdict, code) from t.submits(t.items(t.item(null, '{agent:x}') || jsonb_build_object('token_id', t.got(p_token), 'repo', p_repo)));
 $$;
@@ -232,23 +232,6 @@ select t.is(split_part(pg_temp.keyed(2, 'k', 'aa'), ' ', 1), 'created', 'another
 select t.is((select count(*) from fleet.task), 2::bigint, 'two tasks in all');
 select t.is((select answer is not null and answer::jsonb->>'task_id' = t.kept('first') from t.submits(t.items(
     (t.item(null, '{}')) || '{"token_id": 1, "idempotency_key": "k", "request_hash": "aa"}'))), true, 'the stored answer comes back');
-rollback;
-
-\echo 'tokens'
-begin;
-select t.put('token', fleet.token_create('ci', 'submit', sha256('secret'), 'aft_s_abc', '{acme/rocket}', null));
-select t.put('old', fleet.token_create('old', 'admin', sha256('old'), 'aft_d_old', null, now() - interval '1 s'));
-select t.is((select row(token_id = t.got('token'), name, scope)::text from fleet.authenticate(sha256('secret'))), '(t,ci,submit)',
-  'a token is known by its hash');
-select t.none($$select fleet.authenticate(sha256('other'))$$, 'an unknown one is nobody');
-select t.none($$select fleet.authenticate(sha256('old'))$$, 'an expired one is nobody');
-select t.is((select count(*) from fleet.token_list()), 2::bigint, 'they are listed');
-select t.ok((select last_used_at is not null from fleet.token_list() where name = 'ci'), 'with their last use');
-select t.is(fleet.token_revoke(t.got('token')), true, 'revoked');
-select t.is(fleet.token_revoke(t.got('token')), false, 'once');
-select t.is(fleet.token_revoke(-1), false, 'not one that never was');
-select t.none($$select fleet.authenticate(sha256('secret'))$$, 'a revoked one is nobody');
-select t.throws($$select fleet.token_create('x', 'god', sha256('x'), 'p', null, null)$$, 'AF007', 'a scope that does not exist is refused');
 rollback;
 
 \echo 'what the API shows'

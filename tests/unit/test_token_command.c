@@ -8,7 +8,7 @@
 #include "common/mem.h"
 #include "server/token_command.h"
 
-#define WORDS_MAX 12
+#define WORDS_MAX 16
 
 /* "a b c" as argv behind the program's name. */
 static int split(const char *line, char **argv)
@@ -86,6 +86,8 @@ START_TEST(options_stand_before_and_after_the_verb)
         "token --config /no/such list",
         "token --config /no/such revoke 7",
         "token revoke --config /no/such 7",
+        "--force token --config /no/such revoke 7",
+        "token create --scope agent --agent-id b-1 --capability x --capability y --config /no/such",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         ck_assert_msg(run(lines[i]) == 1, "%s: %s", lines[i], said);
@@ -108,6 +110,9 @@ START_TEST(what_is_wrong_is_said)
         {"token create --scope", "requires an argument"},
         {"token create --colour red", "unrecognized option"},
         {"token create --scope read --expires 0", "--expires has to be"},
+        {"token create --scope read --force", "--force is for revoke"},
+        {"token list --scope read", "'list' takes no such option"},
+        {"token revoke 7 --repository acme/rocket", "'revoke' takes no such option"},
         {"token list 7", "unknown argument '7'"},
         {"token revoke", "revoke needs the number"},
         {"token revoke x", "revoke needs the number"},
@@ -118,6 +123,13 @@ START_TEST(what_is_wrong_is_said)
         ck_assert_msg(strstr(said, cases[i].words) != NULL, "%s: %s", cases[i].line, said);
         ck_assert_msg(strstr(said, "--help") != NULL, "%s: %s", cases[i].line, said);
     }
+}
+END_TEST
+
+START_TEST(a_database_is_all_it_needs)
+{
+    ck_assert_int_eq(run("token list --database postgresql://db.example.org/fleet"), 1);
+    ck_assert_msg(strstr(said, "verify-full") != NULL, "%s", said);
 }
 END_TEST
 
@@ -137,6 +149,7 @@ int main(void)
     tcase_add_test(tests, the_word_token_is_found_among_options);
     tcase_add_test(tests, options_stand_before_and_after_the_verb);
     tcase_add_test(tests, what_is_wrong_is_said);
+    tcase_add_test(tests, a_database_is_all_it_needs);
     tcase_add_test(tests, help);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
