@@ -46,8 +46,8 @@ select t.is(t.page(e.xid, e.event_id, 1), 'b created', '... but not from what is
 rollback;
 
 \echo 'bounds'
-select t.keep('free', fleet.token_create('free', 'read', sha256('free'), 'aft_r_AAAAAA', null, null));
-select t.keep('bound', fleet.token_create('bound', 'read', sha256('bound'), 'aft_r_BBBBBB', '{acme/rocket}', null));
+select t.keep('free', t.token('free', 'read'));
+select t.keep('bound', t.token('bound', 'read', '{acme/rocket}'));
 select t.is(t.page(t.kept('start')::xid8, 0, 3, array[t.kept('free'), t.kept('bound'), '0']::bigint[]),
   format('a created, b created hidden:%s, a assigned', t.kept('bound')), 'a bound token does not see others'' repositories');
 select t.is((select hidden from fleet.event_page(array[t.kept('free')]::bigint[], fleet.incarnation_now(), t.kept('start')::xid8, 0, 1)), null,
