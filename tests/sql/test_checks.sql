@@ -77,6 +77,16 @@ select pg_temp.fires('check_list', 'update fleet.ended set status = ''cancelled'
 select pg_temp.fires('check_list', 'insert into fleet.ended select status, task from fleet.task where status = ''running''', 'a running one among the ended');
 select pg_temp.fires('check_list', 'delete from fleet.task_label', 'a label that is not listed');
 select pg_temp.fires('check_list', 'insert into fleet.task_label select ''foreign'', task from fleet.task', 'a label that it has not');
+select t.agent('a1', '{http}', 2);
+select t.submit('pulled', '{agent:http}', '{"execution_mode": "http_pull"}');
+select t.pull('a1');
+select t.says('a1', 'pulled', 'running');
+select t.sound('an agent''s run keeps every invariant');
+select pg_temp.fires('check_agent', 'update fleet.attempt set node = t.node(''w2'') where attempt = t.attempt(''pulled'')', 'an agent''s run that a worker owns');
+select pg_temp.fires('check_agent', 'update fleet.attempt set due_at = null', 'an agent''s run that nothing ends');
+select pg_temp.fires('check_agent', 'update fleet.attempt set node = (select node from fleet.executor where agent_id = ''a1'') where attempt = t.attempt(''runs'')',
+  'a host''s run that an agent owns');
+select pg_temp.fires('check_agent', 'update fleet.node set dead_due = null', 'an agent whose silence nobody would find');
 select t.none($$select relname from pg_class where relnamespace = 'fleet'::regnamespace and relname like 'check\_%' and relkind = 'v' and relname not in (select view from fired)$$,
   'every check_* view was shown to fire');
 
