@@ -129,6 +129,31 @@ static void tell_gone(struct call *call)
         on_gone(call);
 }
 
+static void tell_lost(struct call *call)
+{
+    if (call->on_lost != NULL)
+        call->on_lost(call);
+}
+
+/* A call that wants to know whether its answer was read is kept until the connection's next request
+ * says that it was, or a reset that it was not. */
+static void connection_keep(struct http_connection *connection, struct call *call)
+{
+    call_hold(call);
+    connection->sent = call;
+}
+
+void call_was_read(struct http_connection *connection, bool lost)
+{
+    struct call *call = connection->sent;
+    if (call == NULL)
+        return;
+    connection->sent = NULL;
+    if (lost)
+        tell_lost(call);
+    call_drop(call);
+}
+
 /* The request's memory is about to go: answered and sent, or its connection broke. */
 static void on_request_gone(void *memory)
 {
@@ -147,8 +172,10 @@ static void on_request_gone(void *memory)
     connection_unlook(connection);
     connection_sent(connection);
     tell_gone(call);
-    if (lost && call->on_lost != NULL)
-        call->on_lost(call);
+    if (call->on_lost != NULL && call->answered && !lost)
+        connection_keep(connection, call); /* sent, but read? */
+    else if (lost)
+        tell_lost(call);
     call_drop(call);
 }
 
@@ -192,6 +219,7 @@ void call_begin(struct http *http, h2o_req_t *req)
     call->deadline_ms = call->began_ms + CALL_DEADLINE_MS;
     snprintf(call->client, sizeof call->client, "%s", connection->peer);
     name_call(call);
+    call_was_read(connection, false);
     connection->call = call;
     list_append(&http->calls, &call->link);
     call->data = http->options.data;

@@ -58,6 +58,7 @@ static void on_socket_closed(void *data)
     struct http_connection *connection = data;
     connection->sock = NULL;
     list_remove(&connection->sending);
+    call_was_read(connection, connection_was_reset(connection));
     if (connection->watched)
         uv_close((uv_handle_t *)&connection->watch, on_watch_closed);
 }

@@ -47,6 +47,7 @@ struct http_connection {
     uv_poll_t watch;     /* of spare; inited when `watched` */
     h2o_socket_t *sock;  /* borrowed from h2o; NULL once closed */
     struct call *call;   /* borrowed: the request being handled, or NULL */
+    struct call *sent;   /* held: answered, and it wants to know whether that was read; or NULL */
     int spare;           /* owned */
     int handles;         /* libuv handles not closed yet */
     bool watched;        /* watch is inited */
@@ -76,6 +77,7 @@ void connection_refuse(struct http_connection *connection);   /* 503, then as co
 void connection_vanished(struct http_connection *connection); /* in call.c: its client left */
 
 /* call.c */
+void call_was_read(struct http_connection *connection, bool lost); /* or not: the answer before */
 void call_begin(struct http *http, h2o_req_t *req);
 void call_open(struct call *call, const char *type, h2o_generator_t *generator); /* of a stream */
 
