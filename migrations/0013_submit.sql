@@ -5,3 +5,6 @@ alter table fleet.idempotency
     add column status int;
 update fleet.idempotency set status = 201 where answer is not null;
 comment on column fleet.idempotency.status is 'HTTP status of the answer';
+
+-- ids are compared, never sorted for people
+alter table fleet.task alter column task_id type text collate "C";

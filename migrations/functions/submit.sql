@@ -147,7 +147,7 @@ begin
                fleet.kind_sound(k.token_id, k.labels, k.requirements, k.any_agent, k.mode, k.repo) as sound
         from (select k.*, fleet.requirements_of(k.labels) as requirements
               from (select distinct token_id, labels, any_agent, mode, repo_key, repo from item) k) k)
-    select (select array_agg(row(k.labels, k.mode, k.repo, fleet.token_actor(k.token_id), k.requirements, fleet.priority_of(k.labels),
+    select (select array_agg(row(k.labels, array(select distinct unnest(k.labels)), k.mode, k.repo, fleet.token_actor(k.token_id), k.requirements, fleet.priority_of(k.labels),
                                  null, null)::fleet.task_kind order by k.place) from kind k),
            array_agg(k.place order by i.ord),
            coalesce(array_agg(i.ord order by i.ord) filter (where (i.sound and k.sound) is not true), '{}')
@@ -195,13 +195,14 @@ begin
         join unnest(p_requests) with ordinality r on r.ordinality = p_of[e.ordinality]
         join unnest(p_kinds) with ordinality k on k.ordinality = p_kind_of[e.ordinality]
         where p_go[e.ordinality]
-        order by e.task_id, e.ordinality
+        order by e.task_id collate "C", e.ordinality
         on conflict (task_id) do nothing
         returning task, lane, priority, run_at, labels, submitted_by),
     waiting as (insert into fleet.queue (lane, prio, task) select n.lane, -n.priority, n.task from new n where n.run_at <= now()),
     later as (insert into fleet.delayed (run_at, task) select n.run_at, n.task from new n where n.run_at > now()),
     found as (
-        insert into fleet.task_label (label, task) select l, n.task from new n, unnest(n.labels) l on conflict do nothing),
+        insert into fleet.task_label (label, task)
+        select l, n.task from new n join (select distinct k.labels, k.words from unnest(p_kinds) k) k using (labels), unnest(k.words) l),
     told as (
         insert into fleet.event (task, event_type, to_status, actor) select n.task, 'created', 'created', n.submitted_by from new n)
     select count(*) into made from new;
@@ -212,7 +213,7 @@ create function fleet.insert_issue_task(p_request fleet.submission, p fleet.new_
     language plpgsql as $$
 declare
     v_requirements text[] := fleet.requirements_of(p.labels);
-    v_kind fleet.task_kind := row(p.labels, 'undecided', p.repo, p_actor, v_requirements, fleet.priority_of(p.labels),
+    v_kind fleet.task_kind := row(p.labels, array(select distinct unnest(p.labels)), 'undecided', p.repo, p_actor, v_requirements, fleet.priority_of(p.labels),
                                   fleet.lane_for(v_requirements, 'undecided', p.repo), null);
 begin
     perform fleet.insert_tasks('forgejo', array[p_request], '{1}', array[p], array[v_kind], '{1}', '{true}');
@@ -255,65 +256,69 @@ begin
     return left(fleet.task_json(p_task)::text, -1) || ', "warnings": ' || p_warnings::text || '}';
 end $$;
 
--- One of many, without the whole task.
-create function fleet.short_answer(p_status int, p_task_id text, p_warnings json, p_fault fleet.fault) returns text
+-- What is said of a task that was not taken, by itself or as one of many. What has no fault stands already with another content.
+create function fleet.refusal(p_form text, p_status int, p_task_id text, p_fault fleet.fault) returns text
     language plpgsql immutable as $$
-declare v_head text := '{"status": ' || p_status || coalesce(', "task_id": ' || to_json(p_task_id)::text, '');
+declare
+    v_body text := (case when p_status = 409
+        then fleet.refuse(409, 'task_conflict', format('task %s stands already with another content', p_task_id))
+        else fleet.refuse(p_status, p_fault.code, p_fault.detail, p_fault.details) end).body;
 begin
-    if p_status >= 300 then
-        return v_head || ', ' || substr((fleet.refuse(p_status, p_fault.code, p_fault.detail, p_fault.details)).body, 2);
+    if p_form = 'one' then
+        return v_body;
     end if;
-    return v_head || case when p_warnings::text <> '[]' then ', "warnings": ' || p_warnings::text else '' end || '}';
+    return '{"status": ' || p_status || coalesce(', "task_id": ' || to_json(p_task_id)::text, '') || ', ' || substr(v_body, 2);
 end $$;
 
--- What became of each task of the requests that were done, and so of each request. In a statement after that which inserted: only
--- here does one stand that came in between.
+-- What became of each task of the requests that were done. In a statement after that which inserted: only there does one stand that
+-- came in between. p_all: all were inserted, so that there is nothing to look up.
 create function fleet.verdicts(p_requests fleet.submission[], p_ours boolean[], p_of int[], p_items fleet.new_task[],
                                p_kinds fleet.task_kind[], p_kind_of int[], p_faults fleet.fault[], p_numbers bigint[], p_all boolean)
     returns fleet.submitted[] language plpgsql as $$
 begin
     return array(
-        with item as materialized (
-            select e.ordinality as ord, r.ordinality as request, r.form, e.task_id, k.warnings, x.task, x.task = p_numbers[e.ordinality] as new,
-                   case when (p_faults[e.ordinality]).code is not null then p_faults[e.ordinality]
-                        when not x.same then row('task_conflict', format('task %s stands already with another content', e.task_id), null)::fleet.fault
-                   end as fault,
-                   case when (p_faults[e.ordinality]).code = 'repository_not_allowed' then 403
+        with item as (
+            select e.ordinality as ord, r.ordinality as request, r.form, e.task_id, k.warnings, coalesce(t.task, p_numbers[e.ordinality]) as task,
+                   case when p_all or t.task = p_numbers[e.ordinality] then 201
+                        when (p_faults[e.ordinality]).code = 'repository_not_allowed' then 403
                         when (p_faults[e.ordinality]).code is not null then 422
-                        when not x.same then 409
-                        when x.task = p_numbers[e.ordinality] or e.made_id then 201 else 200 end as status
+                        when t.content_hash <> fleet.content_hash(
+                            e.title, e.body, e.labels, e.any_agent, e.priority, e.execution_mode, e.task_type, e.repo, e.issue_number,
+                            e.max_retries, e.timeout_secs, e.run_at, e.metadata) then 409
+                        when e.made_id then 201 else 200 end as status
             from unnest(p_items) with ordinality e
             join unnest(p_requests) with ordinality r on r.ordinality = p_of[e.ordinality]
             join unnest(p_kinds) with ordinality k on k.ordinality = p_kind_of[e.ordinality]
-            left join lateral (
-                select p_numbers[e.ordinality] as task, true as same where p_all
-                union all
-                select t.task, t.task = p_numbers[e.ordinality] or t.content_hash = fleet.content_hash(
-                           e.title, e.body, e.labels, e.any_agent, e.priority, e.execution_mode, e.task_type, e.repo, e.issue_number,
-                           e.max_retries, e.timeout_secs, e.run_at, e.metadata)
-                from fleet.task t
-                where not p_all and t.task_id = e.task_id and (p_faults[e.ordinality]).code is null) x on true
-            where p_ours[r.ordinality])
-        select row(i.request,
-                   case when i.form = 'one' then max(i.status) when bool_and(i.status = 201) then 201
-                        when bool_and(i.status < 300) then 200 else 207 end,
-                   case i.form when 'one' then min(case when i.status < 300 then fleet.task_answer(i.task, i.warnings)
-                                                        else (fleet.refuse(i.status, (i.fault).code, (i.fault).detail, (i.fault).details)).body end)
-                               when 'list' then '[' || string_agg(fleet.short_answer(i.status, i.task_id, i.warnings, i.fault), ', ' order by i.ord) || ']'
-                               else string_agg(fleet.short_answer(i.status, i.task_id, i.warnings, i.fault) || e'\n', '' order by i.ord) end,
-                   (array_agg(i.task_id order by i.ord) filter (where i.status < 300))[1],
-                   count(*) filter (where i.new))::fleet.submitted
-        from item i group by i.request, i.form);
+            left join lateral ( -- by index, whatever a plan made for few tasks thinks
+                select t.task, t.content_hash from fleet.task t where t.task_id = e.task_id and not p_all offset 0) t on true
+            where p_ours[r.ordinality]),
+        said as materialized ( -- once: three aggregates read it
+            select i.*, case when i.status >= 300 then fleet.refusal(i.form, i.status, i.task_id, p_faults[i.ord])
+                             when i.form = 'one' then fleet.task_answer(i.task, i.warnings)
+                             else '{"status": ' || i.status || ', "task_id": ' || to_json(i.task_id)::text
+                                  || case when i.warnings::text <> '[]' then ', "warnings": ' || i.warnings::text || '}' else '}' end
+                        end as text
+            from item i)
+        select row(s.request,
+                   case when s.form = 'one' then max(s.status) when bool_and(s.status = 201) then 201
+                        when bool_and(s.status < 300) then 200 else 207 end,
+                   case s.form when 'one' then min(s.text) when 'list' then '[' || string_agg(s.text, ', ' order by s.ord) || ']'
+                               else string_agg(s.text, e'\n' order by s.ord) || e'\n' end,
+                   (array_agg(s.task_id order by s.ord) filter (where s.status < 300))[1],
+                   count(*) filter (where p_all or s.task = p_numbers[s.ord]))::fleet.submitted
+        from said s group by s.request, s.form);
 end $$;
 
 -- Keeps the answers of keys, and the trail of who submitted what.
 create function fleet.keep_answers(p_requests fleet.submission[], p_results fleet.submitted[]) returns void
     language plpgsql as $$
 begin
-    update fleet.idempotency i set task_id = x.task_id, answer = x.body, status = x.status
-    from unnest(p_results) x
-    join unnest(p_requests) with ordinality r on r.ordinality = x.request
-    where i.token_id = coalesce(r.token_id, 0) and i.key = r.idempotency_key;
+    if exists (select from unnest(p_requests) r where r.idempotency_key is not null) then
+        update fleet.idempotency i set task_id = x.task_id, answer = x.body, status = x.status
+        from unnest(p_results) x
+        join unnest(p_requests) with ordinality r on r.ordinality = x.request
+        where i.token_id = coalesce(r.token_id, 0) and i.key = r.idempotency_key;
+    end if;
     insert into fleet.audit (actor, token_prefix, address, request_id, action, object, after)
     select fleet.token_actor(r.token_id), (select t.prefix from fleet.token t where t.token_id = r.token_id), r.address, r.request_id,
            'task_submit', x.task_id, jsonb_build_object('tasks', x.created)
@@ -337,6 +342,16 @@ begin
             from fleet.refuse(409, 'idempotency_conflict', 'this Idempotency-Key was used with another request') f
             where i.request_hash is distinct from coalesce(r.request_hash, '')) x
         where not p_ours[r.ordinality]);
+end $$;
+
+-- A key that came to nothing may be used again.
+create function fleet.free_keys(p_requests fleet.submission[], p_results fleet.submitted[]) returns void
+    language plpgsql as $$
+begin
+    if exists (select from unnest(p_results) x where x.task_id is null) then
+        delete from fleet.idempotency i using unnest(p_requests) r
+        where i.token_id = coalesce(r.token_id, 0) and i.key = r.idempotency_key and i.xid = pg_current_xact_id() and i.task_id is null;
+    end if;
 end $$;
 
 -- Submits the tasks of some requests, p_of names the request of each task: one statement a step, whatever their number, one commit, and a verdict for each task (201
@@ -372,12 +387,10 @@ begin
     select i.numbers, i.made into v_numbers, v_made from fleet.insert_tasks('api', p_requests, p_of, p_items, v_kinds, v_kind_of, v_go) i;
     v_results := fleet.verdicts(p_requests, v_ours, p_of, p_items, v_kinds, v_kind_of, v_faults, v_numbers, v_made = cardinality(p_items));
     perform fleet.keep_answers(p_requests, v_results);
-    return query select * from unnest(v_results);
     if false = any (v_ours) then
-        return query select * from unnest(fleet.kept_answers(p_requests, v_ours));
+        v_results := v_results || fleet.kept_answers(p_requests, v_ours);
     end if;
-    -- a key that came to nothing may be used again
-    delete from fleet.idempotency i using unnest(p_requests) r
-    where i.token_id = coalesce(r.token_id, 0) and i.key = r.idempotency_key and i.xid = pg_current_xact_id() and i.task_id is null;
+    perform fleet.free_keys(p_requests, v_results);
+    return query select * from unnest(v_results);
 end $$;
 comment on function fleet.submit is 'Submits tasks of requests; an answer for each request.';
