@@ -1,34 +1,12 @@
 /* Reads bodies of agents, and says what is wrong with a member. */
 #include "server/api/agent_body.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/db/db.h"
 
 #define TEXTS_MAX 65536 /* bytes of a list of texts */
-
-/* Numbers stand in jsonb as they were written; those that no numeric can hold are refused here. */
-static bool numbers_fit(struct json_object *value)
-{
-    if (json_object_is_type(value, json_type_double))
-        return isfinite(json_object_get_double(value));
-    if (json_object_is_type(value, json_type_array)) {
-        for (size_t i = 0; i < json_object_array_length(value); i++) {
-            if (!numbers_fit(json_object_array_get_idx(value, i)))
-                return false;
-        }
-    } else if (json_object_is_type(value, json_type_object)) {
-        json_object_object_foreach(value, name, member)
-        {
-            (void)name;
-            if (!numbers_fit(member))
-                return false;
-        }
-    }
-    return true;
-}
 
 bool agent_body(struct call *call, struct json_object **body)
 {
@@ -40,8 +18,6 @@ bool agent_body(struct call *call, struct json_object **body)
         call_error(call, 400, "malformed_json", NULL, "%s", err.text);
     else if (!json_object_is_type(*body, json_type_object))
         call_error(call, 400, "wrong_type", NULL, "the body has to be a JSON object");
-    else if (!numbers_fit(*body))
-        call_error(call, 422, "invalid_value", NULL, "the body holds a number that is too large");
     else
         return true;
     json_object_put(*body);
