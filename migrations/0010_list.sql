@@ -27,3 +27,6 @@ create index attempt_executor on fleet.attempt (executor, task);
 -- tokens are bound to repositories whatever their case, and to 'none'
 create index task_repo on fleet.task ((lower(coalesce(repo, 'none')) collate "C"), task);
 create index task_forgejo on fleet.task (task) where source = 'forgejo';
+
+insert into fleet.setting (name, value, low, high, comment) values
+    ('list_budget', 2000, 200, 100000, 'so many tasks a list looks at for one page; a rare pair of filters may then give a short page and a next one');

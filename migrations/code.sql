@@ -31,6 +31,8 @@
 \ir functions/receipt.sql
 \ir functions/tend.sql
 \ir functions/assign.sql
+\ir functions/list.sql
+\ir functions/stats.sql
 \ir views/people.sql
 \ir views/full.sql
 \ir views/session.sql

@@ -24,7 +24,7 @@ to fleet_worker;
 
 grant execute on function
     fleet.authenticate(bytea), fleet.tokens_ended(bigint[]), fleet.submit(fleet.submission[], int[], fleet.new_task[]), fleet.receive_delivery,
-    fleet.task_list, fleet.task_detail(text), fleet.task_logs(fleet.requester, text, int, text[], bigint, bigint, bigint),
+    fleet.task_list, fleet.task_detail, fleet.task_events, fleet.task_attempts, fleet.task_logs(fleet.requester, text, int, text[], bigint, bigint, bigint),
     fleet.log_open(fleet.requester, text, int, text[], bigint, bigint, bigint, bigint), fleet.log_heads(bigint[], bigint[], bigint[]),
     fleet.log_read(bigint, bigint, bigint, int), fleet.event_page(bigint[], text, xid8, bigint, int),
     fleet.task_retry(fleet.requester, text, boolean, text), fleet.task_cancel(fleet.requester, text, text),
@@ -32,7 +32,7 @@ grant execute on function
     fleet.host_put(fleet.requester, text, jsonb), fleet.host_delete(fleet.requester, text),
     fleet.account_list(fleet.requester), fleet.account_park(fleet.requester, text, timestamptz, text),
     fleet.account_unpark(fleet.requester, text, text),
-    fleet.agent_list(text[], text[], text[]), fleet.host_list(), fleet.node_list(), fleet.explain_task(text), fleet.check_all(),
+    fleet.agent_list, fleet.agent_detail, fleet.host_list(), fleet.node_list, fleet.stats, fleet.explain_task(text), fleet.check_all(),
     fleet.token_create, fleet.token_rows, fleet.token_list, fleet.token_revoke
 to fleet_server;
 

@@ -12,7 +12,9 @@ static const char *const log_queries[] = {"attempt", "stream", "offset",        
 static const char *const event_queries[] = {"task_id", "repo", "last_event_id", NULL};
 static const char *const append_queries[] = {"agent_id", "attempt", "stream",
                                              "offset",   "last",    NULL};
-static const char *const agent_queries[] = {"status", "capability", "agent_type", NULL};
+static const char *const page_queries[] = {"limit", "cursor", NULL};
+static const char *const agent_queries[] = {"status", "capability", "agent_type",
+                                            "limit",  "cursor",     NULL};
 
 /* Who may ask beside people of the scope that is named. */
 #define NO_AGENTS false
@@ -37,9 +39,13 @@ const struct route server_routes[] = {
     {"POST", "/api/v1/tasks", ROUTE_API, SCOPE_SUBMIT, NO_AGENTS, NULL, api_task_submit,
      {"task_submit", "Submits a task, or many.", "NewTasks", "200 Submitted, 201 Submitted, 207 SubmittedMany, 409, 413, 415, 422"}},
     {"GET", "/api/v1/tasks", ROUTE_API, SCOPE_READ, ALSO_AGENTS, list_queries, api_task_list,
-     {"task_list", "Tasks, newest first.", NULL, "200 TaskList, 422"}},
+     {"task_list", "Tasks, newest first.", NULL, "200 TaskList, 400, 422"}},
     {"GET", "/api/v1/tasks/{}", ROUTE_API, SCOPE_READ, ALSO_AGENTS, NULL, api_task_detail,
      {"task_detail", "A task with its newest events and its attempts.", NULL, "200 TaskDetail, 404"}},
+    {"GET", "/api/v1/tasks/{}/events", ROUTE_API, SCOPE_READ, ALSO_AGENTS, page_queries, api_task_events,
+     {"task_events", "The whole history of a task, newest first.", NULL, "200 EventList, 400, 404, 422"}},
+    {"GET", "/api/v1/tasks/{}/attempts", ROUTE_API, SCOPE_READ, ALSO_AGENTS, page_queries, api_task_attempts,
+     {"task_attempts", "All attempts of a task, newest first.", NULL, "200 AttemptList, 400, 404, 422"}},
     {"GET", "/api/v1/tasks/{}/logs", ROUTE_API, SCOPE_READ, ALSO_AGENTS, log_queries, api_task_logs,
      {"task_logs", "Output of an attempt, a page of it or, with follow=1, as it is stored.", NULL, "200 text, 400, 404, 410, 422"}},
     {"POST", "/api/v1/tasks/{}/retry", ROUTE_API, SCOPE_OPERATE, NO_AGENTS, NULL, api_task_retry,
@@ -67,7 +73,9 @@ const struct route server_routes[] = {
 
     /* --- agents, hosts, nodes, accounts --- */
     {"GET", "/api/v1/agents", ROUTE_API, SCOPE_READ, NO_AGENTS, agent_queries, api_agent_list,
-     {"agent_list", "What runs tasks.", NULL, "200 AgentList"}},
+     {"agent_list", "What runs tasks, by its id.", NULL, "200 AgentList, 400, 422"}},
+    {"GET", "/api/v1/agents/{}", ROUTE_API, SCOPE_READ, NO_AGENTS, NULL, api_agent_detail,
+     {"agent_detail", "What runs tasks, with its slots.", NULL, "200 AgentDetail, 404"}},
     {"GET", "/api/v1/hosts", ROUTE_API, SCOPE_READ, NO_AGENTS, NULL, api_host_list,
      {"host_list", "Hosts and their executors.", NULL, "200 HostList"}},
     {"GET", "/api/v1/hosts/{}", ROUTE_API, SCOPE_READ, NO_AGENTS, NULL, api_host_detail,
@@ -98,6 +106,8 @@ const struct route server_routes[] = {
     /* --- events, statistics --- */
     {"GET", "/api/v1/events", ROUTE_API, SCOPE_READ, ALSO_AGENTS, event_queries, api_event_stream,
      {"event_stream", "All that happens to tasks, as it happens.", NULL, "200 events, 400, 422, 429"}},
+    {"GET", "/api/v1/stats", ROUTE_API, SCOPE_READ, NO_AGENTS, NULL, api_stats,
+     {"stats", "Counts, the queue's age, slots and what was done lately.", NULL, "200 Stats"}},
 
     /* --- tokens --- */
 

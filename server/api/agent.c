@@ -1,6 +1,9 @@
-/* GET /api/v1/agents, hosts and nodes: lists that SQL writes. */
+/* GET /api/v1/agents, hosts, nodes and statistics. */
 #include "server/api/filter.h"
 #include "server/api/handlers.h"
+#include "server/api/page.h"
+#include "server/api/reply.h"
+#include "server/api/request.h"
 #include "server/server.h"
 
 static void on_body(void *data, const struct db_result *res, const struct error *err)
@@ -16,21 +19,39 @@ static void on_body(void *data, const struct db_result *res, const struct error 
 
 void api_agent_list(struct call *call)
 {
-    struct buf status, capability, agent_type;
+    struct buf by, status, capability, agent_type;
+    struct page page;
+    if (!page_read(call, &page))
+        return;
     buf_init(&status, FILTER_MAX);
     buf_init(&capability, FILTER_MAX);
     buf_init(&agent_type, FILTER_MAX);
-    const char *params[] = {filter_array(&status, &call->query, "status"),
+    const char *params[] = {request_by(call, &by),
+                            page.limit,
+                            page.cursor,
+                            filter_array(&status, &call->query, "status"),
                             filter_array(&capability, &call->query, "capability"),
                             filter_array(&agent_type, &call->query, "agent_type")};
-    call_hold(call);
-    db_query(call_server(call)->db,
-             "select fleet.agent_list(p_status => $1::text[], p_capability => $2::text[], "
-             "p_agent_type => $3::text[]) as body",
-             DB_REPEAT, 3, params, on_body, call);
+    reply_query(call,
+                "select status, body, next, location from fleet.agent_list($1::fleet.requester, "
+                "$2::int, $3, p_status => $4::text[], p_capability => $5::text[], "
+                "p_agent_type => $6::text[])",
+                DB_REPEAT, 6, params);
     buf_release(&status);
     buf_release(&capability);
     buf_release(&agent_type);
+    buf_release(&by);
+}
+
+void api_agent_detail(struct call *call)
+{
+    struct buf by;
+    const char *params[] = {request_by(call, &by), call->match.id};
+    reply_query(call,
+                "select status, body, next, location "
+                "from fleet.agent_detail($1::fleet.requester, $2)",
+                DB_REPEAT, 2, params);
+    buf_release(&by);
 }
 
 void api_host_list(struct call *call)
@@ -40,9 +61,21 @@ void api_host_list(struct call *call)
              call);
 }
 
+static void answer_whole(struct call *call, const char *sql)
+{
+    struct buf by;
+    const char *params[] = {request_by(call, &by)};
+    reply_query(call, sql, DB_REPEAT, 1, params);
+    buf_release(&by);
+}
+
 void api_node_list(struct call *call)
 {
-    call_hold(call);
-    db_query(call_server(call)->db, "select fleet.node_list() as body", DB_REPEAT, 0, NULL, on_body,
-             call);
+    answer_whole(call, "select status, body, next, location "
+                       "from fleet.node_list($1::fleet.requester)");
+}
+
+void api_stats(struct call *call)
+{
+    answer_whole(call, "select status, body, next, location from fleet.stats($1::fleet.requester)");
 }

@@ -26,6 +26,16 @@ const char *filter_array(struct buf *out, const struct query *query, const char 
     return count > 0 ? buf_text(out) : NULL;
 }
 
+static void ignore_value(void *data, const char *part, size_t len)
+{
+    (void)data, (void)part, (void)len;
+}
+
+int filter_count(const struct query *query, const char *name)
+{
+    return query_each(query, name, ignore_value, NULL);
+}
+
 static bool is_word(const char *words, const char *value, size_t len)
 {
     for (const char *at = words; *at != '\0';) {

@@ -13,6 +13,9 @@
  * when there are none. */
 const char *filter_array(struct buf *out, const struct query *query, const char *name);
 
+/* How many values parameter `name` has. */
+int filter_count(const struct query *query, const char *name);
+
 /* The first value of parameter `name` that is not among `words` (separated by blanks): a misspelt
  * one would answer an empty list. False when there is none; else it is in `wrong`, at most 64
  * bytes. */

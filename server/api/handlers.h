@@ -11,6 +11,8 @@ void api_readyz(struct call *call);
 void api_task_submit(struct call *call);
 void api_task_list(struct call *call);
 void api_task_detail(struct call *call);
+void api_task_events(struct call *call);
+void api_task_attempts(struct call *call);
 void api_task_logs(struct call *call);
 void api_event_stream(struct call *call);
 void api_task_retry(struct call *call);
@@ -24,6 +26,7 @@ void api_task_status(struct call *call);
 void api_task_append(struct call *call);
 void api_task_complete(struct call *call);
 void api_agent_list(struct call *call);
+void api_agent_detail(struct call *call);
 void api_host_list(struct call *call);
 void api_host_detail(struct call *call);
 void api_host_put(struct call *call);
@@ -37,5 +40,6 @@ void api_account_list(struct call *call);
 void api_account_park(struct call *call);
 void api_account_unpark(struct call *call);
 void api_node_list(struct call *call);
+void api_stats(struct call *call);
 
 #endif

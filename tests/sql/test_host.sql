@@ -77,7 +77,7 @@ select t.throws($$select fleet.forget_host('h')$$, 'AF006', 'nor one where somet
 select t.finish('w1', 'a');
 select t.none($$select from fleet.hosts where host_id = 'h'$$, 'then it is gone from psql');
 select t.ok(fleet.host_list()::jsonb->0->>'host_id' = 'other' and jsonb_array_length(fleet.host_list()::jsonb) = 1, 'from REST');
-select t.is(jsonb_array_length(fleet.agent_list(null, null, null)::jsonb), 1, 'its agents too');
+select t.is(jsonb_array_length((fleet.agent_list(t.by(0), 50, null)).body::jsonb), 1, 'its agents too');
 select t.is((select agent_id from fleet.agents), 'other/codex-cli', 'also for psql');
 select fleet.forget_host('h');
 select t.is((select forgotten_at is not null and machine = '' from fleet.host where host_id = 'h'), true, 'forgotten, its identity goes');
@@ -117,7 +117,7 @@ select fleet.node_stop(t.node('w1'));
 select t.is((select string_agg(name, ' ' order by name) from fleet.nodes), 'w1 w2', 'are shown while something of theirs lives');
 select t.adopt('w2', 'w1', t.beat('w1'));
 select t.is((select string_agg(name, ' ' order by name) from fleet.nodes), 'w2', 'then not any more');
-select t.is(jsonb_array_length(fleet.node_list()::jsonb), 1, 'nor over REST');
+select t.is(jsonb_array_length((fleet.node_list(t.by(0))).body::jsonb), 1, 'nor over REST');
 select t.is((select count(*) from fleet.node), 2::bigint, 'though remembered');
 rollback;
 

@@ -28,7 +28,7 @@ select t.is((select watched_by from fleet.nodes), 'beat', 'a worker that has no 
 select t.is(pg_temp.hold('w1'), 'held', 'its session takes its lock');
 select t.is(pg_temp.row_of('w1'), '(t,t,,f)', 'and it is known by whom');
 select t.is((select watched_by from fleet.nodes), 'lock, beat', 'the view says so');
-select t.is(fleet.node_list()::jsonb -> 0 ->> 'watched_by', 'lock, beat', 'and REST');
+select t.is((fleet.node_list(t.by(0))).body::jsonb -> 0 ->> 'watched_by', 'lock, beat', 'and REST');
 select t.keep('at', lock_at) from fleet.node;
 select t.is(pg_temp.hold('w1'), 'held', 'asked again it has it still');
 select t.is((select lock_at::text from fleet.node), t.kept('at'), 'since the same time');

@@ -51,7 +51,7 @@ select t.is(pg_temp.fail('a', 'auth_failed', '{"error": "401 Unauthorized"}'), '
 select t.is(t.claim('w1', 9), '', 'and its executor gets no other task');
 select t.is((select row(status, out_reason)::text from fleet.agents), '(out_of_service,"auth_failed: 401 Unauthorized")', 'it is out of service with the reason');
 select t.is((select row(agent_status, out_reason, free)::text from fleet.hosts), '(out_of_service,"auth_failed: 401 Unauthorized",0)', 'fleet.hosts says so');
-select t.is((select row(j->>'status', j->>'reason')::text from (select fleet.agent_list(null, null, null)::jsonb->0 as j) x),
+select t.is((select row(j->>'status', j->>'reason')::text from (select (fleet.agent_list(t.by(0), 50, null)).body::jsonb->0 as j) x),
   '(out_of_service,"auth_failed: 401 Unauthorized")', 'REST too');
 select t.ok((select reason like 'is out of service since %: auth_failed: 401 Unauthorized; fleet.executor_accept(''h/codex-cli'')%'
   from fleet.explanations where task_id = 'b'), 'and why the next one waits');

@@ -247,66 +247,67 @@ select t.start('w1', 'a2');
 create function pg_temp.ids(p_body text) returns text language sql as $$
   select string_agg(x->>'task_id', ' ' order by n) from jsonb_array_elements(p_body::jsonb) with ordinality e(x, n);
 $$;
-select t.is(pg_temp.ids((fleet.task_list(100, null)).body), 'a7 a6 a5 a4 a3 a2 a1', 'all, newest first');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_status => '{running}')).body), 'a2', 'by status');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_status => '{running,created}', p_label => '{bug}')).body), 'a6 a4 a2', 'filters are ANDed, values ORed');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_host_id => '{h}')).body), 'a2', 'by host');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_host_id => '{other}')).body), null, 'by another host');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_agent_id => '{h/codex-cli,h/other}')).body), 'a2', 'by agent');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_agent_id => '{h/other}')).body), null, 'by another agent');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_execution_mode => '{http_pull}')).body), null, 'by mode');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_execution_mode => '{ssh_cli}', p_status => '{running}')).body), 'a2', 'by mode and status');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_q => 'Do a3')).body), 'a3', 'by text');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_source => '{forgejo}')).body), null, 'by source');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_created_after => '2999-01-01Z')).body), null, 'after a time');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_created_before => '2999-01-01Z', p_status => '{running}')).body), 'a2', 'before a time');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null)).body), 'a7 a6 a5 a4 a3 a2 a1', 'all, newest first');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_status => '{running}')).body), 'a2', 'by status');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_status => '{running,created}', p_label => '{bug}')).body), 'a6 a4 a2', 'filters are ANDed, values ORed');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_host_id => '{h}')).body), 'a2', 'by host');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_host_id => '{other}')).body), null, 'by another host');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_agent_id => '{h/codex-cli,h/other}')).body), 'a2', 'by agent');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_agent_id => '{h/other}')).body), null, 'by another agent');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_execution_mode => '{http_pull}')).body), null, 'by mode');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_execution_mode => '{ssh_cli}', p_status => '{running}')).body), 'a2', 'by mode and status');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_q => 'Do a3')).body), 'a3', 'by text');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_source => '{forgejo}')).body), null, 'by source');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_created_after => '2999-01-01Z')).body), null, 'after a time');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_created_before => '2999-01-01Z', p_status => '{running}')).body), 'a2', 'before a time');
 select t.submit('r', '{agent:doc}', '{"repo": "acme/rocket"}');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_repo => '{acme/rocket}')).body), 'r', 'by repository');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_repo => '{acme/other}')).body), null, 'by another repository');
-select t.throws($$select fleet.task_list(100, null, p_statu => '{running}')$$, '42883', 'a misspelt filter is an error, not no filter');
-select t.throws($$select fleet.task_list(100, 'x')$$, 'AF007', 'a cursor of no list');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_repo => '{acme/rocket}')).body), 'r', 'by repository');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_repo => '{acme/other}')).body), null, 'by another repository');
+select t.throws($$select fleet.task_list(t.by(0), 100, null, p_statu => '{running}')$$, '42883', 'a misspelt filter is an error, not no filter');
+select t.is((l).status || ((l).body::jsonb ->> 'code'), '400malformed_cursor', format('%s is a cursor of no list', c))
+from unnest('{x,-1,0,1.5,99999999999999999999,%}'::text[]) c, fleet.task_list(t.by(0), 100, c) l;
 select fleet.cancel('r');
 delete from fleet.event where task = (select task from fleet.task where task_id = 'r');
 delete from fleet.task where task_id = 'r';
-create temp table page as select * from fleet.task_list(3, null);
+create temp table page as select * from fleet.task_list(t.by(0), 3, null);
 select t.is((select jsonb_path_query_array(body::jsonb, '$[*].task_id')::text from page), '["a7", "a6", "a5"]', 'a page');
-select t.is((select jsonb_path_query_array(l.body::jsonb, '$[*].task_id')::text from page, fleet.task_list(3, page.next_cursor) l), '["a4", "a3", "a2"]',
+select t.is((select jsonb_path_query_array(l.body::jsonb, '$[*].task_id')::text from page, fleet.task_list(t.by(0), 3, page.next) l), '["a4", "a3", "a2"]',
   'the next one');
-select t.is((select m.next_cursor from page, fleet.task_list(3, page.next_cursor) l, fleet.task_list(3, l.next_cursor) m), null,
+select t.is((select m.next from page, fleet.task_list(t.by(0), 3, page.next) l, fleet.task_list(t.by(0), 3, l.next) m), null,
   'the last one has no next');
-select t.is(pg_temp.lacks(fleet.task_detail('a2')::jsonb, '
+select t.is(pg_temp.lacks((fleet.task_detail(t.by(0), 'a2')).body::jsonb, '
   task_id source task_type title repo issue_number labels requirements priority status execution_mode
   assigned_agent_id assigned_host branch_name retry_count max_retries timeout_secs failure_reason advice created_at
   run_at assigned_at started_at completed_at last_activity_at cancel_requested_at metadata body events attempts'), null, 'the detail has the members of the API');
-select t.is((select fleet.task_detail('a2')::jsonb #>> '{attempts,0,phase}'), 'running', 'with its attempts');
-select t.is(pg_temp.ids((fleet.task_list(100, null, p_label => '{bug,none}', p_status => '{running}')).body), 'a2', 'one label of several is enough');
+select t.is((select (fleet.task_detail(t.by(0), 'a2')).body::jsonb #>> '{attempts,0,phase}'), 'running', 'with its attempts');
+select t.is(pg_temp.ids((fleet.task_list(t.by(0), 100, null, p_label => '{bug,none}', p_status => '{running}')).body), 'a2', 'one label of several is enough');
 savepoint shown;
 update fleet.task set execution_mode = 'undecided', changed_at = '2026-01-01Z' where task_id = 'a2';
 update fleet.attempt set output_at = '2999-01-01Z' where attempt = t.attempt('a2');
 select fleet.note(task, 'filler', i, 'test') from fleet.task, generate_series(1, 120) i where task_id = 'a2';
-select t.is(fleet.task_detail('a2')::jsonb ->> 'execution_mode', 'ssh_cli', 'its mode is the one of who has it');
-select t.is(fleet.task_detail('a2')::jsonb ->> 'last_activity_at', '2999-01-01T00:00:00.000000Z', 'output is activity');
+select t.is((fleet.task_detail(t.by(0), 'a2')).body::jsonb ->> 'execution_mode', 'ssh_cli', 'its mode is the one of who has it');
+select t.is((fleet.task_detail(t.by(0), 'a2')).body::jsonb ->> 'last_activity_at', '2999-01-01T00:00:00.000000Z', 'output is activity');
 select t.is((select row(count(*), min((e ->> 'attempt')::int), (array_agg((e ->> 'attempt')::int order by o))[100])::text
-             from jsonb_array_elements(fleet.task_detail('a2')::jsonb -> 'events') with ordinality x (e, o)), '(100,21,120)', 'its newest 100 events, in order');
+             from jsonb_array_elements((fleet.task_detail(t.by(0), 'a2')).body::jsonb -> 'events') with ordinality x (e, o)), '(100,21,120)', 'its newest 100 events, in order');
 rollback to savepoint shown;
-select t.is(pg_temp.lacks(fleet.task_detail('a2')::jsonb #> '{attempts,0}', '
+select t.is(pg_temp.lacks((fleet.task_detail(t.by(0), 'a2')).body::jsonb #> '{attempts,0}', '
   attempt epoch agent_id host_id agent_type node phase outcome reason exit_status exit_signal session_id tokens
   output_bytes summary claimed_at started_at ended_at'), null, 'an attempt too');
-select t.is(pg_temp.lacks(fleet.task_detail('a2')::jsonb #> '{events,0}', '
+select t.is(pg_temp.lacks((fleet.task_detail(t.by(0), 'a2')).body::jsonb #> '{events,0}', '
   event_id task_id event_type from_status to_status attempt actor at payload'), null, 'an event too');
-select t.ok(fleet.task_detail('a2')::jsonb->>'created_at' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$',
+select t.ok((fleet.task_detail(t.by(0), 'a2')).body::jsonb->>'created_at' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$',
   'times are RFC 3339 in UTC with microseconds, whatever the time zone of the database is');
-select t.is(fleet.task_detail('a2')::jsonb::text like '%nonce%', false, 'no nonce');
-select t.throws($$select fleet.task_detail('nobody')$$, 'AF003', 'not found');
-select t.is(pg_temp.lacks(fleet.agent_list()::jsonb->0, '
+select t.is((fleet.task_detail(t.by(0), 'a2')).body::jsonb::text like '%nonce%', false, 'no nonce');
+select t.is((fleet.task_detail(t.by(0), 'nobody')).status, 404, 'not found');
+select t.is(pg_temp.lacks((fleet.agent_list(t.by(0), 50, null)).body::jsonb->0, '
   agent_id kind agent_type hostname capabilities max_concurrency running status last_heartbeat_at version'), null, 'an agent has its members');
-select t.is(fleet.agent_list(p_status => '{no such}')::jsonb, '[]'::jsonb, 'agents are filtered');
-select t.is(fleet.agent_list(p_capability => '{agent:code:rust}')::jsonb->0->>'agent_id', 'h/codex-cli', 'by capability');
-select t.is(fleet.agent_list(p_agent_type => '{other}')::jsonb, '[]'::jsonb, 'by type');
-select t.is((fleet.agent_list()::jsonb->0->>'running')::int, 1, 'with what runs on it');
+select t.is((fleet.agent_list(t.by(0), 50, null, p_status => '{no such}')).body::jsonb, '[]'::jsonb, 'agents are filtered');
+select t.is((fleet.agent_list(t.by(0), 50, null, p_capability => '{agent:code:rust}')).body::jsonb->0->>'agent_id', 'h/codex-cli', 'by capability');
+select t.is((fleet.agent_list(t.by(0), 50, null, p_agent_type => '{other}')).body::jsonb, '[]'::jsonb, 'by type');
+select t.is(((fleet.agent_list(t.by(0), 50, null)).body::jsonb->0->>'running')::int, 1, 'with what runs on it');
 select t.is(pg_temp.lacks(fleet.host_list()::jsonb->0, '
   host_id hostname status reason executors last_checked_at free_disk_bytes cordoned'), null, 'a host has its members');
-select t.is(fleet.node_list()::jsonb->0->>'name', 'w1', 'nodes are listed');
+select t.is((fleet.node_list(t.by(0))).body::jsonb->0->>'name', 'w1', 'nodes are listed');
 select fleet.node_start(t.node('s'), 'server', 's', '0.1.0', 'x');
 select t.is((select row(fleet_id <> '', schema_version >= 1, beat_ms, dead_ms, lease_ms)::text from fleet.node_start(t.node('s2'), 'server', 's2', '0.1.0', 'x')), '(t,t,3000,10000,45000)',
   'a node is told the settings when it starts');

@@ -123,7 +123,7 @@ select t.is((select row(outcome, reason, left(proof, 22), length(proof))::text f
   '(cancelled,run_tampered,"no_child_left no_mark ",500)', 'is kept, as words, bounded');
 select t.is((select payload ->> 'proof' from fleet.history where task_id = 'a' and event_type = 'attempt_ended') like 'no_child_left no_mark x%', true,
   'the history has it');
-select t.is((select j -> 'attempts' -> 0 ->> 'proof' from (select fleet.task_detail('a')::jsonb as j) x) like 'no_child_left no_mark x%', true, 'and REST');
+select t.is((select j -> 'attempts' -> 0 ->> 'proof' from (select (fleet.task_detail(t.by(0), 'a')).body::jsonb as j) x) like 'no_child_left no_mark x%', true, 'and REST');
 select t.is((select row(class, retry, advice <> '')::text from fleet.reasons where reason = 'run_tampered'), '(policy,never,t)', 'tampering has its reason');
 update fleet.host set machine = 'another';
 select t.throws($$select fleet.finish(t.node('w1'), t.attempt('b'), 1, 'lost', 'rundir_missing', null, null)$$, 'AF006',

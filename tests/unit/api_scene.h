@@ -87,12 +87,21 @@ static inline struct api_sql *api_asked(const char *name)
     ck_abort_msg("fleet.%s is not set up", name);
 }
 
+/* A row of fleet.requester of token 7, that asks from here, in whatever request. */
+#define API_BY "(\"7\",\"127.0.0.1\",\""
+
+static inline bool api_same(const char *got, const char *want)
+{
+    return strcmp(want, API_BY) == 0 ? strncmp(got, want, strlen(want)) == 0
+                                     : strcmp(got, want) == 0;
+}
+
 /* The parameters of the last call of fleet.NAME, from the first on. */
 static inline void api_was_asked(const char *name, const char *const *params)
 {
     const struct api_sql *sql = api_asked(name);
     for (int i = 0; i < sql->count; i++)
-        ck_assert_msg(strcmp(sql->last[i], params[i]) == 0, "fleet.%s, $%d: got %s, want %s", name,
+        ck_assert_msg(api_same(sql->last[i], params[i]), "fleet.%s, $%d: got %s, want %s", name,
                       i + 1, sql->last[i], params[i]);
 }
 

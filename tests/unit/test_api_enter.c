@@ -7,7 +7,7 @@
 static void let_in(void)
 {
     api_sql("authenticate", "token_id=7;name=tester;scope=admin");
-    api_sql("task_list", "body=[];next_cursor=<null>");
+    api_sql("task_list", "status=200;body=[];next=<null>;location=<null>");
 }
 
 START_TEST(a_token_is_needed)
@@ -99,8 +99,12 @@ static const struct {
 } doors[] = {
     {"GET", TASKS, "read", "task_list", true},
     {"GET", TASKS "/t-1", "read", "task_detail", true},
+    {"GET", TASKS "/t-1/events", "read", "task_events", true},
+    {"GET", TASKS "/t-1/attempts", "read", "task_attempts", true},
     {"GET", TASKS "/t-1/logs", "read", "task_logs", true},
     {"GET", "/api/v1/agents", "read", "agent_list", false},
+    {"GET", "/api/v1/agents/h%2Fcodex", "read", "agent_detail", false},
+    {"GET", "/api/v1/stats", "read", "stats", false},
     {"GET", "/api/v1/hosts", "read", "host_list", false},
     {"GET", "/api/v1/nodes", "read", "node_list", false},
     {"GET", "/api/v1/hosts/h", "read", "host_detail", false},

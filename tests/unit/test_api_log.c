@@ -95,30 +95,43 @@ END_TEST
 
 /* --- agents, hosts, nodes --- */
 
+#define REPLY(body) "status=200;body=" body ";next=<null>;location=<null>"
+
 START_TEST(agents_are_filtered)
 {
-    api_sql("agent_list", "body=[{\"agent_id\": \"h/codex\"}]");
+    api_sql("agent_list",
+            "status=200;body=[{\"agent_id\": \"h/codex\"}];next=h/codex;location=<null>");
     ck_assert_int_eq(api_ask("read", "GET", "/api/v1/agents", NULL), 200);
     ck_assert_str_eq(api.body, "[{\"agent_id\": \"h/codex\"}]");
-    api_was_asked("agent_list", (const char *[]){"<null>", "<null>", "<null>"});
-    api_ask("read", "GET",
-            "/api/v1/agents?status=online&capability=agent:x,y&capability=z&agent_type=codex",
-            NULL);
+    api_has("link: </api/v1/agents?cursor=h%2Fcodex>; rel=\"next\"");
     api_was_asked("agent_list",
-                  (const char *[]){"{\"online\"}", "{\"agent:x\",\"y\",\"z\"}", "{\"codex\"}"});
+                  (const char *[]){API_BY, "50", "<null>", "<null>", "<null>", "<null>"});
+    api_ask("read", "GET",
+            "/api/v1/agents?status=online&capability=agent:x,y&capability=z&agent_type=codex"
+            "&limit=9&cursor=h%2Fcodex",
+            NULL);
+    api_was_asked("agent_list", (const char *[]){API_BY, "9", "h/codex", "{\"online\"}",
+                                                 "{\"agent:x\",\"y\",\"z\"}", "{\"codex\"}"});
     api_sql_fails("agent_list", "08001");
     ck_assert_int_eq(api_ask("read", "GET", "/api/v1/agents", NULL), 503);
 }
 END_TEST
 
-START_TEST(hosts_and_nodes)
+START_TEST(what_sql_writes_is_passed_on)
 {
+    api_sql("agent_detail", REPLY("0"));
     api_sql("host_list", "body=[1]");
-    api_sql("node_list", "body=[2]");
+    api_sql("node_list", REPLY("[2]"));
+    api_sql("stats", REPLY("3"));
+    ck_assert_int_eq(api_ask("read", "GET", "/api/v1/agents/h%2Fcodex", NULL), 200);
+    ck_assert_str_eq(api.body, "0");
+    api_was_asked("agent_detail", (const char *[]){API_BY, "h/codex"});
     ck_assert_int_eq(api_ask("read", "GET", "/api/v1/hosts", NULL), 200);
     ck_assert_str_eq(api.body, "[1]");
     ck_assert_int_eq(api_ask("read", "GET", "/api/v1/nodes", NULL), 200);
     ck_assert_str_eq(api.body, "[2]");
+    ck_assert_int_eq(api_ask("read", "GET", "/api/v1/stats", NULL), 200);
+    ck_assert_str_eq(api.body, "3");
 }
 END_TEST
 
@@ -133,6 +146,6 @@ int main(void)
     tcase_add_test(tcase, removed_output_is_gone);
     tcase_add_test(tcase, what_is_no_log);
     tcase_add_test(tcase, agents_are_filtered);
-    tcase_add_test(tcase, hosts_and_nodes);
+    tcase_add_test(tcase, what_sql_writes_is_passed_on);
     return api_run(tcase);
 }

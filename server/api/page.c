@@ -1,0 +1,17 @@
+/* limit and cursor, as every list takes them. */
+#include "server/api/page.h"
+
+#include <stdio.h>
+
+bool page_read(struct call *call, struct page *page)
+{
+    struct error err = {0};
+    int64_t limit;
+    if (!query_int(&call->query, "limit", 1, PAGE_MAX, PAGE_DEFAULT, &limit, &err) ||
+        !query_text(&call->query, "cursor", &page->cursor, &err)) {
+        call_error(call, 422, "invalid_value", NULL, "%s", err.text);
+        return false;
+    }
+    snprintf(page->limit, sizeof page->limit, "%lld", (long long)limit);
+    return true;
+}

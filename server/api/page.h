@@ -1,0 +1,21 @@
+/* Which page of a list is asked for: limit and cursor. */
+#ifndef FLEET_API_PAGE_H
+#define FLEET_API_PAGE_H
+
+#include <stdbool.h>
+
+#include "server/http/call.h"
+
+#define PAGE_DEFAULT 50
+#define PAGE_MAX 200
+
+struct page {
+    char limit[24];
+    const char *cursor; /* borrowed from the call's query; NULL: the first page. What it may be, the
+                           SQL function of the list knows. */
+};
+
+/* False: the call is answered. */
+bool page_read(struct call *call, struct page *page);
+
+#endif
