@@ -88,6 +88,7 @@ begin
         max_retries = p.max_retries, max_attempts_total = p_total,
         retry_count = 0, attempts = 0, release_count = 0
     where task = t.task;
+    perform fleet.reindex_labels(t);
     perform fleet.again(t, 'resubmitted', p_actor, null);
 end $$;
 
@@ -102,6 +103,7 @@ begin
         lane = fleet.lane_for(v_requirements, execution_mode, repo), changed_at = now()
     where task = t.task;
     perform fleet.enqueue(t.task, t.run_at);
+    perform fleet.reindex_labels(t);
     perform fleet.note(t.task, 'relabelled', null, p_actor, jsonb_build_object('labels', p_labels));
 end $$;
 

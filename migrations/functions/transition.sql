@@ -34,7 +34,7 @@ begin
     values (p_task, p_event, v_from, p_to, p_number, p_actor, p_payload);
 end $$;
 
--- New tasks are found by their labels.
+-- New tasks are found by their labels; and one that has got others (t: as it was).
 create function fleet.index_labels(p_tasks bigint[]) returns void
     language plpgsql as $$
 begin
@@ -42,6 +42,13 @@ begin
     select l, t.task from fleet.task t, unnest(t.labels) l where t.task = any (p_tasks)
     order by t.task
     on conflict do nothing; -- a label may be there twice
+end $$;
+
+create function fleet.reindex_labels(t fleet.task) returns void
+    language plpgsql as $$
+begin
+    delete from fleet.task_label where label = any (t.labels) and task = t.task;
+    perform fleet.index_labels(array[t.task]);
 end $$;
 
 create function fleet.transition_guard() returns trigger
