@@ -38,7 +38,11 @@ begin
             select x.* from fleet.attempt x join fleet.task t on t.task = x.task
             where x.node = n.node and x.ended_at is null order by x.attempt for update of t, x skip locked
         loop
-            perform fleet.lose_agent(a, fleet.node_actor(p_node));
+            if n.stopped_at is not null then
+                perform fleet.end_attempt(a, 'released', 'deregistered', null, null, null); -- claimed while it left
+            else
+                perform fleet.lose_agent(a, fleet.node_actor(p_node));
+            end if;
             v_count := v_count + 1;
         end loop;
         update fleet.node set dead_due = null

@@ -337,12 +337,14 @@ create function t.leaves(p_agent text, p_by bigint default 0) returns fleet.repl
   select fleet.agent_deregister(t.by(p_by), jsonb_build_object('agent_id', p_agent));
 $$;
 -- "agent:task" of what is handed to these agents, in its order; an agent for each waiting call.
+create function t.executors(p_agents text[]) returns int[] language sql security definer as $$
+  select array(select e.executor from unnest(p_agents) with ordinality x (a, o) join fleet.executor e on e.agent_id = a order by o);
+$$;
 create function t.pull(variadic p_agents text[]) returns text language plpgsql as $$
 begin
-  return (select coalesce(string_agg(e.agent_id || ':' || (p.body::jsonb ->> 'task_id'), ' ' order by p.ordinality), '')
-          from fleet.pull(array(select e.executor from unnest(p_agents) with ordinality x (a, o) join fleet.executor e on e.agent_id = a order by o),
-                          null, cardinality(p_agents)) with ordinality p
-          join fleet.executor e on e.executor = p.executor);
+  return (select coalesce(string_agg(p_agents[array_position(t.executors(p_agents), p.executor)] || ':' || (p.body::jsonb ->> 'task_id'), ' '
+                                     order by p.ordinality), '')
+          from fleet.pull(t.executors(p_agents), null, cardinality(p_agents)) with ordinality p);
 end $$;
 create function t.says(p_agent text, p_task text, p_status text, p_more jsonb default '{}', p_by bigint default 0) returns text language sql as $$
   select t.word(fleet.agent_status(t.by(p_by), p_task, jsonb_build_object('agent_id', p_agent, 'status', p_status) || p_more));
@@ -352,7 +354,7 @@ returns text language sql as $$
   select t.word(fleet.agent_complete(t.by(p_by), p_task, jsonb_build_object('agent_id', p_agent, 'task_id', p_task, 'status', p_status) || p_more));
 $$;
 -- A server that has been there for long; and: the agent's last beat is too old.
-create function t.server(p_name text default 'server') returns uuid language plpgsql as $$
+create function t.server(p_name text default 'server') returns uuid language plpgsql security definer as $$
 begin
   insert into fleet.node (node, kind, name, version, config_hash, started_at)
   values (t.node(p_name), 'server', p_name, '0.1.0', '', clock_timestamp() - interval '1 hour')

@@ -150,7 +150,7 @@ void dispatch_told(struct dispatch *dispatch, const char *word)
 {
     if (strcmp(word, "left") == 0)
         dispatch_look(dispatch);
-    else
+    else if (strcmp(word, "slot") != 0) /* of an HTTP agent: no room for us */
         dispatch_notify(dispatch);
 }
 
