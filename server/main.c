@@ -98,14 +98,15 @@ static void on_lame_duck_over(void *data)
     http_stop(server->http, FINISH_MS, on_http_stopped, server);
 }
 
-static uint64_t lame_duck_ms(void)
+/* Of the environment; what is none is as if it were not there. */
+static int span_ms(const char *name, int fallback)
 {
-    const char *text = getenv("FLEET_LAME_DUCK_MS");
+    const char *text = getenv(name);
     char *end;
     long value = text != NULL ? strtol(text, &end, 10) : -1;
     return text != NULL && *text != '\0' && *end == '\0' && value >= 0 && value <= 600000
-               ? (uint64_t)value
-               : LAME_DUCK_MS;
+               ? (int)value
+               : fallback;
 }
 
 static void on_stop(void *data, int number)
@@ -119,7 +120,7 @@ static void on_stop(void *data, int number)
     server->draining = true;
     http_lame(server->http);
     pull_drain(server->pull);
-    timer_start(&server->lame_duck, lame_duck_ms(), 0);
+    timer_start(&server->lame_duck, (uint64_t)span_ms("FLEET_LAME_DUCK_MS", LAME_DUCK_MS), 0);
 }
 
 /* --- the beginning --- */
@@ -201,6 +202,8 @@ static bool open_listener(struct server *server, uint64_t descriptors, struct er
                                    .connections = connection_ceiling(descriptors),
                                    .body_max = body_max > BODY_READ_MAX ? body_max : BODY_READ_MAX,
                                    .bodies_max = BODIES_READ_MAX,
+                                   .quiet_ms = span_ms("FLEET_STREAM_QUIET_MS", 0),
+                                   .stall_ms = span_ms("FLEET_STREAM_STALL_MS", 0),
                                    .on_request = api_enter,
                                    .data = server};
     server->http = http_new(&server->loop, &options);

@@ -187,19 +187,21 @@ void follower_switch(struct follower *follower, struct feed *feed)
 
 void follower_place(struct follower *follower, enum served served, struct feed *shared)
 {
-    struct feed *feed = follower->feed;
     switch (served) {
     case SERVED_LEVEL:
-        move(follower, &feed->level);
+        move(follower, &follower->feed->level);
         return;
     case SERVED_MORE:
-        if (feed == shared)
-            feed->again = true;
-        move(follower, feed == shared ? &feed->level : &feed->follow->behind);
+        if (shared != NULL && follower->feed == shared) {
+            shared->again = true;
+            move(follower, &shared->level);
+        } else {
+            move(follower, &follower->follow->behind);
+        }
         return;
     case SERVED_FULL:
         follower->full = true;
-        move(follower, &feed->full);
+        move(follower, &follower->feed->full);
         return;
     case SERVED_ENDED:
         return;

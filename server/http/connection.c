@@ -210,6 +210,12 @@ void connection_shutdown(struct http_connection *connection)
     shutdown(connection->spare, SHUT_RDWR);
 }
 
+void connection_forget_unsent(struct http_connection *connection)
+{
+    struct linger none = {.l_onoff = 1};
+    setsockopt(connection->spare, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
 /* Between two requests, and nothing of the next one has come. */
 bool connection_idle(const struct http_connection *connection)
 {

@@ -71,6 +71,8 @@ void connection_sent(struct http_connection *connection);
 size_t connection_unsent(const struct http_connection *connection); /* bytes not acknowledged */
 void connection_check_progress(struct http_connection *connection, int64_t now);
 void connection_shutdown(struct http_connection *connection);
+/* What it has not taken dies with it: else the kernel would try for minutes to get rid of it. */
+void connection_forget_unsent(struct http_connection *connection);
 bool connection_idle(const struct http_connection *connection);
 void connection_end(struct http_connection *connection);      /* of one that reads: closes it now */
 void connection_refuse(struct http_connection *connection);   /* 503, then as connection_end */

@@ -170,6 +170,7 @@ static void check(struct stream *stream, int64_t now)
         log_info(LOG_ABOUT(LOG_FIELD("request", stream->call->id)),
                  "%s does not read its stream (%zu bytes wait): dropped",
                  stream->call->connection->peer, stream_held(stream) + unsent);
+        connection_forget_unsent(stream->call->connection);
         stream_cut(stream);
     } else if (!stream->flying && now - stream->flight_ms >= http->options.quiet_ms) {
         stream_send(stream, ":\n\n", 3);
