@@ -15,6 +15,7 @@ static const char *const append_queries[] = {"agent_id", "attempt", "stream",
 static const char *const page_queries[] = {"limit", "cursor", NULL};
 static const char *const agent_queries[] = {"status", "capability", "agent_type",
                                             "limit",  "cursor",     NULL};
+static const char *const revoke_queries[] = {"force", NULL};
 
 /* Who may ask beside people of the scope that is named. */
 #define NO_AGENTS false
@@ -110,6 +111,12 @@ const struct route server_routes[] = {
      {"stats", "Counts, the queue's age, slots and what was done lately.", NULL, "200 Stats"}},
 
     /* --- tokens --- */
+    {"POST", "/api/v1/tokens", ROUTE_API, SCOPE_ADMIN, NO_AGENTS, NULL, api_token_create,
+     {"token_create", "Makes a token, whose text is shown this once.", "NewToken", "201 MadeToken, 422"}},
+    {"GET", "/api/v1/tokens", ROUTE_API, SCOPE_ADMIN, NO_AGENTS, page_queries, api_token_list,
+     {"token_list", "Tokens, newest first.", NULL, "200 TokenList, 400, 422"}},
+    {"DELETE", "/api/v1/tokens/{}", ROUTE_API, SCOPE_ADMIN, NO_AGENTS, revoke_queries, api_token_revoke,
+     {"token_revoke", "Takes a token's use away, at once on every server.", NULL, "200 Token, 404, 409, 422"}},
 
     /* --- Forgejo --- */
     {"POST", "/api/v1/webhooks/forgejo", ROUTE_HOOK, SCOPE_NONE, NO_AGENTS, NULL, webhook_receive,

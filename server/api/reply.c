@@ -24,21 +24,26 @@ static void add_next_link(struct call *call, const char *cursor)
     buf_release(&link);
 }
 
-void reply_row(struct call *call, const struct db_result *res)
+void reply_body(struct call *call, const struct db_result *res, const char *body)
 {
-    if (db_rows(res) != 1 || call_gone(call))
-        return; /* the call's end says so */
-    const char *body = db_text(res, 0, "body"), *next = db_text(res, 0, "next"),
-               *location = db_text(res, 0, "location");
+    const char *next = db_text(res, 0, "next"), *location = db_text(res, 0, "location");
     int status = (int)db_int(res, 0, "status", 500);
+    if (call_gone(call))
+        return;
     if (next != NULL)
         add_next_link(call, next);
     if (location != NULL)
         call_add_header(call, "location", location);
     if (body == NULL)
-        call_answer(call, status, NULL, "", 0);
+        call_answer(call, status, "application/json", "", 0);
     else
         call_json(call, status, body);
+}
+
+void reply_row(struct call *call, const struct db_result *res)
+{
+    if (db_rows(res) == 1) /* else the call's end says so */
+        reply_body(call, res, db_text(res, 0, "body"));
 }
 
 static void on_reply(void *data, const struct db_result *res, const struct error *err)

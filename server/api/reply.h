@@ -18,5 +18,7 @@ void reply_query_locking(struct call *call, const char *key, const char *sql, en
 /* Answers with the first row: its status and body, `next` as the cursor of a Link header,
  * `location` as Location. For handlers that have to look at a row before. */
 void reply_row(struct call *call, const struct db_result *res);
+/* The same with another body (NULL: none). */
+void reply_body(struct call *call, const struct db_result *res, const char *body);
 
 #endif
