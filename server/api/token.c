@@ -1,10 +1,10 @@
 /* POST, GET and DELETE /api/v1/tokens: administrators make, look at and revoke tokens. */
-#include <stdio.h>
 #include <string.h>
 
 #include "server/api/agent_body.h"
 #include "server/api/handlers.h"
 #include "server/api/new_token.h"
+#include "server/api/page.h"
 #include "server/api/reply.h"
 #include "server/api/request.h"
 #include "server/api/value.h"
@@ -74,18 +74,11 @@ void api_token_create(struct call *call)
 
 void api_token_list(struct call *call)
 {
-    struct error err = {0};
+    struct page page;
     struct buf by;
-    const char *cursor;
-    int64_t limit;
-    char limit_text[24];
-    if (!query_int(&call->query, "limit", 1, 200, 50, &limit, &err) ||
-        !query_text(&call->query, "cursor", &cursor, &err)) {
-        call_error(call, 422, "invalid_parameter", NULL, "%s", err.text);
+    if (!page_read(call, &page))
         return;
-    }
-    snprintf(limit_text, sizeof limit_text, "%lld", (long long)limit);
-    const char *params[] = {request_by(call, &by), limit_text, cursor};
+    const char *params[] = {request_by(call, &by), page.limit, page.cursor};
     reply_query(call,
                 "select status, body, next, location from "
                 "fleet.token_list($1::fleet.requester, $2::int, $3)",
