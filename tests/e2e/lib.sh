@@ -85,7 +85,7 @@ server: { bind: 127.0.0.1, port: $2, max_body_bytes: 1048576 }
 database: { url: "$3" }
 forgejo: { url: "https://git.example.org", webhook_secret: "\${WEBHOOK_SECRET}",
            repositories: [ ${REPOSITORIES:-'"*"'} ], trigger_users: [ ${TRIGGER_USERS:-'"*"'} ] }
-orchestrator: { task_timeout_secs: ${TASK_TIMEOUT:-120}, default_max_retries: ${MAX_RETRIES:-0}, dispatch_interval_secs: 2 }
+orchestrator: { task_timeout_secs: ${TASK_TIMEOUT:-120}, default_max_retries: ${MAX_RETRIES:-0}, dispatch_interval_secs: ${DISPATCH_INTERVAL:-2}${ORCHESTRATOR:+, $ORCHESTRATOR} }
 adapters:
   counter: { command: [ /bin/sh, "$E2E/agent", "$LEDGER" ], output: text }
   other: { command: [ /bin/sh, "$E2E/agent", "$LEDGER" ], output: text }
