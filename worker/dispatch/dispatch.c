@@ -103,7 +103,7 @@ static void tick_hosts(struct dispatch *dispatch)
         struct host *host = list_entry(link, struct host, link);
         if (host->leaving && host->watched == 0 && host->on_stopped == NULL &&
             !may_bring_jobs(dispatch)) {
-            log_info(host->about, "left the configuration and has no run any more: closed");
+            log_info(host->about, "nobody lists it any more, and it has no run any more: closed");
             dispatch->hosts_closing++;
             host_stop(host, on_host_left, host);
         } else {
@@ -146,12 +146,27 @@ void dispatch_notify(struct dispatch *dispatch)
     tick_soon(dispatch);
 }
 
+static void check_host(struct dispatch *dispatch, const char *id)
+{
+    struct host *host = dispatch_host(dispatch, id);
+    if (host != NULL)
+        host_check(host);
+}
+
 void dispatch_told(struct dispatch *dispatch, const char *word)
 {
+    static const char check[] = "check ";
     if (strcmp(word, "left") == 0)
         dispatch_look(dispatch);
-    else if (strcmp(word, "slot") != 0) /* of an HTTP agent: no room for us */
-        dispatch_notify(dispatch);
+    else if (strcmp(word, "host") == 0)
+        dispatch->made_due = true;
+    else if (strncmp(word, check, sizeof check - 1) == 0)
+        check_host(dispatch, word + sizeof check - 1);
+    else if (strcmp(word, "slot") == 0)
+        return; /* of an HTTP agent: no room for us */
+    else
+        dispatch->claim_wanted = true;
+    tick_soon(dispatch);
 }
 
 /* A job is gone, or a host is ready: there may be room. */
@@ -162,17 +177,42 @@ static void on_room(void *data)
 
 /* --- Life --- */
 
-static void add_hosts(struct dispatch *dispatch)
+static void take_host(struct dispatch *dispatch, struct settings *settings,
+                      const struct config_host *entry, int revision)
 {
-    const struct config *config = node_settings(&dispatch->node);
-    for (size_t i = 0; i < config->host_count; i++) {
-        struct host *host = dispatch_host(dispatch, config->hosts[i].host_id);
-        if (host != NULL) {
-            host_reconfigure(host, &config->hosts[i]);
-            continue;
-        }
-        host = host_new(&dispatch->node, &config->hosts[i], on_room, dispatch);
-        list_append(&dispatch->hosts, &host->link);
+    struct host *host = dispatch_host(dispatch, entry->host_id);
+    if (host != NULL) {
+        host_reconfigure(host, settings, entry, revision);
+        return;
+    }
+    host = host_new(&dispatch->node, settings, entry, revision, on_room, dispatch);
+    list_append(&dispatch->hosts, &host->link);
+}
+
+static bool in_file(const struct config *config, const char *host_id)
+{
+    for (size_t i = 0; i < config->host_count; i++)
+        if (strcmp(config->hosts[i].host_id, host_id) == 0)
+            return true;
+    return false;
+}
+
+void dispatch_take_hosts(struct dispatch *dispatch)
+{
+    struct settings *settings = dispatch->node.settings;
+    const struct config *config = settings->config;
+    list_each(link, &dispatch->hosts)
+    {
+        host_leave(list_entry(link, struct host, link));
+    }
+    for (size_t i = 0; i < config->host_count; i++)
+        take_host(dispatch, settings, &config->hosts[i], 0);
+    list_each(made_link, &dispatch->made)
+    {
+        struct made *made = list_entry(made_link, struct made, link);
+        const struct config_host *entry = &made->settings->config->hosts[0];
+        if (!in_file(config, entry->host_id))
+            take_host(dispatch, made->settings, entry, made->revision);
     }
 }
 
@@ -184,11 +224,13 @@ struct dispatch *dispatch_new(struct loop *loop, struct db *db, struct config *c
     dispatch->node.on_dead = dispatch_end_life;
     dispatch->node.data = dispatch;
     list_init(&dispatch->hosts);
+    list_init(&dispatch->made);
+    dispatch->made_due = true;
     jobs_init(&dispatch->jobs, &dispatch->node, on_room, dispatch);
     timer_init(&dispatch->tick, loop, on_tick, dispatch);
     timer_init(&dispatch->beat, loop, dispatch_renew, dispatch);
     timer_init(&dispatch->look, loop, dispatch_look, dispatch);
-    add_hosts(dispatch);
+    dispatch_take_hosts(dispatch);
     return dispatch;
 }
 
@@ -200,11 +242,7 @@ void dispatch_start(struct dispatch *dispatch)
 void dispatch_reload(struct dispatch *dispatch, struct config *config)
 {
     node_take_config(&dispatch->node, config);
-    list_each(link, &dispatch->hosts)
-    {
-        list_entry(link, struct host, link)->leaving = true;
-    }
-    add_hosts(dispatch);
+    dispatch_take_hosts(dispatch);
     dispatch->configure_due = true;
     log_info(NULL, "configuration read again: %zu hosts", config->host_count);
     tick_soon(dispatch);
@@ -213,6 +251,7 @@ void dispatch_reload(struct dispatch *dispatch, struct config *config)
 void dispatch_free(struct dispatch *dispatch)
 {
     peers_release(&dispatch->peers);
+    made_release(&dispatch->made);
     node_release(&dispatch->node);
     free(dispatch);
 }

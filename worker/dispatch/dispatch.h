@@ -13,6 +13,7 @@
 #include "common/db/db.h"
 #include "common/list.h"
 #include "common/loop.h"
+#include "worker/dispatch/made.h"
 #include "worker/dispatch/peer.h"
 #include "worker/job/job.h"
 #include "worker/node/node.h"
@@ -25,6 +26,7 @@ struct host;
 struct dispatch {
     struct node node; /* who we are; its state is the dispatcher's */
     struct list hosts;
+    struct list made; /* of struct made: entries of the API */
     struct jobs jobs;
     struct peers peers;
     struct timer tick; /* the sentences of dispatch.c */
@@ -32,9 +34,12 @@ struct dispatch {
     struct timer look; /* at the other workers */
 
     int64_t renew_sent; /* clock_ms of the renew in flight */
-    bool calling;       /* node_start() or configure() is in flight */
+    bool calling;       /* node_start(), made_hosts() or configure() is in flight */
     bool renewing, looking, claiming, adopting, promoting, reaping, fetching;
-    bool configure_due; /* the configuration changed */
+    bool configure_due; /* the configuration changed, or the API's hosts */
+    bool made_due;      /* the API may have changed its hosts */
+    bool made_known;    /* they were asked for once: what configure() lists is whole */
+    int64_t next_made;  /* slow poll */
 
     bool claim_wanted;   /* there may be work and room */
     bool asleep;         /* sleep_begin() was sent: a NOTIFY will come */
@@ -57,7 +62,8 @@ struct dispatch *dispatch_new(struct loop *loop, struct db *db, struct config *c
                               const char *name);
 void dispatch_start(struct dispatch *dispatch);
 void dispatch_notify(struct dispatch *dispatch); /* there may be work */
-/* A NOTIFY: "left" when a worker has stopped; else there may be work, also after a reconnect. */
+/* A NOTIFY: "left" when a worker has stopped, "host" when the API has changed one, "check ID" when
+ * somebody wants to know how one is; else there may be work, also after a reconnect. */
 void dispatch_told(struct dispatch *dispatch, const char *word);
 void dispatch_reload(struct dispatch *dispatch, struct config *config); /* owns config */
 /* Stops claiming and following, stores what is pending (at most 5 s), lets others adopt, closes the
@@ -71,7 +77,9 @@ void dispatch_free(struct dispatch *dispatch);
 void dispatch_claim(struct dispatch *dispatch); /* claim.c: claim, adopt, fetch */
 void dispatch_adopt(struct dispatch *dispatch);
 void dispatch_fetch(struct dispatch *dispatch, const int64_t *attempts, int count);
-void dispatch_register(struct dispatch *dispatch); /* life.c: start, configure, renew */
+void dispatch_register(struct dispatch *dispatch);   /* life.c: start, configure, renew */
+void dispatch_ask_made(struct dispatch *dispatch);   /* ask.c: the hosts that the API made */
+void dispatch_take_hosts(struct dispatch *dispatch); /* the file's, and the API's beside them */
 void dispatch_renew(void *dispatch);
 void dispatch_hold(struct dispatch *dispatch); /* lock.c: the lock of our session */
 void dispatch_let_go(struct dispatch *dispatch);

@@ -131,12 +131,14 @@ static void add_agents(struct buf *out, const struct config *config, const struc
 }
 
 /* fleet.host_entry. */
-static void add_host(struct buf *out, const struct config_host *config, int number)
+static void add_host(struct buf *out, const struct host *host)
 {
-    char way[16], port[16];
+    const struct config_host *config = host_entry(host);
+    char way[16], port[16], revision[16];
     struct buf repositories;
     list_text(&repositories, &config->repositories);
-    snprintf(way, sizeof way, "%d", number);
+    snprintf(way, sizeof way, "%d", host->way);
+    snprintf(revision, sizeof revision, "%d", host->revision);
     snprintf(port, sizeof port, "%d", config->ssh_port);
     const char *fields[] = {config->host_id,
                             way,
@@ -146,20 +148,23 @@ static void add_host(struct buf *out, const struct config_host *config, int numb
                             config->work_dir,
                             config->workspace,
                             buf_text(&repositories),
-                            NULL};
+                            host->revision > 0 ? revision : NULL};
     db_array_row(out, 9, fields);
     buf_release(&repositories);
 }
 
 static void add_hosts(struct buf *hosts, struct buf *agents, const struct dispatch *dispatch)
 {
-    const struct config *config = node_settings(&dispatch->node);
+    struct list *list = (struct list *)&dispatch->hosts;
     db_array_begin(hosts);
     db_array_begin(agents);
-    for (size_t i = 0; i < config->host_count; i++) {
-        const struct host *host = dispatch_host(dispatch, config->hosts[i].host_id);
-        add_host(hosts, &config->hosts[i], host != NULL ? host->way : 0);
-        add_agents(agents, config, &config->hosts[i]);
+    list_each(link, list)
+    {
+        const struct host *host = list_entry(link, struct host, link);
+        if (host->leaving || host->on_stopped != NULL)
+            continue;
+        add_host(hosts, host);
+        add_agents(agents, node_settings(&dispatch->node), host_entry(host));
     }
     db_array_end(hosts);
     db_array_end(agents);
@@ -183,6 +188,7 @@ static void on_configure(void *data, const struct db_result *res, const struct e
         if (verdict != NULL && strcmp(verdict, "ok") != 0)
             log_warn(LOG_ABOUT(LOG_FIELD("host", db_text(res, row, "host_id"))), "%s: %s", verdict,
                      db_text(res, row, "reason"));
+        dispatch->made_due |= verdict != NULL && strcmp(verdict, "changed") == 0;
     }
     if (dispatch->node.state == NODE_REGISTERED) {
         node_set(&dispatch->node, NODE_LIVE);
@@ -222,10 +228,13 @@ static void configure(struct dispatch *dispatch)
 
 void dispatch_register(struct dispatch *dispatch)
 {
-    if (dispatch->calling || clock_ms() < dispatch->next_call)
+    int64_t now = clock_ms();
+    if (dispatch->calling || now < dispatch->next_call)
         return;
     if (dispatch->node.state == NODE_OFFLINE)
         node_start(dispatch);
+    else if (dispatch->made_due || !dispatch->made_known || now >= dispatch->next_made)
+        dispatch_ask_made(dispatch);
     else if (dispatch->node.state == NODE_REGISTERED || dispatch->configure_due)
         configure(dispatch);
 }

@@ -102,7 +102,8 @@ void host_go_down(struct host *host, const struct error *why)
     buf_release(&clean);
     host->backoff_ms = pause_longer(host->backoff_ms, BACKOFF_FIRST_MS, BACKOFF_LAST_MS);
     host->next_try = clock_ms() + pause_jitter(host->backoff_ms);
-    host->report_due |= news;
+    host->report_due |= news || host->asked;
+    host->asked = false;
     become(host, HOST_DOWN);
     close_channel(host, host->trouble.text);
     if (!news)
@@ -156,6 +157,7 @@ static void on_hello(void *data, const struct runner_greeting *hello, const stru
         return;
     know(host, hello);
     host->report_due = true;
+    host->asked = false;
     host_tick(host);
 }
 
@@ -244,15 +246,19 @@ void host_tick(struct host *host)
 
 /* --- Life --- */
 
-struct host *host_new(struct node *node, const struct config_host *config,
-                      void (*on_ready)(void *data), void *data)
+struct host *host_new(struct node *node, struct settings *settings,
+                      const struct config_host *config, int revision, void (*on_ready)(void *data),
+                      void *data)
 {
     struct host *host = mem_alloc(sizeof *host);
     host->node = node;
     host->on_ready = on_ready;
     host->data = data;
-    host->settings = settings_use(node->settings);
+    host->settings = settings_use(settings);
     host->config = config;
+    host->newest = settings_use(settings);
+    host->entry = config;
+    host->revision = revision;
     list_init(&host->watchers);
     list_init(&host->calls);
     snprintf(host->id, sizeof host->id, "%s", config->host_id);
@@ -285,16 +291,34 @@ static void forget_way(struct host *host)
     close_channel(host, "the way in changed during the call");
 }
 
-void host_reconfigure(struct host *host, const struct config_host *config)
+void host_leave(struct host *host)
+{
+    host->leaving = true;
+    host->entry = NULL;
+}
+
+void host_reconfigure(struct host *host, struct settings *settings,
+                      const struct config_host *config, int revision)
 {
     host->leaving = false;
+    settings_use(settings);
+    settings_drop(host->newest);
+    host->newest = settings;
+    host->entry = config;
+    host->revision = revision;
     if (same_way_in(host->config, config))
         return;
     log_info(host->about, "connection settings changed: connecting anew");
     forget_way(host);
     settings_drop(host->settings);
-    host->settings = settings_use(host->node->settings);
+    host->settings = settings_use(settings);
     host->config = config;
+}
+
+void host_check(struct host *host)
+{
+    host->asked = true;
+    host->next_try = host->next_hello = 0;
 }
 
 void host_stop_when_quiet(struct host *host)
@@ -319,6 +343,7 @@ void host_free(struct host *host)
 {
     list_remove(&host->link);
     settings_drop(host->settings);
+    settings_drop(host->newest);
     free(host);
 }
 
@@ -371,11 +396,7 @@ bool host_boot_differs(const struct host *host, const char *boot)
 
 const struct config_host *host_entry(const struct host *host)
 {
-    const struct config *config = node_settings(host->node);
-    for (size_t i = 0; i < config->host_count; i++)
-        if (strcmp(config->hosts[i].host_id, host->config->host_id) == 0)
-            return &config->hosts[i];
-    return NULL;
+    return host->entry;
 }
 
 bool host_template(const struct host *host, const char *agent_type, struct adapter_template *found)

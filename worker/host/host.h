@@ -38,12 +38,16 @@ struct host_watcher {
 };
 
 struct host {
-    struct list link;                 /* of the owner's */
-    struct node *node;                /* borrowed */
-    void (*on_ready)(void *data);     /* there may be room for work */
-    void *data;                       /* borrowed */
+    struct list link;             /* of the owner's */
+    struct node *node;            /* borrowed */
+    void (*on_ready)(void *data); /* there may be room for work */
+    void *data;                   /* borrowed */
+    /* The way in that is open, and the newest entry: the same until only other members change. */
     struct settings *settings;        /* a use of it */
     const struct config_host *config; /* borrowed from settings */
+    struct settings *newest;          /* a use of it */
+    const struct config_host *entry;  /* borrowed from newest; NULL when it left */
+    int revision;                     /* of an entry that the API made; 0: of the file's */
     struct list watchers;             /* of struct host_watcher */
     int watched;                      /* how many */
     char id[65];                      /* host_id, longer-lived than a configuration */
@@ -58,7 +62,8 @@ struct host {
     int way;
     enum host_state state; /* set by become() only */
     struct error trouble;  /* why it is down; "" else */
-    bool leaving;          /* gone from the configuration: only its last runs are followed */
+    bool leaving;          /* no entry is left: only its last runs are followed */
+    bool asked;            /* a person wants to know how it is */
     bool greeting;         /* a hello is in flight */
     int64_t next_try;      /* clock_ms: without channel it is opened */
     int64_t next_hello;    /* clock_ms */
@@ -82,11 +87,15 @@ struct host {
     void *stopped_data; /* borrowed */
 };
 
-/* Of the node's settings. */
-struct host *host_new(struct node *node, const struct config_host *config,
-                      void (*on_ready)(void *data), void *data);
-/* Takes over an entry of a newer configuration; the channel stays when the way in is the same. */
-void host_reconfigure(struct host *host, const struct config_host *config);
+/* `config` is borrowed from settings, which the host uses from now on. */
+struct host *host_new(struct node *node, struct settings *settings,
+                      const struct config_host *config, int revision, void (*on_ready)(void *data),
+                      void *data);
+/* Takes over a newer entry; the channel stays when the way in is the same. */
+void host_reconfigure(struct host *host, struct settings *settings,
+                      const struct config_host *config, int revision);
+void host_leave(struct host *host); /* it has no entry any more, unless it is reconfigured */
+void host_check(struct host *host); /* looks now, and reports what it finds */
 void host_tick(struct host *host);
 void host_report_again(struct host *host); /* SQL knows nothing of us yet: a new node id */
 /* Closes the channel; calls still open fail. on_stopped comes when no callback is left. */
@@ -109,7 +118,7 @@ struct link *host_channel(const struct host *host);
 char *host_run_dir(const struct host *host, const char *run); /* absolute; the caller owns it */
 bool host_boot_differs(const struct host *host,
                        const char *boot); /* false when either is unknown */
-/* Its entry in the newest configuration; NULL when it left. */
+/* The newest; NULL when it left. */
 const struct config_host *host_entry(const struct host *host);
 bool host_template(const struct host *host, const char *agent_type, struct adapter_template *found);
 
