@@ -21,7 +21,7 @@ select t.is(pg_temp.code(fleet.task_cancel(t.by(), 'waits', null)), '200 cancell
 select t.is(pg_temp.code(fleet.task_cancel(t.by(), 'done', null)), '409 conflict', 'what has completed cannot be cancelled');
 select t.ok((fleet.task_cancel(t.by(), 'done', null)).body::jsonb ->> 'error' like '%completed', '... and the refusal says what it is');
 select t.is((select string_agg(concat_ws(' ', actor, address, request_id, action, object, before ->> 'status', after ->> 'status', after ->> 'reason'), ', ' order by audit)
-             from fleet.audit),
+             from fleet.audit where action <> 'task_submit'),
   'open 192.0.2.7 req-1 task_cancel runs running cancelling wrong label, open 192.0.2.7 req-1 task_cancel runs running cancelling again, '
   'open 192.0.2.7 req-1 task_cancel waits created cancelled wrong label', 'the trail has each wish that was granted, with the status before and after');
 select t.sound();
@@ -54,7 +54,7 @@ select t.claim('w1', 1);
 select t.finish('w1', 'a');
 select t.is(pg_temp.code(fleet.task_retry(t.by(), 'a', false, null)), '400 illegal_transition', 'what completed is not retried');
 select t.is(pg_temp.code(fleet.task_retry(t.by(), 'a', true, null)), '200 created', 'unless forced');
-select t.is((select string_agg(concat_ws(' ', action, before ->> 'status', after ->> 'status', after ->> 'force', after ->> 'abandon'), ', ' order by audit) from fleet.audit),
+select t.is((select string_agg(concat_ws(' ', action, before ->> 'status', after ->> 'status', after ->> 'force', after ->> 'abandon'), ', ' order by audit) from fleet.audit where action <> 'task_submit'),
   'task_retry running created true burnt down, task_retry failed created true, task_retry completed created true', 'the trail has each');
 select t.sound();
 rollback;
@@ -84,6 +84,6 @@ select fleet.retry('a');
 select fleet.cancel('nobody');
 select t.claim('w1', 1);
 select fleet.free_slot('a', 1, 'burnt');
-select t.is((select string_agg(concat_ws(' ', actor = 'psql:' || session_user, action, object, before ->> 'status', after ->> 'status', after ->> 'reason'), ', ' order by audit) from fleet.audit),
+select t.is((select string_agg(concat_ws(' ', actor = 'psql:' || session_user, action, object, before ->> 'status', after ->> 'status', after ->> 'reason'), ', ' order by audit) from fleet.audit where action <> 'task_submit'),
   't task_cancel a created cancelled first, t task_retry a cancelled created, t free_slot a assigned failed burnt', 'has what was granted, and nothing else');
 rollback;
