@@ -38,7 +38,7 @@ const struct route server_routes[] = {
 
     /* --- tasks --- */
     {"POST", "/api/v1/tasks", ROUTE_API, SCOPE_SUBMIT, NO_AGENTS, NULL, api_task_submit,
-     {"task_submit", "Submits a task, or many.", "NewTasks", "200 Submitted, 201 Submitted, 207 SubmittedMany, 409, 413, 415, 422"}},
+     {"task_submit", "Submits a task, or many.", "NewTasks|lines", "200 Submitted, 201 Submitted, 207 SubmittedMany, 409, 413, 415, 422"}},
     {"GET", "/api/v1/tasks", ROUTE_API, SCOPE_READ, ALSO_AGENTS, list_queries, api_task_list,
      {"task_list", "Tasks, newest first.", NULL, "200 TaskList, 400, 422"}},
     {"GET", "/api/v1/tasks/{}", ROUTE_API, SCOPE_READ, ALSO_AGENTS, NULL, api_task_detail,
@@ -48,7 +48,7 @@ const struct route server_routes[] = {
     {"GET", "/api/v1/tasks/{}/attempts", ROUTE_API, SCOPE_READ, ALSO_AGENTS, page_queries, api_task_attempts,
      {"task_attempts", "All attempts of a task, newest first.", NULL, "200 AttemptList, 400, 404, 422"}},
     {"GET", "/api/v1/tasks/{}/logs", ROUTE_API, SCOPE_READ, ALSO_AGENTS, log_queries, api_task_logs,
-     {"task_logs", "Output of an attempt, a page of it or, with follow=1, as it is stored.", NULL, "200 text, 400, 404, 410, 422"}},
+     {"task_logs", "Output of an attempt, a page of it or, with follow=1, as it is stored.", NULL, "200 text|events, 400, 404, 410, 422"}},
     {"POST", "/api/v1/tasks/{}/retry", ROUTE_API, SCOPE_OPERATE, NO_AGENTS, NULL, api_task_retry,
      {"task_retry", "Runs an ended task again.", "Retry", "200 Status, 400, 404, 409"}},
     {"POST", "/api/v1/tasks/{}/cancel", ROUTE_API, SCOPE_SUBMIT, NO_AGENTS, NULL, api_task_cancel,
@@ -68,7 +68,7 @@ const struct route server_routes[] = {
     {"POST", "/api/v1/tasks/{}/status", ROUTE_API, AGENTS, NULL, api_task_status,
      {"task_status", "An agent says how it stands with its task.", "StatusReport", "200 StatusTaken, 400, 404, 409, 422"}},
     {"POST", "/api/v1/tasks/{}/logs", ROUTE_API, AGENTS, append_queries, api_task_append,
-     {"task_append", "Appends output of an agent's task, by offset.", "Output", "200 OutputTaken, 404, 409, 413, 422"}},
+     {"task_append", "Appends output of an agent's task, by offset.", "Output|bytes", "200 OutputTaken, 404, 409, 413, 422"}},
     {"POST", "/api/v1/tasks/{}/complete", ROUTE_API, AGENTS, NULL, api_task_complete,
      {"task_complete", "An agent's receipt: the end of its run.", "Receipt", "200 Status, 404, 409, 422"}},
 

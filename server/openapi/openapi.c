@@ -75,22 +75,38 @@ static void add_parameters(struct buf *out, const struct route *route)
     buf_adds(out, "]");
 }
 
-/* What a body or an answer is, by the name of its schema. */
-static void add_content(struct buf *out, const char *schema, size_t len)
+/* One form of a body: by the name of its schema, or of what is no JSON. */
+static void add_form(struct buf *out, const char *schema, size_t len)
 {
     static const struct {
         const char *name, *type;
-    } others[] = {{"text", "text/plain"}, {"events", "text/event-stream"}};
+    } others[] = {{"text", "text/plain"},
+                  {"events", "text/event-stream"},
+                  {"lines", "application/x-ndjson"},
+                  {"bytes", "application/octet-stream"}};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (strlen(others[i].name) == len && memcmp(others[i].name, schema, len) == 0) {
-            buf_addf(out, "\"content\": {\"%s\": {\"schema\": {\"type\": \"string\"}}}",
-                     others[i].type);
+            buf_addf(out, "\"%s\": {\"schema\": {\"type\": \"string\"}}", others[i].type);
             return;
         }
     }
-    buf_adds(out, "\"content\": {\"application/json\": {\"schema\": ");
+    buf_adds(out, "\"application/json\": {\"schema\": ");
     add_reference(out, "schemas", schema, len);
-    buf_adds(out, "}}");
+    buf_adds(out, "}");
+}
+
+/* What a body or an answer is: "text|events" is either. */
+static void add_content(struct buf *out, const char *schema, size_t len)
+{
+    buf_adds(out, "\"content\": {");
+    for (const char *at = schema, *end = schema + len; at < end;) {
+        const char *bar = memchr(at, '|', (size_t)(end - at));
+        size_t one = (size_t)((bar != NULL ? bar : end) - at);
+        buf_adds(out, at > schema ? ", " : "");
+        add_form(out, at, one);
+        at += one + 1;
+    }
+    buf_adds(out, "}");
 }
 
 /* "200 TaskList, 404": one answer; a status without a schema is an error, but below 400 an answer
