@@ -13,7 +13,7 @@ create table fleet.task_label (
     task bigint not null,
     primary key (label, task)
 );
-comment on table fleet.task_label is 'The labels of task.labels, for lists: written by index_labels() at the submission.';
+comment on table fleet.task_label is 'The labels of task.labels, each once, for lists: written at the submission.';
 
 insert into fleet.ended (status, task)
 select status, task from fleet.task where status not in ('created', 'assigned', 'running', 'agent_lost');
@@ -29,4 +29,4 @@ create index task_repo on fleet.task ((lower(coalesce(repo, 'none')) collate "C"
 create index task_forgejo on fleet.task (task) where source = 'forgejo';
 
 insert into fleet.setting (name, value, low, high, comment) values
-    ('list_budget', 2000, 200, 100000, 'so many tasks a list looks at for one page; a rare pair of filters may then give a short page and a next one');
+    ('list_budget', 2000, 10, 100000, 'so many tasks a list looks at for one page; a rare pair of filters may then give a short page and a next one');

@@ -167,7 +167,7 @@ end $$;
 -- What runs tasks, by its id. The cursor is the last id of the page before.
 create function fleet.agent_list(p_by fleet.requester, p_limit int, p_cursor text, p_status text[] default null,
                                  p_capability text[] default null, p_agent_type text[] default null) returns fleet.reply
-    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp set jit = off as $$
+    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp set jit = off set enable_seqscan = off as $$
 declare
     v_limit int := fleet.page_limit(p_limit);
     v_objects text[];
@@ -189,7 +189,7 @@ end $$;
 
 -- One of them, with its slots: what holds each, if it is there for who asks.
 create function fleet.agent_detail(p_by fleet.requester, p_agent_id text) returns fleet.reply
-    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp set jit = off as $$
+    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp set jit = off set enable_seqscan = off as $$
 declare x fleet.executor_now;
 begin
     select * into x from fleet.executor_now n where n.agent_id = p_agent_id and not n.gone;
@@ -224,7 +224,7 @@ begin atomic
 end;
 
 create function fleet.node_list(p_by fleet.requester) returns fleet.reply
-    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp set jit = off as $$
+    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp set jit = off set enable_seqscan = off as $$
 begin
     return fleet.say(200, (select coalesce(json_agg(json_build_object(
         'node', n.node, 'kind', n.kind, 'name', n.name, 'version', n.version, 'config_hash', n.config_hash, 'status', n.status,

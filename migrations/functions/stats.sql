@@ -50,7 +50,7 @@ begin
     return (
         with e as materialized (
             select v.at, v.event_type, v.from_status, v.to_status, v.task, v.attempt from fleet.event v
-            where v.at >= now() - interval '2 days' order by v.event_id desc limit p_events
+            order by v.xid desc, v.event_id desc limit p_events
         ), w as (select case when count(*) = p_events then greatest(v_from, min(at)) else v_from end as since from e)
         select json_build_object(
             'secs', round(extract(epoch from now() - w.since)::numeric, 3),
