@@ -8,49 +8,95 @@
 
 #include "common/clock.h"
 #include "common/mem.h"
+#include "server/limit.h"
 
-#define CACHE_SLOTS 256
+#define CACHE_SETS 512 /* of CACHE_WAYS tokens each */
+#define CACHE_WAYS 8
 #define SECRET_BYTES 32
 #define SECRET_TEXT 43 /* base64url of 32 bytes without padding */
 
+/* A token that was valid when it was last asked for. */
 struct cached {
     uint8_t digest[SHA256_SIZE];
-    int64_t until_ms; /* clock_ms; 0 = empty */
-    struct identity who;
+    int64_t until_ms;    /* clock_ms: after that it is asked for again, and not as a stranger */
+    struct identity who; /* without a name: free */
 };
 
 struct auth {
-    struct db *db; /* borrowed */
-    struct cached cache[CACHE_SLOTS];
+    struct db *db;       /* borrowed */
+    struct limit *limit; /* owned */
+    int64_t cache_ms;
+    uint64_t forgotten; /* how often: an answer that was on its way meanwhile is not remembered */
+    struct cached cache[CACHE_SETS][CACHE_WAYS];
 };
 
 struct lookup {
+    struct limit_turn turn;
     struct auth *auth; /* borrowed: outlives the query, which db_stop ends first */
     uint8_t digest[SHA256_SIZE];
+    uint64_t forgotten; /* of auth, when it was asked */
+    bool queued;        /* it has a turn */
     auth_done_cb on_done;
     void *data;
 };
+
+static int64_t cache_ms(void)
+{
+    const char *text = getenv("FLEET_AUTH_CACHE_MS");
+    char *end;
+    long value = text != NULL ? strtol(text, &end, 10) : -1;
+    return text != NULL && *text != '\0' && *end == '\0' && value >= 0 && value <= 3600000
+               ? value
+               : AUTH_CACHE_MS;
+}
 
 struct auth *auth_new(struct db *db)
 {
     struct auth *auth = mem_alloc(sizeof *auth);
     auth->db = db;
+    auth->limit = limit_new();
+    auth->cache_ms = cache_ms();
     return auth;
 }
 
 void auth_forget(struct auth *auth)
 {
-    for (int i = 0; i < CACHE_SLOTS; i++)
-        identity_release(&auth->cache[i].who);
-    crypto_wipe(auth->cache, sizeof auth->cache);
+    auth->forgotten++;
+    for (int set = 0; set < CACHE_SETS; set++) {
+        for (int way = 0; way < CACHE_WAYS; way++)
+            auth->cache[set][way].until_ms = 0;
+    }
+}
+
+static void drop(struct cached *cached)
+{
+    identity_release(&cached->who);
+    crypto_wipe(cached, sizeof *cached);
 }
 
 void auth_free(struct auth *auth)
 {
+    struct limit_turn *turn;
+    struct error err = {0};
     if (auth == NULL)
         return;
-    auth_forget(auth);
+    error_set_state(&err, "08003", "this node stopped before the token was looked up");
+    while ((turn = limit_take(auth->limit)) != NULL) {
+        struct lookup *lookup = list_entry(turn, struct lookup, turn);
+        lookup->on_done(lookup->data, NULL, &err);
+        free(lookup);
+    }
+    for (int set = 0; set < CACHE_SETS; set++) {
+        for (int way = 0; way < CACHE_WAYS; way++)
+            drop(&auth->cache[set][way]);
+    }
+    limit_free(auth->limit);
     free(auth);
+}
+
+int auth_failed(struct auth *auth, const char *address)
+{
+    return limit_failed(auth->limit, address);
 }
 
 static bool token_is_formed(const char *token, size_t len)
@@ -102,61 +148,117 @@ bool auth_is_shared(const char *header, size_t len, const char *shared)
     return crypto_equal(given, wanted, SHA256_SIZE);
 }
 
-static struct cached *slot_of(struct auth *auth, const uint8_t digest[SHA256_SIZE])
+/* --- what is remembered --- */
+
+static struct cached *set_of(struct auth *auth, const uint8_t digest[SHA256_SIZE])
 {
-    return &auth->cache[digest[0] % CACHE_SLOTS];
+    return auth->cache[(digest[0] << 8 | digest[1]) % CACHE_SETS];
+}
+
+static struct cached *find(struct auth *auth, const uint8_t digest[SHA256_SIZE])
+{
+    struct cached *set = set_of(auth, digest);
+    for (int way = 0; way < CACHE_WAYS; way++) {
+        if (set[way].who.name != NULL && crypto_equal(set[way].digest, digest, SHA256_SIZE))
+            return &set[way];
+    }
+    return NULL;
 }
 
 const struct identity *auth_cached(struct auth *auth, const uint8_t digest[SHA256_SIZE])
 {
-    struct cached *cached = slot_of(auth, digest);
-    if (cached->until_ms <= clock_ms() || !crypto_equal(cached->digest, digest, SHA256_SIZE))
-        return NULL;
-    return &cached->who;
+    const struct cached *cached = find(auth, digest);
+    return cached != NULL && cached->until_ms > clock_ms() ? &cached->who : NULL;
 }
 
+/* In its old place, else in that of the one that was asked for longest ago. */
 static void remember(struct auth *auth, const uint8_t digest[SHA256_SIZE],
-                     const struct identity *who)
+                     const struct identity *who, int64_t ms)
 {
-    struct cached *cached = slot_of(auth, digest);
+    struct cached *set = set_of(auth, digest), *cached = find(auth, digest);
+    for (int way = 0; cached == NULL && way < CACHE_WAYS; way++) {
+        if (set[way].who.name == NULL)
+            cached = &set[way];
+    }
+    if (cached == NULL) {
+        cached = &set[0];
+        for (int way = 1; way < CACHE_WAYS; way++) {
+            if (set[way].until_ms < cached->until_ms)
+                cached = &set[way];
+        }
+    }
     identity_release(&cached->who);
     identity_copy(&cached->who, who);
     memcpy(cached->digest, digest, SHA256_SIZE);
-    cached->until_ms = clock_ms() + AUTH_CACHE_MS;
+    cached->until_ms = clock_ms() + (ms < auth->cache_ms ? ms : auth->cache_ms);
+}
+
+/* --- looked up --- */
+
+static void found(struct lookup *lookup, const struct db_result *res)
+{
+    struct auth *auth = lookup->auth;
+    const char *name = db_text(res, 0, "name");
+    struct identity who = {.token_id = db_int(res, 0, "token_id", 0),
+                           .scope = scope_of(db_text(res, 0, "scope")),
+                           .bounded = db_bool(res, 0, "bounded"),
+                           .name = mem_strdup(name != NULL ? name : "")};
+    if (lookup->forgotten == auth->forgotten)
+        remember(auth, lookup->digest, &who, db_int(res, 0, "expires_ms", INT64_MAX));
+    lookup->on_done(lookup->data, &who, NULL);
+    identity_release(&who);
 }
 
 static void on_found(void *data, const struct db_result *res, const struct error *err)
 {
     struct lookup *lookup = data;
+    struct auth *auth = lookup->auth;
+    bool queued = lookup->queued;
     if (err != NULL) {
         lookup->on_done(lookup->data, NULL, err);
     } else if (db_rows(res) == 0) {
+        struct cached *cached = find(auth, lookup->digest);
+        if (cached != NULL)
+            drop(cached);
         lookup->on_done(lookup->data, NULL, NULL);
     } else {
-        struct identity who = {.token_id = db_int(res, 0, "token_id", 0),
-                               .scope = scope_of(db_text(res, 0, "scope"))};
-        const char *name = db_text(res, 0, "name");
-        who.name = mem_strdup(name != NULL ? name : "");
-        remember(lookup->auth, lookup->digest, &who);
-        lookup->on_done(lookup->data, &who, NULL);
-        identity_release(&who);
+        found(lookup, res);
     }
     free(lookup);
+    if (queued)
+        limit_done(auth->limit);
 }
 
-void auth_lookup(struct auth *auth, const uint8_t digest[SHA256_SIZE], auth_done_cb on_done,
-                 void *data)
+static void ask(struct lookup *lookup)
 {
-    struct lookup *lookup = mem_alloc(sizeof *lookup);
-    *lookup = (struct lookup){.auth = auth, .on_done = on_done, .data = data};
-    memcpy(lookup->digest, digest, SHA256_SIZE);
     struct buf parameter;
     buf_init(&parameter, 128);
-    db_bytea(&parameter, digest, SHA256_SIZE);
+    db_bytea(&parameter, lookup->digest, SHA256_SIZE);
     const char *params[] = {buf_text(&parameter)};
-    db_query(auth->db, "select token_id, name, scope from fleet.authenticate($1::bytea)", DB_REPEAT,
-             1, params, on_found, lookup);
+    lookup->forgotten = lookup->auth->forgotten;
+    db_query(lookup->auth->db,
+             "select token_id, name, scope, bounded, expires_ms from fleet.authenticate($1::bytea)",
+             DB_REPEAT, 1, params, on_found, lookup);
     buf_release(&parameter);
+}
+
+static void on_turn(struct limit_turn *turn)
+{
+    ask(list_entry(turn, struct lookup, turn));
+}
+
+void auth_lookup(struct auth *auth, const uint8_t digest[SHA256_SIZE], const char *address,
+                 auth_done_cb on_done, void *data)
+{
+    struct lookup *lookup = mem_alloc(sizeof *lookup);
+    *lookup =
+        (struct lookup){.turn = {.go = on_turn}, .auth = auth, .on_done = on_done, .data = data};
+    memcpy(lookup->digest, digest, SHA256_SIZE);
+    lookup->queued = find(auth, digest) == NULL && limit_is_hot(auth->limit, address);
+    if (lookup->queued)
+        limit_queue(auth->limit, address, &lookup->turn);
+    else
+        ask(lookup);
 }
 
 void auth_make(enum scope scope, char *token, uint8_t digest[SHA256_SIZE], char prefix[13])

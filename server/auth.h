@@ -1,8 +1,9 @@
 /* Who is asking: bearer tokens, looked up in the database by their SHA-256.
  *
  * Tokens look like "aft_<letter of the scope>_<43 base64url>"; the whole text is hashed. Tokens
- * that were found are remembered for AUTH_CACHE_MS, so a revoked one works that long on a node;
- * those that were not found are always asked for again. */
+ * that were found are remembered for AUTH_CACHE_MS (FLEET_AUTH_CACHE_MS), or until they expire or
+ * auth_forget; those that were not found are always asked for again, one at a time when their
+ * address sent too many (server/limit.h). */
 #ifndef FLEET_AUTH_H
 #define FLEET_AUTH_H
 
@@ -22,8 +23,12 @@ struct auth;
 struct auth *auth_new(struct db *db);
 void auth_free(struct auth *auth);
 
-/* Forgets what is remembered: a token may have been revoked. */
+/* A token may have been revoked: each is asked for again, at its next use. */
 void auth_forget(struct auth *auth);
+
+/* A wrong token, or none, came from there: 0, or how many seconds until the address, which sent too
+ * many, is trusted again. */
+int auth_failed(struct auth *auth, const char *address);
 
 /* The token of an "Authorization: Bearer ..." value, hashed; false when there is none of our form.
  */
@@ -38,8 +43,8 @@ const struct identity *auth_cached(struct auth *auth, const uint8_t digest[SHA25
 /* Exactly once, later: who is NULL for an unknown, revoked or expired token; err when the database
  * did not answer. `who` is borrowed during the callback. */
 typedef void (*auth_done_cb)(void *data, const struct identity *who, const struct error *err);
-void auth_lookup(struct auth *auth, const uint8_t digest[SHA256_SIZE], auth_done_cb on_done,
-                 void *data);
+void auth_lookup(struct auth *auth, const uint8_t digest[SHA256_SIZE], const char *address,
+                 auth_done_cb on_done, void *data);
 
 /* A new token of this scope: its text (AUTH_TOKEN_MAX bytes), digest, and what may be shown of it.
  */

@@ -2,6 +2,7 @@
 #ifndef FLEET_IDENTITY_H
 #define FLEET_IDENTITY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Of people: each includes those before it, from SCOPE_READ on. An agent's token opens what the
@@ -17,7 +18,8 @@ enum scope scope_of(const char *name);
 struct identity {
     int64_t token_id; /* 0: nobody, or open mode; TOKEN_SHARED */
     enum scope scope;
-    char *name; /* owned; NULL for nobody */
+    bool bounded; /* to repositories: reaches tasks of these, and nothing of the fleet */
+    char *name;   /* owned; NULL for nobody */
 };
 
 void identity_release(struct identity *who);

@@ -127,7 +127,17 @@ void api_log_refusal(struct call *call, const char *why)
 
 static void refuse_token(struct call *call, const char *what)
 {
+    int secs = auth_failed(call_server(call)->auth, call->client);
+    char text[16];
     api_log_refusal(call, what);
+    if (secs > 0) {
+        snprintf(text, sizeof text, "%d", secs);
+        call_add_header(call, "retry-after", text);
+        call_error(call, 429, "too_many_failures", NULL,
+                   "%s, and too many such requests came from this address: try again in %d s", what,
+                   secs);
+        return;
+    }
     call_add_header(call, "www-authenticate", "Bearer realm=\"agent-fleet\"");
     call_error(
         call, 401, "unauthorized", NULL,
@@ -136,18 +146,33 @@ static void refuse_token(struct call *call, const char *what)
         what);
 }
 
+/* Of a token that is bound to repositories: tasks, and what is theirs. The fleet is others' too. */
+static bool opens_to_bounded(const struct route *route)
+{
+    static const char *const theirs[] = {"/api/v1/tasks", "/api/v1/events"};
+    for (size_t i = 0; i < sizeof theirs / sizeof theirs[0]; i++) {
+        size_t len = strlen(theirs[i]);
+        if (strncmp(route->pattern, theirs[i], len) == 0 &&
+            (route->pattern[len] == '\0' || route->pattern[len] == '/'))
+            return true;
+    }
+    return route->agents; /* an agent's own endpoints */
+}
+
 static void check_scope(struct call *call, const struct identity *who)
 {
-    enum scope needed = call->match.route->scope;
+    const struct route *route = call->match.route;
     identity_copy(&call->who, who);
-    bool agent = who->scope == SCOPE_AGENT;
-    if (agent ? call->match.route->agents : who->scope >= needed) {
-        call->match.route->handle(call);
-        return;
-    }
-    call_error(call, 403, "scope_needed", NULL,
-               "this needs a token of scope %s or more; yours has %s", scope_name(needed),
-               scope_name(who->scope));
+    if (who->scope == SCOPE_AGENT ? !route->agents : who->scope < route->scope)
+        call_error(call, 403, "scope_needed", NULL,
+                   "this needs a token of scope %s or more; yours has %s", scope_name(route->scope),
+                   scope_name(who->scope));
+    else if (who->bounded && !opens_to_bounded(route))
+        call_error(call, 403, "token_is_bound", NULL,
+                   "this token is bound to repositories: it reaches their tasks, not what belongs "
+                   "to the whole fleet");
+    else
+        route->handle(call);
 }
 
 static void on_identity(void *data, const struct identity *who, const struct error *err)
@@ -210,7 +235,7 @@ static void authenticate(struct call *call)
         return;
     }
     call_hold(call);
-    auth_lookup(server->auth, digest, on_identity, call);
+    auth_lookup(server->auth, digest, call->client, on_identity, call);
 }
 
 void api_enter(struct call *call)

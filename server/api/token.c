@@ -93,7 +93,7 @@ void api_token_revoke(struct call *call)
     const char *force, *id = call->match.id;
     if (!query_text(&call->query, "force", &force, &err) ||
         (force != NULL && strcmp(force, "true") != 0 && strcmp(force, "false") != 0)) {
-        call_error(call, 422, "invalid_parameter", NULL, "'force' has to be true or false, once");
+        call_error(call, 422, "invalid_value", NULL, "'force' has to be true or false, once");
         return;
     }
     if (strlen(id) > 18 || strspn(id, "0123456789") != strlen(id)) {

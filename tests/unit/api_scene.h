@@ -329,7 +329,7 @@ static inline int api_ask(const char *scope, const char *method, const char *tar
                           const char *body)
 {
     static char row[200];
-    snprintf(row, sizeof row, "token_id=7;name=tester;scope=%s", scope);
+    snprintf(row, sizeof row, "token_id=7;name=tester;scope=%s;bounded=f;expires_ms=<null>", scope);
     api_sql("authenticate", row);
     auth_free(api.server.auth); /* what it remembers of the scope before */
     api.server.auth = auth_new(api.server.db);

@@ -11,7 +11,7 @@
 static int ask_as(const char *target, const char *headers, const char *body)
 {
     char all[500];
-    api_sql("authenticate", "token_id=7;name=agent;scope=agent");
+    api_sql("authenticate", "token_id=7;name=agent;scope=agent;bounded=f;expires_ms=<null>");
     snprintf(all, sizeof all, BEARER "%s", headers);
     return api_ask_with("POST", target, all, body);
 }

@@ -6,7 +6,7 @@
 
 static void let_in(void)
 {
-    api_sql("authenticate", "token_id=7;name=tester;scope=admin");
+    api_sql("authenticate", "token_id=7;name=tester;scope=admin;bounded=f;expires_ms=<null>");
     api_sql("task_list", "status=200;body=[];next=<null>;location=<null>");
 }
 
@@ -85,7 +85,7 @@ START_TEST(tokens_of_one_slot_keep_their_scopes)
     make_twin(twin, sizeof twin);
     let_in();
     ck_assert_int_eq(api_ask_with("GET", TASKS, BEARER, NULL), 200);
-    api_sql("authenticate", "token_id=8;name=agent;scope=agent");
+    api_sql("authenticate", "token_id=8;name=agent;scope=agent;bounded=f;expires_ms=<null>");
     api_ask_with("GET", "/api/v1/hosts", twin, NULL);
     api_is_error(403, "scope_needed");
     ck_assert_int_eq(api_asked("authenticate")->calls, 2);

@@ -97,7 +97,7 @@ END_TEST
 static int with_headers(const char *headers, const char *body)
 {
     char lines[1000];
-    api_sql("authenticate", "token_id=9;name=bound;scope=submit");
+    api_sql("authenticate", "token_id=9;name=bound;scope=submit;bounded=f;expires_ms=<null>");
     snprintf(lines, sizeof lines, BEARER "%s", headers);
     return api_ask_with("POST", TASKS, lines, body);
 }

@@ -89,13 +89,13 @@ START_TEST(listed_and_revoked)
     ck_assert_str_eq(api_asked("token_list")->last[1], "3");
     ck_assert_str_eq(api_asked("token_list")->last[2], "12");
     api_ask("admin", "GET", TOKENS "?limit=0", NULL);
-    api_is_error(422, "invalid_parameter");
+    api_is_error(422, "invalid_value");
     api_sql("token_revoke", SHOWN);
     ck_assert_int_eq(api_ask("admin", "DELETE", TOKENS "/9?force=true", NULL), 200);
     ck_assert_str_eq(api_asked("token_revoke")->last[1], "9");
     ck_assert_str_eq(api_asked("token_revoke")->last[2], "true");
     api_ask("admin", "DELETE", TOKENS "/9?force=yes", NULL);
-    api_is_error(422, "invalid_parameter");
+    api_is_error(422, "invalid_value");
     api_ask("admin", "DELETE", TOKENS "/x9", NULL);
     api_is_error(404, "not_found");
     ck_assert_int_eq(api_asked("token_revoke")->calls, 1);

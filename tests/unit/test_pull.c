@@ -96,7 +96,7 @@ static int claims(void)
 static void setup(void)
 {
     api_setup();
-    api_sql("authenticate", "token_id=7;name=agent;scope=agent");
+    api_sql("authenticate", "token_id=7;name=agent;scope=agent;bounded=f;expires_ms=<null>");
     api_sql("node_start", "fleet_id=f;schema_version=1000;beat_ms=60000");
     api_sql("pull_admit", NULL);
     api_sql("pull", NULL);
