@@ -1,13 +1,14 @@
 /* Clients of streams: many at once, that come back, that do not read, that count and measure.
  *
- *   stream-client [-n COUNT] [-s SLOW] [-t SECONDS] [-H FILE] [-i ID] [-o FILE] PATH PORT...
+ *   stream-client [-n COUNT] [-s SLOW] [-t SECONDS] [-e EVENTS] [-H FILE] [-i ID] [-o FILE] PATH
+ *                 PORT...
  *
  * Opens COUNT streams of PATH on 127.0.0.1, one PORT after the other, with the header lines of
- * FILE. Each ends at `event: end`, unless its reason is draining, and when SECONDS are over; one
- * that breaks off comes back with its last id (-i: the first one) on the next port. SLOW more ask
- * and never read. -o: the bytes of output that the first one was told of, as they were stored, or
- * the events, one a line.
- * Says "open" once all have got their first event, and at the end
+ * FILE. Each ends at `event: end`, unless its reason is draining, after EVENTS, and when SECONDS
+ * are over; one that breaks off comes back with its last id (-i: the first one) on the next port.
+ * SLOW more ask and never read. -o: the bytes of output that the first one was told of, as they
+ * were stored, or the events, one a line. Says "open" once all have got their first event, and at
+ * the end
  *
  *   streams N events E ended X returns R gaps G broken B slow S p50_ms A p99_ms B max_ms C
  *
@@ -35,6 +36,7 @@ struct client {
     bool slow, ended, opened, headed;
     int64_t again_ms; /* when it comes back; 0: it is connected */
     size_t bytes;
+    long events;
     char id[100];
     char event[40];
     struct buf got;
@@ -43,6 +45,7 @@ struct client {
 static struct {
     const char *path, *headers, *save, *first_id;
     int ports[8], port_count, count, slow, seconds, epoll, open;
+    long most;
     struct client *clients;
     FILE *out;
     long events, returns, gaps, ended, broken;
@@ -135,6 +138,8 @@ static void save(struct client *client, const char *data)
 
 static void client_event(struct client *client, const char *data)
 {
+    if (client->ended)
+        return;
     if (strcmp(client->event, "end") == 0) {
         client->ended = strstr(data, "draining") == NULL;
         run.ended += client->ended;
@@ -150,6 +155,10 @@ static void client_event(struct client *client, const char *data)
         strstr(client->id, "-0-0") != NULL)
         client->bytes = 0;
     run.events++;
+    if (++client->events == run.most) {
+        client->ended = true;
+        run.ended++;
+    }
     note_time(data);
     if (run.out != NULL && client == run.clients && client->event[0] == '\0')
         save(client, data);
@@ -232,13 +241,15 @@ static char *read_headers(const char *path)
 static void read_options(int argc, char **argv)
 {
     run.headers = "";
-    for (int option; (option = getopt(argc, argv, "n:s:t:H:i:o:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "n:s:t:e:H:i:o:")) != -1;) {
         if (option == 'n')
             run.count = atoi(optarg);
         else if (option == 's')
             run.slow = atoi(optarg);
         else if (option == 't')
             run.seconds = atoi(optarg);
+        else if (option == 'e')
+            run.most = atol(optarg);
         else if (option == 'H')
             run.headers = read_headers(optarg);
         else if (option == 'i')
@@ -305,7 +316,7 @@ int main(int argc, char **argv)
         snprintf(client->id, sizeof client->id, "%s", run.first_id);
         client_ask(client);
     }
-    while (now_ms() < until_ms && run.ended < run.count) {
+    while (now_ms() < until_ms && (run.ended < run.count || dropped() < run.slow)) {
         struct epoll_event events[256];
         int ready = epoll_wait(run.epoll, events, 256, 20);
         for (int i = 0; i < ready; i++)
