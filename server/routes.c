@@ -9,6 +9,7 @@ static const char *const list_queries[] = {
     "q",      "created_after", "created_before", "limit", "cursor", NULL};
 static const char *const log_queries[] = {"attempt", "stream", "offset",        "limit_bytes",
                                           "tail",    "follow", "last_event_id", NULL};
+static const char *const search_queries[] = {"q", "attempt", "stream", "limit", "cursor", NULL};
 static const char *const event_queries[] = {"task_id", "repo", "last_event_id", NULL};
 static const char *const append_queries[] = {"agent_id", "attempt", "stream",
                                              "offset",   "last",    NULL};
@@ -49,6 +50,8 @@ const struct route server_routes[] = {
      {"task_attempts", "All attempts of a task, newest first.", NULL, "200 AttemptList, 400, 404, 422"}},
     {"GET", "/api/v1/tasks/{}/logs", ROUTE_API, SCOPE_READ, ALSO_AGENTS, log_queries, api_task_logs,
      {"task_logs", "Output of an attempt, a page of it or, with follow=1, as it is stored.", NULL, "200 text|events, 400, 404, 410, 422"}},
+    {"GET", "/api/v1/tasks/{}/logs/search", ROUTE_API, SCOPE_READ, ALSO_AGENTS, search_queries, api_task_log_search,
+     {"task_log_search", "Lines of an attempt's output that hold a text.", NULL, "200 LogHits, 400, 404, 410, 422"}},
     {"POST", "/api/v1/tasks/{}/retry", ROUTE_API, SCOPE_OPERATE, NO_AGENTS, NULL, api_task_retry,
      {"task_retry", "Runs an ended task again.", "Retry", "200 Status, 400, 404, 409"}},
     {"POST", "/api/v1/tasks/{}/cancel", ROUTE_API, SCOPE_SUBMIT, NO_AGENTS, NULL, api_task_cancel,

@@ -275,8 +275,8 @@ begin
         where a.attempt is null or a.ended_at is not null or a.stdout_bytes + a.stderr_bytes <> i.bytes;
 end $$;
 
--- Stored bytes of an attempt behind an offset in each stream (null: not of that one), in the order of arrival, at most p_limit.
--- `line` is the number of the line in its stream that `start` is in.
+-- Stored bytes of an attempt behind an offset in each stream (null: not of that one), in the order of arrival, at most p_limit, and at
+-- most a row for each 256 of p_limit. `line` is the number of the line in its stream that `start` is in.
 create function fleet.log_read(p_attempt bigint, p_stdout bigint, p_stderr bigint, p_limit int)
     returns table (stream text, start bigint, line bigint, bytes bytea)
     language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp
@@ -286,6 +286,7 @@ declare
     a fleet.attempt;
     v_since timestamptz;
     v_until timestamptz;
+    v_rows int := greatest(p_limit / 256, 1);
 begin
     select * into a from fleet.attempt x where x.attempt = p_attempt;
     v_since := fleet.log_since(a);
@@ -304,9 +305,9 @@ begin
                                        where x.attempt = p_attempt and x.at between v_since and v_until and x.stream = w.stream
                                          and x.start <= w.from_), 0)
                                and l.start + length(l.bytes) > w.from_
-                             order by l.start limit 64) c
+                             order by l.start limit v_rows) c
                     where w.from_ is not null
-                    order by c.pos limit 64) s) o
+                    order by c.pos limit v_rows) s) o
         where o.before < p_limit
         order by o.pos;
 end $$;

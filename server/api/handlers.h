@@ -14,6 +14,7 @@ void api_task_detail(struct call *call);
 void api_task_events(struct call *call);
 void api_task_attempts(struct call *call);
 void api_task_logs(struct call *call);
+void api_task_log_search(struct call *call);
 void api_event_stream(struct call *call);
 void api_task_retry(struct call *call);
 void api_task_cancel(struct call *call);

@@ -98,22 +98,43 @@ static void note_stream(void *data, const char *part, size_t len)
     query->wanted[len == 6 && memcmp(part, "stderr", 6) == 0] = true;
 }
 
-static void query_logs(struct call *call, const char *streams)
+bool log_query_read(struct call *call, struct log_query *asked, struct buf *streams)
 {
     struct error err = {0};
-    int64_t limit, follow;
-    struct log_query asked = {.streams = streams};
+    char wrong[65];
     const struct query *query = &call->query;
-    if (!query_int(query, "attempt", 1, INT32_MAX, -1, &asked.attempt, &err) ||
-        !query_int(query, "offset", 0, INT64_MAX, -1, &asked.offset, &err) ||
-        !query_int(query, "limit_bytes", 1, LIMIT_MAX, -1, &limit, &err) ||
-        !query_int(query, "tail", 0, LIMIT_MAX, -1, &asked.tail, &err) ||
-        !query_int(query, "follow", 0, 1, 0, &follow, &err)) {
+    *asked = (struct log_query){0};
+    if (filter_misspelt(query, "stream", "stdout stderr", wrong)) {
+        call_error(call, 422, "invalid_value", "{\"member\": \"stream\"}",
+                   "the parameter 'stream' has to be stdout, stderr or both, not '%s'", wrong);
+        return false;
+    }
+    if (!query_int(query, "attempt", 1, INT32_MAX, -1, &asked->attempt, &err) ||
+        !query_int(query, "offset", 0, INT64_MAX, -1, &asked->offset, &err) ||
+        !query_int(query, "tail", 0, LIMIT_MAX, -1, &asked->tail, &err)) {
+        call_error(call, 422, "invalid_value", NULL, "%s", err.text);
+        return false;
+    }
+    if (query_each(query, "stream", note_stream, asked) == 0)
+        asked->wanted[0] = asked->wanted[1] = true;
+    buf_init(streams, FILTER_MAX);
+    asked->streams = filter_array(streams, query, "stream");
+    return true;
+}
+
+void api_task_logs(struct call *call)
+{
+    struct error err = {0};
+    struct buf streams;
+    struct log_query asked;
+    int64_t limit, follow;
+    if (!query_int(&call->query, "limit_bytes", 1, LIMIT_MAX, -1, &limit, &err) ||
+        !query_int(&call->query, "follow", 0, 1, 0, &follow, &err)) {
         call_error(call, 422, "invalid_value", NULL, "%s", err.text);
         return;
     }
-    if (query_each(query, "stream", note_stream, &asked) == 0)
-        asked.wanted[0] = asked.wanted[1] = true;
+    if (!log_query_read(call, &asked, &streams))
+        return;
     if (follow == 0)
         query_page(call, &asked, limit > 0 ? limit : LIMIT_DEFAULT);
     else if (limit < 0)
@@ -121,18 +142,5 @@ static void query_logs(struct call *call, const char *streams)
     else
         call_error(call, 422, "invalid_value", "{\"member\": \"limit_bytes\"}",
                    "what is followed has no end: 'limit_bytes' is for a page, without 'follow'");
-}
-
-void api_task_logs(struct call *call)
-{
-    struct buf streams;
-    char wrong[65];
-    if (filter_misspelt(&call->query, "stream", "stdout stderr", wrong)) {
-        call_error(call, 422, "invalid_value", "{\"member\": \"stream\"}",
-                   "the parameter 'stream' has to be stdout, stderr or both, not '%s'", wrong);
-        return;
-    }
-    buf_init(&streams, FILTER_MAX);
-    query_logs(call, filter_array(&streams, &call->query, "stream"));
     buf_release(&streams);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/buf.h"
 #include "common/db/db.h"
 #include "server/http/call.h"
 
@@ -13,6 +14,10 @@ struct log_query {
     const char *streams;           /* borrowed: an array for SQL; NULL: both */
     bool wanted[2];                /* stdout, stderr */
 };
+
+/* Reads what is asked for. `streams` is initialised here, what it holds is borrowed by the query.
+ * False: the call is answered, and nothing is to be released. */
+bool log_query_read(struct call *call, struct log_query *query, struct buf *streams);
 
 /* A number as a parameter of SQL; NULL when it is negative: not given. */
 const char *log_parameter(int64_t value, char text[24]);

@@ -12,7 +12,7 @@
 
 #define PAGE_BYTES 65536    /* read for one follower */
 #define SHARED_BYTES 262144 /* read for all that are level */
-#define READ_ROWS 64        /* of fleet.log_read at most */
+#define ROW_BYTES 256       /* of the limit: fleet.log_read gives a row for each at most */
 #define WORD_MAX 64
 
 /* One attempt that is followed; or a task that has none yet. */
@@ -106,7 +106,8 @@ static void *take(const struct feed_read *read, const struct db_result *res)
         piece_rows_add(&rows->rows, stream, db_int(res, i, "start", 0), db_int(res, i, "line", 1),
                        at);
     }
-    rows->full = count >= READ_ROWS || rows->rows.bytes.len >= rows->read.limit;
+    rows->full =
+        (size_t)count >= rows->read.limit / ROW_BYTES || rows->rows.bytes.len >= rows->read.limit;
     return rows;
 }
 
