@@ -6,7 +6,7 @@
 # (a temporary policy-rc.d), no unit stays enabled, and PostgreSQL makes no cluster.
 
 # install_list PURPOSE: prints the packages: `run` builds and runs the fleet, `test` adds what
-# tests/run needs, `codex` what the Codex CLI's installation needs.
+# tests/run needs, `bench` what the benches compare with, `codex` what the Codex CLI's installation needs.
 install_list() {
     case $1 in
     run | test)
@@ -21,6 +21,7 @@ install_list() {
         [[ $(dpkg --print-architecture) != amd64 ]] ||
             echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
         ;;
+    bench) echo nginx-light nodejs npm ;;
     codex) command -v npm >/dev/null || echo nodejs npm ;;
     scripted) command -v node >/dev/null || echo nodejs ;;
     esac
