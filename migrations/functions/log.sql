@@ -276,7 +276,7 @@ begin
 end $$;
 
 -- Stored bytes of an attempt behind an offset in each stream (null: not of that one), in the order of arrival, at most p_limit, and at
--- most a row for each 256 of p_limit. `line` is the number of the line in its stream that `start` is in.
+-- most a row for each 256 of p_limit (or 16). `line` is the number of the line in its stream that `start` is in.
 create function fleet.log_read(p_attempt bigint, p_stdout bigint, p_stderr bigint, p_limit int)
     returns table (stream text, start bigint, line bigint, bytes bytea)
     language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp
@@ -286,7 +286,7 @@ declare
     a fleet.attempt;
     v_since timestamptz;
     v_until timestamptz;
-    v_rows int := greatest(p_limit / 256, 1);
+    v_rows int := greatest(p_limit / 256, 16);
 begin
     select * into a from fleet.attempt x where x.attempt = p_attempt;
     v_since := fleet.log_since(a);
