@@ -28,19 +28,6 @@ begin
     end if;
 end $$;
 
--- Those of p_line, in its order, that may be given work now.
-create function fleet.open_agents(p_line int[]) returns int[]
-    language plpgsql stable
-    set plan_cache_mode = force_generic_plan as $$
-begin
-    return (select coalesce(array_agg(l.executor order by l.place), '{}')
-    from unnest(p_line) with ordinality l (executor, place)
-    join fleet.executor e on e.executor = l.executor
-    join fleet.node n on n.node = e.node
-    where e.kind = 'http_pull' and e.enabled and n.dead_at is null and n.stopped_at is null and coalesce(e.out_until <= now(), true)
-      and exists (select from fleet.slot s where s.executor = e.executor and s.attempt is null and not s.retiring));
-end $$;
-
 -- Those of p_line, in its order, that serve a lane.
 create function fleet.in_lane(p_line int[], p_lane int) returns int[]
     language plpgsql stable
@@ -51,25 +38,30 @@ begin
     where exists (select from fleet.executor_lane el where el.executor = l.executor and el.lane = p_lane));
 end $$;
 
--- Locks a free slot for each in the line, until there are p_want; whoever has none is stepped over.
-create function fleet.take_turns(p_line int[], p_want int) returns bigint[]
+-- Locks a free slot for each in the line, until there are p_want. Whoever has none, or may not be given work now, is passed over.
+create function fleet.take_turns(p_line int[], p_want int, out slots bigint[], out passed int[])
     language plpgsql
     set plan_cache_mode = force_generic_plan as $$
 declare
-    v_slots bigint[] := array[]::bigint[];
     v_executor int;
     v_slot bigint;
 begin
+    slots := array[]::bigint[];
+    passed := array[]::int[];
     foreach v_executor in array p_line loop
-        exit when cardinality(v_slots) >= p_want;
-        select s.slot_id into v_slot from fleet.slot s
-        where s.executor = v_executor and s.attempt is null and not s.retiring and s.slot_id <> all (v_slots)
-        limit 1 for update skip locked;
+        exit when cardinality(slots) >= p_want;
+        select s.slot_id into v_slot from fleet.executor e
+        join fleet.node n on n.node = e.node
+        join fleet.slot s on s.executor = e.executor
+        where e.executor = v_executor and e.kind = 'http_pull' and e.enabled and coalesce(e.out_until <= now(), true)
+          and n.dead_at is null and n.stopped_at is null and s.attempt is null and not s.retiring and s.slot_id <> all (slots)
+        limit 1 for update of s skip locked;
         if found then
-            v_slots := v_slots || v_slot;
+            slots := slots || v_slot;
+        else
+            passed := passed || v_executor;
         end if;
     end loop;
-    return v_slots;
 end $$;
 
 -- A line without the first place of each executor in p_served.
@@ -83,19 +75,20 @@ begin
     where l.nth > coalesce(s.times, 0));
 end $$;
 
--- A task as it is handed to an agent.
+-- Tasks as they are handed to agents.
 create function fleet.handover(p_attempts bigint[]) returns table (executor int, attempt bigint, epoch int, node uuid, body text)
-    language plpgsql stable as $$
+    language plpgsql stable
+    set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
+declare v_tasks bigint[] := array(select a.task from fleet.attempt a where a.attempt = any (p_attempts));
 begin
     return query
     select a.executor, a.attempt, a.epoch, a.node,
-           left(fleet.task_json(t.task)::text, -1) || ', "body": ' || to_json(t.body)::text
-           || format(', "attempt": %s, "epoch": %s}', a.number, a.epoch)
-    from unnest(p_attempts) with ordinality u (attempt, place)
-    join fleet.attempt a on a.attempt = u.attempt
-    join fleet.task t on t.task = a.task
-    order by u.place;
+           left(o.object, -1) || ', "body": ' || to_json(t.body)::text || format(', "attempt": %s, "epoch": %s}', a.number, a.epoch)
+    from fleet.task_objects(v_tasks) o
+    join fleet.task t on t.task = o.task
+    join fleet.attempt a on a.task = o.task and a.attempt = any (p_attempts)
+    order by array_position(p_attempts, a.attempt);
 end $$;
 
 -- Up to p_want tasks for the calls that wait: an entry of p_executors for each, the longest waiting first, all narrowed to the same
@@ -106,10 +99,9 @@ create function fleet.pull(p_executors int[], p_capabilities text[], p_want int)
 #variable_conflict use_column
 declare
     v_left int := least(coalesce(p_want, 0), 1000);
-    v_line int[] := fleet.open_agents(p_executors);
+    v_line int[] := coalesce(p_executors, '{}');
     v_dry int[] := array[]::int[]; -- lanes of which nothing more can be had in this call
-    v_turn int[];
-    v_slots bigint[];
+    v_turn record;
     v_got bigint[];
     v_all bigint[] := array[]::bigint[];
     v_lane int;
@@ -118,18 +110,16 @@ begin
     while v_left > 0 and cardinality(v_line) > 0 loop
         select b.lane, b.stop into v_lane, v_stop from fleet.best_lane(v_line, v_dry, p_capabilities) b;
         exit when v_lane is null;
-        v_turn := fleet.in_lane(v_line, v_lane);
-        v_slots := fleet.take_turns(v_turn, fleet.lane_need(v_lane, v_stop, v_left));
-        if cardinality(v_slots) = 0 then
-            -- all that serve this lane are full or being filled: they must not fall through to something less urgent
-            v_line := fleet.leave_line(v_line, v_turn);
-            continue;
+        select * into v_turn from fleet.take_turns(fleet.in_lane(v_line, v_lane), fleet.lane_need(v_lane, v_stop, v_left));
+        v_got := array[]::bigint[];
+        if cardinality(v_turn.slots) > 0 then
+            v_got := fleet.take_tasks(null, v_lane, v_stop, v_turn.slots);
+            if cardinality(v_got) = 0 then
+                v_dry := v_dry || v_lane;
+            end if;
         end if;
-        v_got := fleet.take_tasks(null, v_lane, v_stop, v_slots);
-        if cardinality(v_got) = 0 then
-            v_dry := v_dry || v_lane;
-        end if;
-        v_line := fleet.leave_line(v_line, array(select a.executor from fleet.attempt a where a.attempt = any (v_got)));
+        -- who is full or being filled leaves too: none may fall through to something less urgent
+        v_line := fleet.leave_line(v_line, v_turn.passed || array(select a.executor from fleet.attempt a where a.attempt = any (v_got)));
         v_all := v_all || v_got;
         v_left := v_left - cardinality(v_got);
     end loop;
