@@ -21,6 +21,7 @@ bool agent_body(struct call *call, struct json_object **body)
     else
         return true;
     json_object_put(*body);
+    *body = NULL;
     return false;
 }
 

@@ -74,6 +74,7 @@ bool request_object(struct call *call, const char *const *members, struct json_o
     else if (check_members(call, *object, members))
         return true;
     json_object_put(*object);
+    *object = NULL;
     return false;
 }
 

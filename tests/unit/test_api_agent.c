@@ -216,6 +216,21 @@ END_TEST
 
 #define COUNT(list) ((int)(sizeof(list) / sizeof(list)[0]))
 
+/* Each endpoint of agents that takes a body, and what is no object. */
+START_TEST(a_body_that_is_no_object_is_refused_once)
+{
+    static const char *const paths[] = {"/api/v1/agents/register",   "/api/v1/agents/heartbeat",
+                                        "/api/v1/agents/deregister", "/api/v1/tasks/dequeue",
+                                        "/api/v1/tasks/t/status",    "/api/v1/tasks/t/logs",
+                                        "/api/v1/tasks/t/complete"};
+    static const char *const bodies[] = {"7", "null", "[]", "\"x\"", "{"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        for (size_t k = 0; k < sizeof bodies / sizeof bodies[0]; k++)
+            ck_assert_int_eq(api_ask("agent", "POST", paths[i], bodies[k]), 400);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = api_case("agent");
@@ -230,5 +245,6 @@ int main(void)
     tcase_add_test(tcase, output_as_json);
     tcase_add_test(tcase, a_secret_that_is_cut_is_not_stored);
     tcase_add_loop_test(tcase, output_that_is_wrong, 0, COUNT(bad_output));
+    tcase_add_test(tcase, a_body_that_is_no_object_is_refused_once);
     return api_run(tcase);
 }
