@@ -131,6 +131,12 @@ processes() {
     done
     return 0
 }
+# Without a pipe: where the account is the test's own, the one that counts would be counted.
+is_many() {
+    local all
+    mapfile -t all < <(processes)
+    [[ ${#all[@]} -eq $1 ]] || { echo "${#all[@]} processes"; return 1; }
+}
 no_process() {
     local left
     left=$(processes)

@@ -8,7 +8,6 @@ for run in l.1 l.2 l.3; do wait_for 30 "output" is $run out 3; done
 
 # --- one process, asleep ---
 
-is_many() { [[ $(processes | wc -l) -eq $1 ]]; }
 wait_for 30 "one process a run beside the agents" is_many 7
 check "it is the leader of a session of its own" test "$(sed 's/.*) //' "/proc/$(supervisor l.1)/stat" | cut -d' ' -f3,4)" = "$(supervisor l.1) $(supervisor l.1)"
 check "it holds no file of the channel open" test -z "$(find "/proc/$(supervisor l.1)/fd" -lname 'socket:*')"
