@@ -11,6 +11,10 @@ apply() { # NAME [DIRECTORY]: with at most APPLY_SECS of patience
 refuses_apply() { ! apply "$@"; }
 said() { grep -qE -- "$1" "$TEST_DIR/apply.log" || { cat "$TEST_DIR/apply.log"; false; }; }
 answer() { same "$(postgres_query "$1" "$2")" "$3"; }
+made_at_once() { # NAME: every function, with the last version
+    answer "$1" "select string_agg(distinct p.xmin::text, ' ') = m.xmin::text from pg_proc p, fleet.migration m
+        where p.pronamespace = 'fleet'::regnamespace and m.number = 0 group by m.xmin::text" t
+}
 copy() { rm -rf "$TEST_DIR/copy" && cp -r migrations "$TEST_DIR/copy"; }
 
 # ---- databases that cannot be used
@@ -40,6 +44,8 @@ create function fleet.token_count(p_scope text) returns bigint language plpgsql 
 SQL
 check "changed functions are made over an open transaction of a reader" apply busy "$TEST_DIR/copy"
 check "... in place" answer busy "select 'fleet.submit(fleet.submission[], int[], fleet.new_task[])'::regprocedure::oid" "$oid"
+check "... all of them in one transaction" made_at_once busy
+check "... without a warning" same "$(cat "$TEST_DIR/apply.log")" "made the code"
 sed -i 's/fleet.token_count(p_scope text)/fleet.token_count(p_scope text, p_more int)/; s/select fleet.host_accept(text)/&/' "$TEST_DIR/copy/functions/token.sql"
 sed -i 's/, fleet.host_accept(text)//' "$TEST_DIR/copy/grants.sql"
 check "... another signature too" apply busy "$TEST_DIR/copy"
@@ -83,3 +89,18 @@ postgres_query postgres "drop database fresh"
 postgres_query postgres "create database fresh"
 apply fresh "$TEST_DIR/copy"
 check "... and everything is as in a new database" same "$(catalogue fresh)" "$(catalogue busy)"
+
+# ---- types and the code beside them
+sed -i -E '/^create type fleet.bounds /s/$/ -- as in f(x);/; /^create type fleet.new_task /s/$/ -- (a, b);/' "$TEST_DIR"/copy/functions/*.sql
+check "comments in and behind a type" apply busy "$TEST_DIR/copy"
+for file in "$TEST_DIR"/copy/functions/*.sql; do echo "-- and another" >>"$file"; done
+oid=$(postgres_query busy "select 'fleet.submit(fleet.submission[], int[], fleet.new_task[])'::regprocedure::oid")
+check "... leave the code beside it" apply busy "$TEST_DIR/copy"
+check "... in place" answer busy "select 'fleet.submit(fleet.submission[], int[], fleet.new_task[])'::regprocedure::oid" "$oid"
+check "... all of it in one transaction" made_at_once busy
+sed -i '$ a commit; begin;' "$TEST_DIR/copy/functions/attempt.sql"
+check "a file that ends the transaction is not taken for a success" refuses_apply busy "$TEST_DIR/copy"
+check "... and says so" said 'a file ended the transaction'
+sed -i '$ d' "$TEST_DIR/copy/functions/attempt.sql"
+check "... and without it" apply busy "$TEST_DIR/copy"
+check "... everything is as in a new database" same "$(catalogue fresh)" "$(catalogue busy)"
