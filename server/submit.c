@@ -13,8 +13,8 @@
 
 #define BATCH_REQUESTS 200
 #define BATCH_BYTES (4 << 20) /* of one statement, unless one request alone is larger */
-#define BATCH_KEY "submit"
-#define BATCH_MS 1500            /* then its requests are sent one by one */
+#define BATCHES 2     /* under way at once: one is worked on while the other is written to disk */
+#define BATCH_MS 1500 /* then its requests are sent one by one */
 #define WAITING_BYTES (64 << 20) /* of all that waits */
 
 struct item {
@@ -26,7 +26,8 @@ struct item {
 
 struct batch {
     struct submit *submit; /* borrowed */
-    char key[24];          /* "submit", or the name of a request that is sent by itself */
+    int lane;              /* its place among those under way; -1: sent by itself */
+    char key[24];          /* what it may have to wait for, see db_query_locking */
     int count;
     struct item *items[BATCH_REQUESTS]; /* owned */
 };
@@ -35,7 +36,7 @@ struct submit {
     struct db *db;       /* borrowed */
     struct list waiting; /* items, oldest first */
     size_t bytes;        /* of what waits */
-    bool busy;           /* a batch is under way */
+    bool busy[BATCHES];  /* a batch is under way */
     uint64_t alone;      /* items that were sent by themselves */
     bool waking;         /* so is a wake */
     bool wake_again;     /* asked for while one was */
@@ -87,7 +88,7 @@ void submit_free(struct submit *submit)
 
 static bool batch_is_alone(const struct batch *batch)
 {
-    return strcmp(batch->key, BATCH_KEY) != 0;
+    return batch->lane < 0;
 }
 
 static void add_elements(struct buf *list, const struct buf *elements)
@@ -126,13 +127,15 @@ static void batch_send(struct batch *batch)
         buf_release(lists[i]);
 }
 
-/* A statement failed whole: because of one of its items, or of a lock that one needs. */
+/* A statement failed whole: because of one of its requests, or of a lock that one needs; by itself
+ * each has more time to wait for it. */
 static bool worth_alone(const struct batch *batch, const struct error *err)
 {
     /* without a database, each by itself would only wait once more */
     bool away = strncmp(err->state, "08", 2) == 0 || strncmp(err->state, "53", 2) == 0 ||
                 strncmp(err->state, "57", 2) == 0;
-    return batch->count > 1 && !away;
+    bool waited = strcmp(err->state, "55P03") == 0 && !batch_is_alone(batch);
+    return (batch->count > 1 || waited) && !away;
 }
 
 /* What is wrong with one item, or locked, does not hold up the others. */
@@ -142,6 +145,7 @@ static void send_alone(struct submit *submit, struct item *item)
     batch->submit = submit;
     batch->count = 1;
     batch->items[0] = item;
+    batch->lane = -1;
     snprintf(batch->key, sizeof batch->key, "item %" PRIu64, ++submit->alone);
     batch_send(batch);
 }
@@ -186,25 +190,26 @@ static void on_batch(void *data, const struct db_result *res, const struct error
 {
     struct batch *batch = data;
     struct submit *submit = batch->submit;
-    bool alone = batch_is_alone(batch);
+    int lane = batch->lane;
     if (err != NULL)
         batch_failed(batch, err);
     else
         batch_answered(batch, res);
     free(batch);
-    if (alone)
+    if (lane < 0)
         return;
-    submit->busy = false;
+    submit->busy[lane] = false;
     submit_next(submit);
 }
 
 /* Takes what goes into one statement from the front of what waits. */
-static struct batch *batch_take(struct submit *submit)
+static struct batch *batch_take(struct submit *submit, int lane)
 {
     struct batch *batch = mem_alloc(sizeof *batch);
     size_t bytes = 0;
     batch->submit = submit;
-    snprintf(batch->key, sizeof batch->key, BATCH_KEY);
+    batch->lane = lane;
+    snprintf(batch->key, sizeof batch->key, "submit %d", lane);
     list_each(link, &submit->waiting)
     {
         struct item *item = list_entry(link, struct item, link);
@@ -222,10 +227,12 @@ static struct batch *batch_take(struct submit *submit)
 
 static void submit_next(struct submit *submit)
 {
-    if (submit->busy || list_empty(&submit->waiting))
-        return;
-    submit->busy = true;
-    batch_send(batch_take(submit));
+    for (int lane = 0; lane < BATCHES && !list_empty(&submit->waiting); lane++) {
+        if (submit->busy[lane])
+            continue;
+        submit->busy[lane] = true;
+        batch_send(batch_take(submit, lane));
+    }
 }
 
 bool submit_add(struct submit *submit, struct submit_request *request, submit_done_cb on_done,

@@ -1,4 +1,4 @@
-/* Submissions on their way into the database. What arrives while one statement is under way goes
+/* Submissions on their way into the database. What arrives while two statements are under way goes
  * into the next one together: one commit for many requests, and an answer for each. A list of many
  * tasks is a statement of its own. */
 #ifndef FLEET_SUBMIT_H

@@ -249,13 +249,6 @@ begin
     return v_ours;
 end $$;
 
--- A task as its submission is answered: with what keeps everybody from taking it.
-create function fleet.task_answer(p_task bigint, p_warnings json) returns text
-    language plpgsql stable as $$
-begin
-    return left(fleet.task_json(p_task)::text, -1) || ', "warnings": ' || p_warnings::text || '}';
-end $$;
-
 -- What is said of a task that was not taken, by itself or as one of many. What has no fault stands already with another content.
 create function fleet.refusal(p_form text, p_status int, p_task_id text, p_fault fleet.fault) returns text
     language plpgsql immutable as $$
@@ -292,13 +285,15 @@ begin
             left join lateral ( -- by index, whatever a plan made for few tasks thinks
                 select t.task, t.content_hash from fleet.task t where t.task_id = e.task_id and not p_all offset 0) t on true
             where p_ours[r.ordinality]),
+        shown as materialized (
+            select o.task, o.object from fleet.task_objects(array(select distinct i.task from item i where i.form = 'one' and i.status < 300)) o),
         said as materialized ( -- once: three aggregates read it
             select i.*, case when i.status >= 300 then fleet.refusal(i.form, i.status, i.task_id, p_faults[i.ord])
-                             when i.form = 'one' then fleet.task_answer(i.task, i.warnings)
+                             when i.form = 'one' then left(o.object, -1) || ', "warnings": ' || i.warnings::text || '}'
                              else '{"status": ' || i.status || ', "task_id": ' || to_json(i.task_id)::text
                                   || case when i.warnings::text <> '[]' then ', "warnings": ' || i.warnings::text || '}' else '}' end
                         end as text
-            from item i)
+            from item i left join shown o using (task))
         select row(s.request,
                    case when s.form = 'one' then max(s.status) when bool_and(s.status = 201) then 201
                         when bool_and(s.status < 300) then 200 else 207 end,
