@@ -27,6 +27,7 @@ grant execute on function
     fleet.task_list, fleet.task_detail, fleet.task_events, fleet.task_attempts, fleet.task_logs(fleet.requester, text, int, text[], bigint, bigint, bigint),
     fleet.log_open(fleet.requester, text, int, text[], bigint, bigint, bigint, bigint), fleet.log_heads(bigint[], bigint[], bigint[]),
     fleet.log_read(bigint, bigint, bigint, int), fleet.event_page(bigint[], text, xid8, bigint, int),
+    fleet.answer_task(fleet.requester, text, text), fleet.task_explain(fleet.requester, text),
     fleet.task_retry(fleet.requester, text, boolean, text), fleet.task_cancel(fleet.requester, text, text),
     fleet.host_detail(fleet.requester, text), fleet.host_act(fleet.requester, text, text, text, int),
     fleet.host_put(fleet.requester, text, jsonb), fleet.host_delete(fleet.requester, text),
@@ -46,7 +47,7 @@ to fleet_server;
 
 -- people
 grant execute on function
-    fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.free_slot(text, int, text), fleet.set(text, bigint), fleet.host_accept(text),
+    fleet.answer(text, text), fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.free_slot(text, int, text), fleet.set(text, bigint), fleet.host_accept(text),
     fleet.cordon(text, text), fleet.uncordon(text), fleet.drain(text, text, int), fleet.declare_dead(text, text), fleet.check_host(text),
     fleet.forget_host(text), fleet.executor_accept(text), fleet.park(text, text, timestamptz),
     fleet.explain_task(text), fleet.check_all(), fleet.schema_version(), fleet.session_list(), fleet.end_session(int)

@@ -10,18 +10,13 @@ begin
     return v_now;
 end $$;
 
--- The same, and null too when the task is out of the bounds of who asks: then it does not exist for them. (A task's repository never
--- changes.)
+-- The same, and null too when the task is out of the bounds of who asks: then it does not exist for them. (Neither its repository nor
+-- who held it is taken back.)
 create function fleet.hold_task_for(p_by fleet.requester, p_task_id text) returns jsonb
     language plpgsql as $$
+declare t fleet.task := fleet.find_task(p_by, p_task_id);
 begin
-    return (select fleet.hold_task(t.task_id) from fleet.task t where t.task_id = p_task_id and fleet.reaches(p_by, t.repo));
-end $$;
-
-create function fleet.refuse_unknown_task() returns fleet.reply
-    language plpgsql immutable as $$
-begin
-    return fleet.refuse(404, 'not_found', 'there is no such task');
+    return fleet.hold_task(t.task_id);
 end $$;
 
 create function fleet.say_status(p_http int, p_task_id text, p_status text) returns fleet.reply
@@ -93,7 +88,7 @@ declare
     v_verdict text;
 begin
     if v_before is null then
-        return fleet.refuse_unknown_task();
+        return fleet.no_task(p_task_id);
     end if;
     v_verdict := fleet.cancel_task(p_task_id, p_reason, fleet.token_actor((p_by).token_id));
     if v_verdict = 'ended' and v_before ->> 'status' <> 'cancelled' then
@@ -216,7 +211,7 @@ declare
     v_verdict text;
 begin
     if v_before is null then
-        return fleet.refuse_unknown_task();
+        return fleet.no_task(p_task_id);
     end if;
     v_verdict := fleet.retry_task(p_task_id, p_force, p_abandon, fleet.token_actor((p_by).token_id));
     if v_verdict <> 'created' then
@@ -282,3 +277,63 @@ exception when lock_not_available or deadlock_detected then
 end $$;
 comment on function fleet.free_slot(text, int, text) is
     'Frees the slot of a run that nobody can prove ended (freed); it may go on all the same. Or answers ended, not_found, busy (try again).';
+
+-- ---------------------------------------------------------------- answers
+
+-- The run that asks, and what it asks: null when it does not. Under the task's lock.
+create function fleet.asking(p_task_id text) returns fleet.attempt
+    language plpgsql stable as $$
+declare a fleet.attempt;
+begin
+    select x.* into a from fleet.attempt x join fleet.task t on t.task = x.task
+    where t.task_id = p_task_id and x.ended_at is null and x.abandoned_at is null and x.question is not null;
+    return a;
+end $$;
+
+-- Its agent is told with its next heartbeat, until it says that it runs. Another answer before that takes the place of the first.
+create function fleet.give_answer(a fleet.attempt, p_text text, p_actor text) returns void
+    language plpgsql as $$
+begin
+    update fleet.attempt set answer = p_text where attempt = a.attempt;
+    perform fleet.note(a.task, 'answered', a.number, p_actor, jsonb_build_object('question', a.question, 'text', p_text));
+end $$;
+
+create function fleet.answer_task(p_by fleet.requester, p_task_id text, p_text text) returns fleet.reply
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    v_before jsonb := fleet.hold_task_for(p_by, p_task_id);
+    a fleet.attempt;
+begin
+    if v_before is null then
+        return fleet.no_task(p_task_id);
+    end if;
+    a := fleet.asking(p_task_id);
+    if a.attempt is null then
+        return fleet.refuse(409, 'not_asking', format('the task asks nothing: it is %s', v_before ->> 'status'), v_before);
+    end if;
+    perform fleet.give_answer(a, p_text, fleet.token_actor((p_by).token_id));
+    perform fleet.trail(p_by, 'task_answer', p_task_id, null, jsonb_build_object('attempt', a.number, 'bytes', octet_length(p_text)));
+    return fleet.say(202, json_build_object('task_id', p_task_id, 'status', v_before ->> 'status', 'attempt', a.number)::text);
+end $$;
+
+create function fleet.answer(p_task_id text, p_text text) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare a fleet.attempt;
+begin
+    if coalesce(p_text, '') = '' then
+        raise exception 'an answer has a text: fleet.answer(task_id, text)' using errcode = 'AF007';
+    elsif fleet.hold_task(p_task_id) is null then
+        return 'not_found';
+    end if;
+    a := fleet.asking(p_task_id);
+    if a.attempt is null then
+        return 'not_asking';
+    end if;
+    perform fleet.give_answer(a, p_text, fleet.caller());
+    perform fleet.trail_psql('task_answer', p_task_id, null, jsonb_build_object('attempt', a.number, 'bytes', octet_length(p_text)));
+    return 'answered';
+exception when lock_not_available or deadlock_detected then
+    return 'busy';
+end $$;
+comment on function fleet.answer(text, text) is
+    'Answers a task that asks (answered): its agent is told with its next heartbeat. Or answers not_asking, not_found, busy (try again).';

@@ -18,6 +18,8 @@ void api_task_log_search(struct call *call);
 void api_event_stream(struct call *call);
 void api_task_retry(struct call *call);
 void api_task_cancel(struct call *call);
+void api_task_answer(struct call *call);
+void api_task_explain(struct call *call);
 void api_task_assign(struct call *call);
 void api_agent_register(struct call *call);
 void api_agent_heartbeat(struct call *call);

@@ -1,4 +1,4 @@
-/* What people do to a task: retry, cancel. */
+/* What people do to a task: retry, cancel, answer; and why it does not run. */
 #include <string.h>
 
 #include "common/json.h"
@@ -68,4 +68,42 @@ void api_task_cancel(struct call *call)
                         DB_ONCE, 3, params);
     buf_release(&by);
     json_object_put(body);
+}
+
+/* --- answer --- */
+
+#define ANSWER_MAX 65536 /* bytes */
+
+static const char *const answer_members[] = {"text", NULL};
+
+void api_task_answer(struct call *call)
+{
+    struct json_object *body;
+    struct buf by;
+    if (!request_object(call, answer_members, &body))
+        return;
+    const char *text = json_string(body, "text", "");
+    if (text[0] == '\0' || strlen(text) > ANSWER_MAX) {
+        call_error(call, 422, "invalid_value", "{\"member\": \"text\"}",
+                   "'text' has to be a text of 1 to %d bytes", ANSWER_MAX);
+    } else {
+        const char *params[] = {request_by(call, &by), call->match.id, text};
+        reply_query_locking(call, call->match.id,
+                            "select status, body, next, location from "
+                            "fleet.answer_task($1::fleet.requester, $2, $3)",
+                            DB_ONCE, 3, params);
+        buf_release(&by);
+    }
+    json_object_put(body);
+}
+
+void api_task_explain(struct call *call)
+{
+    struct buf by;
+    const char *params[] = {request_by(call, &by), call->match.id};
+    reply_query(call,
+                "select status, body, next, location from "
+                "fleet.task_explain($1::fleet.requester, $2)",
+                DB_REPEAT, 2, params);
+    buf_release(&by);
 }

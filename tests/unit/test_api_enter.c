@@ -116,6 +116,8 @@ static const struct {
     {"POST", "/api/v1/accounts/h%2Fcodex-cli/unpark", "operate", "account_unpark", false},
     {"POST", TASKS, "submit", "submit", false},
     {"POST", TASKS "/t-1/cancel", "submit", "task_cancel", false},
+    {"GET", TASKS "/t-1/explain", "read", "task_explain", false},
+    {"POST", TASKS "/t-1/answer", "submit", "answer_task", false},
     {"POST", TASKS "/t-1/retry", "operate", "task_retry", false},
 };
 
@@ -124,6 +126,8 @@ static const char *good_body(const char *sql)
 {
     if (strcmp(sql, "submit") == 0)
         return "{\"title\": \"T\", \"labels\": [\"agent:x\"]}";
+    if (strcmp(sql, "answer_task") == 0)
+        return "{\"text\": \"T\"}";
     if (strcmp(sql, "host_put") == 0)
         return "{\"hostname\": \"localhost\", \"work_dir\": \"/w\", \"agents\": []}";
     return NULL;

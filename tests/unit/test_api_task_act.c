@@ -85,6 +85,37 @@ START_TEST(a_lost_answer_is_no_verdict)
 }
 END_TEST
 
+static const struct {
+    const char *body;
+    int status;
+    const char *code;
+} answers[] = {
+    {"{\"text\": \"the second one\"}", 200, NULL},  {NULL, 422, "invalid_value"},
+    {"{\"text\": \"\"}", 422, "invalid_value"},     {"{\"text\": 7}", 422, "invalid_value"},
+    {"{\"answer\": \"x\"}", 400, "unknown_member"},
+};
+
+START_TEST(an_answer_is_a_text)
+{
+    api_sql("answer_task", GRANTED);
+    ck_assert_int_eq(api_ask("submit", "POST", TASK "/answer", answers[_i].body),
+                     answers[_i].status);
+    ck_assert_int_eq(api_asked("answer_task")->calls, answers[_i].code == NULL);
+    if (answers[_i].code != NULL)
+        api_is_error(answers[_i].status, answers[_i].code);
+    else
+        ck_assert_str_eq(api_asked("answer_task")->last[2], "the second one");
+}
+END_TEST
+
+START_TEST(an_explanation_is_passed_on)
+{
+    api_sql("task_explain", GRANTED);
+    ck_assert_int_eq(api_ask("read", "GET", TASK "/explain", NULL), 200);
+    ck_assert_str_eq(api_asked("task_explain")->last[1], "acme/rocket#42");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = api_case("task_act");
@@ -92,5 +123,7 @@ int main(void)
     tcase_add_test(tcase, cancel_reads_its_reason);
     tcase_add_loop_test(tcase, retry_reads_its_force, 0, sizeof retries / sizeof retries[0]);
     tcase_add_test(tcase, a_lost_answer_is_no_verdict);
+    tcase_add_loop_test(tcase, an_answer_is_a_text, 0, sizeof answers / sizeof answers[0]);
+    tcase_add_test(tcase, an_explanation_is_passed_on);
     return api_run(tcase);
 }
