@@ -16,6 +16,7 @@ rollback;
 
 \echo 'waiting'
 begin;
+select fleet.set('open_grace_ms', 0);
 select t.worker('w1', t.host('full', '{code:rust}', 1), t.host('cord', '{code:rust}', 1), t.host('docs', '{docs}', 1), t.host('parked', '{code:rust}', 1),
   t.host('down', '{code:rust}', 1), t.host('list', '{code:rust}', 1) || '{"repositories": ["acme/rocket"]}');
 select t.agent('pull', '{code:rust}');
