@@ -9,65 +9,62 @@ create type fleet.list_filter as (
     created_after timestamptz, created_before timestamptz,
     bound_repos text[], bound_owners text[], bound_executors int[]);
 
--- Candidates of a driver below a task number, newest first: at most p_want of each key. Those below `horizon` are not among them; null:
--- there are none.
+-- Candidates of a driver below a task number, newest first. Of those below `horizon` some are missing; null: none is.
 create type fleet.list_part as (tasks bigint[], horizon bigint);
+
+-- The newest tasks under one key of a driver.
+create function fleet.list_stream(p_driver text, p_key text, p_below bigint, p_above bigint, p_want int) returns bigint[]
+    language plpgsql stable as $$
+declare v_list text := case p_driver when 'status' then p_key else p_driver end;
+begin
+    case v_list
+    when 'all' then
+        return array(select t.task from fleet.task t where t.task < p_below and t.task > p_above order by t.task desc limit p_want);
+    when 'label' then
+        return array(select l.task from fleet.task_label l where l.label = p_key and l.task < p_below and l.task > p_above
+                     order by l.task desc limit p_want);
+    when 'repo' then
+        return array(select t.task from fleet.task t
+                     where lower(coalesce(t.repo, 'none')) collate "C" = p_key and t.task < p_below and t.task > p_above
+                     order by t.task desc limit p_want);
+    when 'forgejo' then
+        return array(select t.task from fleet.task t where t.source = 'forgejo' and t.task < p_below and t.task > p_above
+                     order by t.task desc limit p_want);
+    when 'executor' then
+        return array(select a.task from fleet.attempt a where a.executor = p_key::int and a.task < p_below and a.task > p_above
+                     order by a.task desc limit p_want);
+    when 'queue' then
+        return array(select q.task from fleet.queue q where q.task < p_below and q.task > p_above order by q.task desc limit p_want);
+    when 'delayed' then
+        return array(select d.task from fleet.delayed d where d.task < p_below and d.task > p_above order by d.task desc limit p_want);
+    when 'live' then
+        return array(select a.task from fleet.attempt a
+                     where a.ended_at is null and a.abandoned_at is null and a.task < p_below and a.task > p_above
+                     order by a.task desc limit p_want);
+    else
+        return array(select e.task from fleet.ended e where e.status = p_key and e.task < p_below and e.task > p_above
+                     order by e.task desc limit p_want);
+    end case;
+end $$;
 
 create function fleet.list_part(p_driver text, p_keys text[], p_below bigint, p_above bigint, p_want int) returns fleet.list_part
     language plpgsql stable as $$
-declare p fleet.list_part;
+declare
+    p fleet.list_part;
+    v_key text;
+    v_one bigint[];
 begin
-    if p_driver = 'all' then
-        select array_agg(x.task), case when count(*) = p_want then min(x.task) end into p
-        from (select t.task from fleet.task t where t.task < p_below and t.task > p_above order by t.task desc limit p_want) x;
-    elsif p_driver = 'status' then
-        with s as materialized (
-            select 1 as stream, x.task
-            from (select q.task from fleet.queue q where q.task < p_below and q.task > p_above order by q.task desc limit p_want) x
-            where 'created' = any (p_keys)
-            union all
-            select 2, x.task
-            from (select d.task from fleet.delayed d where d.task < p_below and d.task > p_above order by d.task desc limit p_want) x
-            where 'created' = any (p_keys)
-            union all
-            select 3, x.task
-            from (select a.task from fleet.attempt a
-                  where a.ended_at is null and a.abandoned_at is null and a.task < p_below and a.task > p_above
-                  order by a.task desc limit p_want) x
-            where p_keys && '{assigned,running,agent_lost}'
-            union all
-            select 3 + k.stream, x.task
-            from unnest(p_keys) with ordinality k (key, stream)
-            cross join lateral (select e.task from fleet.ended e where e.status = k.key and e.task < p_below and e.task > p_above
-                                order by e.task desc limit p_want) x
-        ), h as (select max(m.last) as horizon from (select min(task) as last from s group by stream having count(*) = p_want) m)
-        select array(select distinct s.task from s, h where s.task >= coalesce(h.horizon, 0) order by 1 desc), (select horizon from h)
-        into p;
-    else
-        with s as materialized (
-            select k.stream, x.task
-            from unnest(p_keys) with ordinality k (key, stream)
-            cross join lateral (
-                (select l.task from fleet.task_label l
-                 where p_driver = 'label' and l.label = k.key and l.task < p_below and l.task > p_above
-                 order by l.task desc limit p_want)
-                union all
-                (select t.task from fleet.task t
-                 where p_driver = 'repo' and lower(coalesce(t.repo, 'none')) collate "C" = k.key and t.task < p_below and t.task > p_above
-                 order by t.task desc limit p_want)
-                union all
-                (select t.task from fleet.task t
-                 where p_driver = 'forgejo' and t.source = 'forgejo' and t.task < p_below and t.task > p_above
-                 order by t.task desc limit p_want)
-                union all
-                (select a.task from fleet.attempt a
-                 where p_driver = 'executor' and a.executor = k.key::int and a.task < p_below and a.task > p_above
-                 order by a.task desc limit p_want)) x
-        ), h as (select max(m.last) as horizon from (select min(task) as last from s group by stream having count(*) = p_want) m)
-        select array(select distinct s.task from s, h where s.task >= coalesce(h.horizon, 0) order by 1 desc), (select horizon from h)
-        into p;
+    p.tasks := '{}';
+    foreach v_key in array p_keys loop
+        v_one := fleet.list_stream(p_driver, v_key, p_below, p_above, p_want);
+        if cardinality(v_one) = p_want then
+            p.horizon := greatest(p.horizon, v_one[p_want]);
+        end if;
+        p.tasks := p.tasks || v_one;
+    end loop;
+    if p_driver = 'executor' or cardinality(p_keys) > 1 then -- it may have had a task twice
+        p.tasks := array(select distinct u from unnest(p.tasks) u where u >= coalesce(p.horizon, 0) order by 1 desc);
     end if;
-    p.tasks := coalesce(p.tasks, '{}');
     return p;
 end $$;
 
@@ -120,13 +117,23 @@ begin
     return coalesce(v_high, 1);
 end $$;
 
+-- Where the tasks of these statuses are.
+create function fleet.list_statuses(p_statuses text[]) returns text[]
+    language plpgsql immutable as $$
+begin
+    return case when p_statuses is not null then
+        case when 'created' = any (p_statuses) then '{queue,delayed}'::text[] else '{}' end
+        || case when p_statuses && '{assigned,running,agent_lost}' then '{live}'::text[] else '{}' end
+        || array(select distinct s from unnest(p_statuses) s where s not in ('created', 'assigned', 'running', 'agent_lost')) end;
+end $$;
+
 -- What sorted lists a filter could be read from.
 create function fleet.list_drivers(f fleet.list_filter, out driver text, out keys text[]) returns setof record
     language plpgsql immutable as $$
 begin
     return query
         select d.driver, d.keys
-        from (values ('status', f.statuses),
+        from (values ('status', fleet.list_statuses(f.statuses)),
                      ('executor', f.executors::text[]), ('executor', f.bound_executors::text[]),
                      ('label', f.labels),
                      ('repo', f.repos), ('repo', case when f.bound_owners = '{}' then f.bound_repos end),
@@ -168,7 +175,7 @@ begin
         v_left := v_left - cardinality(p.tasks);
         exit when cardinality(tasks) > p_limit or p.horizon is null or v_left <= 0;
         v_want := least(v_want * 4, v_left);
-        p := fleet.list_part(o.driver, o.keys, p.horizon, v_above, greatest(v_want / cardinality(o.keys), 1));
+        p := fleet.list_part(o.driver, o.keys, p.horizon, v_above, greatest(v_want / greatest(cardinality(o.keys), 1), 1));
     end loop;
     next := p.horizon;
     if cardinality(tasks) > p_limit then
