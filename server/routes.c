@@ -13,6 +13,7 @@ static const char *const search_queries[] = {"q", "attempt", "stream", "limit", 
 static const char *const event_queries[] = {"task_id", "repo", "last_event_id", NULL};
 static const char *const append_queries[] = {"agent_id", "attempt", "stream",
                                              "offset",   "last",    NULL};
+static const char *const ready_queries[] = {"deep", NULL};
 static const char *const page_queries[] = {"limit", "cursor", NULL};
 static const char *const agent_queries[] = {"status", "capability", "agent_type",
                                             "limit",  "cursor",     NULL};
@@ -31,8 +32,8 @@ const struct route server_routes[] = {
      {"healthz", "Does the process answer?", NULL, "200 text"}},
     {"GET", "/livez", ROUTE_HEALTH, SCOPE_NONE, NO_AGENTS, NULL, api_livez,
      {"livez", "Does the node live?", NULL, "200 Health"}},
-    {"GET", "/readyz", ROUTE_HEALTH, SCOPE_NONE, NO_AGENTS, NULL, api_readyz,
-     {"readyz", "Would the node do work?", NULL, "200 Health, 503"}},
+    {"GET", "/readyz", ROUTE_HEALTH, SCOPE_NONE, NO_AGENTS, ready_queries, api_readyz,
+     {"readyz", "Would the node do work? With deep=1 and a token that reads: do the invariants hold?", NULL, "200 Health, 422, 503"}},
 
     {"GET", "/api/v1/openapi.json", ROUTE_OPEN, SCOPE_NONE, NO_AGENTS, NULL, api_openapi,
      {"openapi", "This document.", NULL, "200 Object"}},

@@ -32,6 +32,7 @@ struct server {
     struct pull *pull;          /* owned */
     struct tend *tend;          /* owned */
     struct http *http;          /* owned */
+    bool checking;              /* the invariants are being looked at */
     bool draining;              /* /readyz says so; no new work is wanted */
     bool stopping;              /* the listener is closed */
     struct timer lame_duck;

@@ -28,7 +28,10 @@ static void finish(struct command *command, const struct error *err)
 {
     char text[700];
     if (err != NULL) {
-        db_trouble_text(err, "server", text, sizeof text);
+        if (strcmp(db_trouble_word(err), "database") == 0)
+            snprintf(text, sizeof text, "%s", err->text);
+        else
+            db_trouble_text(err, "server", text, sizeof text);
         fprintf(stderr, "fleet-server token: %s\n", text);
         command->status = 1;
     }

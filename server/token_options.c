@@ -37,7 +37,7 @@ static const char usage[] =
     "  --database URL           this one; passwords belong into a passfile (?passfile=PATH)\n";
 
 const struct config_program token_program = {
-    .name = "fleet-server", .usage = usage, .node = CONFIG_SERVER, .level = LOG_WARN_LEVEL};
+    .name = "fleet-server", .usage = usage, .node = CONFIG_SERVER, .level = LOG_ERROR_LEVEL};
 
 static const struct option long_options[] = {
     {"scope", required_argument, NULL, 's'},

@@ -41,22 +41,6 @@ void db_connection_enter(struct db_connection *connection, enum db_phase phase)
     connection->phase = phase;
 }
 
-/* libpq's messages have several lines, the last one ended. */
-void db_one_line(char *text, size_t size, const char *message)
-{
-    size_t used = 0;
-
-    for (; *message && used + 1 < size; message++) {
-        char byte = *message == '\n' || *message == '\t' ? ' ' : *message;
-
-        if (byte != ' ' || (used > 0 && text[used - 1] != ' '))
-            text[used++] = byte;
-    }
-    if (used > 0 && text[used - 1] == ' ')
-        used--;
-    text[used] = '\0';
-}
-
 /* Throws the libpq connection away. The watch goes first: libuv must not see a closed fd. */
 void db_connection_drop(struct db_connection *connection)
 {
@@ -83,13 +67,13 @@ static void connect_failed(struct db_connection *connection, const char *message
 {
     struct db *db = connection->db;
     static const char trying[] = "cannot connect to the database, trying again: ";
-    char reason[400];
+    char said[sizeof db->refusal + sizeof trying];
 
     /* libpq's own words, for target_session_attrs=read-write */
     db->read_only = strstr(message, "session is read-only") != NULL;
-    memcpy(reason, trying, sizeof trying);
-    db_one_line(reason + strlen(trying), sizeof reason - strlen(trying), message);
-    db_trouble_say(&db->trouble, reason);
+    db_trouble_connect(message, db->refusal, sizeof db->refusal);
+    snprintf(said, sizeof said, "%s%s", trying, db->refusal);
+    db_trouble_say(&db->trouble, said);
     db_connection_drop(connection);
     db_connection_back_off(connection);
 }
@@ -102,6 +86,7 @@ static void connected(struct db_connection *connection)
         connect_failed(connection, PQerrorMessage(connection->pg));
         return;
     }
+    PQsetErrorVerbosity(connection->pg, PQERRORS_DEFAULT);
     timer_stop(&connection->timer);
     db_addresses_release(&connection->addresses);
     db_connection_stand(connection);
@@ -194,6 +179,7 @@ static void connect_begin(struct db_connection *connection)
         return;
     }
     PQsetNoticeReceiver(connection->pg, on_notice, NULL);
+    PQsetErrorVerbosity(connection->pg, PQERRORS_VERBOSE); /* with SQLSTATE, while connecting */
     connection->current = connection->first;
     timer_start(&connection->timer, (uint64_t)connect_ms(connection), 0);
     connect_wait(connection, false, true);

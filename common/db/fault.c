@@ -6,6 +6,8 @@
 #define UNAVAILABLE "unavailable", 503, true
 #define INTERNAL "internal_error", 500, false
 #define CHANGED INTERNAL, DB_AGAIN_CHANGED
+#define AWAY \
+    UNAVAILABLE, DB_AGAIN_CHANGED /* what we call is not there: made anew, or another schema */
 
 /* The longest entry that begins the state counts; class AF is raised by our own SQL functions. */
 static const struct db_fault faults[] = {
@@ -28,12 +30,15 @@ static const struct db_fault faults[] = {
     {"55P03", UNAVAILABLE, DB_AGAIN_LATER}, /* lock not available */
     {"54000", UNAVAILABLE, DB_AGAIN_LATER}, /* the queue of notifications is full */
     {"0A000", CHANGED},                     /* cached plan must not change result type */
-    {"42704", CHANGED},                     /* type */
+    {"42704", AWAY},                        /* type */
     {"42804", CHANGED},                     /* its members */
-    {"42883", CHANGED},                     /* function */
-    {"42P01", CHANGED},                     /* view */
+    {"42883", AWAY},                        /* function */
+    {"42P01", AWAY},                        /* view */
     {"XX000", CHANGED},                     /* cache lookup failed */
-    {"42501", INTERNAL, DB_AGAIN_NEVER},    /* a grant is missing */
+    {"3F000", AWAY},                        /* schema */
+    {"42501", UNAVAILABLE, DB_AGAIN_NEVER}, /* a grant is missing */
+    {"28", UNAVAILABLE, DB_AGAIN_NEVER},    /* login */
+    {"3D000", UNAVAILABLE, DB_AGAIN_NEVER}, /* database */
     {"22", INTERNAL, DB_AGAIN_NEVER},       /* data: the node should have checked it */
     {"23", INTERNAL, DB_AGAIN_NEVER},       /* integrity */
     {"", INTERNAL, DB_AGAIN_NEVER},

@@ -141,7 +141,6 @@ void db_connection_drop(struct db_connection *connection); /* everything of libp
 void db_connection_back_off(struct db_connection *connection);
 void db_connection_stand(struct db_connection *connection);
 void db_connection_on_connect_time(struct db_connection *connection);
-void db_one_line(char *text, size_t size, const char *message); /* libpq's have several */
 /* No callback after; flying queries go to db_lost_query. The timer is still to be closed. */
 void db_connection_shut(struct db_connection *connection, const char *reason);
 
@@ -195,6 +194,7 @@ struct db {
     int handles;                   /* open */
     struct db_trouble trouble;     /* of all connections */
     bool read_only;                /* what was found last cannot be written */
+    char refusal[300];             /* why the last try to connect failed */
     bool started, stopping, closing;
     void (*on_stopped)(void *data);
     void *stopped_data; /* borrowed */

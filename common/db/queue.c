@@ -1,4 +1,5 @@
 /* The way of queries: they wait, fly, rest, are called back. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #define REST_MIN_MS 20
 #define REST_MAX_MS 500
 #define EXPIRY_MS 20
+#define READ_ONLY_MS 1000 /* instead of wait_ms, while what answers cannot be written */
 
 /* --- queries --- */
 
@@ -230,13 +232,26 @@ static bool is_disconnected(const struct db *db, const struct db_query *query, i
 {
     int64_t since = query->since > db->down_since ? query->since : db->down_since;
 
-    return db->up == 0 && now - since >= db->options.wait_ms;
+    int wait_ms = db->options.wait_ms;
+
+    if (db->read_only && wait_ms > READ_ONLY_MS)
+        wait_ms = READ_ONLY_MS; /* one answered, and it will not do */
+    return db->up == 0 && now - since >= wait_ms;
 }
 
 static void end_rest(struct db *db, struct db_query *query)
 {
     query->rested = 0;
     append(db, ready_list(db, query), query); /* behind those that may have more luck */
+}
+
+static void fail_disconnected(struct db *db, struct db_query *query)
+{
+    char text[400];
+
+    snprintf(text, sizeof text, "no connection to the database came in time%s%s",
+             db->refusal[0] != '\0' ? ": " : "", db->refusal);
+    fail_waiting(db, query, "08001", text);
 }
 
 static void expire_list(struct db *db, struct list *list, int64_t now)
@@ -246,8 +261,7 @@ static void expire_list(struct db *db, struct list *list, int64_t now)
         const struct db_query *query = list_entry(link, struct db_query, link);
 
         if (is_disconnected(db, query, now))
-            fail_waiting(db, take_waiting(db, link), "08001",
-                         "no connection to the database came in time");
+            fail_disconnected(db, take_waiting(db, link));
         else if (query->key_name && now >= query->until)
             fail_waiting(db, take_waiting(db, link), "55P03",
                          "another call about the same waited too long for a lock");
@@ -307,6 +321,7 @@ void db_connected(struct db_connection *connection)
     connection->stood = true;
     connection->stand = ++db->stands;
     db->read_only = false;
+    db->refusal[0] = '\0';
     db_pump(db);
     db->up++;
     if (db->up == db->options.connections && db_trouble_end(&db->trouble))

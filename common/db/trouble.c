@@ -46,6 +46,58 @@ bool db_trouble_end(struct db_trouble *trouble)
     return said;
 }
 
+/* libpq's messages have several lines, the last one ended. */
+void db_one_line(char *text, size_t size, const char *message)
+{
+    size_t used = 0;
+
+    for (; *message && used + 1 < size; message++) {
+        char byte = *message == '\n' || *message == '\t' ? ' ' : *message;
+
+        if (byte != ' ' || (used > 0 && text[used - 1] != ' '))
+            text[used++] = byte;
+    }
+    if (used > 0 && text[used - 1] == ' ')
+        used--;
+    text[used] = '\0';
+}
+
+/* ": 3D000: " in a message of PQERRORS_VERBOSE; NULL when there is none. */
+static char *find_state(char *text)
+{
+    static const char letters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    for (char *at = strstr(text, ": "); at; at = strstr(at + 1, ": ")) {
+        if (strspn(at + 2, letters) == 5 && strcspn(at + 2, "0123456789") < 5 &&
+            strncmp(at + 7, ": ", 2) == 0)
+            return at;
+    }
+    return NULL;
+}
+
+void db_trouble_connect(const char *message, char *text, size_t size)
+{
+    char line[1000], state[6] = "";
+    const char *way = "";
+
+    db_one_line(line, sizeof line, message);
+    char *end = strstr(line, " LOCATION: ");
+    if (end)
+        *end = '\0';
+    char *at = find_state(line);
+    if (at) {
+        snprintf(state, sizeof state, "%.5s", at + 2);
+        memmove(at, at + 7, strlen(at + 7) + 1);
+    }
+    if (strcmp(state, "3D000") == 0)
+        way = " (create it and run migrations/apply, or name another one in database.url)";
+    else if (strncmp(state, "28", 2) == 0)
+        way = " (name a login that may, and its password, in database.url)";
+    else if (strcmp(state, "42501") == 0)
+        way = " (its owner runs: grant connect on database NAME to LOGIN;)";
+    snprintf(text, size, "%.*s%s", (int)(size - strlen(way) - 1), line, way);
+}
+
 static bool is_any(const struct error *err, const char *states)
 {
     return err->state[0] != '\0' && strstr(states, err->state) != NULL;

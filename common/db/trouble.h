@@ -29,6 +29,11 @@ int db_trouble_pause(struct db_trouble *trouble);
 /* All is well: true when something had been said. */
 bool db_trouble_end(struct db_trouble *trouble);
 
+/* Why a connection failed, in one line, and what to do about it. `message` is libpq's, of
+ * PQERRORS_VERBOSE. */
+void db_trouble_connect(const char *message, char *text, size_t size);
+void db_one_line(char *text, size_t size, const char *message); /* libpq's have several */
+
 /* Of the node's first call: "schema" (missing or too old), "role" (the login is not that of such a
  * node), "read_only", or "database" (it does not answer). */
 const char *db_trouble_word(const struct error *err);

@@ -209,7 +209,7 @@ static void enter_shared(struct call *call)
                 &(struct identity){.token_id = TOKEN_SHARED, .scope = SCOPE_AGENT, .name = name});
 }
 
-static void authenticate(struct call *call)
+void api_admit(struct call *call)
 {
     struct server *server = call_server(call);
     uint8_t digest[SHA256_SIZE];
@@ -254,7 +254,7 @@ void api_enter(struct call *call)
         return;
     if (kind == ROUTE_API) {
         if (api_size_fits(call, call_server(call)->config->server.max_body_bytes))
-            authenticate(call);
+            api_admit(call);
     } else {
         call->match.route->handle(call);
     }

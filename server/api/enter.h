@@ -11,6 +11,9 @@
  * server. */
 void api_enter(struct call *call);
 
+/* The last of it: token and scope, then the handler of the call's route. */
+void api_admit(struct call *call);
+
 /* Is the body within `limit` bytes? False: the call is answered 413. */
 bool api_size_fits(struct call *call, int64_t limit);
 

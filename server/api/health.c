@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/db/trouble.h"
+#include "server/api/enter.h"
 #include "server/api/handlers.h"
 #include "server/server.h"
 
@@ -53,6 +54,71 @@ static void not_ready(struct call *call, const char *word)
     call_error(call, 503, "not_ready", details, "%s", sentence(word));
 }
 
+/* --- deep: the invariants too --- */
+
+/* {"check_slot": 0, ...}; false when one of them does not hold. */
+static bool add_checks(struct buf *out, const struct db_result *res)
+{
+    bool sound = true;
+    buf_adds(out, "{");
+    for (int row = 0; row < db_rows(res); row++) {
+        int64_t faults = db_int(res, row, "faults", -1);
+        buf_addf(out, "%s\"%s\": %lld", row > 0 ? ", " : "", db_text(res, row, "name"),
+                 (long long)faults);
+        sound = sound && faults == 0;
+    }
+    buf_adds(out, "}");
+    return sound;
+}
+
+static void answer_checks(struct call *call, const struct db_result *res)
+{
+    struct buf checks, text;
+    buf_init(&checks, 65536);
+    buf_init(&text, 65536);
+    if (add_checks(&checks, res)) {
+        buf_addf(&text, "{\"status\": \"ready\", \"checks\": %s}", buf_text(&checks));
+        call_json(call, 200, buf_text(&text));
+    } else {
+        buf_addf(&text, "{\"reason\": \"invariants\", \"checks\": %s}", buf_text(&checks));
+        call_error(call, 503, "not_ready", buf_text(&text),
+                   "an invariant does not hold: look at the rows of that view of schema fleet");
+    }
+    buf_release(&checks);
+    buf_release(&text);
+}
+
+static void on_checked(void *data, const struct db_result *res, const struct error *err)
+{
+    struct call *call = data;
+    call_server(call)->checking = false;
+    if (err != NULL)
+        not_ready(call, db_trouble_word(err));
+    else
+        answer_checks(call, res);
+    call_drop(call);
+}
+
+static void check_deep(struct call *call)
+{
+    struct server *server = call_server(call);
+    if (server->checking) {
+        call_error(call, 503, "busy", NULL, "the invariants are being looked at already");
+        return;
+    }
+    server->checking = true;
+    call_hold(call);
+    db_query(server->db, "select name, faults from fleet.check_all()", DB_REPEAT, 0, NULL,
+             on_checked, call);
+}
+
+/* What deep=1 makes of the route: it costs more, and tells more. */
+static const struct route deep_route = {.method = "GET",
+                                        .pattern = "/readyz",
+                                        .kind = ROUTE_API,
+                                        .scope = SCOPE_READ,
+                                        .handle = check_deep};
+
 static void on_ready(void *data, const struct db_result *res, const struct error *err)
 {
     struct call *call = data;
@@ -71,12 +137,23 @@ static void on_ready(void *data, const struct db_result *res, const struct error
 void api_readyz(struct call *call)
 {
     const struct db *db = call_server(call)->db;
+    struct error err = {0};
+    int64_t deep;
+    if (!query_int(&call->query, "deep", 0, 1, 0, &deep, &err)) {
+        call_error(call, 422, "invalid_value", NULL, "%s", err.text);
+        return;
+    }
     if (call_server(call)->draining) {
         not_ready(call, "draining");
         return;
     }
     if (!db_up(db)) { /* a probe is answered now, not when a connection stands */
         not_ready(call, db_read_only(db) ? "read_only" : "database");
+        return;
+    }
+    if (deep != 0) {
+        call->match.route = &deep_route;
+        api_admit(call);
         return;
     }
     call->deadline_ms = call->began_ms + DEADLINE_MS;

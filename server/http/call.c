@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/crypto.h"
 #include "common/db/db.h"
+#include "common/db/trouble.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -292,12 +293,26 @@ void call_add_header(struct call *call, const char *name, const char *value)
                           own_value.base, own_value.len);
 }
 
+static bool has_header(const struct call *call, const char *name)
+{
+    for (size_t i = 0; i < call->req->res.headers.size; i++) {
+        const h2o_iovec_t *have = call->req->res.headers.entries[i].name;
+        if (h2o_memis(have->base, have->len, name, strlen(name)))
+            return true;
+    }
+    return false;
+}
+
+/* Nothing that we answer is for a browser to run, embed or guess at. */
 static void add_common_headers(struct call *call, const char *type)
 {
     if (type != NULL)
         call_add_header(call, "content-type", type);
     call_add_header(call, "cache-control", "no-store");
     call_add_header(call, "x-content-type-options", "nosniff");
+    if (!has_header(call, "content-security-policy"))
+        call_add_header(call, "content-security-policy",
+                        "default-src 'none'; frame-ancestors 'none'");
     call_add_header(call, "x-request-id", call->id);
 }
 
@@ -371,6 +386,24 @@ void call_error(struct call *call, int status, const char *code, const char *det
     va_end(args);
 }
 
+/* Said in the log now and then: what to do about it, where a person has to. */
+static void answer_unavailable(struct call *call, const char *code, const struct error *err)
+{
+    char text[700];
+    const char *word = db_trouble_word(err);
+    bool person = strcmp(word, "schema") == 0 || strcmp(word, "role") == 0;
+    if (person)
+        db_trouble_text(err, "server", text, sizeof text);
+    else
+        snprintf(text, sizeof text, "requests are answered 503: %s", err->text);
+    db_trouble_say(&call->http->trouble, text);
+    log_debug(LOG_ABOUT(LOG_FIELD("request", call->id)), "answered 503: %s", err->text);
+    call_error(call, 503, code, NULL, "%s",
+               person ? "this node and its database do not fit together; the log of the node says "
+                        "what to do"
+                      : "the database does not answer; try again soon");
+}
+
 void call_db_error(struct call *call, const struct error *err)
 {
     const struct db_fault *fault = db_fault(err->state);
@@ -378,13 +411,12 @@ void call_db_error(struct call *call, const struct error *err)
         call_error(call, fault->http, fault->code, NULL, "%s", err->text);
         return;
     }
-    const struct log_field *about = LOG_ABOUT(LOG_FIELD("request", call->id));
     if (fault->http == 503) {
-        log_warn(about, "answered 503: %s", err->text);
-        call_error(call, 503, fault->code, NULL, "the database does not answer; try again soon");
+        answer_unavailable(call, fault->code, err);
         return;
     }
-    log_error(about, "a query failed (%s): %s", err->state, err->text);
+    log_error(LOG_ABOUT(LOG_FIELD("request", call->id)), "a query failed (%s): %s", err->state,
+              err->text);
     call_error(call, 500, "internal", NULL,
                "internal error; the log of the node has more about "
                "request %s",

@@ -4,6 +4,7 @@
 
 #include <h2o.h>
 
+#include "common/db/trouble.h"
 #include "common/list.h"
 #include "common/loop.h"
 #include "server/http/http.h"
@@ -29,6 +30,7 @@ struct http {
     int64_t streams_ms;      /* clock_ms of the last look at them */
     struct linger_set lingers;
     struct http_counts counts;
+    struct db_trouble trouble; /* of calls with the database */
     int64_t stop_at; /* clock_ms; 0 while serving */
     bool forced;     /* the deadline has passed */
     int closing;     /* handles of http that are not closed yet */

@@ -45,7 +45,11 @@ check "... not of the last admin token" refuses 'is the last admin token that ho
 check "... unless forced" token "$database" revoke --force "$boss"
 
 postgres_query postgres "create database token_empty" >/dev/null
+check "a database that is missing is said" refuses 'database "nowhere" does not exist (create it' "$(postgres_url nowhere fleet_server_login)" list
+check "... so is a server that does not answer" refuses 'No such file or directory' "postgresql://x@/x?host=$TEST_DIR" list
 check "... a schema that is missing" refuses 'migrations/apply' token_empty list
 login=fleet_reader_login
 check "... a login that may not" refuses 'grant fleet_server to' "$database" list
+login=nobody_at_all
+check "... one that is none" refuses 'role "nobody_at_all" does not exist (name a login' "$database" list
 unset login

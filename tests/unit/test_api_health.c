@@ -45,6 +45,45 @@ START_TEST(ready_with_the_schema_that_it_needs)
 }
 END_TEST
 
+static int probe_deep(const char *scope)
+{
+    return api_ask(scope, "GET", "/readyz?deep=1", NULL);
+}
+
+START_TEST(deep_looks_at_the_invariants)
+{
+    schema(FLEET_SCHEMA);
+    api_sql("check_all", "name=check_slot;faults=0|name=check_live;faults=0");
+    ck_assert_int_eq(probe_deep("read"), 200);
+    api_has("\"checks\": {\"check_slot\": 0, \"check_live\": 0}");
+    api_sql("check_all", "name=check_slot;faults=0|name=check_live;faults=3");
+    ck_assert_int_eq(probe_deep("read"), 503);
+    api_has("\"reason\": \"invariants\"");
+    api_has("\"check_live\": 3");
+    api_sql_fails("check_all", "57014");
+    ck_assert_int_eq(probe_deep("read"), 503);
+    api_sql("check_all", "name=check_slot;faults=0");
+    ck_assert_int_eq(probe_deep("read"), 200); /* the next one is looked at again */
+    ck_assert_int_eq(probe("/readyz?deep=0"), 200);
+    ck_assert_int_eq(probe("/readyz?deep=2"), 422);
+}
+END_TEST
+
+START_TEST(deep_needs_a_token_that_reads)
+{
+    schema(FLEET_SCHEMA);
+    api_sql("check_all", "name=check_slot;faults=0");
+    ck_assert_int_eq(probe("/readyz?deep=1"), 401);
+    ck_assert_int_eq(probe_deep("agent"), 403);
+    api_sql("authenticate", "token_id=7;name=b;scope=read;bounded=t;expires_ms=<null>");
+    auth_free(api.server.auth);
+    api.server.auth = auth_new(api.server.db);
+    api_ask_with("GET", "/readyz?deep=1", "Authorization: Bearer " API_TOKEN "\r\n", NULL);
+    api_is_error(403, "token_is_bound");
+    ck_assert_int_eq(api_asked("check_all")->calls, 0);
+}
+END_TEST
+
 START_TEST(not_ready_without_a_database)
 {
     schema(FLEET_SCHEMA);
@@ -122,6 +161,8 @@ int main(void)
     tcase_add_test(tcase, alive_whatever_the_database_does);
     tcase_add_test(tcase, ready_with_the_schema_that_it_needs);
     tcase_add_test(tcase, not_ready_without_a_database);
+    tcase_add_test(tcase, deep_looks_at_the_invariants);
+    tcase_add_test(tcase, deep_needs_a_token_that_reads);
     tcase_add_loop_test(tcase, each_hindrance_has_its_word, 0,
                         sizeof hindrances / sizeof hindrances[0]);
     tcase_add_test(tcase, not_ready_while_it_drains);

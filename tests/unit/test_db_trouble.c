@@ -23,6 +23,40 @@ START_TEST(every_trouble_is_named_with_what_to_run)
 }
 END_TEST
 
+START_TEST(a_failed_connection_says_what_to_do)
+{
+    static const struct {
+        const char *message, *says;
+    } cases[] = {
+        {"connection to server on socket \"/x\" failed: FATAL:  3D000: database \"nowhere\" does "
+         "not "
+         "exist\nLOCATION:  InitPostgres, postinit.c:1\n",
+         "connection to server on socket \"/x\" failed: FATAL: database \"nowhere\" does not exist "
+         "(create it and run migrations/apply, or name another one in database.url)"},
+        {"x: FATAL:  28P01: password authentication failed for user \"u\"\nLOCATION:  auth.c:1\n",
+         "x: FATAL: password authentication failed for user \"u\" (name a login that may, and its "
+         "password, in database.url)"},
+        {"x failed: FATAL:  28000: role \"u\" does not exist\n",
+         "x failed: FATAL: role \"u\" does not exist (name a login that may, and its password, in "
+         "database.url)"},
+        {"connection to server at \"::1\", port 54321 failed: Connection refused\n\tIs the server "
+         "running?\n",
+         "connection to server at \"::1\", port 54321 failed: Connection refused Is the server "
+         "running?"},
+        {"x: FATAL:  57P03: the database system is starting up\nLOCATION:  y\n",
+         "x: FATAL: the database system is starting up"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[300];
+        db_trouble_connect(cases[i].message, text, sizeof text);
+        ck_assert_str_eq(text, cases[i].says);
+        char small[80];
+        db_trouble_connect(cases[i].message, small, sizeof small);
+        ck_assert_uint_lt(strlen(small), sizeof small);
+    }
+}
+END_TEST
+
 START_TEST(an_old_schema_is_named_with_both_numbers)
 {
     char text[400] = "x";
@@ -115,7 +149,8 @@ int main(void)
 
     scene_add(suite, "trouble",
               (const TTest *[]){every_trouble_is_named_with_what_to_run,
-                                an_old_schema_is_named_with_both_numbers, the_same_is_said_once,
+                                an_old_schema_is_named_with_both_numbers,
+                                a_failed_connection_says_what_to_do, the_same_is_said_once,
                                 tries_become_rare, read_only_database_is_not_connected_to, NULL});
     return scene_run(suite);
 }
