@@ -47,6 +47,19 @@ begin
         left join fleet.attempt a on a.task = t.task and a.number = t.attempt_number), '') || ']';
 end $$;
 
+create function fleet.task_objects(p_tasks bigint[]) returns table (task bigint, object text)
+    language plpgsql stable as $$
+begin
+    return query
+        select t.task, fleet.task_object(t, e, r.advice, a.output_at)
+        from unnest(p_tasks) with ordinality k (task, place)
+        join fleet.task t on t.task = k.task
+        left join fleet.executor e on e.executor = t.executor
+        left join fleet.reason r on r.reason = t.failure_reason
+        left join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
+        order by k.place;
+end $$;
+
 create function fleet.task_json(p_task bigint) returns json
     language plpgsql stable as $$
 begin
