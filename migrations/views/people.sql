@@ -1,29 +1,36 @@
 -- For people with psql. No bodies, prompts, output or addresses here: those are in views/full.sql.
+-- tasks, running, attempts and hosts fit a line of 160 characters; all else about the same things is in the view of their details,
+-- to be read by \x.
 
 create view fleet.tasks as
 select t.task_id, t.status, t.attempt_number as attempt, a.epoch, n.name as node, e.host_id, e.agent_type,
-       case when a.ended_at is null then a.phase end as phase,
-       t.changed_at as since, t.title, t.source, t.repo, t.issue_number, t.labels, t.requirements, t.priority,
-       t.retry_count, t.max_retries, t.failure_reason, r.advice, a.outcome, t.cancel_at is not null as cancel_asked,
-       t.created_at, t.run_at, t.started_at, t.completed_at
+       case when a.ended_at is null then a.phase end as phase, date_trunc('second', t.changed_at) as since, t.failure_reason
 from fleet.task t
 left join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
 left join fleet.executor e on e.executor = a.executor
-left join fleet.node n on n.node = a.node
+left join fleet.node n on n.node = a.node;
+comment on view fleet.tasks is 'Every task with its newest attempt: status, who has it, where, since when. More in task_details.';
+
+create view fleet.task_details as
+select t.task_id, t.status, t.title, t.source, t.repo, t.issue_number, t.task_type, t.labels, t.requirements, t.priority,
+       coalesce(e.kind, t.execution_mode) as execution_mode, t.attempt_number as attempt, e.agent_id, a.outcome, t.failure_reason, r.advice,
+       t.retry_count, t.max_retries, t.attempts, t.max_attempts_total, t.timeout_secs, t.cancel_at is not null as cancel_asked,
+       t.cancel_by, t.cancel_reason, t.submitted_by, t.created_at, t.run_at, t.assigned_at, t.started_at, t.completed_at, t.changed_at
+from fleet.task t
+left join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
+left join fleet.executor e on e.executor = a.executor
 left join fleet.reason r on r.reason = t.failure_reason;
-comment on view fleet.tasks is 'Every task with its newest attempt: status, who has it, where, since when.';
+comment on view fleet.task_details is 'Every task with all that is known of it: what is wanted, how often it was tried, why it failed, when.';
 
 create view fleet.running as
 select t.task_id, t.status, a.number as attempt, a.epoch, n.name as node, e.host_id, e.agent_type, a.phase,
-       coalesce(a.unreachable_at, a.started_at, a.starting_at, a.claimed_at) as since, t.title, a.phase_reason, a.adopted_from,
-       a.stdout_bytes, a.stderr_bytes, a.output_at, t.cancel_at is not null as cancel_asked,
-       a.abandoned_at is not null as abandoned, a.claimed_at, a.started_at, t.timeout_secs
+       date_trunc('second', coalesce(a.unreachable_at, a.started_at, a.starting_at, a.claimed_at)) as since, a.phase_reason
 from fleet.attempt a
 join fleet.task t on t.task = a.task
 join fleet.executor e on e.executor = a.executor
 left join fleet.node n on n.node = a.node
 where a.ended_at is null and a.freed_at is null;
-comment on view fleet.running is 'Every attempt that is not proven ended: each holds a slot.';
+comment on view fleet.running is 'Every attempt that is not proven ended: each holds a slot. More in attempt_details.';
 
 create view fleet.held_slots as
 select e.host_id, e.agent_id, t.task_id, a.number as attempt, t.status, a.phase, u.since as unseen_since,
@@ -54,15 +61,22 @@ join (select t.lane, count(*) filter (where d.task is null) as waiting, count(d.
 comment on view fleet.queue_overview is 'What waits, by requirements: how many, since when, who could take it and has room.';
 
 create view fleet.hosts as
-select h.host_id, h.status, h.reason_code, h.reason, h.origin, x.agent_type, x.status as agent_status, x.out_reason, x.capabilities,
-       x.max_concurrency, x.running, x.free, x.version, h.repositories, h.checked_at, h.disk_free, h.cordoned_by, h.cordoned_at, h.differs,
-       h.owner_changed_at
+select h.host_id, h.status, h.reason_code, x.agent_type, x.status as agent_status, x.capabilities, x.max_concurrency, x.running, x.free
 from fleet.host_now h
 left join fleet.executor_now x on x.host_id = h.host_id and not x.gone
 where not h.gone;
-comment on view fleet.hosts is 'Hosts and their agents: reachable or why not, in service or why not, slots in use and free.';
-comment on column fleet.hosts.owner_changed_at is 'when the file that says whose its work_dir is was found changed, by one of its runs or a person';
-comment on column fleet.hosts.differs is 'workers whose configurations differ about this host; the newest counts';
+comment on view fleet.hosts is 'Hosts and their agents: reachable or not, in service or not, slots in use and free. Why, in host_details.';
+
+create view fleet.host_details as
+select h.host_id, h.status, h.reason_code, h.reason, h.origin, x.agent_type, x.status as agent_status, x.out_reason, x.capabilities,
+       x.max_concurrency, x.running, x.free, x.version, h.repositories, h.checked_at, h.disk_free, h.cordoned_by, h.cordoned_at,
+       h.cordon_reason, h.differs, h.owner_changed_at
+from fleet.host_now h
+left join fleet.executor_now x on x.host_id = h.host_id and not x.gone
+where not h.gone;
+comment on view fleet.host_details is 'Hosts and their agents with all that is known of them: why not reachable, why not in service.';
+comment on column fleet.host_details.owner_changed_at is 'when the file that says whose its work_dir is was found changed, by one of its runs or a person';
+comment on column fleet.host_details.differs is 'workers whose configurations differ about this host; the newest counts';
 
 create view fleet.agents as
 select x.agent_id, x.status, x.out_since, case when x.out_until <> 'infinity' then x.out_until end as out_until, x.out_reason, r.advice,
@@ -83,16 +97,25 @@ join fleet.task t on t.task = e.task;
 comment on view fleet.history is 'What happened, newest last: select * from fleet.history where task_id = … order by event_id.';
 
 create view fleet.attempts as
-select t.task_id, a.number as attempt, a.epoch, e.agent_id, coalesce(n.name, a.node::text) as node, a.adopted_from, a.run, a.phase, a.outcome,
-       a.reason, r.advice, a.exit_status, a.exit_signal, a.proof, a.stdout_bytes, a.stderr_bytes, a.claimed_at, a.started_at, a.ended_at,
-       a.abandoned_reason, a.freed_reason
+select t.task_id, a.number as attempt, e.agent_id, a.phase, a.outcome, a.reason,
+       date_trunc('second', a.started_at) as started_at, date_trunc('second', a.ended_at) as ended_at
+from fleet.attempt a
+join fleet.task t on t.task = a.task
+join fleet.executor e on e.executor = a.executor;
+comment on view fleet.attempts is 'Every attempt: who ran it and how it ended. More in attempt_details.';
+
+create view fleet.attempt_details as
+select t.task_id, a.number as attempt, a.epoch, e.agent_id, coalesce(n.name, a.node::text) as node, a.adopted_from, a.run, t.title, a.phase,
+       a.phase_reason, a.outcome, a.reason, r.advice, a.exit_status, a.exit_signal, a.proof, a.stdout_bytes, a.stderr_bytes, a.output_at,
+       t.timeout_secs, t.cancel_at is not null as cancel_asked, a.claimed_at, a.starting_at, a.started_at, a.unreachable_at, a.ended_at,
+       a.abandoned_at, a.abandoned_reason, a.freed_at, a.freed_reason
 from fleet.attempt a
 join fleet.task t on t.task = a.task
 join fleet.executor e on e.executor = a.executor
 left join fleet.node n on n.node = a.node
 left join fleet.reason r on r.reason = a.reason;
-comment on view fleet.attempts is 'Every attempt and how it ended.';
-comment on column fleet.attempts.proof is 'what was looked at on the host before its end counted as proven';
+comment on view fleet.attempt_details is 'Every attempt with all that is known of it: output, exit, proof of its end, what people did to it.';
+comment on column fleet.attempt_details.proof is 'what was looked at on the host before its end counted as proven';
 
 create view fleet.nodes as
 select name, kind, status, running, watched_by, version, config_hash, beat_at, started_at, stopped_at, dead_at, node

@@ -50,7 +50,7 @@ done
 for agent in remover forger elder wrecker borrower; do
     wait_for 60 "$agent to end" ends "$agent"
     check "... nothing of it is left" eval "! left $agent"
-    echo "     $(sql "select outcome, reason, proof from fleet.attempts where task_id = '$agent'")"
+    echo "     $(sql "select outcome, reason, proof from fleet.attempt_details where task_id = '$agent'")"
 done
 check "a removed run is lost or tampered with" [ "$(sql "select count(*) from fleet.attempts where task_id = 'remover' and reason in ('run_tampered', 'rundir_missing')")" = 1 ]
 check "a status beside a living supervisor is tampering" [ "$(sql "select reason from fleet.attempts where task_id = 'forger'")" = run_tampered ]

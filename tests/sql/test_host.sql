@@ -33,7 +33,7 @@ rollback;
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 2));
 select t.report_down('w1', 'h', 'host_key_changed', 'its host key SHA256:' || repeat('x', 400) || ' is not the one in known_hosts');
-select t.ok((select reason like '%known\_hosts' and length(reason) > 400 from fleet.hosts), 'is said whole in psql');
+select t.ok((select reason like '%known\_hosts' and length(reason) > 400 from fleet.host_details), 'is said whole in psql');
 select t.is((select reason_code from fleet.hosts), 'host_key_changed', 'with one word for the kind');
 select t.ok((select j->>'reason' like '%known\_hosts' and j->>'reason_code' = 'host_key_changed' from (select fleet.host_list()::jsonb->0 as j) x),
   'and over REST');
@@ -49,19 +49,19 @@ rollback;
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 2));
 select t.worker('w2', t.host('h', '{code:rust}', 2));
-select t.is((select differs from fleet.hosts), null, 'two that agree');
+select t.is((select differs from fleet.host_details), null, 'two that agree');
 select t.is((select string_agg(verdict || ': ' || reason, '; ') from fleet.configure(t.node('w2'), 'hash2', '{all}',
   array[row('h', 1, 'h.example.org', 22, 'else', '/srv/agent', 'plain', '{*}', null)::fleet.host_entry],
   array[row('h', 'codex-cli', 3, '{code:rust}')::fleet.agent_entry])), 'differs: worker w1 has another agents, ssh_user', 'the newer is told in what');
-select t.is((select differs from fleet.hosts), 'w1, w2', 'people see it');
+select t.is((select differs from fleet.host_details), 'w1, w2', 'people see it');
 select t.is((select differs from fleet.host_report(t.node('w1'), 'h', 1, true, null, null, '{}', null, null)), 'worker w2 has another agents, ssh_user',
   'the older is told with its next report');
 select t.is((select config_hash from fleet.nodes where name = 'w2'), 'hash2', 'a configuration read again renews its hash');
 select t.configure('w2', t.host('h', '{code:rust}', 2) || '{"way": 7}');
-select t.is((select differs from fleet.hosts), null, 'the number of a way in is no difference');
+select t.is((select differs from fleet.host_details), null, 'the number of a way in is no difference');
 select fleet.node_stop(t.node('w2'));
 select t.configure('w1', t.host('h', '{code:rust}', 5));
-select t.is((select differs from fleet.hosts), null, 'who has stopped differs from nobody');
+select t.is((select differs from fleet.host_details), null, 'who has stopped differs from nobody');
 rollback;
 
 \echo 'a host that was taken out of the configuration'
@@ -97,7 +97,7 @@ select t.worker('w1', t.host('h', '{code:rust}', 2));
 select t.submit('a');
 select fleet.cordon('h', 'new disk');
 select t.is(t.claim('w1', 9), '', 'nothing new is placed on a cordoned host');
-select t.is((select row(status, reason, cordoned_by)::text from fleet.hosts), format('(cordoned,"new disk",psql:%s)', session_user), 'who and why is shown');
+select t.is((select row(status, reason, cordoned_by)::text from fleet.host_details), format('(cordoned,"new disk",psql:%s)', session_user), 'who and why is shown');
 select t.configure('w1', t.host('h', '{code:rust}', 2));
 select t.is((select status from fleet.hosts), 'cordoned', 'a configuration does not undo it');
 select fleet.uncordon('h');
@@ -139,7 +139,7 @@ select t.none($$select from fleet.history where event_type = 'owner_changed'$$, 
 select t.is(pg_temp.report('{"owner": "ff"}'), 'ok owner_changed', 'alone it was changed by a run: accepted, and told');
 select t.is((select owner from fleet.host where host_id = 'h'), 'ff', 'it counts from now on');
 select t.is(pg_temp.report('{"owner": "ff"}'), 'ok', 'once');
-select t.is((select status || ' ' || (owner_changed_at is not null) from fleet.hosts where host_id = 'h'), 'online true', 'the host is online, and people see it');
+select t.is((select status || ' ' || (owner_changed_at is not null) from fleet.host_details where host_id = 'h'), 'online true', 'the host is online, and people see it');
 select t.is((select string_agg(task_id, ' ' order by task_id) from fleet.history where event_type = 'owner_changed'), 'a b',
   'the history of whatever runs there has it');
 select t.is(pg_temp.report('{}'), 'ok owner_changed', 'and each time');

@@ -13,7 +13,7 @@ select result from generate_series(1, 3) i, t.receive(t.delivery('d' || i, 'open
 select t.claim('w1', 60);
 select t.start('w1', k.task_id) from fleet.task k where k.status = 'assigned' and k.task % 5 <> 0;
 select t.finish('w1', k.task_id, case when k.task % 3 = 0 then 'failed' else 'succeeded' end, case when k.task % 3 = 0 then 'agent_error' end)
-from fleet.task k where k.status = 'running' and k.task % 4 <> 0;
+from fleet.task k where k.status = 'running' and k.task % 7 <> 0;
 select fleet.cancel(k.task_id) from fleet.task k where k.status = 'created' and k.task % 10 = 1;
 -- minutes apart, so that times mean something
 update fleet.task set created_at = '2026-01-01Z'::timestamptz + task * interval '10 min';

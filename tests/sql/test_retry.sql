@@ -50,7 +50,7 @@ select t.claim('w1', 1);
 select t.is(pg_temp.fail('a', 'auth_failed', '{"error": "401 Unauthorized"}'), 'failed', 'is not tried again on the same host');
 select t.is(t.claim('w1', 9), '', 'and its executor gets no other task');
 select t.is((select row(status, out_reason)::text from fleet.agents), '(out_of_service,"auth_failed: 401 Unauthorized")', 'it is out of service with the reason');
-select t.is((select row(agent_status, out_reason, free)::text from fleet.hosts), '(out_of_service,"auth_failed: 401 Unauthorized",0)', 'fleet.hosts says so');
+select t.is((select row(agent_status, out_reason, free)::text from fleet.host_details), '(out_of_service,"auth_failed: 401 Unauthorized",0)', 'fleet.host_details says so');
 select t.is((select row(j->>'status', j->>'reason')::text from (select (fleet.agent_list(t.by(0), 50, null)).body::jsonb->0 as j) x),
   '(out_of_service,"auth_failed: 401 Unauthorized")', 'REST too');
 select t.ok((select reason like 'is out of service since %: auth_failed: 401 Unauthorized; fleet.executor_accept(''h/codex-cli'')%'

@@ -42,7 +42,7 @@ begin
   perform t.none('select * from fleet.running', '... nor among what runs');
   perform t.is((select row(e.actor, e.payload ->> 'reason')::text from fleet.history e where event_type = 'slot_freed'),
     format('(psql:%s,"host burnt down")', session_user), '... the history has who and why');
-  perform t.is((select freed_reason from fleet.attempts where task_id = 'a' and attempt = 1), 'host burnt down', '... and the attempt');
+  perform t.is((select freed_reason from fleet.attempt_details where task_id = 'a' and attempt = 1), 'host burnt down', '... and the attempt');
   perform t.sound('... sound');
   perform t.is((select string_agg(kind, ' ' order by kind) from fleet.renew(t.node('w1'), array[(select min(attempt) from fleet.attempt)])), 'cancel freed',
     '... whoever owns it is to stop it where it finds it');

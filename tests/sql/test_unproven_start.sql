@@ -119,7 +119,7 @@ select t.start('w1', 'a');
 select t.start('w1', 'b');
 select fleet.finish(t.node('w1'), t.attempt('a'), 1, 'cancelled', 'run_tampered', null, 9, p_stopped => 'run_tampered',
                     p_proof => E'no_child_left\nno_mark ' || repeat('x', 1000));
-select t.is((select row(outcome, reason, left(proof, 22), length(proof))::text from fleet.attempts where task_id = 'a'),
+select t.is((select row(outcome, reason, left(proof, 22), length(proof))::text from fleet.attempt_details where task_id = 'a'),
   '(cancelled,run_tampered,"no_child_left no_mark ",500)', 'is kept, as words, bounded');
 select t.is((select payload ->> 'proof' from fleet.history where task_id = 'a' and event_type = 'attempt_ended') like 'no_child_left no_mark x%', true,
   'the history has it');
