@@ -1,14 +1,14 @@
 /* Clients of streams: many at once, that come back, that do not read, that count and measure.
  *
- *   stream-client [-n COUNT] [-s SLOW] [-t SECONDS] [-e EVENTS] [-H FILE] [-i ID] [-o FILE] PATH
- *                 PORT...
+ *   stream-client [-n COUNT] [-s SLOW] [-t SECONDS] [-e EVENTS] [-p PARTS] [-H FILE] [-i ID] [-o
+ * FILE] PATH PORT...
  *
  * Opens COUNT streams of PATH on 127.0.0.1, one PORT after the other, with the header lines of
  * FILE. Each ends at `event: end`, unless its reason is draining, after EVENTS, and when SECONDS
  * are over; one that breaks off comes back with its last id (-i: the first one) on the next port.
  * SLOW more ask and never read. -o: the bytes of output that the first one was told of, as they
- * were stored, or the events, one a line. Says "open" once all have got their first event, and at
- * the end
+ * were stored, or the events, one a line. -p: "{}" in PATH is 1 for the first client, up to PARTS,
+ * and again from 1. Says "open" once all have got their first event, and at the end
  *
  *   streams N events E ended X returns R gaps G broken B slow S p50_ms A p99_ms B max_ms C
  *
@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,12 +47,21 @@ static struct {
     const char *path, *headers, *save, *first_id;
     int ports[8], port_count, count, slow, seconds, epoll, open;
     long most;
+    int parts;
     struct client *clients;
     FILE *out;
     long events, returns, gaps, ended, broken;
     double *times;
     long timed;
-} run = {.count = 1, .seconds = 10, .first_id = ""};
+} run = {.count = 1, .seconds = 10, .first_id = "", .parts = 1};
+
+static volatile sig_atomic_t stopped;
+
+static void on_stop(int number)
+{
+    (void)number;
+    stopped = 1;
+}
 
 static int64_t now_us(void)
 {
@@ -65,12 +75,22 @@ static int64_t now_ms(void)
     return now_us() / 1000;
 }
 
+static void client_path(const struct client *client, char *path, size_t size)
+{
+    const char *mark = strstr(run.path, "{}");
+    if (mark == NULL)
+        snprintf(path, size, "%s", run.path);
+    else
+        snprintf(path, size, "%.*s%d%s", (int)(mark - run.path), run.path,
+                 1 + (int)(client - run.clients) % run.parts, mark + 2);
+}
+
 static void client_ask(struct client *client)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)run.ports[client->port])};
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = client};
-    char text[4096], last[200] = "";
+    char text[4096], path[1024], last[200] = "";
     inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
     client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     client->again_ms = now_ms() + 100;
@@ -82,8 +102,9 @@ static void client_ask(struct client *client)
     }
     if (client->id[0] != '\0')
         snprintf(last, sizeof last, "Last-Event-ID: %s\r\n", client->id);
-    int len = snprintf(text, sizeof text, "GET %s HTTP/1.0\r\nHost: localhost\r\n%s%s\r\n",
-                       run.path, run.headers, last);
+    client_path(client, path, sizeof path);
+    int len = snprintf(text, sizeof text, "GET %s HTTP/1.0\r\nHost: localhost\r\n%s%s\r\n", path,
+                       run.headers, last);
     if (connect(client->fd, (struct sockaddr *)&address, sizeof address) != 0 ||
         write(client->fd, text, (size_t)len) != len) {
         close(client->fd);
@@ -241,7 +262,7 @@ static char *read_headers(const char *path)
 static void read_options(int argc, char **argv)
 {
     run.headers = "";
-    for (int option; (option = getopt(argc, argv, "n:s:t:e:H:i:o:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "n:s:t:e:p:H:i:o:")) != -1;) {
         if (option == 'n')
             run.count = atoi(optarg);
         else if (option == 's')
@@ -250,6 +271,8 @@ static void read_options(int argc, char **argv)
             run.seconds = atoi(optarg);
         else if (option == 'e')
             run.most = atol(optarg);
+        else if (option == 'p')
+            run.parts = atoi(optarg);
         else if (option == 'H')
             run.headers = read_headers(optarg);
         else if (option == 'i')
@@ -316,7 +339,8 @@ int main(int argc, char **argv)
         snprintf(client->id, sizeof client->id, "%s", run.first_id);
         client_ask(client);
     }
-    while (now_ms() < until_ms && (run.ended < run.count || dropped() < run.slow)) {
+    signal(SIGTERM, on_stop);
+    while (!stopped && now_ms() < until_ms && (run.ended < run.count || dropped() < run.slow)) {
         struct epoll_event events[256];
         int ready = epoll_wait(run.epoll, events, 256, 20);
         for (int i = 0; i < ready; i++)
