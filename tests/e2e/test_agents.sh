@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2016 # variables and texts are for tests/e2e/lib.sh
 # Agents that poll by HTTP: the original's curl lines through Caddy over two nodes, and what must hold under load.
 
-ORCHESTRATOR="heartbeat_interval_secs: 2, handover_ack_secs: 3600"
+ORCHESTRATOR="heartbeat_interval_secs: 2, heartbeat_timeout_threshold: 1000, handover_ack_secs: 3600"
+DISPATCH_INTERVAL=3600
 fleet_begin
 server 1
 server 2
@@ -63,4 +64,93 @@ check "... completed" task_is o-1 completed
 says "deregister" 200 2 POST /api/v1/agents/deregister '{"agent_id": "a1"}'
 says "its token is no more" "40[13]" 1 POST /api/v1/agents/heartbeat '{"agent_id": "a1"}'
 
+# --- what must hold under load ---
+client=$BUILD/agents-client
+admin=$(token admin)
+node() { echo "http://127.0.0.1:${PORT[server-$1]}"; }
+# agents NAME MODE ARGUMENT...: in the background; $E2E/NAME has what was accepted, $E2E/NAME.err how it went.
+agents() {
+    local name=$1
+    shift
+    "$client" "$@" >"$E2E/$name" 2>"$E2E/$name.err" &
+    started $!
+    agents_pid=$!
+}
+agents_ended() { pid_gone "$agents_pid" || return 1; wait "$agents_pid"; }
+lines() { wc -l <"$E2E/$1"; }
+at_least() { (($(lines "$1") >= $2)); }
+submit_many() { # NAME FROM TO SKILL
+    submit "[$(seq -f '{"task_id": "'"$1"'-%.0f", "title": "T", "labels": ["agent:'"$4"'"]}' "$2" "$3" | paste -sd,)]"
+}
+in_time() { # NAME: of its tasks, how many were claimed within a second, and how many there are
+    sql "select count(*) filter (where a.claimed_at <= t.created_at + interval '1 s'), count(*)
+         from fleet.task t left join fleet.attempt a on a.task = t.task and a.number = 1 where t.task_id like '$1-%'"
+}
+
+# There is no slow poll here: a wake-up that was lost leaves the agent waiting for 30 s, and is counted.
+DUELS=${DUELS:-400}
+agents duel duel "$(node 1)" "$(node 2)" "$admin" "$DUELS"
+wait_for $((60 + DUELS / 20)) "$DUELS duels of a submission and a sleep" agents_ended
+check "no wake-up was lost" grep -q "^$DUELS accepted, 0 refused" "$E2E/duel.err"
+check "each was taken within a second" [ "$(in_time duel)" = "$DUELS|$DUELS" ]
+
+# Idle agents in a crowd, half of them at each node.
+agents crowd work "$URL" "$admin" 20 1 60 30
+wait_for 20 "the crowd to wait" eval '[[ $(sql "select count(*) from fleet.executor where agent_id like '"'load-%'"' and enabled") == 20 ]]'
+for i in $(seq 1 60); do
+    submit '{"task_id": "crowd-'"$i"'", "title": "T", "labels": ["agent:load"]}'
+done
+wait_for 60 "the crowd to have taken all" agents_ended
+check "no idle agent waited while a task did" [ "$(in_time crowd)" = "60|60" ]
+
+# Clients that leave while they wait, before and as a task comes: handover_ack_secs is an hour, so what is stuck stays stuck.
+agents vanish vanish "$(node 1)" "$admin" 100
+wait_for 60 "clients to vanish" agents_ended
+agent_as "$admin"
+says "another agent of their kind" 200 0 POST /api/v1/agents/register '{"agent_id": "stays", "capabilities": ["vanish"], "max_concurrency": 100}'
+nothing_left() { # takes what there is
+    local status
+    until status=$(ask 0 POST /api/v1/tasks/dequeue '{"agent_id": "stays"}') && [[ $status != 200 ]]; do :; done
+    [[ $(sql "select count(*) from fleet.task t join fleet.executor e using (executor)
+              where t.task_id like 'vanish-%' and t.status = 'assigned' and e.agent_id = 'stays'") == 100 ]]
+}
+wait_for 30 "what vanished clients were handed to reach another agent" nothing_left
+wait_for 10 "invariants to hold" invariants_hold
+
+# Load: a server is killed and comes back, the database is killed and comes back.
+stop_node server-1
+stop_node server-2
+ORCHESTRATOR="heartbeat_interval_secs: 5, handover_ack_secs: 3"
+server 1
+server 2
+read -r count slots tasks <<<"${LOAD:-30 4 600}"
+for ((i = 1; i <= tasks; i += 500)); do
+    submit_many load "$i" $((i + 499 < tasks ? i + 499 : tasks)) load
+done
+agents load work "$URL" "$admin" "$count" "$slots" "$tasks" 2
+overfull() { # as often as the database answers, until the load is over: agents with more runs than slots
+    until pid_gone "$agents_pid"; do
+        sql "select count(*) filter (where x.n > x.max_concurrency) from pg_sleep(0.1),
+             (select e.max_concurrency, count(*) as n from fleet.attempt a join fleet.executor e using (executor)
+              where a.ended_at is null group by e.executor) x" 2>/dev/null
+    done >"$E2E/overfull"
+}
+overfull &
+started $!
+wait_for 120 "a sixth of the load" at_least load $((tasks / 6))
+kill_node server-2
+wait_for 120 "two sixths, by one node" at_least load $((tasks / 3))
+server 2
+wait_for 120 "three sixths" at_least load $((tasks / 2))
+postgres_stop "$E2E/postgres"
+AUTH=$E2E/etc/header says "the database is away: 503" 503 1 GET /api/v1/tasks/o-1
+check "... with Retry-After" grep -qi '^retry-after: ' "$E2E/head"
+postgres_up "$E2E/postgres"
+wait_for $((120 + tasks / 10)) "the load to be done" agents_ended
+cat "$E2E/load.err"
+check "no agent was above its slots" eval '(($(wc -l <"$E2E/overfull") > 5)) && ! grep -qv "^0$" "$E2E/overfull"'
+check "each task was accepted once" [ "$(cut -d' ' -f1 "$E2E/load" | sort -u | wc -l)" = "$(lines load)" ]
+check "... and is completed" [ "$(sql "select count(*) from fleet.task where task_id like 'load-%' and status = 'completed'")" = "$tasks" ]
+check "... once" [ "$(sql "select max(n) from (select count(*) as n from fleet.event e join fleet.task t using (task)
+    where t.task_id like 'load-%' and e.to_status = 'completed' group by t.task) x")" = 1 ]
 wait_for 10 "invariants to hold" invariants_hold
