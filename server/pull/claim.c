@@ -32,7 +32,7 @@ void pull_sweep(struct pull *pull)
 
 void pull_claim_all(struct pull *pull)
 {
-    list_each(link, &pull->classes) class_claim(list_entry(link, struct pull_class, link));
+    list_each(link, &pull->classes) class_claim(list_entry(link, struct pull_class, link), true);
 }
 
 static void soon(struct pull *pull)
@@ -81,6 +81,7 @@ static void end_asked(struct pull_class *class, bool failed)
             continue;
         puller->asked = false;
         puller->tried = !failed;
+        puller->rests = !failed && class->covered;
         if (puller->until_ms <= now)
             puller_end(puller);
     }
@@ -99,45 +100,64 @@ static void on_claimed(void *data, const struct db_result *res, const struct err
         db_trouble_end(&pull->trouble);
     end_asked(class, err != NULL);
     class->claiming = false;
-    bool more = class->again || (size_t)rows == class->want;
-    if (class->count > 0 && err == NULL && more)
-        class_claim(class);
+    bool full = class->all && (size_t)rows == class->want;
+    if (class->count > 0 && err == NULL && (class->again || full))
+        class_claim(class, class->again_all || full);
     else if (class->count > 0 && err == NULL && !class->covered)
         list_node(pull);
     pull_sweep(pull);
 }
 
-void class_claim(struct pull_class *class)
+/* The executors of those that it is for, and how many these are. */
+static size_t gather(struct pull_class *class, bool all, struct buf *executors)
 {
-    struct pull *pull = class->pull;
-    struct buf executors;
-    char want[24];
-    if (class->claiming) {
-        class->again = true;
-        return;
-    }
-    if (class->count == 0 || pull->closed)
-        return;
-    buf_init(&executors, (1 + class->count / 4096) * (size_t)ARRAY_MAX);
-    db_array_begin(&executors);
+    size_t count = 0;
+    buf_init(executors, (1 + class->count / 4096) * (size_t)ARRAY_MAX);
+    db_array_begin(executors);
     list_each(link, &class->waiting)
     {
         struct puller *puller = list_entry(link, struct puller, link);
+        if (puller->rests && !all)
+            continue;
         puller->asked = true;
-        db_array_int(&executors, puller->executor);
+        db_array_int(executors, puller->executor);
+        count++;
     }
-    db_array_end(&executors);
-    class->want = class->count < WANT_MAX ? class->count : WANT_MAX;
+    db_array_end(executors);
+    return count;
+}
+
+static void send_claim(struct pull_class *class, const struct buf *executors)
+{
+    struct pull *pull = class->pull;
+    char want[24];
     class->claiming = true;
-    class->again = false;
+    class->again = class->again_all = false;
     class->covered = pull->listed;
     pull->claims++;
     snprintf(want, sizeof want, "%zu", class->want);
-    const char *params[] = {buf_text(&executors), class->capabilities, want};
+    const char *params[] = {buf_text(executors), class->capabilities, want};
     db_query(pull->db,
              "select executor, attempt, epoch, node, body from fleet.pull($1::int[], $2::text[], "
              "$3::int)",
              DB_ONCE, 3, params, on_claimed, class);
+}
+
+void class_claim(struct pull_class *class, bool all)
+{
+    struct buf executors;
+    if (class->claiming) {
+        class->again = true;
+        class->again_all = class->again_all || all;
+        return;
+    }
+    if (class->pull->closed)
+        return;
+    size_t count = gather(class, all, &executors);
+    class->all = all;
+    class->want = count < WANT_MAX ? count : WANT_MAX;
+    if (count > 0)
+        send_claim(class, &executors);
     buf_release(&executors);
 }
 
@@ -159,7 +179,7 @@ static void on_listed(void *data, const struct db_result *res, const struct erro
     {
         struct pull_class *class = list_entry(link, struct pull_class, link);
         if (!class->covered)
-            class_claim(class); /* what was submitted before the row stood */
+            class_claim(class, false); /* what was submitted before the row stood */
     }
     if (pull->waiting == 0)
         unlist_node(pull);

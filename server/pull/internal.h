@@ -20,6 +20,7 @@ struct puller {
     int64_t until_ms; /* clock_ms at which it is answered with nothing */
     bool asked;       /* the claim under way is for it too */
     bool tried;       /* a claim for it was answered */
+    bool rests;       /* and it began when this node was a waiter: it need not ask by itself */
     /* what it was answered with: given back when the answer is lost */
     char node[37];
     int64_t attempt;
@@ -34,7 +35,9 @@ struct pull_class {
     struct list waiting; /* longest waiting first */
     size_t count;        /* of waiting */
     bool claiming;       /* a claim is under way */
-    bool again;          /* and another one is wanted behind it */
+    bool all;            /* for all that wait, not only for those that do not rest yet */
+    bool again;          /* another one is wanted behind it */
+    bool again_all;      /* for all */
     bool covered;        /* it began when this node was a waiter */
     size_t want;         /* of the claim under way */
 };
@@ -69,8 +72,9 @@ struct puller *pull_find(struct pull *pull, const struct pull_class *class, int 
 void pull_give_back(struct pull *pull, const char *node, int64_t attempt, int epoch);
 
 /* claim.c */
-void class_claim(struct pull_class *class); /* now, or once more behind the one under way */
-void pull_sweep(struct pull *pull);         /* frees classes that nobody needs */
+/* Now, or once more behind the one under way: for all, or for those that came lately. */
+void class_claim(struct pull_class *class, bool all);
+void pull_sweep(struct pull *pull); /* frees classes that nobody needs */
 void pull_claim_all(struct pull *pull);
 void pull_on_poll(void *data);
 

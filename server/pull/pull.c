@@ -194,7 +194,7 @@ void pull_wait(struct pull *pull, struct call *call, int executor, const char *c
     call->state = puller;
     call->state_free = puller_free;
     call->on_gone = on_gone;
-    class_claim(puller->class);
+    class_claim(puller->class, false);
     alarm_at(pull, puller->until_ms);
     if (!timer_active(&pull->poll))
         timer_start(&pull->poll, (uint64_t)pause_jitter(pull->poll_secs * 1000), 0);

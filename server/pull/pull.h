@@ -1,10 +1,10 @@
 /* Agents' calls that wait for a task: kept here, claimed for together, answered as tasks come.
  *
  * Calls of equal narrowing of capabilities form a class; of each class one claim is under way at
- * most, for all that wait in it. It is repeated when a notification came meanwhile, after every
- * notification, and on a slow poll. While anybody waits, this node is one of fleet.waiter, so that
- * submissions notify it; who finds nothing sleeps only behind a claim that began after that row
- * stood: no wake-up is lost between the two.
+ * most: for those that came lately; and for all that wait in it, the longest waiting first, after
+ * every notification, once more when one came meanwhile, and on a slow poll. While anybody waits,
+ * this node is one of fleet.waiter, so that submissions notify it; who finds nothing sleeps only
+ * behind a claim that began after that row stood: no wake-up is lost between the two.
  *
  * A task whose call is gone when the claim answers goes to another call of the same agent, or is
  * given back at once; so is one whose answer was reset on its way. */

@@ -44,7 +44,7 @@ static void die(const char *why)
 static void pause_us(long us)
 {
     struct timespec time = {us / 1000000, us % 1000000 * 1000};
-    nanosleep(&time, NULL);
+    nanosleep(&time, NULL); /* payload: sleep, as agents do between two tries */
 }
 
 /* --- HTTP --- */

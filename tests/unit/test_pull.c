@@ -187,6 +187,22 @@ START_TEST(one_claim_for_all_and_as_many_answers_as_tasks)
 }
 END_TEST
 
+/* However many wait: who comes asks for itself. */
+START_TEST(a_newcomer_asks_for_itself)
+{
+    struct client first, second;
+    wait_as(&first, 1, 60);
+    wait_as(&second, 2, 60);
+    ck_assert_int_eq(claims(), 3); /* the first one before and behind sleep_begin */
+    api_was_asked("pull", (const char *[]){"{2}", "<null>", "1"});
+    pull_notify(api.server.pull);
+    UNTIL(claims() == 4);
+    api_was_asked("pull", (const char *[]){"{1,2}", "<null>", "2"});
+    client_end(&first);
+    client_end(&second);
+}
+END_TEST
+
 START_TEST(a_client_that_left_is_taken_out)
 {
     struct client client;
@@ -336,6 +352,7 @@ int main(void)
     tcase_add_test(tcase, sleeps_behind_a_claim_of_a_known_waiter);
     tcase_add_test(tcase, a_notification_during_a_claim_asks_again);
     tcase_add_test(tcase, one_claim_for_all_and_as_many_answers_as_tasks);
+    tcase_add_test(tcase, a_newcomer_asks_for_itself);
     tcase_add_test(tcase, a_client_that_left_is_taken_out);
     tcase_add_test(tcase, what_a_client_that_left_was_given_goes_back);
     tcase_add_test(tcase, another_call_of_the_agent_gets_what_one_left);
