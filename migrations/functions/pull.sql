@@ -116,9 +116,9 @@ begin
         v_got := array[]::bigint[];
         if cardinality(v_turn.slots) > 0 then
             v_got := fleet.take_tasks(null, v_lane, v_stop, v_turn.slots);
-            if cardinality(v_got) = 0 then
-                v_dry := v_dry || v_lane;
-            end if;
+        end if;
+        if cardinality(v_got) = 0 and cardinality(v_turn.passed) = 0 then
+            v_dry := v_dry || v_lane;
         end if;
         v_all := v_all || v_got;
         v_left := v_left - cardinality(v_got);
