@@ -246,21 +246,19 @@ end $$;
 
 -- ---------------------------------------------------------------- hosts made by the API
 
--- p_entry: as under hosts of a configuration, checked by the server against the same schema, every member but the paths given.
-create function fleet.host_put(p_by fleet.requester, p_host_id text, p_entry jsonb) returns fleet.reply
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
-declare
-    h fleet.host;
-    v_new boolean;
+-- p_entry: as under hosts of a configuration, every member but the paths given. Answers the entry before, null for a new host.
+create function fleet.set_host(p_host_id text, p_entry jsonb, out before jsonb, out made boolean)
+    language plpgsql as $$
+declare h fleet.host;
 begin
-    perform fleet.not_bound(p_by);
     perform from fleet.latch where name = 'lanes' for update;
     select * into h from fleet.host where host_id = p_host_id for update;
-    v_new := not found or h.forgotten_at is not null;
-    if not v_new and h.origin = 'config' then
-        return fleet.refuse(409, 'conflict', format(
-            'host %s is of a configuration file: change it there, or take it out of every worker''s file and DELETE it first', p_host_id));
+    made := not found or h.forgotten_at is not null;
+    if not made and h.origin = 'config' then
+        raise exception 'host % is of a configuration file: change it there, or take it out of every worker''s file and remove it first', p_host_id
+            using errcode = 'AF004';
     end if;
+    before := case when not made then h.entry end;
     insert into fleet.host (host_id, origin, entry, revision, hostname, port, ssh_user, work_dir, workspace, repositories)
     select p_host_id, 'api', p_entry, 1, e.hostname, e.ssh_port, coalesce(e.ssh_user, ''), e.work_dir, e.workspace, e.repositories
     from jsonb_to_record(p_entry) e (hostname text, ssh_port int, ssh_user text, work_dir text, workspace text, repositories text[])
@@ -271,11 +269,41 @@ begin
     perform fleet.configure_executors(p_host_id, array(
         select row(p_host_id, g.agent_type, g.max_concurrency, g.capabilities)::fleet.agent_entry
         from jsonb_to_recordset(p_entry -> 'agents') g (agent_type text, max_concurrency int, capabilities text[])));
-    perform fleet.trail(p_by, 'host_put', p_host_id, case when not v_new then h.entry end, p_entry);
     perform fleet.hint('host');
-    return fleet.say(case when v_new then 201 else 200 end, fleet.host_json(p_host_id)::text, null,
-                     case when v_new then '/api/v1/hosts/' || p_host_id end);
 end $$;
+
+-- The server has checked the entry by the schema of the configuration.
+create function fleet.host_put(p_by fleet.requester, p_host_id text, p_entry jsonb) returns fleet.reply
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare s record;
+begin
+    perform fleet.not_bound(p_by);
+    s := fleet.set_host(p_host_id, p_entry);
+    perform fleet.trail(p_by, 'host_put', p_host_id, s.before, p_entry);
+    return fleet.say(case when s.made then 201 else 200 end, fleet.host_json(p_host_id)::text, null,
+                     case when s.made then '/api/v1/hosts/' || p_host_id end);
+end $$;
+
+create function fleet.put_host(p_entry jsonb) returns void
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    v_id text := p_entry ->> 'host_id';
+    v_entry jsonb;
+    s record;
+begin
+    if v_id is null or v_id !~ '^[A-Za-z0-9._][A-Za-z0-9._-]{0,63}$' or coalesce(p_entry ->> 'hostname', '') = ''
+       or coalesce(p_entry ->> 'work_dir', '') !~ '^/' or jsonb_typeof(p_entry -> 'agents') is distinct from 'array' then
+        raise exception 'an entry wants host_id, hostname, work_dir (absolute) and agents' using errcode = 'AF007',
+            hint = 'as under hosts of a configuration; fleet-server --explain-config says more';
+    end if;
+    v_entry := '{"ssh_port": 22, "workspace": "plain", "repositories": ["*"]}'::jsonb || p_entry || jsonb_build_object('agents', (
+        select coalesce(jsonb_agg('{"max_concurrency": 1, "capabilities": [], "profile": "sandboxed"}'::jsonb || g order by o), '[]')
+        from jsonb_array_elements(p_entry -> 'agents') with ordinality x (g, o)));
+    s := fleet.set_host(v_id, v_entry);
+    perform fleet.trail_psql('host_put', v_id, s.before, v_entry);
+end $$;
+comment on function fleet.put_host(jsonb) is
+    'Makes or changes a host: members as under hosts of a configuration. Workers take it at once, and log what is wrong with it.';
 
 -- The history of its runs stays. It comes back, as a new one, when a configuration lists it again or the API makes it again.
 create function fleet.drop_host(p_host_id text) returns jsonb

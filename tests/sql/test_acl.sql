@@ -83,6 +83,7 @@ insert into granted values
   ('cordon(text,text)', '{operator}'),
   ('uncordon(text)', '{operator}'),
   ('drain(text,text,integer)', '{operator}'),
+  ('put_host(jsonb)', '{operator}'),
   ('declare_dead(text,text)', '{operator}'),
   ('check_host(text)', '{operator}'),
   ('park(text,text,timestamp with time zone)', '{operator}'),

@@ -54,6 +54,8 @@ select t.is((select string_agg(verdict || ': ' || reason, '; ') from fleet.confi
   array[row('h', 1, 'h.example.org', 22, 'else', '/srv/agent', 'plain', '{*}', null)::fleet.host_entry],
   array[row('h', 'codex-cli', 3, '{code:rust}')::fleet.agent_entry])), 'differs: worker w1 has another agents, ssh_user', 'the newer is told in what');
 select t.is((select differs from fleet.host_details), 'w1, w2', 'people see it');
+select t.is((select string_agg(concat_ws(' ', n ->> 'name', n ->> 'differs'), ', ' order by n ->> 'name') from jsonb_array_elements((fleet.node_list(t.by())).body::jsonb) n),
+  'w1 host h: worker w2 has another agents, ssh_user, w2 host h: worker w1 has another agents, ssh_user', 'also over REST, of each node');
 select t.is((select differs from fleet.host_report(t.node('w1'), 'h', 1, true, null, null, '{}', null, null)), 'worker w2 has another agents, ssh_user',
   'the older is told with its next report');
 select t.is((select config_hash from fleet.nodes where name = 'w2'), 'hash2', 'a configuration read again renews its hash');

@@ -26,7 +26,7 @@ select t.is(pg_temp.code(fleet.host_put(t.by(), 'api', pg_temp.entry('{"ssh_port
 select t.is(t.configure('w1', t.host('h', '{x}', 1), pg_temp.taken(1)), 'api changed, h ok', 'who has the entry before is told');
 select t.none($$select from fleet.node_host where host_id = 'api'$$, '... and serves it no more');
 select t.is(t.configure('w1', t.host('h', '{x}', 1), pg_temp.taken(2, 2)), 'api ok, h ok', 'before it has the new one');
-select t.is(pg_temp.code(fleet.host_put(t.by(), 'h', pg_temp.entry('{"host_id": "h"}'))), '409 conflict', 'a host of a file is not the API''s to change');
+select t.throws($$select fleet.host_put(t.by(), 'h', pg_temp.entry('{"host_id": "h"}'))$$, 'AF004', 'a host of a file is not the API''s to change');
 select t.throws($$select fleet.host_delete(t.by(), 'h')$$, 'AF004', 'nor to remove, while a worker lists it');
 select t.throws($$select fleet.host_delete(t.by(), 'api')$$, 'AF006', 'nor one where something runs');
 select t.is((select free from fleet.hosts where host_id = 'api'), 1, '... which stays as it was');
@@ -55,13 +55,27 @@ select t.is((select origin || ' ' || max_concurrency from fleet.host_details whe
 select t.none('select from fleet.made_hosts()', 'and no worker is given the API''s');
 select t.is(t.configure('w1', pg_temp.taken(1)), 'api changed', 'who still has it is told');
 select t.is((select status from fleet.host_now where host_id = 'api'), 'cordoned', 'a file that lists it no more cordons it');
-select t.is(pg_temp.code(fleet.host_put(t.by(), 'api', pg_temp.entry())), '409 conflict', 'it is not the API''s');
+select t.throws($$select fleet.host_put(t.by(), 'api', pg_temp.entry())$$, 'AF004', 'it is not the API''s');
 select fleet.forget_host('api');
 select t.is(pg_temp.code(fleet.host_put(t.by(), 'api', pg_temp.entry())), '201 offline', 'before somebody forgot it');
 select t.worker('w2', t.host('h', '{x}', 1), pg_temp.taken(2));
 select t.configure('w1', t.host('h', '{x}', 1), pg_temp.taken(2, 7));
 select t.is((select differs from fleet.host_details where host_id = 'api'), null, 'two workers that took it do not differ');
 select t.sound();
+rollback;
+
+\echo 'a host made by psql'
+begin;
+select t.worker('w1', t.host('h', '{x}', 1));
+select fleet.put_host('{"host_id": "api", "hostname": "localhost", "work_dir": "/w", "agents": [{"agent_type": "codex-cli", "capabilities": ["agent:code:rust"]}]}');
+select t.is((select entry::jsonb from fleet.made_hosts()), '{"host_id": "api", "hostname": "localhost", "work_dir": "/w", "ssh_port": 22, "workspace": "plain", "repositories": ["*"],
+  "agents": [{"agent_type": "codex-cli", "capabilities": ["agent:code:rust"], "max_concurrency": 1, "profile": "sandboxed"}]}'::jsonb, 'has the defaults filled in');
+select t.is((select capabilities || array[free::text] from fleet.hosts where host_id = 'api'), '{code:rust,1}', 'and is there');
+select t.throws(format('select fleet.put_host(%L)', e), 'AF007', 'an entry that lacks something: ' || e)
+from unnest(array['{}', '{"host_id": "-x", "hostname": "h", "work_dir": "/w", "agents": []}', '{"host_id": "x", "hostname": "h", "work_dir": "w", "agents": []}',
+  '{"host_id": "x", "hostname": "h", "work_dir": "/w"}']) e;
+select t.throws($$select fleet.put_host('{"host_id": "h", "hostname": "h", "work_dir": "/w", "agents": []}')$$, 'AF004', 'nor one of a file');
+select t.is((select string_agg(action || ' ' || object || ' ' || (actor like 'psql:%'), ', ') from fleet.audit), 'host_put api true', 'the trail has it');
 rollback;
 
 \echo 'cordon, uncordon, check by REST'

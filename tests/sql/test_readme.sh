@@ -16,7 +16,7 @@ while IFS= read -r query; do
     [[ $query == *'…'* ]] && continue
     count=$((count + 1))
     role=fleet_reader_full_login
-    [[ $query =~ fleet\.([a-z_]+\(|sessions) ]] && role=fleet_operator_login
+    [[ $query =~ fleet\.([a-z_]+\(|sessions|audit_trail) ]] && role=fleet_operator_login
     check "README as $role: $query" runs "$role" "$query"
 done < <(grep -E '^\|.*\|.*\|$' migrations/README.md | grep -oE '`(select|table) [^`]*`' | tr -d '`')
 check "the table holds queries" test "$count" -gt 5
