@@ -40,7 +40,7 @@ const struct route server_routes[] = {
 
     /* --- tasks --- */
     {"POST", "/api/v1/tasks", ROUTE_API, SCOPE_SUBMIT, NO_AGENTS, NULL, api_task_submit,
-     {"task_submit", "Submits a task, or many.", "NewTasks|lines", "200 Submitted, 201 Submitted, 207 SubmittedMany, 409, 413, 415, 422"}},
+     {"task_submit", "Submits a task, or up to 10,000: an array, or a line each.", "NewTasks|lines", "200 Submitted|lines, 201 Submitted|lines, 207 SubmittedMany|lines, 409, 413, 415, 422"}},
     {"GET", "/api/v1/tasks", ROUTE_API, SCOPE_READ, ALSO_AGENTS, list_queries, api_task_list,
      {"task_list", "Tasks, newest first.", NULL, "200 TaskList, 400, 422"}},
     {"GET", "/api/v1/tasks/{}", ROUTE_API, SCOPE_READ, ALSO_AGENTS, NULL, api_task_detail,
