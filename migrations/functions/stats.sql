@@ -9,8 +9,8 @@ begin
                              'text', ltrim(to_char(least(p_count, p_cap), '999,999,999')) || case when p_count > p_cap then '+' else '' end);
 end $$;
 
--- How many tasks there are by status.
-create function fleet.status_counts(p_cap bigint) returns json
+-- How many tasks there are by status, p_waiting of which wait.
+create function fleet.status_counts(p_waiting bigint, p_cap bigint) returns json
     language plpgsql stable as $$
 begin
     return (
@@ -18,9 +18,7 @@ begin
             select t.status, count(*) as n from fleet.attempt a join fleet.task t on t.task = a.task
             where a.ended_at is null and a.abandoned_at is null group by t.status)
         select json_object_agg(s.status, fleet.counted(case
-            when s.status = 'created'
-                then (select count(*) from (select from fleet.queue limit p_cap + 1) q)
-                     + (select count(*) from (select from fleet.delayed limit p_cap + 1) d)
+            when s.status = 'created' then p_waiting
             when s.status in ('assigned', 'running', 'agent_lost') then coalesce((select n from live where live.status = s.status), 0)
             else (select count(*) from (select from fleet.ended e where e.status = s.status limit p_cap + 1) e) end, p_cap)
             order by s.place)
@@ -28,17 +26,16 @@ begin
             with ordinality s (status, place));
 end $$;
 
--- What waits: since when, of the thousand that were submitted first; and how many of it nobody may take yet.
-create function fleet.queue_stats(p_cap bigint) returns json
+-- What waits, and since when, of the hundred that were submitted first.
+create function fleet.queue_stats(p_ready bigint, p_delayed bigint, p_cap bigint) returns json
     language plpgsql stable as $$
 begin
     return (
         select json_build_object(
-            'ready', fleet.counted((select count(*) from (select from fleet.queue limit p_cap + 1) q), p_cap),
-            'delayed', fleet.counted((select count(*) from (select from fleet.delayed limit p_cap + 1) d), p_cap),
+            'ready', fleet.counted(p_ready, p_cap), 'delayed', fleet.counted(p_delayed, p_cap),
             'oldest_since', fleet.utc(w.since), 'oldest_secs', round(extract(epoch from now() - w.since)::numeric, 3))
         from (select min(greatest(t.changed_at, t.run_at)) as since
-              from (select q.task from fleet.queue q order by q.task limit 1000) q join fleet.task t on t.task = q.task) w);
+              from (select q.task from fleet.queue q order by q.task limit 100) q join fleet.task t on t.task = q.task) w);
 end $$;
 
 -- What was done in the last five minutes, or since when p_events events go back. Spend: null when no agent told a cost.
@@ -69,14 +66,18 @@ create function fleet.stats(p_by fleet.requester) returns fleet.reply
     language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp
     set plan_cache_mode = force_generic_plan set jit = off set enable_seqscan = off set enable_bitmapscan = off
     set enable_hashjoin = off set enable_mergejoin = off as $$
-declare b fleet.bounds := fleet.bounds_of(p_by);
+declare
+    c_cap constant bigint := 10000;
+    b fleet.bounds := fleet.bounds_of(p_by);
+    v_ready bigint := (select count(*) from (select from fleet.queue limit c_cap + 1) q);
+    v_delayed bigint := (select count(*) from (select from fleet.delayed limit c_cap + 1) d);
 begin
     if b.repositories is not null then
         return fleet.refuse(403, 'repository_not_allowed', 'statistics are of the whole fleet, and this token is bound to repositories');
     end if;
     return fleet.say(200, json_build_object(
-        'tasks', fleet.status_counts(10000), 'queue', fleet.queue_stats(10000),
+        'tasks', fleet.status_counts(v_ready + v_delayed, c_cap), 'queue', fleet.queue_stats(v_ready, v_delayed, c_cap),
         'slots', (select json_build_object('total', count(*) filter (where not s.retiring), 'busy', count(s.attempt),
                                            'free', count(*) filter (where s.attempt is null and not s.retiring)) from fleet.slot s),
-        'lately', fleet.lately(10000))::text);
+        'lately', fleet.lately(2000))::text);
 end $$;

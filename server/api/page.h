@@ -11,8 +11,9 @@
 
 struct page {
     char limit[24];
-    const char *cursor; /* borrowed from the call's query; NULL: the first page. What it may be, the
-                           SQL function of the list knows. */
+    /* Borrowed from the call's query; NULL: the first page. What it may be, the SQL function of the
+     * list knows. */
+    const char *cursor;
 };
 
 /* False: the call is answered. */
