@@ -15,9 +15,10 @@
 struct config_reading {
     const char *path; /* borrowed; names the file in problems, {file:} is relative to its folder */
     enum config_node node;
-    bool loose;                      /* group or others may read the file */
-    const struct config *beside;     /* borrowed; one host from elsewhere is read: values are
-                                        literal, problems have no place; NULL: the file is */
+    bool loose; /* group or others may read the file */
+    /* borrowed; one host from elsewhere is read: values are literal, problems have no place; NULL:
+     * the file is */
+    const struct config *beside;
     config_check_host_cb check_host; /* NULL: the hosts' files are not looked at */
     struct config *config;           /* borrowed */
     struct config_list problems;     /* owned: "file:line:column: key: what; what would be right" */

@@ -28,8 +28,9 @@ struct route_doc {
     const char *name;    /* operationId, e.g. "task_list" */
     const char *summary; /* a sentence */
     const char *body;    /* schema of the request's body; NULL: it has none */
-    const char *answers; /* statuses and schemas that are its own, e.g. "200 TaskList, 404"; those
-                            of every route (401, 403, 503, ...) are not named */
+    /* statuses and schemas that are its own, e.g. "200 TaskList, 404"; those of every route (401,
+     * 403, 503, ...) are not named */
+    const char *answers;
 };
 
 struct route {
