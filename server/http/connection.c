@@ -24,7 +24,8 @@
 static const char refusal[] =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
     "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\nConnection: close\r\nContent-Length: 80\r\n\r\n"
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\nConnection: "
+    "close\r\nContent-Length: 80\r\n\r\n"
     "{\"error\": \"this node has too much to do; try again in a second\", \"code\": \"busy\"}";
 
 static void connection_free_when_closed(struct http_connection *connection)

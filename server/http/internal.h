@@ -31,9 +31,9 @@ struct http {
     struct linger_set lingers;
     struct http_counts counts;
     struct db_trouble trouble; /* of calls with the database */
-    int64_t stop_at; /* clock_ms; 0 while serving */
-    bool forced;     /* the deadline has passed */
-    int closing;     /* handles of http that are not closed yet */
+    int64_t stop_at;           /* clock_ms; 0 while serving */
+    bool forced;               /* the deadline has passed */
+    int closing;               /* handles of http that are not closed yet */
     void (*on_stopped)(void *data);
     void *stopped_data;
 };

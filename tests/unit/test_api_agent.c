@@ -214,7 +214,7 @@ START_TEST(output_that_is_wrong)
 }
 END_TEST
 
-#define COUNT(list) ((int)(sizeof (list) / sizeof (list)[0]))
+#define COUNT(list) ((int)(sizeof list / sizeof *list))
 
 /* Each endpoint of agents that takes a body, and what is no object. */
 START_TEST(a_body_that_is_no_object_is_refused_once)

@@ -1,8 +1,8 @@
 /* Hosts that the API made: a worker takes them beside those of its file, and lets them go. */
 #include "tests/unit/worker_scene.h"
 
-#define ENTRY(id, more)                                                                            \
-    "{\"host_id\": \"" id "\", \"hostname\": \"localhost\", \"work_dir\": \"/tmp/made\", "         \
+#define ENTRY(id, more)                                                                    \
+    "{\"host_id\": \"" id "\", \"hostname\": \"localhost\", \"work_dir\": \"/tmp/made\", " \
     "\"agents\": [{\"agent_type\": \"demo\"}]" more "}"
 
 static bool live(void)
