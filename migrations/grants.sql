@@ -31,9 +31,9 @@ grant execute on function
     fleet.task_retry(fleet.requester, text, boolean, text), fleet.task_cancel(fleet.requester, text, text),
     fleet.host_detail(fleet.requester, text), fleet.host_act(fleet.requester, text, text, text, int),
     fleet.host_put(fleet.requester, text, jsonb), fleet.host_delete(fleet.requester, text),
-    fleet.account_list(fleet.requester), fleet.account_park(fleet.requester, text, timestamptz, text),
+    fleet.account_list(fleet.requester, int, text), fleet.account_park(fleet.requester, text, timestamptz, text),
     fleet.account_unpark(fleet.requester, text, text),
-    fleet.agent_list, fleet.agent_detail, fleet.host_list(), fleet.node_list, fleet.stats, fleet.explain_task(text), fleet.check_all(),
+    fleet.agent_list, fleet.agent_detail, fleet.host_list(fleet.requester, int, text), fleet.node_list, fleet.stats, fleet.explain_task(text), fleet.check_all(),
     fleet.token_create, fleet.token_rows, fleet.token_list, fleet.token_revoke
 to fleet_server;
 

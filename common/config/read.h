@@ -13,12 +13,12 @@
 #define CONFIG_PROBLEMS_MAX 20
 
 struct config_reading {
+    /* One host from elsewhere than the file is read: values are literal, problems have no place.
+     * NULL: the file is. */
+    const struct config *beside; /* borrowed */
     const char *path; /* borrowed; names the file in problems, {file:} is relative to its folder */
     enum config_node node;
-    bool loose; /* group or others may read the file */
-    /* borrowed; one host from elsewhere is read: values are literal, problems have no place; NULL:
-     * the file is */
-    const struct config *beside;
+    bool loose;                      /* group or others may read the file */
     config_check_host_cb check_host; /* NULL: the hosts' files are not looked at */
     struct config *config;           /* borrowed */
     struct config_list problems;     /* owned: "file:line:column: key: what; what would be right" */

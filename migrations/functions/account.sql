@@ -1,4 +1,5 @@
--- Accounts: the login of an agent on a host, that is its executor. It rests when its provider limits it, and when a person parks it.
+-- Accounts: the login of an agent on a host, that is its executor, and an HTTP agent's. It rests when its provider limits it, and when a
+-- person parks it.
 
 create function fleet.account_json(p_executor int) returns json
     language plpgsql stable as $$
@@ -18,12 +19,24 @@ begin
     where x.executor = p_executor);
 end $$;
 
-create function fleet.account_list(p_by fleet.requester) returns fleet.reply
-    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp as $$
+-- By name. The cursor is the last one of the page before.
+create function fleet.account_list(p_by fleet.requester, p_limit int, p_cursor text) returns fleet.reply
+    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp set jit = off as $$
+declare
+    v_limit int := fleet.page_limit(p_limit);
+    v_ids text[];
+    v_keys int[];
 begin
-    return fleet.say(200, (
-        select coalesce(json_agg(fleet.account_json(x.executor) order by x.agent_id), '[]')::text
-        from fleet.executor_now x where x.kind = 'ssh_cli' and not x.gone));
+    if length(p_cursor) > 1000 then
+        return fleet.refuse(400, 'malformed_cursor', 'this cursor was not given by a list of accounts: take the link of the page before');
+    end if;
+    select array_agg(x.agent_id order by x.agent_id collate "C"), array_agg(x.executor order by x.agent_id collate "C") into v_ids, v_keys
+    from (select e.agent_id, e.executor from fleet.executor_now e
+          where not e.gone and (p_cursor is null or e.agent_id collate "C" > p_cursor)
+          order by e.agent_id collate "C" limit v_limit + 1) x;
+    return fleet.say(200, (select coalesce(json_agg(fleet.account_json(k) order by o), '[]')::text
+                           from unnest(v_keys[1:v_limit]) with ordinality x (k, o)),
+                     case when cardinality(v_ids) > v_limit then v_ids[v_limit] end);
 end $$;
 
 -- What a person said stays until that person or another says otherwise, or until then; a limit that ends later is longer.

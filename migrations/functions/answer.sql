@@ -239,22 +239,6 @@ begin
         where s.executor = x.executor)::text || '}');
 end $$;
 
-create function fleet.host_list() returns text
-    language sql stable security definer set search_path = pg_catalog, fleet, pg_temp
-begin atomic
-    select coalesce(json_agg(json_build_object(
-        'host_id', h.host_id, 'hostname', h.hostname, 'status', h.status, 'reason_code', h.reason_code,
-        'reason', h.reason, 'differs', h.differs,
-        'executors', (select coalesce(json_agg(json_build_object(
-                          'agent_id', x.agent_id, 'agent_type', x.agent_type, 'capabilities', x.capabilities, 'status', x.status,
-                          'reason', x.out_reason, 'max_concurrency', x.max_concurrency, 'running', x.running) order by x.agent_id), '[]')
-                      from fleet.executor_now x where x.host_id = h.host_id and not x.gone),
-        'last_checked_at', fleet.utc(h.checked_at), 'free_disk_bytes', h.disk_free,
-        'cordoned', case when h.cordoned_at is not null then json_build_object(
-            'by', h.cordoned_by, 'reason', h.cordon_reason, 'at', fleet.utc(h.cordoned_at)) end) order by h.host_id), '[]')::text
-    from fleet.host_now h where not h.gone;
-end;
-
 create function fleet.node_list(p_by fleet.requester) returns fleet.reply
     language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp set jit = off set enable_seqscan = off as $$
 begin

@@ -24,6 +24,24 @@ begin
     where h.host_id = p_host_id and not h.gone);
 end $$;
 
+-- By name. The cursor is the last one of the page before.
+create function fleet.host_list(p_by fleet.requester, p_limit int, p_cursor text) returns fleet.reply
+    language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp set jit = off as $$
+declare
+    v_limit int := fleet.page_limit(p_limit);
+    v_ids text[];
+begin
+    if p_cursor !~ '^[A-Za-z0-9._-]{1,64}$' then
+        return fleet.refuse(400, 'malformed_cursor', 'this cursor was not given by a list of hosts: take the link of the page before');
+    end if;
+    v_ids := array(select h.host_id from fleet.host_now h
+                   where not h.gone and (p_cursor is null or h.host_id collate "C" > p_cursor)
+                   order by h.host_id collate "C" limit v_limit + 1);
+    return fleet.say(200, (select coalesce(jsonb_agg(fleet.host_json(k) order by o), '[]')::text
+                           from unnest(v_ids[1:v_limit]) with ordinality x (k, o)),
+                     case when cardinality(v_ids) > v_limit then v_ids[v_limit] end);
+end $$;
+
 create function fleet.host_detail(p_by fleet.requester, p_host_id text) returns fleet.reply
     language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare v_body jsonb := fleet.host_json(p_host_id);

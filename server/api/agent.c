@@ -1,21 +1,9 @@
-/* GET /api/v1/agents, hosts, nodes and statistics. */
+/* GET /api/v1/agents, nodes and statistics. */
 #include "server/api/filter.h"
 #include "server/api/handlers.h"
 #include "server/api/page.h"
 #include "server/api/reply.h"
 #include "server/api/request.h"
-#include "server/server.h"
-
-static void on_body(void *data, const struct db_result *res, const struct error *err)
-{
-    struct call *call = data;
-    const char *body = err == NULL && db_rows(res) == 1 ? db_text(res, 0, "body") : NULL;
-    if (err != NULL)
-        call_db_error(call, err);
-    else
-        call_json(call, 200, body != NULL ? body : "[]");
-    call_drop(call);
-}
 
 void api_agent_list(struct call *call)
 {
@@ -52,13 +40,6 @@ void api_agent_detail(struct call *call)
                 "from fleet.agent_detail($1::fleet.requester, $2)",
                 DB_REPEAT, 2, params);
     buf_release(&by);
-}
-
-void api_host_list(struct call *call)
-{
-    call_hold(call);
-    db_query(call_server(call)->db, "select fleet.host_list() as body", DB_REPEAT, 0, NULL, on_body,
-             call);
 }
 
 static void answer_whole(struct call *call, const char *sql)

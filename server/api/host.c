@@ -1,12 +1,19 @@
-/* One host: GET, PUT and DELETE. */
+/* Hosts: their list; GET, PUT and DELETE of one. */
 #include <string.h>
 
 #include "common/config/config.h"
 #include "common/json.h"
 #include "server/api/handlers.h"
+#include "server/api/page.h"
 #include "server/api/reply.h"
 #include "server/api/request.h"
 #include "server/server.h"
+
+void api_host_list(struct call *call)
+{
+    page_list(call, "select status, body, next, location from "
+                    "fleet.host_list($1::fleet.requester, $2::int, $3)");
+}
 
 void api_host_detail(struct call *call)
 {

@@ -4,6 +4,7 @@
 
 #include "common/json.h"
 #include "server/api/handlers.h"
+#include "server/api/page.h"
 #include "server/api/reply.h"
 #include "server/api/request.h"
 #include "server/api/value.h"
@@ -94,13 +95,8 @@ void api_host_declare_dead(struct call *call)
 
 void api_account_list(struct call *call)
 {
-    struct buf by;
-    const char *params[] = {request_by(call, &by)};
-    reply_query(call,
-                "select status, body, next, location from "
-                "fleet.account_list($1::fleet.requester)",
-                DB_REPEAT, 1, params);
-    buf_release(&by);
+    page_list(call, "select status, body, next, location from "
+                    "fleet.account_list($1::fleet.requester, $2::int, $3)");
 }
 
 static const char *const park_members[] = {"until", "reason", NULL};

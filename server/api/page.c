@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 
+#include "server/api/reply.h"
+#include "server/api/request.h"
+
 bool page_read(struct call *call, struct page *page)
 {
     struct error err = {0};
@@ -14,4 +17,15 @@ bool page_read(struct call *call, struct page *page)
     }
     snprintf(page->limit, sizeof page->limit, "%lld", (long long)limit);
     return true;
+}
+
+void page_list(struct call *call, const char *sql)
+{
+    struct page page;
+    struct buf by;
+    if (!page_read(call, &page))
+        return;
+    const char *params[] = {request_by(call, &by), page.limit, page.cursor};
+    reply_query(call, sql, DB_REPEAT, 3, params);
+    buf_release(&by);
 }

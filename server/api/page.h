@@ -19,4 +19,7 @@ struct page {
 /* False: the call is answered. */
 bool page_read(struct call *call, struct page *page);
 
+/* A list that has nothing but pages: `sql` takes $1 the requester, $2 the limit, $3 the cursor. */
+void page_list(struct call *call, const char *sql);
+
 #endif

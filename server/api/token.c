@@ -74,16 +74,8 @@ void api_token_create(struct call *call)
 
 void api_token_list(struct call *call)
 {
-    struct page page;
-    struct buf by;
-    if (!page_read(call, &page))
-        return;
-    const char *params[] = {request_by(call, &by), page.limit, page.cursor};
-    reply_query(call,
-                "select status, body, next, location from "
-                "fleet.token_list($1::fleet.requester, $2::int, $3)",
-                DB_REPEAT, 3, params);
-    buf_release(&by);
+    page_list(call, "select status, body, next, location from "
+                    "fleet.token_list($1::fleet.requester, $2::int, $3)");
 }
 
 void api_token_revoke(struct call *call)

@@ -5,8 +5,12 @@ select t.worker('w1', t.host('h', '{code:rust}', 9));
 select t.submit('a');
 create function pg_temp.account() returns text language sql as $$
   select concat_ws(' ', j ->> 'account_id', j ->> 'status', j ->> 'reason_code', j ->> 'reason', j ->> 'reported_by', coalesce(j ->> 'parked_until', 'open end'))
-  from (select body::jsonb -> 0 as j from fleet.account_list(t.by())) x $$;
+  from (select body::jsonb -> 0 as j from fleet.account_list(t.by(), 50, null)) x $$;
 select t.is(pg_temp.account(), 'h/codex-cli open open end', 'an account that works');
+select t.agent('pull');
+select t.is((select body::jsonb -> 0 ->> 'account_id' || ' ' || next from fleet.account_list(t.by(), 1, null)), 'h/codex-cli h/codex-cli', 'a page names the next');
+select t.is((select body::jsonb -> 0 ->> 'account_id' || ' ' || (next is null) from fleet.account_list(t.by(), 1, 'h/codex-cli')), 'pull true', '... which is the last: HTTP agents have theirs');
+select t.is((fleet.account_list(t.by(), 1, repeat('x', 1001))).status, 400, 'a cursor of nobody');
 select t.is((fleet.account_park(t.by(), 'h/codex-cli', null, 'bill not paid')).status, 200, 'a person parks it');
 select t.is(pg_temp.account(), 'h/codex-cli parked parked bill not paid open open end', 'who and why is told');
 select t.is(t.claim('w1', 9), '', 'it gets nothing');

@@ -35,7 +35,7 @@ select t.worker('w1', t.host('h', '{code:rust}', 2));
 select t.report_down('w1', 'h', 'host_key_changed', 'its host key SHA256:' || repeat('x', 400) || ' is not the one in known_hosts');
 select t.ok((select reason like '%known\_hosts' and length(reason) > 400 from fleet.host_details), 'is said whole in psql');
 select t.is((select reason_code from fleet.hosts), 'host_key_changed', 'with one word for the kind');
-select t.ok((select j->>'reason' like '%known\_hosts' and j->>'reason_code' = 'host_key_changed' from (select fleet.host_list()::jsonb->0 as j) x),
+select t.ok((select j->>'reason' like '%known\_hosts' and j->>'reason_code' = 'host_key_changed' from (select (fleet.host_list(t.by(), 50, null)).body::jsonb->0 as j) x),
   'and over REST');
 select t.report_down('w1', 'h', 'no such word', 'x');
 select t.is((select reason_code from fleet.hosts), 'other', 'a word that is not known is other');
@@ -78,7 +78,7 @@ select t.throws($$select fleet.forget_host('other')$$, 'AF004', 'a host that a w
 select t.throws($$select fleet.forget_host('h')$$, 'AF006', 'nor one where something runs');
 select t.finish('w1', 'a');
 select t.none($$select from fleet.hosts where host_id = 'h'$$, 'then it is gone from psql');
-select t.ok(fleet.host_list()::jsonb->0->>'host_id' = 'other' and jsonb_array_length(fleet.host_list()::jsonb) = 1, 'from REST');
+select t.ok((fleet.host_list(t.by(), 50, null)).body::jsonb->0->>'host_id' = 'other' and jsonb_array_length((fleet.host_list(t.by(), 50, null)).body::jsonb) = 1, 'from REST');
 select t.is(jsonb_array_length((fleet.agent_list(t.by(0), 50, null)).body::jsonb), 1, 'its agents too');
 select t.is((select agent_id from fleet.agents), 'other/codex-cli', 'also for psql');
 select fleet.forget_host('h');

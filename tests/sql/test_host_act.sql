@@ -82,6 +82,10 @@ rollback;
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 2));
 select t.submit('a');
+select t.worker('w2', t.host('i', '{x}', 2));
+select t.is((select body::jsonb -> 0 ->> 'host_id' || ' ' || next from fleet.host_list(t.by(), 1, null)), 'h h', 'a page names the next');
+select t.is((select body::jsonb -> 0 ->> 'host_id' || ' ' || (next is null) from fleet.host_list(t.by(), 1, 'h')), 'i true', '... which is the last');
+select t.is((fleet.host_list(t.by(), 1, 'h/x')).status, 400, 'a cursor of nobody');
 select t.is(pg_temp.code(fleet.host_act(t.by(), 'cordon', 'h', 'new disk', null)), '200 cordoned', 'cordoned');
 select t.is((select (body::jsonb -> 'cordoned') - 'at' from fleet.host_detail(t.by(), 'h')), '{"by": "open", "reason": "new disk", "drained": false, "deadline": null}'::jsonb,
   'by whom and why is told');

@@ -28,7 +28,7 @@ begin
   perform fleet.promote(10);
   perform t.deliver('d', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
   perform count(*) from fleet.tasks; perform count(*) from fleet.hosts; perform count(*) from fleet.nodes;
-  perform fleet.explain_task('a3'); perform fleet.host_list(); perform fleet.node_list(t.by(0));
+  perform fleet.explain_task('a3'); perform fleet.host_list(t.by(), 50, null); perform fleet.node_list(t.by(0));
 end $$;
 create function pg_temp.try(p_name text, p_value bigint) returns text language plpgsql as $$
 declare said text := 'fine';

@@ -305,7 +305,7 @@ select t.is((fleet.agent_list(t.by(0), 50, null, p_status => '{no such}')).body:
 select t.is((fleet.agent_list(t.by(0), 50, null, p_capability => '{agent:code:rust}')).body::jsonb->0->>'agent_id', 'h/codex-cli', 'by capability');
 select t.is((fleet.agent_list(t.by(0), 50, null, p_agent_type => '{other}')).body::jsonb, '[]'::jsonb, 'by type');
 select t.is(((fleet.agent_list(t.by(0), 50, null)).body::jsonb->0->>'running')::int, 1, 'with what runs on it');
-select t.is(pg_temp.lacks(fleet.host_list()::jsonb->0, '
+select t.is(pg_temp.lacks((fleet.host_list(t.by(), 50, null)).body::jsonb->0, '
   host_id hostname status reason executors last_checked_at free_disk_bytes cordoned'), null, 'a host has its members');
 select t.is((fleet.node_list(t.by(0))).body::jsonb->0->>'name', 'w1', 'nodes are listed');
 select fleet.node_start(t.node('s'), 'server', 's', '0.1.0', 'x');

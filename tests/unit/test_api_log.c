@@ -120,7 +120,7 @@ END_TEST
 START_TEST(what_sql_writes_is_passed_on)
 {
     api_sql("agent_detail", REPLY("0"));
-    api_sql("host_list", "body=[1]");
+    api_sql("host_list", REPLY("[1]"));
     api_sql("node_list", REPLY("[2]"));
     api_sql("stats", REPLY("3"));
     ck_assert_int_eq(api_ask("read", "GET", "/api/v1/agents/h%2Fcodex", NULL), 200);
