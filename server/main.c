@@ -153,7 +153,9 @@ static void on_notify(void *data, const char *word)
         auth_forget(server->auth);
         ceiling_check(server->ceiling);
     }
-    if (unknown || strcmp(word, "work") == 0 || strcmp(word, "slot") == 0)
+    if (unknown)
+        pull_reconnected(server->pull);
+    else if (strcmp(word, "work") == 0 || strcmp(word, "slot") == 0)
         pull_notify(server->pull);
 }
 
@@ -162,7 +164,7 @@ static void on_up(void *data, uint64_t generation)
     struct server *server = data;
     (void)generation;
     if (server->pull != NULL)
-        pull_notify(server->pull);
+        pull_reconnected(server->pull);
 }
 
 static struct db *open_database(struct server *server, struct error *err)

@@ -215,6 +215,12 @@ void pull_notify(struct pull *pull)
         timer_start(&pull->look, (uint64_t)pause_jitter(pull->poll_secs * 1000 / LOOKS), 0);
 }
 
+void pull_reconnected(struct pull *pull)
+{
+    pull->listed = false;
+    pull_notify(pull);
+}
+
 /* --- life --- */
 
 struct pull *pull_new(struct loop *loop, struct db *db, struct node *node, struct ceiling *ceiling,

@@ -33,9 +33,12 @@ void pull_set_poll(struct pull *pull, int poll_secs);
 void pull_wait(struct pull *pull, struct call *call, int executor, const char *capabilities,
                int wait_secs);
 
-void pull_notify(struct pull *pull); /* there may be work, or the database is back */
-void pull_drain(struct pull *pull);  /* answers all: who comes from now on is answered at once */
-void pull_stop(struct pull *pull);   /* closes its timers; no call waits any more */
-void pull_free(struct pull *pull);   /* NULL is fine; after db_stop and pull_stop, and one turn */
+void pull_notify(struct pull *pull); /* there may be work */
+/* The database is back: notifications may have been missed, and the row among the waiters may be
+ * gone (its table is not logged: a crash empties it). */
+void pull_reconnected(struct pull *pull);
+void pull_drain(struct pull *pull); /* answers all: who comes from now on is answered at once */
+void pull_stop(struct pull *pull);  /* closes its timers; no call waits any more */
+void pull_free(struct pull *pull);  /* NULL is fine; after db_stop and pull_stop, and one turn */
 
 #endif

@@ -187,6 +187,22 @@ START_TEST(one_claim_for_all_and_as_many_answers_as_tasks)
 }
 END_TEST
 
+/* A crash of the database may have taken this node's row among the waiters. */
+START_TEST(a_new_connection_lists_the_node_anew)
+{
+    struct client client;
+    wait_as(&client, 1, 60);
+    UNTIL(claims() == 2);
+    some_turns();
+    pull_reconnected(api.server.pull);
+    UNTIL(claims() == 4);
+    some_turns();
+    ck_assert_int_eq(claims(), 4);
+    ck_assert_int_eq(api_asked("sleep_begin")->calls, 2);
+    client_end(&client);
+}
+END_TEST
+
 /* However many wait: who comes asks for itself. */
 START_TEST(a_newcomer_asks_for_itself)
 {
@@ -352,6 +368,7 @@ int main(void)
     tcase_add_test(tcase, sleeps_behind_a_claim_of_a_known_waiter);
     tcase_add_test(tcase, a_notification_during_a_claim_asks_again);
     tcase_add_test(tcase, one_claim_for_all_and_as_many_answers_as_tasks);
+    tcase_add_test(tcase, a_new_connection_lists_the_node_anew);
     tcase_add_test(tcase, a_newcomer_asks_for_itself);
     tcase_add_test(tcase, a_client_that_left_is_taken_out);
     tcase_add_test(tcase, what_a_client_that_left_was_given_goes_back);
