@@ -101,10 +101,11 @@ end $$;
 create function fleet.content_hash(p_title text, p_body text, p_labels text[], p_any_agent boolean, p_priority bigint,
                                    p_execution_mode text, p_task_type text, p_repo text, p_issue_number bigint, p_max_retries bigint,
                                    p_timeout_secs bigint, p_run_at text, p_metadata jsonb) returns bytea
-    language sql stable as $$
+    language sql stable
+begin atomic
     select sha256(convert_to(row(p_title, p_body, p_labels, p_any_agent, p_priority, p_execution_mode, p_task_type, p_repo,
                                  p_issue_number, p_max_retries, p_timeout_secs, p_run_at, p_metadata)::text, 'UTF8'));
-$$;
+end;
 
 -- May a task of this kind have no fault in what is common to its kind?
 create function fleet.kind_sound(p_token bigint, p_labels text[], p_requirements text[], p_any_agent boolean, p_mode text, p_repo text)
@@ -298,7 +299,7 @@ begin
                    case when s.form = 'one' then max(s.status) when bool_and(s.status = 201) then 201
                         when bool_and(s.status < 300) then 200 else 207 end,
                    case s.form when 'one' then min(s.text) when 'list' then '[' || string_agg(s.text, ', ' order by s.ord) || ']'
-                               else string_agg(s.text, e'\n' order by s.ord) || e'\n' end,
+                               else string_agg(s.text, chr(10) order by s.ord) || chr(10) end,
                    (array_agg(s.task_id order by s.ord) filter (where s.status < 300))[1],
                    count(*) filter (where p_all or s.task = p_numbers[s.ord]))::fleet.submitted
         from said s group by s.request, s.form);
@@ -360,7 +361,7 @@ declare
     v_kinds fleet.task_kind[];
     v_kind_of int[];
     v_doubtful int[];
-    v_faults fleet.fault[] := '{}';
+    v_faults fleet.fault[] := array[]::fleet.fault[];
     v_ours boolean[];
     v_go boolean[];
     v_numbers bigint[];

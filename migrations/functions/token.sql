@@ -37,7 +37,7 @@ create function fleet.token_fault(p_name text, p_scope text, p_repositories text
     language plpgsql stable as $$
 declare v_bad text;
 begin
-    select coalesce(r, '') into v_bad from unnest(p_repositories) r where coalesce(r, '') !~ '^([A-Za-z0-9._-]{1,100}/([A-Za-z0-9._-]{1,100}|\*)|none)$';
+    select coalesce(r, '') into v_bad from unnest(p_repositories) r where coalesce(r, '') !~ '^([A-Za-z0-9._-]{1,100}/([A-Za-z0-9._-]{1,100}|[*])|none)$';
     return case
         when p_scope is null or p_scope not in ('admin', 'operate', 'submit', 'agent', 'read')
             then format('''scope'' has to be admin, operate, submit, agent or read, not ''%s''', left(p_scope, 100))

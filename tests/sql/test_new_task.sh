@@ -2,6 +2,6 @@
 # server/api/task_body.c writes rows of fleet.new_task: its list of members is the type's list of columns behind made_id.
 
 check "task_body.c has the columns of fleet.new_task, in their order" test \
-    "$(sed -n 's/^    {"\([a-z_]*\)", json_type_.*/\1/p' server/api/task_body.c | paste -sd' ')" = \
+    "$(grep -o '{"[a-z_]*", json_type_' server/api/task_body.c | cut -d'"' -f2 | paste -sd' ')" = \
     "$(postgres_query "$database" "select string_agg(attname, ' ' order by attnum) from pg_attribute
                                    where attrelid = 'fleet.new_task'::regclass and attnum > 1")"
