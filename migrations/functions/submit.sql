@@ -301,7 +301,7 @@ begin
                    case s.form when 'one' then min(s.text) when 'list' then '[' || string_agg(s.text, ', ' order by s.ord) || ']'
                                else string_agg(s.text, chr(10) order by s.ord) || chr(10) end,
                    (array_agg(s.task_id order by s.ord) filter (where s.status < 300))[1],
-                   count(*) filter (where p_all or s.task = p_numbers[s.ord]))::fleet.submitted
+                   count(*) filter (where s.status < 300 and (p_all or s.task = p_numbers[s.ord])))::fleet.submitted
         from said s group by s.request, s.form);
 end $$;
 

@@ -16,6 +16,8 @@
 
 #define CALL_DEADLINE_MS 25000 /* a call that takes longer is answered 503 */
 #define ERROR_TEXT_MAX 1024
+#define ANSWER_SMALL 16384     /* bytes; such a one is always given */
+#define ANSWERS_MAX (64 << 20) /* of all that are under way */
 
 /* In the request's pool: its disposal tells the call that the request is gone. */
 struct call_token {
@@ -339,11 +341,18 @@ void call_answer(struct call *call, int status, const char *type, const void *by
     static h2o_generator_t generator = {NULL, NULL};
     if (call_gone(call))
         return;
+    if (len > ANSWER_SMALL && call->http->answers + len > ANSWERS_MAX) {
+        call->http->counts.refused++;
+        call_error(call, 503, "busy", NULL,
+                   "too many large answers wait for clients that do not read; try again soon, or "
+                   "ask for less");
+        return;
+    }
     h2o_req_t *req = call->req;
     answer_begin(call, status, type);
     tell_gone(call);
     connection_unlook(call->connection);
-    connection_sending(call->connection);
+    connection_sending(call->connection, len);
     req->res.content_length = status == 204 ? SIZE_MAX : len; /* RFC 9110 8.6: of 204 none */
     if (call->http->lame || call->connection->gone)
         req->http1_is_persistent = 0;

@@ -59,7 +59,7 @@ static void on_socket_closed(void *data)
 {
     struct http_connection *connection = data;
     connection->sock = NULL;
-    list_remove(&connection->sending);
+    connection_sent(connection);
     call_was_read(connection, connection_was_reset(connection));
     if (connection->watched)
         uv_close((uv_handle_t *)&connection->watch, on_watch_closed);
@@ -179,16 +179,20 @@ bool connection_was_reset(const struct http_connection *connection)
            info.tcpi_state == TCP_CLOSE;
 }
 
-void connection_sending(struct http_connection *connection)
+void connection_sending(struct http_connection *connection, size_t len)
 {
     connection->sending_ms = connection->progress_ms = clock_ms();
     connection->unsent = SIZE_MAX;
+    connection->http->answers += len - connection->answer;
+    connection->answer = len;
     if (!list_linked(&connection->sending))
         list_append(&connection->http->sending, &connection->sending);
 }
 
 void connection_sent(struct http_connection *connection)
 {
+    connection->http->answers -= connection->answer;
+    connection->answer = 0;
     list_remove(&connection->sending);
 }
 

@@ -29,6 +29,7 @@ struct http {
     struct list streams;     /* all, until their requests are gone */
     int64_t streams_ms;      /* clock_ms of the last look at them */
     struct linger_set lingers;
+    size_t answers; /* bytes of all that are under way */
     struct http_counts counts;
     struct db_trouble trouble; /* of calls with the database */
     int64_t stop_at;           /* clock_ms; 0 while serving */
@@ -55,6 +56,7 @@ struct http_connection {
     bool watched;        /* watch is inited */
     bool looking;        /* watch is started */
     bool gone;           /* the client has left */
+    size_t answer;       /* bytes of the one under way */
     size_t unsent;       /* bytes not acknowledged at the last look */
     int64_t progress_ms; /* clock_ms of the last change of `unsent` */
     int64_t sending_ms;  /* clock_ms at which the answer was given */
@@ -68,7 +70,8 @@ bool connection_left(const struct http_connection *connection); /* the client ha
 /* By the client: what was sent and not yet acknowledged has not arrived. */
 bool connection_was_reset(const struct http_connection *connection);
 void connection_unlook(struct http_connection *connection);
-void connection_sending(struct http_connection *connection); /* an answer is under way */
+/* An answer of so many bytes is under way. */
+void connection_sending(struct http_connection *connection, size_t len);
 void connection_sent(struct http_connection *connection);
 size_t connection_unsent(const struct http_connection *connection); /* bytes not acknowledged */
 void connection_check_progress(struct http_connection *connection, int64_t now);

@@ -81,7 +81,7 @@ executor() { # agent_type max capability...
 # config FILE PORT: what both kinds of node read.
 config() {
     cat >"$1" <<YAML
-server: { bind: 127.0.0.1, port: $2, max_body_bytes: 1048576 }
+server: { bind: 127.0.0.1, port: $2, max_body_bytes: 1048576${SERVER:+, $SERVER} }
 database: { url: "$3" }
 forgejo: { url: "https://git.example.org", webhook_secret: "\${WEBHOOK_SECRET}",
            repositories: [ ${REPOSITORIES:-'"*"'} ], trigger_users: [ ${TRIGGER_USERS:-'"*"'} ] }

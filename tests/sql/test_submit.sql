@@ -189,6 +189,8 @@ select t.is(pg_temp.by('bound', 'acme/other'), 'refused repository_not_allowed',
 select t.is(pg_temp.by('bound', null), 'refused repository_not_allowed', 'no repository is none of its repositories');
 select t.is(pg_temp.by('none', null), 'created', 'unless it is bound to that');
 select t.is(pg_temp.by('none', 'acme/rocket'), 'refused repository_not_allowed', 'and then to nothing else');
+select t.none($$select a.after from fleet.audit a join fleet.token k on a.actor = fleet.token_actor(k.token_id)
+               where k.name = 'ci' and not exists (select from fleet.task x where x.task_id = a.object)$$, 'what was refused is not in the trail');
 select t.is(pg_temp.by('free', null), 'created', 'a token that is not bound');
 select t.is((select count(*) from fleet.lane), 4::bigint, 'what is refused makes no lane');
 select t.submit('own', '{agent:x}', '{"repo": "acme/rocket"}');
