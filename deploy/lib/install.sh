@@ -21,7 +21,10 @@ install_list() {
         [[ $(dpkg --print-architecture) != amd64 ]] ||
             echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
         ;;
-    bench) echo nginx-light nodejs npm ;;
+    bench)
+        echo nginx-light
+        command -v npm >/dev/null || echo nodejs npm
+        ;;
     codex) command -v npm >/dev/null || echo nodejs npm ;;
     scripted) command -v node >/dev/null || echo nodejs ;;
     esac
