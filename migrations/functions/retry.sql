@@ -64,16 +64,20 @@ end $$;
 create function fleet.unbar() returns int
     language plpgsql as $$
 declare
+    v_lanes int[] := array(select l.lane from fleet.lane l where l.barred <> '{}');
+    v_before timestamptz := now() - fleet.ms('other_host_ms');
     t record;
     v_count int := 0;
 begin
+    if v_lanes = '{}' then
+        return 0; -- as it is nearly always: the queue may be long
+    end if;
     for t in
         select x.task, x.requirements, x.execution_mode, x.repo
-        from fleet.lane l
-        join fleet.queue q on q.lane = l.lane
+        from fleet.queue q
         join fleet.task x on x.task = q.task
-        where l.barred <> '{}' and x.run_at < now() - fleet.ms('other_host_ms')
-        order by x.task limit 100
+        where q.lane = any (v_lanes) and x.run_at < v_before
+        limit 100
         for update of q, x skip locked
     loop
         perform from fleet.latch where name = 'lanes' for update skip locked;
