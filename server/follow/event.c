@@ -69,7 +69,7 @@ static struct event_place collect(const struct feed_read *read, struct buf *toke
     for (size_t i = 0; i < count; i++)
         db_array_int(tokens, seen[i]);
     db_array_end(tokens);
-    return first->at;
+    return first != NULL ? first->at : (struct event_place){0};
 }
 
 static void ask(struct feed *feed, struct feed_read *read)

@@ -384,6 +384,7 @@ static struct heads *heads_new(struct follow *follow)
 {
     size_t count = 0;
     list_each(link, &follow->outputs) count++;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): they are pointers */
     struct heads *heads = mem_alloc(sizeof *heads + count * sizeof heads->outputs[0]);
     heads->follow = follow;
     list_each(link, &follow->outputs)

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034,SC2154 # variables of tests/e2e/lib.sh
+# shellcheck shell=bash disable=SC2016,SC2034,SC2154 # variables and texts are for tests/e2e/lib.sh
 # Output and history as streams: of work done elsewhere, over a server that is killed, a database that is restarted and a node that
 # drains; a thousand followers; readers that do not read.
 export FLEET_STREAM_QUIET_MS=500 FLEET_STREAM_STALL_MS=1500 FLEET_LAME_DUCK_MS=300
