@@ -12,9 +12,10 @@
 
 #define BACKLOG 1024
 #define JANITOR_MS 250
-#define LOOK_AFTER_MS 250 /* a call that takes longer has its client watched */
-#define METER_MS 20       /* between two sums of the bodies being read */
-#define REQUEST_MS 10000  /* head and body of a request, and idling between two */
+#define LOOK_AFTER_MS 250  /* a call that takes longer has its client watched */
+#define METER_MS 20        /* between two sums of the bodies being read */
+#define BUFFER_SMALL 65536 /* bytes: below, what is in it counts */
+#define REQUEST_MS 10000   /* head and body of a request, and idling between two */
 
 struct http_handler {
     h2o_handler_t super;
@@ -29,6 +30,13 @@ static int on_req(h2o_handler_t *handler, h2o_req_t *req)
 
 /* --- ceilings and clocks --- */
 
+/* A buffer that grows doubles: what it may hold is what it costs. */
+static size_t held_by(const struct http_connection *connection)
+{
+    const h2o_buffer_t *input = connection->sock->input;
+    return input->capacity > BUFFER_SMALL ? input->capacity : input->size;
+}
+
 /* h2o reads a body in full before any handler sees it, so what it holds is summed here. */
 static size_t bytes_held(const struct http *http, struct http_connection **largest)
 {
@@ -39,7 +47,7 @@ static size_t bytes_held(const struct http *http, struct http_connection **large
         struct http_connection *connection = list_entry(link, struct http_connection, link);
         if (connection->sock == NULL)
             continue;
-        size_t size = connection->sock->input->size;
+        size_t size = held_by(connection);
         total += size;
         if (size > most && connection->call == NULL && connection->sock->_cb.read != NULL) {
             most = size;
