@@ -29,4 +29,5 @@ create index task_repo on fleet.task ((lower(coalesce(repo, 'none')) collate "C"
 create index task_forgejo on fleet.task (task) where source = 'forgejo';
 
 insert into fleet.setting (name, value, low, high, comment) values
-    ('list_budget', 1000, 10, 100000, 'so many tasks a list looks at for one page; a rare pair of filters may then give a short page and a next one');
+    ('list_budget', 1000, 10, 100000,
+     'so many tasks a list looks at for one page; a rare pair of filters may then give a short page and a next one');

@@ -24,7 +24,8 @@ to fleet_worker;
 
 grant execute on function
     fleet.authenticate(bytea), fleet.tokens_ended(bigint[]), fleet.submit(fleet.submission[], int[], fleet.new_task[]), fleet.receive_delivery,
-    fleet.task_list, fleet.task_detail, fleet.task_events, fleet.task_attempts, fleet.task_logs(fleet.requester, text, int, text[], bigint, bigint, bigint),
+    fleet.task_list, fleet.task_detail, fleet.task_events, fleet.task_attempts,
+    fleet.task_logs(fleet.requester, text, int, text[], bigint, bigint, bigint),
     fleet.log_open(fleet.requester, text, int, text[], bigint, bigint, bigint, bigint), fleet.log_heads(bigint[], bigint[], bigint[]),
     fleet.log_read(bigint, bigint, bigint, int), fleet.event_page(bigint[], text, xid8, bigint, int),
     fleet.answer_task(fleet.requester, text, text), fleet.task_explain(fleet.requester, text),

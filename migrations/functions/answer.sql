@@ -245,7 +245,8 @@ begin
     return fleet.say(200, (select coalesce(json_agg(json_build_object(
         'node', n.node, 'kind', n.kind, 'name', n.name, 'version', n.version, 'config_hash', n.config_hash, 'status', n.status,
         'running', n.running, 'watched_by', n.watched_by,
-        'differs', (select string_agg(format('host %s: %s', d.host_id, d.differs), '; ' order by d.host_id) from fleet.host_differs d where d.node = n.node),
+        'differs', (select string_agg(format('host %s: %s', d.host_id, d.differs), '; ' order by d.host_id)
+                    from fleet.host_differs d where d.node = n.node),
         'started_at', fleet.utc(n.started_at), 'last_beat_at', fleet.utc(n.beat_at),
         'stopped_at', fleet.utc(n.stopped_at), 'dead_at', fleet.utc(n.dead_at)) order by n.kind, n.name, n.started_at), '[]')::text
     from fleet.node_now n where n.kind in ('server', 'worker') and (n.status in ('live', 'silent') or n.running > 0)));

@@ -196,8 +196,8 @@ begin
 end $$;
 
 -- A filter that is null admits all; of several values each is admitted. The cursor is the number below which the page begins.
-create function fleet.task_list(p_by fleet.requester, p_limit int, p_cursor text, p_status text[] default null, p_source text[] default null,
-                                p_repo text[] default null, p_host_id text[] default null, p_agent_id text[] default null,
+create function fleet.task_list(p_by fleet.requester, p_limit int, p_cursor text, p_status text[] default null,
+                                p_source text[] default null, p_repo text[] default null, p_host_id text[] default null, p_agent_id text[] default null,
                                 p_execution_mode text[] default null, p_label text[] default null, p_q text default null,
                                 p_created_after timestamptz default null, p_created_before timestamptz default null)
     returns fleet.reply
@@ -220,7 +220,8 @@ begin
     end if;
     if p_host_id is not null or p_agent_id is not null then
         f.executors := array(select e.executor from fleet.executor e
-                             where (p_host_id is null or e.host_id = any (p_host_id)) and (p_agent_id is null or e.agent_id = any (p_agent_id)));
+                             where (p_host_id is null or e.host_id = any (p_host_id))
+                               and (p_agent_id is null or e.agent_id = any (p_agent_id)));
     end if;
     select x.repos, x.owners into f.bound_repos, f.bound_owners from fleet.list_bounds(b.repositories) x;
     v_page := fleet.list_page(f, coalesce(p_cursor::bigint, 9223372036854775807), fleet.page_limit(p_limit));

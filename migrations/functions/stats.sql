@@ -6,7 +6,8 @@ create function fleet.counted(p_count bigint, p_cap bigint) returns json
     language plpgsql immutable as $$
 begin
     return json_build_object('count', least(p_count, p_cap), 'more', p_count > p_cap,
-                             'text', ltrim(to_char(least(p_count, p_cap), '999,999,999')) || case when p_count > p_cap then '+' else '' end);
+                             'text', ltrim(to_char(least(p_count, p_cap), '999,999,999'))
+                                     || case when p_count > p_cap then '+' else '' end);
 end $$;
 
 -- How many tasks there are by status, p_waiting of which wait.

@@ -20,7 +20,8 @@ from fleet.task t
 left join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
 left join fleet.executor e on e.executor = a.executor
 left join fleet.reason r on r.reason = t.failure_reason;
-comment on view fleet.task_details is 'Every task with all that is known of it: what is wanted, how often it was tried, why it failed, when.';
+comment on view fleet.task_details is
+    'Every task with all that is known of it: what is wanted, how often it was tried, why it failed, when.';
 
 create view fleet.running as
 select t.task_id, t.status, a.number as attempt, a.epoch, n.name as node, e.host_id, e.agent_type, a.phase,
@@ -75,7 +76,8 @@ from fleet.host_now h
 left join fleet.executor_now x on x.host_id = h.host_id and not x.gone
 where not h.gone;
 comment on view fleet.host_details is 'Hosts and their agents with all that is known of them: why not reachable, why not in service.';
-comment on column fleet.host_details.owner_changed_at is 'when the file that says whose its work_dir is was found changed, by one of its runs or a person';
+comment on column fleet.host_details.owner_changed_at is
+    'when the file that says whose its work_dir is was found changed, by one of its runs or a person';
 comment on column fleet.host_details.differs is 'workers whose configurations differ about this host; the newest counts';
 
 create view fleet.agents as
@@ -114,7 +116,8 @@ join fleet.task t on t.task = a.task
 join fleet.executor e on e.executor = a.executor
 left join fleet.node n on n.node = a.node
 left join fleet.reason r on r.reason = a.reason;
-comment on view fleet.attempt_details is 'Every attempt with all that is known of it: output, exit, proof of its end, what people did to it.';
+comment on view fleet.attempt_details is
+    'Every attempt with all that is known of it: output, exit, proof of its end, what people did to it.';
 comment on column fleet.attempt_details.proof is 'what was looked at on the host before its end counted as proven';
 
 create view fleet.nodes as
