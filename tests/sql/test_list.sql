@@ -188,3 +188,25 @@ select t.is(t.kept('stats')::jsonb -> 'slots', '{"total": 240, "busy": 1, "free"
 select t.is((t.kept('stats')::jsonb -> 'lately') - 'secs', '{"submitted": 7, "started": 2, "completed": 2, "failed": 0, "cancelled": 0, "cost_usd": 0.50}'::jsonb, 'what was done lately, and what it cost');
 select t.is(fleet.counted(10001, 10000)::text::jsonb, '{"count": 10000, "more": true, "text": "10,000+"}'::jsonb, 'a count that is capped says so');
 rollback;
+
+\echo 'HTTP agents'
+begin;
+select t.new_token('agent', 'agent') as agent \gset
+select t.agent('poller', '{x}', 2, :agent);
+select t.agent('other', '{x}', 1);
+select t.submit('a' || i, '{agent:x}', '{"execution_mode": "undecided"}') from generate_series(1, 5) i;
+select t.pull('poller', 'poller', 'other');
+select t.is((select string_agg(x ->> 'task_id', ' ' order by n) from jsonb_array_elements((fleet.task_list(t.by(:agent), 50, null)).body::jsonb) with ordinality e (x, n)),
+  (select string_agg(k.task_id, ' ' order by k.task desc) from fleet.task k join fleet.attempt a using (task) join fleet.executor e on e.executor = a.executor where e.agent_id = 'poller'),
+  'an agent lists what it holds or held');
+select t.is((select count(*) from jsonb_array_elements((fleet.task_list(t.by(:agent), 50, null, p_status => '{created}')).body::jsonb)), 0::bigint, '... and nothing that waits');
+select t.is((select string_agg(concat_ws(' ', x ->> 'agent_id', x ->> 'kind', x ->> 'status', x ->> 'running', x ->> 'last_heartbeat_at' is not null), ', ' order by n)
+             from jsonb_array_elements((fleet.agent_list(t.by(0), 50, null)).body::jsonb) with ordinality e (x, n)),
+  'other http_pull online 1 t, poller http_pull online 2 t', 'agents of both kinds are listed, with their last heartbeat');
+select fleet.set('open_grace_ms', 0);
+select t.agent_silent('poller');
+select t.tend();
+select t.is((fleet.agent_detail(t.by(0), 'poller')).body::jsonb ->> 'status', 'offline', 'one that fell silent is offline');
+select t.none($$select from jsonb_array_elements((fleet.node_list(t.by(0))).body::jsonb) n where n ->> 'kind' = 'agent'$$, 'none of them is among the nodes');
+select t.is((select string_agg(x ->> 'agent_id', ' ') from jsonb_array_elements((fleet.agent_list(t.by(0), 50, null, p_status => '{offline}')).body::jsonb) x), 'poller', 'a filter finds it');
+rollback;
