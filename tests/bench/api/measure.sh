@@ -1,5 +1,5 @@
-# shellcheck shell=bash
-# Measures of tests/bench/api/run, which sources this.
+# shellcheck shell=bash disable=SC2154 # moment, rounds and short are of who sources this
+# Measures of tests/bench/api/run and lists, which source this.
 
 declare -A RATE=() # by name of a request and its connections
 
@@ -91,7 +91,7 @@ limits() {
     local clients
     if command -v nginx >/dev/null; then
         nginx_up
-        read -r RATE[nginx] _ < <(per_second "$NGINX" 24 healthz 1)
+        read -r "RATE[nginx]" _ < <(per_second "$NGINX" 24 healthz 1)
         echo "limit: nginx, return 200, 24 connections: ${RATE[nginx]}/s"
         process_stop "$E2E/run" nginx TERM 5
     fi
