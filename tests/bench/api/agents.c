@@ -225,7 +225,7 @@ static void run_wake(int rounds)
     struct agent *agent = register_agent(0), *submitter = register_agent(1);
     for (int i = 0; i < rounds; i++) {
         pthread_create(&agent->thread, NULL, wait_one, agent);
-        usleep(30000); /* payload: idle, it waits by then */
+        usleep(30000); /* payload: sleep, until it waits */
         submitted = now();
         expect(submitter,
                post(submitter, "tasks", "{\"title\": \"Wake\", \"labels\": [\"agent:bench\"]}"),
