@@ -160,7 +160,8 @@ end $$;
 create function fleet.list_page(f fleet.list_filter, p_below bigint, p_limit int, out tasks bigint[], out next bigint)
     language plpgsql stable as $$
 declare
-    v_left int := fleet.get('list_budget');
+    v_budget int := fleet.get('list_budget');
+    v_seen int := 0;
     v_below bigint := least(p_below, fleet.task_at(f.created_before + interval '1 min'));
     v_above bigint := coalesce(fleet.task_at(f.created_after - interval '1 min') - 1, 0);
     v_want int := p_limit + 1;
@@ -172,9 +173,11 @@ begin
     tasks := '{}';
     loop
         tasks := tasks || fleet.list_pass(p.tasks, f);
-        v_left := v_left - cardinality(p.tasks);
-        exit when cardinality(tasks) > p_limit or p.horizon is null or v_left <= 0;
-        v_want := least(v_want * 4, v_left);
+        v_seen := v_seen + cardinality(p.tasks);
+        exit when cardinality(tasks) > p_limit or p.horizon is null or v_seen >= v_budget;
+        -- as many as should do, if it goes on as it began
+        v_want := least(case when tasks = '{}' then v_want * 4
+                             else (p_limit + 1 - cardinality(tasks)) * v_seen / cardinality(tasks) + 8 end, v_budget - v_seen);
         p := fleet.list_part(o.driver, o.keys, p.horizon, v_above, greatest(v_want / greatest(cardinality(o.keys), 1), 1));
     end loop;
     next := p.horizon;
