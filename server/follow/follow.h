@@ -20,7 +20,7 @@
 #include "server/follow/place.h"
 #include "server/http/call.h"
 
-#define FOLLOW_MS 40
+#define FOLLOW_MS 25
 
 struct follow;
 struct follow *follow_new(struct loop *loop, struct db *db, struct ceiling *ceiling);

@@ -146,9 +146,9 @@ START_TEST(one_read_serves_all_and_each_gets_its_own)
     reader_open(&all, EVENTS, "");
     reader_open(&task, EVENTS "?task_id=t-1", "");
     reader_open(&other, EVENTS "?repo=acme%2Fother", "");
-    reader_until(&all, "id: ");
-    reader_until(&task, "id: ");
-    reader_until(&other, "id: ");
+    reader_until(&all, "\nid: ");
+    reader_until(&task, "\nid: ");
+    reader_until(&other, "\nid: ");
     until_asked("event_page", 1);
     int calls = api_asked("event_page")->calls;
     until_asked("event_page", 3);
@@ -173,7 +173,7 @@ START_TEST(a_database_that_is_away_ends_no_stream)
     struct reader reader;
     api_sql("event_page", END(10));
     reader_open(&reader, EVENTS, "");
-    reader_until(&reader, "id: ");
+    reader_until(&reader, "\nid: ");
     api.down = true;
     until_asked("event_page", 3);
     ck_assert(!reader_has(&reader, NULL));
@@ -189,7 +189,7 @@ START_TEST(nobody_follows_nothing_is_asked)
     struct reader reader;
     api_sql("event_page", END(10));
     reader_open(&reader, EVENTS, "");
-    reader_until(&reader, "id: ");
+    reader_until(&reader, "\nid: ");
     reader_close(&reader);
     int64_t end_ms = clock_ms() + API_WAIT_MS;
     while (ceiling_taken(api.server.ceiling, SEAT_STREAM) > 0 && clock_ms() < end_ms)
@@ -412,7 +412,7 @@ START_TEST(a_revoked_token_ends_its_streams)
     struct reader reader;
     api_sql("event_page", END(10));
     reader_open(&reader, EVENTS, "");
-    reader_until(&reader, "id: ");
+    reader_until(&reader, "\nid: ");
     api_sql("tokens_ended", "token_id=7");
     ceiling_check(api.server.ceiling);
     reader_until(&reader, NULL);
@@ -428,7 +428,7 @@ START_TEST(a_node_that_stops_sends_its_followers_away)
     struct reader reader;
     api_sql("event_page", END(10));
     reader_open(&reader, EVENTS, "");
-    reader_until(&reader, "id: ");
+    reader_until(&reader, "\nid: ");
     http_stop(api.server.http, 5000, api_stopped, NULL);
     reader_until(&reader, NULL);
     ck_assert_ptr_nonnull(
