@@ -12,7 +12,8 @@ begin
     elsif k.scope = 'agent' and k.agent_id <> p_agent_id then
         return fleet.refuse(403, 'not_your_agent', format('this token speaks for agent %s only, not for %s', k.agent_id, p_agent_id));
     elsif e.executor is null or e.kind = 'http_pull' and not e.enabled then
-        return fleet.refuse(404, 'unknown_agent', format('there is no agent %s: register it first (POST /api/v1/agents/register)', p_agent_id));
+        return fleet.refuse(404, 'unknown_agent', format(
+            'there is no agent %s: register it first (POST /api/v1/agents/register)', p_agent_id));
     elsif e.kind <> 'http_pull' then
         return fleet.refuse(403, 'not_your_agent', format('%s is run over SSH: nobody speaks for it here', p_agent_id));
     elsif (k.scope = 'agent' and k.agent_id is null or p_by.token_id = -1) and e.registered_by is distinct from p_by.token_id then
@@ -30,10 +31,13 @@ begin
     select (fleet.value_fault(v.member, v.wanted, to_jsonb(left(p ->> v.member, 120)))).* into v_fault
     from (values
         (1, 'agent_id', 'string', length(p ->> 'agent_id') between 1 and 200 and fleet.is_free_id(p ->> 'agent_id')
-            and strpos(p ->> 'agent_id', '/') = 0, 'one line of 1 to 200 characters without ''/'', which SSH executors have, or outer blanks'),
-        (2, 'agent_type', 'string', length(p ->> 'agent_type') <= 64 and fleet.is_line(p ->> 'agent_type'), 'one line of 1 to 64 characters'),
+            and strpos(p ->> 'agent_id', '/') = 0,
+            'one line of 1 to 200 characters without ''/'', which SSH executors have, or outer blanks'),
+        (2, 'agent_type', 'string', length(p ->> 'agent_type') <= 64 and fleet.is_line(p ->> 'agent_type'),
+            'one line of 1 to 64 characters'),
         (3, 'hostname', 'string', length(p ->> 'hostname') <= 255 and fleet.is_line(p ->> 'hostname'), 'one line of 1 to 255 characters'),
-        (4, 'capabilities', 'array', fleet.words_fit(p -> 'capabilities'), 'a list of at most 100 words, each one line of 1 to 255 characters'),
+        (4, 'capabilities', 'array', fleet.words_fit(p -> 'capabilities'),
+            'a list of at most 100 words, each one line of 1 to 255 characters'),
         (5, 'max_concurrency', 'number', p ->> 'max_concurrency' ~ '^0*([1-9][0-9]{0,2}|1000)$',
             'a whole number from 1 to 1000'),
         (6, 'metadata', 'object', octet_length((p -> 'metadata')::text) <= 16384, 'an object of at most 16384 bytes as JSON')
@@ -103,7 +107,8 @@ begin
     if e.kind = 'ssh_cli' then
         return fleet.refuse(409, 'agent_id_taken', format('%s is an agent that is run over SSH: choose another agent_id', p_agent_id));
     elsif p_by.token_id = -1 and e.executor is not null and (e.enabled or e.registered_by is distinct from -1) then
-        return fleet.refuse(409, 'agent_id_taken', format('agent %s is registered already, and the shared token cannot change that: use the '
+        return fleet.refuse(409, 'agent_id_taken', format(
+            'agent %s is registered already, and the shared token cannot change that: use the '
             'registry_token of its registration, or deregister it (POST /api/v1/agents/deregister)', p_agent_id));
     elsif p_by.token_id > 0 and k.scope = 'agent' and k.agent_id is null and e.executor is not null
           and e.registered_by is distinct from p_by.token_id then
@@ -191,7 +196,8 @@ begin
     perform fleet.registry_token(p_by, v_id, p_token_hash, p_token_prefix);
     perform fleet.trail(p_by, 'agent_register', v_id, fleet.agent_trail(v_old), fleet.agent_trail(e));
     return fleet.say(200, jsonb_build_object('agent_id', v_id, 'status', 'online', 'capabilities', v_skills, 'max_concurrency', v_units,
-        'heartbeat_interval_secs', p_interval_secs, 'heartbeat_timeout_threshold', p_threshold, 'handover_ack_secs', p_handover_secs)::text);
+        'heartbeat_interval_secs', p_interval_secs, 'heartbeat_timeout_threshold', p_threshold,
+        'handover_ack_secs', p_handover_secs)::text);
 end $$;
 
 -- An agent as the trail shows it.

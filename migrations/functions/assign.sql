@@ -54,8 +54,9 @@ begin
         return fleet.refuse(422, 'invalid_value', '''execution_mode'' has to be ssh_cli, http_pull or undecided',
             jsonb_build_object('member', 'execution_mode', 'limit', 'ssh_cli, http_pull or undecided', 'value', left(p_mode, 120)));
     elsif t.status <> 'created' then
-        return fleet.refuse(409, 'not_waiting', format(case when t.completed_at is null then 'task %s is %s already: only one that waits can '
-            'be assigned' else 'task %s has ended, it is %s: retry it first' end, p_task_id, t.status), jsonb_build_object('status', t.status));
+        return fleet.refuse(409, 'not_waiting', format(case when t.completed_at is null
+            then 'task %s is %s already: only one that waits can be assigned' else 'task %s has ended, it is %s: retry it first' end,
+            p_task_id, t.status), jsonb_build_object('status', t.status));
     end if;
     v_why := fleet.incapable(t, v_mode, e);
     if v_why is not null then

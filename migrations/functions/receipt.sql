@@ -26,7 +26,8 @@ begin
     elsif a.attempt is null then
         return fleet.not_held(404, 'unknown_attempt', format('task %s has no attempt %s', t.task_id, p_number));
     elsif a.executor <> e.executor then
-        return fleet.not_held(403, 'not_your_task', format('attempt %s of task %s is not one of agent %s', p_number, t.task_id, e.agent_id));
+        return fleet.not_held(403, 'not_your_task', format(
+            'attempt %s of task %s is not one of agent %s', p_number, t.task_id, e.agent_id));
     elsif p_number is null and v_held > 1 then
         return fleet.not_held(409, 'attempt_needed', format('agent %s had task %s %s times: say which by "attempt", as the task that was '
             'handed over did', e.agent_id, t.task_id, v_held));
@@ -65,8 +66,8 @@ end $$;
 create function fleet.over_refusal(t fleet.task, a fleet.attempt) returns fleet.reply
     language plpgsql stable as $$
 begin
-    return fleet.refuse(409, 'attempt_over', format('attempt %s of task %s is over (%s): what is said of it now counts for nothing', a.number,
-        t.task_id, coalesce(a.reason, a.outcome, 'agent_lost')),
+    return fleet.refuse(409, 'attempt_over', format(
+        'attempt %s of task %s is over (%s): what is said of it now counts for nothing', a.number, t.task_id, coalesce(a.reason, a.outcome, 'agent_lost')),
         jsonb_build_object('attempt', a.number, 'outcome', a.outcome, 'reason', a.reason, 'task_status', t.status));
 end $$;
 
@@ -108,7 +109,8 @@ create function fleet.status_fault(p jsonb) returns fleet.fault
     language plpgsql immutable as $$
 begin
     if (p ->> 'status' = any ('{running,needs_input,completed,failed,partial,cancelled}')) is not true then
-        return fleet.value_fault('status', 'running, needs_input, completed, failed, partial or cancelled', to_jsonb(left(p ->> 'status', 120)));
+        return fleet.value_fault('status', 'running, needs_input, completed, failed, partial or cancelled',
+                                 to_jsonb(left(p ->> 'status', 120)));
     elsif coalesce(jsonb_typeof(p -> 'message'), 'null') not in ('string', 'null') or octet_length(p ->> 'message') > 16384
           or p ->> 'status' = 'needs_input' and coalesce(p ->> 'message', '') = '' then
         return fleet.value_fault('message', 'a text of at most 16384 bytes, and the question when the status is needs_input',
@@ -164,7 +166,8 @@ declare v_fault fleet.fault;
 begin
     select (fleet.value_fault(v.member, v.wanted, to_jsonb(left(p ->> v.member, 120)))).* into v_fault
     from (values
-        (1, 'status', '{string}'::text[], p ->> 'status' = any ('{completed,failed,partial,cancelled}'), 'completed, failed, partial or cancelled'),
+        (1, 'status', '{string}'::text[], p ->> 'status' = any ('{completed,failed,partial,cancelled}'),
+            'completed, failed, partial or cancelled'),
         (2, 'task_id', '{string}', p ->> 'task_id' = p_task_id, 'that of the path'),
         (3, 'duration_seconds', '{number}', (p -> 'duration_seconds') between '0' and '1000000000', 'a number from 0 to 1000000000'),
         (4, 'summary', '{string}', octet_length(p ->> 'summary') <= 65536, 'a text of at most 65536 bytes'),
@@ -208,7 +211,8 @@ begin
     end if;
     v_settled := case when v_again then a.settled else fleet.end_attempt(a,
         case p_status when 'failed' then 'failed' when 'cancelled' then 'cancelled' else 'succeeded' end,
-        case p_status when 'failed' then 'agent_error' when 'cancelled' then 'cancelled' when 'partial' then 'partial' end, null, null, p_report) end;
+        case p_status when 'failed' then 'agent_error' when 'cancelled' then 'cancelled' when 'partial' then 'partial' end,
+        null, null, p_report) end;
     return fleet.say(200, jsonb_build_object('task_id', (h.task).task_id, 'attempt', a.number, 'status', v_settled)::text);
 end $$;
 
@@ -251,10 +255,12 @@ begin
     elsif a.stdout_bytes + a.stderr_bytes + length(p_bytes) > fleet.get('agent_output_max') then
         return fleet.refuse(413, 'output_limit', format('an attempt may store at most %s bytes of output', fleet.get('agent_output_max')));
     end if;
-    select * into r from fleet.append(a.node, array[a.attempt], array[a.epoch], array[p_stream], array[p_offset], array[p_bytes], array[null]);
+    select * into r from fleet.append(a.node, array[a.attempt], array[a.epoch], array[p_stream], array[p_offset], array[p_bytes],
+                                    array[null]);
     return case r.verdict
         when 'ok' then fleet.say(200, jsonb_build_object('task_id', p_task_id, 'attempt', a.number, 'next_offset', r.next_offset)::text)
         when 'gap' then fleet.refuse(409, 'offset_gap', format('the next byte wanted of %s is at offset %s', p_stream, r.next_offset),
                                      jsonb_build_object('next_offset', r.next_offset))
-        else fleet.refuse(422, 'invalid_value', '''stream'' has to be stdout or stderr', '{"member": "stream", "limit": "stdout or stderr"}') end;
+        else fleet.refuse(422, 'invalid_value', '''stream'' has to be stdout or stderr',
+                          '{"member": "stream", "limit": "stdout or stderr"}') end;
 end $$;
