@@ -67,7 +67,8 @@ create function fleet.over_refusal(t fleet.task, a fleet.attempt) returns fleet.
     language plpgsql stable as $$
 begin
     return fleet.refuse(409, 'attempt_over', format(
-        'attempt %s of task %s is over (%s): what is said of it now counts for nothing', a.number, t.task_id, coalesce(a.reason, a.outcome, 'agent_lost')),
+        'attempt %s of task %s is over (%s): what is said of it now counts for nothing', a.number, t.task_id,
+        coalesce(a.reason, a.outcome, 'agent_lost')),
         jsonb_build_object('attempt', a.number, 'outcome', a.outcome, 'reason', a.reason, 'task_status', t.status));
 end $$;
 
