@@ -131,7 +131,7 @@ static void note_time(const char *data)
 {
     const char *at = strchr(data, '@');
     if (at != NULL && run.timed < TIMES_MAX)
-        run.times[run.timed++] = (double)(now_us() - atoll(at + 1)) / 1000;
+        run.times[run.timed++] = (double)(now_us() - strtoll(at + 1, NULL, 10)) / 1000;
 }
 
 static void save(struct client *client, const char *data)
@@ -259,20 +259,25 @@ static char *read_headers(const char *path)
     return text;
 }
 
+static int number(const char *text)
+{
+    return (int)strtol(text, NULL, 10);
+}
+
 static void read_options(int argc, char **argv)
 {
     run.headers = "";
     for (int option; (option = getopt(argc, argv, "n:s:t:e:p:H:i:o:")) != -1;) {
         if (option == 'n')
-            run.count = atoi(optarg);
+            run.count = number(optarg);
         else if (option == 's')
-            run.slow = atoi(optarg);
+            run.slow = number(optarg);
         else if (option == 't')
-            run.seconds = atoi(optarg);
+            run.seconds = number(optarg);
         else if (option == 'e')
-            run.most = atol(optarg);
+            run.most = number(optarg);
         else if (option == 'p')
-            run.parts = atoi(optarg);
+            run.parts = number(optarg);
         else if (option == 'H')
             run.headers = read_headers(optarg);
         else if (option == 'i')
@@ -286,7 +291,7 @@ static void read_options(int argc, char **argv)
         exit(2);
     run.path = argv[optind];
     for (int i = optind + 1; i < argc && run.port_count < 8; i++)
-        run.ports[run.port_count++] = atoi(argv[i]);
+        run.ports[run.port_count++] = number(argv[i]);
 }
 
 static int compare(const void *a, const void *b)
@@ -328,9 +333,9 @@ int main(int argc, char **argv)
         setvbuf(run.out, NULL, _IOLBF, 0);
     setvbuf(stdout, NULL, _IOLBF, 0);
     run.epoll = epoll_create1(EPOLL_CLOEXEC);
-    run.clients = calloc((size_t)(run.count + run.slow), sizeof *run.clients);
+    run.clients = calloc((size_t)run.count + (size_t)run.slow, sizeof *run.clients);
     run.times = calloc(TIMES_MAX, sizeof *run.times);
-    int64_t until_ms = now_ms() + run.seconds * 1000;
+    int64_t until_ms = now_ms() + (int64_t)run.seconds * 1000;
     for (int i = 0; i < run.count + run.slow; i++) {
         struct client *client = &run.clients[i];
         buf_init(&client->got, 64 << 20);

@@ -405,6 +405,49 @@ START_TEST(what_is_not_there_cannot_be_followed)
 }
 END_TEST
 
+/* --- search --- */
+
+#define SEARCH "/api/v1/tasks/t-1/logs/search"
+
+START_TEST(lines_are_searched_over_chunks)
+{
+    api_sql("log_open", PLACE(11, 0, 0));
+    api_sql("log_read", ROW("stdout", 0, "6f6e65") "|" ROW("stderr", 0, "6e6f") "|" ROW(
+                            "stdout", 3, "20686974"));
+    ck_assert_int_eq(api_ask("read", "GET", SEARCH "?q=e+hit", NULL), 200);
+    ck_assert_str_eq(api.body,
+                     "{\"attempt\": 2, \"hits\": [{\"stream\": \"stdout\", \"offset\": 2, "
+                     "\"line\": 5, \"text\": \"one hit\"}], \"complete\": true, "
+                     "\"cursor\": null, \"scanned_bytes\": 9}");
+    ck_assert_int_eq(api_ask("read", "GET", SEARCH "?q=o&limit=1", NULL), 200);
+    ck_assert_ptr_nonnull(strstr(api.body, "\"complete\": false, \"cursor\": \"2-"));
+    ck_assert_int_eq(api_ask("read", "GET", SEARCH "?q=o&cursor=2-3-0&stream=stderr", NULL), 200);
+    ck_assert_str_eq(api_asked("log_open")->last[2], "2");
+    ck_assert_str_eq(api_asked("log_open")->last[6], "3");
+    ck_assert_str_eq(api_asked("log_read")->last[1], "<null>");
+}
+END_TEST
+
+START_TEST(searches_that_cannot_be_are_refused)
+{
+    api_sql("log_open", PLACE(11, 0, 0));
+    api_ask("read", "GET", SEARCH, NULL);
+    api_is_error(422, "invalid_value");
+    api_ask("read", "GET", SEARCH "?q=a%0ab", NULL);
+    api_is_error(422, "invalid_value");
+    api_ask("read", "GET", SEARCH "?q=a&limit=1001", NULL);
+    api_is_error(422, "invalid_value");
+    api_ask("read", "GET", SEARCH "?q=a&cursor=2-3", NULL);
+    api_is_error(400, "malformed_cursor");
+    api_ask("read", "GET", SEARCH "?q=a&cursor=2-3-4&attempt=1", NULL);
+    api_is_error(400, "malformed_cursor");
+    ck_assert_int_eq(api_asked("log_open")->calls, 0);
+    api_sql_fails("log_open", "AF003");
+    api_ask("read", "GET", SEARCH "?q=a", NULL);
+    api_is_error(404, "not_found");
+}
+END_TEST
+
 /* --- tokens, places --- */
 
 START_TEST(a_revoked_token_ends_its_streams)
@@ -459,6 +502,8 @@ int main(void)
     tcase_add_test(tests, a_task_is_followed_from_attempt_to_attempt);
     tcase_add_test(tests, one_attempt_ends_with_itself);
     tcase_add_test(tests, what_is_not_there_cannot_be_followed);
+    tcase_add_test(tests, lines_are_searched_over_chunks);
+    tcase_add_test(tests, searches_that_cannot_be_are_refused);
     tcase_add_test(tests, a_revoked_token_ends_its_streams);
     suite_add_tcase(suite, tests);
     TCase *last = tcase_create("end");
