@@ -72,8 +72,10 @@ begin
         return null;
     end if;
     v_meant := fleet.meant_label(p.labels);
-    return row('invalid_value', format('''labels'' says no agent: add a label such as %s%s, or "any_agent": true to let any agent take it',
-                                       coalesce(v_meant, 'agent:code:rust'), case when v_meant is not null then ' (was that meant?)' else '' end),
+    return row('invalid_value', format('''labels'' says no agent: add a label such as %s%s, '
+                                       'or "any_agent": true to let any agent take it',
+                                       coalesce(v_meant, 'agent:code:rust'),
+                                       case when v_meant is not null then ' (was that meant?)' else '' end),
                jsonb_build_object('member', 'labels', 'limit', 'a label agent:…, or "any_agent": true', 'value', coalesce(p.labels, '{}'),
                                   'meant', v_meant))::fleet.fault;
 end $$;
@@ -148,7 +150,8 @@ begin
                fleet.kind_sound(k.token_id, k.labels, k.requirements, k.any_agent, k.mode, k.repo) as sound
         from (select k.*, fleet.requirements_of(k.labels) as requirements
               from (select distinct token_id, labels, any_agent, mode, repo_key, repo from item) k) k)
-    select (select array_agg(row(k.labels, array(select distinct unnest(k.labels)), k.mode, k.repo, fleet.token_actor(k.token_id), k.requirements, fleet.priority_of(k.labels),
+    select (select array_agg(row(k.labels, array(select distinct unnest(k.labels)), k.mode, k.repo, fleet.token_actor(k.token_id),
+                                 k.requirements, fleet.priority_of(k.labels),
                                  null, null)::fleet.task_kind order by k.place) from kind k),
            array_agg(k.place order by i.ord),
            coalesce(array_agg(i.ord order by i.ord) filter (where (i.sound and k.sound) is not true), '{}')
@@ -214,7 +217,8 @@ create function fleet.insert_issue_task(p_request fleet.submission, p fleet.new_
     language plpgsql as $$
 declare
     v_requirements text[] := fleet.requirements_of(p.labels);
-    v_kind fleet.task_kind := row(p.labels, array(select distinct unnest(p.labels)), 'undecided', p.repo, p_actor, v_requirements, fleet.priority_of(p.labels),
+    v_kind fleet.task_kind := row(p.labels, array(select distinct unnest(p.labels)), 'undecided', p.repo, p_actor,
+                                  v_requirements, fleet.priority_of(p.labels),
                                   fleet.lane_for(v_requirements, 'undecided', p.repo), null);
 begin
     perform fleet.insert_tasks('forgejo', array[p_request], '{1}', array[p], array[v_kind], '{1}', '{true}');
@@ -272,7 +276,8 @@ create function fleet.verdicts(p_requests fleet.submission[], p_ours boolean[], 
 begin
     return array(
         with item as (
-            select e.ordinality as ord, r.ordinality as request, r.form, e.task_id, k.warnings, coalesce(t.task, p_numbers[e.ordinality]) as task,
+            select e.ordinality as ord, r.ordinality as request, r.form, e.task_id, k.warnings,
+                   coalesce(t.task, p_numbers[e.ordinality]) as task,
                    case when p_all or t.task = p_numbers[e.ordinality] then 201
                         when (p_faults[e.ordinality]).code = 'repository_not_allowed' then 403
                         when (p_faults[e.ordinality]).code is not null then 422
@@ -287,7 +292,8 @@ begin
                 select t.task, t.content_hash from fleet.task t where t.task_id = e.task_id and not p_all offset 0) t on true
             where p_ours[r.ordinality]),
         shown as materialized (
-            select o.task, o.object from fleet.task_objects(array(select distinct i.task from item i where i.form = 'one' and i.status < 300)) o),
+            select o.task, o.object
+            from fleet.task_objects(array(select distinct i.task from item i where i.form = 'one' and i.status < 300)) o),
         said as materialized ( -- once: three aggregates read it
             select i.*, case when i.status >= 300 then fleet.refusal(i.form, i.status, i.task_id, p_faults[i.ord])
                              when i.form = 'one' then left(o.object, -1) || ', "warnings": ' || i.warnings::text || '}'
@@ -350,10 +356,10 @@ begin
     end if;
 end $$;
 
--- Submits the tasks of some requests, p_of names the request of each task: one statement a step, whatever their number, one commit, and a verdict for each task (201
--- created, 200 stands already with the same content, 409, 422, 403); none touches its neighbour. Each request is answered: one task by
--- itself, many by their statuses. All callers make their lanes first, then take keys in one order, then ids in one order, so that
--- none waits in a circle. Send wake() behind it.
+-- Submits the tasks of some requests (p_of names that of each task): one statement a step, whatever their number, one commit, and a
+-- verdict for each task: 201 created, 200 stands already with the same content, 409, 422, 403; none touches its neighbour. Each request
+-- is answered: one task by itself, many by their statuses. All callers make their lanes first, then take keys in one order, then ids
+-- in one order, so that none waits in a circle. Send wake() behind it.
 create function fleet.submit(p_requests fleet.submission[], p_of int[], p_items fleet.new_task[]) returns setof fleet.submitted
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
     set plan_cache_mode = force_generic_plan as $$
