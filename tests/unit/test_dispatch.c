@@ -317,7 +317,7 @@ START_TEST(test_drain_stores_and_leaves)
     scene_once("claim", CLAIMED);
     scene_until(is_running, "running");
     scene_prints("tail\n");
-    while (scene_job()->out.pending.len == 0)
+    while (scene_job()->out.pending.len == 0 && sql("append")->calls == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     dispatch_drain(scene.dispatch, scene_drained, NULL);
     scene_until(drained, "drained");
