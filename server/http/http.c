@@ -12,8 +12,10 @@
 
 #define BACKLOG 1024
 #define JANITOR_MS 250
-#define LOOK_AFTER_MS 250  /* a call that takes longer has its client watched */
-#define METER_MS 20        /* between two sums of the bodies being read */
+#define LOOK_AFTER_MS 250 /* a call that takes longer has its client watched */
+#define METER_MS 20       /* between two sums of the bodies being read */
+/* What a connection can bring in one turn of the loop, before the bodies are summed again. */
+#define RECEIVE_BYTES (64 << 10)
 #define BUFFER_SMALL 65536 /* bytes: below, what is in it counts */
 #define REQUEST_MS 10000   /* head and body of a request, and idling between two */
 
@@ -61,11 +63,12 @@ static void on_meter(uv_check_t *handle)
 {
     struct http *http = handle->data;
     uint64_t now = uv_now(handle->loop);
-    if (now - http->metered < METER_MS)
+    struct http_connection *largest;
+    /* much can come in a few turns of a busy loop */
+    if (now - http->metered < METER_MS && http->held < http->options.bodies_max / 4)
         return;
     http->metered = now;
-    struct http_connection *largest;
-    while (bytes_held(http, &largest) > http->options.bodies_max && largest != NULL)
+    while ((http->held = bytes_held(http, &largest)) > http->options.bodies_max && largest != NULL)
         connection_refuse(largest);
 }
 
@@ -159,6 +162,9 @@ bool http_listen(struct http *http, const struct http_options *options, struct e
     http->listener.data = http;
     http->listening = true;
     int status = uv_tcp_bind(&http->listener, (struct sockaddr *)&address, 0);
+    int bytes = RECEIVE_BYTES; /* its connections have it too */
+    if (status == 0)
+        status = uv_recv_buffer_size((uv_handle_t *)&http->listener, &bytes);
     if (status == 0)
         status = uv_listen((uv_stream_t *)&http->listener, BACKLOG, on_connection);
     if (status != 0)

@@ -22,6 +22,7 @@ struct http {
     bool lame;        /* answers close their connections */
     uv_check_t meter; /* sums the bytes of requests, at most every METER_MS */
     uint64_t metered; /* uv_now of the last sum */
+    size_t held;      /* the last sum */
     struct timer janitor;
     struct list calls;       /* not answered yet, oldest first */
     struct list connections; /* all */
