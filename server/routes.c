@@ -50,7 +50,7 @@ const struct route server_routes[] = {
     {"GET", "/api/v1/tasks/{}/attempts", ROUTE_API, SCOPE_READ, ALSO_AGENTS, page_queries, api_task_attempts,
      {"task_attempts", "All attempts of a task, newest first.", NULL, "200 AttemptList, 400, 404, 422"}},
     {"GET", "/api/v1/tasks/{}/logs", ROUTE_API, SCOPE_READ, ALSO_AGENTS, log_queries, api_task_logs,
-     {"task_logs", "Output of an attempt, a page of it or, with follow=1, as it is stored.", NULL, "200 text|events, 400, 404, 410, 422"}},
+     {"task_logs", "Output of an attempt, a page of it or, with follow=1, as it is stored.", NULL, "200 text|events, 206 text, 400, 404, 410, 416, 422"}},
     {"GET", "/api/v1/tasks/{}/logs/search", ROUTE_API, SCOPE_READ, ALSO_AGENTS, search_queries, api_task_log_search,
      {"task_log_search", "Lines of an attempt's output that hold a text.", NULL, "200 LogHits, 400, 404, 410, 422"}},
     {"POST", "/api/v1/tasks/{}/retry", ROUTE_API, SCOPE_OPERATE, NO_AGENTS, NULL, api_task_retry,

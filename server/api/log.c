@@ -5,6 +5,7 @@
 #include "server/api/filter.h"
 #include "server/api/handlers.h"
 #include "server/api/log.h"
+#include "server/api/range.h"
 #include "server/api/request.h"
 #include "server/server.h"
 
@@ -18,9 +19,37 @@ static void add_number(struct call *call, const char *name, int64_t value)
     call_add_header(call, name, text);
 }
 
+/* The state of a call whose Range header counts. */
+static char ranged;
+
+/* The status of a page, 206 or 416 where a range was asked for: Content-Range says which it is. */
+static int page_status(struct call *call, const struct db_result *res, size_t len)
+{
+    char text[80];
+    int64_t start = db_int(res, 0, "start", 0), total = db_int(res, 0, "total", 0);
+    if (call->state != &ranged) {
+        call_add_header(call, "accept-ranges", "bytes");
+        return 200;
+    }
+    if (len == 0)
+        snprintf(text, sizeof text, "bytes */%lld", (long long)total);
+    else
+        snprintf(text, sizeof text, "bytes %lld-%lld/%lld", (long long)start,
+                 (long long)(start + (int64_t)len - 1), (long long)total);
+    call_add_header(call, "content-range", text);
+    return len == 0 ? 416 : 206;
+}
+
 /* Agents write what they like: a browser must neither guess the type nor run anything of it. */
 static void answer_logs(struct call *call, const struct db_result *res, const struct buf *bytes)
 {
+    int status = page_status(call, res, bytes->len);
+    if (status == 416) {
+        call_error(call, 416, "no_such_range", NULL,
+                   "there is no output at this range yet: %lld bytes are there",
+                   (long long)db_int(res, 0, "total", 0));
+        return;
+    }
     add_number(call, "x-log-start", db_int(res, 0, "start", 0));
     add_number(call, "x-log-next-offset", db_int(res, 0, "next", 0));
     add_number(call, "x-log-total", db_int(res, 0, "total", 0));
@@ -29,7 +58,7 @@ static void answer_logs(struct call *call, const struct db_result *res, const st
         add_number(call, "x-log-attempt", db_int(res, 0, "number", 0));
     call_add_header(call, "x-log-live", db_bool(res, 0, "live") ? "true" : "false");
     call_add_header(call, "content-security-policy", "sandbox; default-src 'none'");
-    call_answer(call, 200, "text/plain; charset=utf-8", bytes->data != NULL ? bytes->data : "",
+    call_answer(call, status, "text/plain; charset=utf-8", bytes->data != NULL ? bytes->data : "",
                 bytes->len);
 }
 
@@ -122,6 +151,28 @@ bool log_query_read(struct call *call, struct log_query *asked, struct buf *stre
     return true;
 }
 
+/* Where the query says nothing of it, the Range header tells which bytes are wanted; *limit is how
+ * many at most. */
+static void read_range(struct call *call, struct log_query *asked, int64_t *limit)
+{
+    size_t len, count, conditions;
+    struct range range;
+    const char *condition = call_header(call, "if-range", &len, &conditions);
+    const char *text = call_header(call, "range", &len, &count);
+    if (asked->offset >= 0 || asked->tail >= 0 || *limit >= 0 || condition != NULL || count != 1 ||
+        !range_read(text, len, &range))
+        return;
+    call->state = &ranged;
+    *limit = LIMIT_MAX;
+    if (range.first < 0) {
+        asked->tail = range.last < LIMIT_MAX ? range.last : LIMIT_MAX;
+        return;
+    }
+    asked->offset = range.first;
+    if (range.last >= 0 && range.last - range.first < LIMIT_MAX)
+        *limit = range.last - range.first + 1;
+}
+
 void api_task_logs(struct call *call)
 {
     struct error err = {0};
@@ -135,6 +186,8 @@ void api_task_logs(struct call *call)
     }
     if (!log_query_read(call, &asked, &streams))
         return;
+    if (follow == 0)
+        read_range(call, &asked, &limit);
     if (follow == 0)
         query_page(call, &asked, limit > 0 ? limit : LIMIT_DEFAULT);
     else if (limit < 0)

@@ -5,6 +5,7 @@
 
 #include "common/text.h"
 #include "server/api/filter.h"
+#include "server/api/range.h"
 #include "server/http/net.h"
 #include "server/routes.h"
 
@@ -50,6 +51,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int status = router_split(&path, text, size, &err);
     expect(status == 0 || ((status == 400 || status == 414) && err.text[0] != '\0'));
     net_host_known(&hosts, text, size);
+    struct range range;
+    if (range_read(text, size, &range))
+        expect(range.first < 0 ? range.last >= 0 : range.last < 0 || range.first <= range.last);
     if (status != 0)
         return 0;
     for (int i = 0; i < path.count && i < ROUTER_SEGMENTS; i++)

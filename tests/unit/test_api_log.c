@@ -48,6 +48,49 @@ START_TEST(parameters_are_passed)
 }
 END_TEST
 
+static const struct {
+    const char *range, *offset, *limit, *tail; /* as they are asked; offset NULL: not a range */
+} ranges[] = {
+    {"bytes=10-14", "10", "5", "<null>"},
+    {"bytes=10-", "10", "1048576", "<null>"},
+    {"bytes=0-99999999", "0", "1048576", "<null>"},
+    {"bytes=-5", "<null>", "1048576", "5"},
+    {"bytes=14-10", NULL, NULL, NULL},
+    {"bytes=1-2,4-5", NULL, NULL, NULL},
+    {"bytes=-", NULL, NULL, NULL},
+    {"bytes=1-x", NULL, NULL, NULL},
+    {"lines=1-2", NULL, NULL, NULL},
+    {"bytes=99999999999999999999-", NULL, NULL, NULL},
+};
+
+START_TEST(a_range_is_a_page)
+{
+    char headers[300];
+    bool good = ranges[_i].limit != NULL;
+    api_sql("task_logs", ROW "\\x3c68313e0a;gone=<null>;first_line=7");
+    api_ask("read", "GET", LOGS, NULL);
+    api_has("accept-ranges: bytes");
+    snprintf(headers, sizeof headers, "Authorization: Bearer " API_TOKEN "\r\nRange: %s\r\n",
+             ranges[_i].range);
+    ck_assert_int_eq(api_ask_with("GET", LOGS, headers, NULL), good ? 206 : 200);
+    api_was_asked("task_logs", (const char *[]){api_asked("task_logs")->last[0], "t-1", "<null>",
+                                                "<null>", good ? ranges[_i].offset : "<null>",
+                                                good ? ranges[_i].limit : "262144",
+                                                good ? ranges[_i].tail : "<null>"});
+    if (good)
+        api_has("content-range: bytes 10-14/99");
+    /* what the query says counts more */
+    ck_assert_int_eq(api_ask_with("GET", LOGS "?offset=3", headers, NULL), 200);
+    api_sql("task_logs",
+            "number=1;start=9;next=9;total=9;live=t;bytes=\\x;gone=<null>;first_line=7");
+    if (!good)
+        return;
+    api_ask_with("GET", LOGS, headers, NULL);
+    api_is_error(416, "no_such_range");
+    api_has("content-range: bytes */9");
+}
+END_TEST
+
 static const char *const bad_queries[] = {
     "?stream=stdin",  "?stream=stdout,x",     "?attempt=0", "?offset=-1",
     "?limit_bytes=0", "?limit_bytes=1048577", "?tail=-1",   "?tail=x"};
@@ -140,6 +183,7 @@ int main(void)
     TCase *tcase = api_case("log");
     tcase_add_test(tcase, bytes_come_as_they_are);
     tcase_add_test(tcase, a_run_that_wrote_nothing_is_no_error);
+    tcase_add_loop_test(tcase, a_range_is_a_page, 0, (int)(sizeof ranges / sizeof ranges[0]));
     tcase_add_test(tcase, parameters_are_passed);
     tcase_add_loop_test(tcase, bad_parameters_are_not_asked, 0,
                         sizeof bad_queries / sizeof bad_queries[0]);
