@@ -1,8 +1,9 @@
 /* Agents that poll by HTTP, many of them: each slot is a thread with a connection of its own.
  *
- *   agents-client work URL TOKEN AGENTS SLOTS TASKS WAIT    take tasks until TASKS were accepted
- *   agents-client duel URL URL TOKEN ROUNDS                 submit, and wait for a task, at once
- *   agents-client vanish URL TOKEN ROUNDS                   leave while waiting, as tasks come
+ *   agents-client work URL TOKEN AGENTS SLOTS TASKS WAIT MS   take tasks of MS each until TASKS
+ * were accepted agents-client duel URL URL TOKEN ROUNDS                 submit, and wait for a
+ * task, at once agents-client vanish URL TOKEN ROUNDS                   leave while waiting, as
+ * tasks come
  *
  * TOKEN is an administrator's. Prints what was accepted, "TASK ATTEMPT" a line; on stderr how it
  * went. */
@@ -169,7 +170,7 @@ static bool member(const struct peer *peer, const char *name, char *value, size_
 
 struct agent {
     const char *url;
-    int wait_secs; /* of its dequeues */
+    int wait_secs, work_ms; /* of its dequeues */
     char id[32];
     char token[64];
 };
@@ -204,6 +205,7 @@ static void report(struct peer *peer, const struct agent *agent, const char *tas
         refused++;
         return;
     }
+    pause_us(1000L * agent->work_ms);
     snprintf(path, sizeof path, "/api/v1/tasks/%s/complete", task);
     snprintf(body, sizeof body,
              "{\"agent_id\": \"%s\", \"attempt\": %s, \"status\": \"completed\", "
@@ -285,7 +287,8 @@ static void *run_beats(void *data)
     return NULL;
 }
 
-static void work(const char *url, const char *admin, int count, int slots, int tasks, int wait_secs)
+static void work(const char *url, const char *admin, int count, int slots, int tasks, int wait_secs,
+                 int work_ms)
 {
     struct agent *agents = calloc((size_t)count, sizeof *agents);
     pthread_t *threads = calloc((size_t)(count * slots) + 1, sizeof *threads);
@@ -296,6 +299,7 @@ static void work(const char *url, const char *admin, int count, int slots, int t
         snprintf(id, sizeof id, "load-%d", i);
         agent_register(&agents[i], url, admin, id, slots, "load");
         agents[i].wait_secs = wait_secs;
+        agents[i].work_ms = work_ms;
     }
     fprintf(stderr, "registered\n");
     for (int i = 0; i < count * slots; i++)
@@ -406,8 +410,9 @@ static void vanish(const char *url, const char *admin, int rounds)
 
 int main(int argc, char **argv)
 {
-    if (argc == 8 && strcmp(argv[1], "work") == 0)
-        work(argv[2], argv[3], atoi(argv[4]), atoi(argv[5]), atoi(argv[6]), atoi(argv[7]));
+    if (argc == 9 && strcmp(argv[1], "work") == 0)
+        work(argv[2], argv[3], atoi(argv[4]), atoi(argv[5]), atoi(argv[6]), atoi(argv[7]),
+             atoi(argv[8]));
     else if (argc == 6 && strcmp(argv[1], "duel") == 0)
         duel(argv[2], argv[3], argv[4], atoi(argv[5]));
     else if (argc == 5 && strcmp(argv[1], "vanish") == 0)

@@ -93,8 +93,8 @@ at_least() { (($(lines "$1") >= $2)); }
 submit_many() { # NAME FROM TO SKILL
     submit "[$(seq -f '{"task_id": "'"$1"'-%.0f", "title": "T", "labels": ["agent:'"$4"'"]}' "$2" "$3" | paste -sd,)]"
 }
-in_time() { # NAME: of its tasks, how many were claimed within a second, and how many there are
-    sql "select count(*) filter (where a.claimed_at <= t.created_at + interval '1 s'), count(*)
+in_time() { # NAME SECONDS: of its tasks, how many were claimed within these, and how many there are
+    sql "select count(*) filter (where a.claimed_at <= t.created_at + interval '$2 s'), count(*)
          from fleet.task t left join fleet.attempt a on a.task = t.task and a.number = 1 where t.task_id like '$1-%'"
 }
 
@@ -103,16 +103,17 @@ DUELS=${DUELS:-400}
 agents duel duel "$(node 1)" "$(node 2)" "$admin" "$DUELS"
 wait_for $((60 + DUELS / 20)) "$DUELS duels of a submission and a sleep" agents_ended
 check "no wake-up was lost" grep -q "^$DUELS accepted, 0 refused" "$E2E/duel.err"
-check "each was taken within a second" [ "$(in_time duel)" = "$DUELS|$DUELS" ]
+# A second, as a rule (told, for a busy machine may be slower); what nobody was woken for waits much longer.
+check "each was taken as it came ($(in_time duel 1) within a second)" [ "$(in_time duel 10)" = "$DUELS|$DUELS" ]
 
 # Idle agents in a crowd, half of them at each node.
-agents crowd work "$URL" "$admin" 20 1 60 30
+agents crowd work "$URL" "$admin" 20 1 60 30 0
 wait_for 20 "the crowd to wait" eval '[[ $(sql "select count(*) from fleet.executor where agent_id like '"'load-%'"' and enabled") == 20 ]]'
 for i in $(seq 1 60); do
     submit '{"task_id": "crowd-'"$i"'", "title": "T", "labels": ["agent:load"]}'
 done
 wait_for 60 "the crowd to have taken all" agents_ended
-check "no idle agent waited while a task did" [ "$(in_time crowd)" = "60|60" ]
+check "no idle agent waited while a task did ($(in_time crowd 1) within a second)" [ "$(in_time crowd 10)" = "60|60" ]
 
 # Clients that leave while they wait, before and as a task comes: handover_ack_secs is an hour, so what is stuck stays stuck.
 agents vanish vanish "$(node 1)" "$admin" 100
@@ -140,7 +141,8 @@ read -r count slots tasks <<<"${LOAD:-30 4 600}"
 for ((i = 1; i <= tasks; i += 500)); do
     submit_many load "$i" $((i + 499 < tasks ? i + 499 : tasks)) load
 done
-agents load work "$URL" "$admin" "$count" "$slots" "$tasks" 2
+# Each takes a second, so that what is killed meanwhile hits some.
+agents load work "$URL" "$admin" "$count" "$slots" "$tasks" 2 1000
 overfull() { # as often as the database answers, until the load is over: agents with more runs than slots
     until pid_gone "$agents_pid"; do
         sql "select count(*) filter (where x.n > x.max_concurrency) from pg_sleep(0.1),
