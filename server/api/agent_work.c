@@ -66,6 +66,7 @@ static void pass_on(struct call *call, const char *sql)
     struct json_object *body;
     if (!agent_body(call, &body))
         return;
+    agent_body_redact(call, body);
     const char *params[] = {request_by(call, &by), call->match.id, agent_body_text(body)};
     reply_query_locking(call, call->match.id, sql, DB_REPEAT, 3, params);
     buf_release(&by);

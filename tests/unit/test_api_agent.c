@@ -131,6 +131,31 @@ START_TEST(status_and_receipt_are_passed_on)
 }
 END_TEST
 
+/* What an agent says of its run is stored as its output is: without credentials. */
+START_TEST(a_receipt_is_stored_without_secrets)
+{
+    api_sql("agent_status", OK("{}"));
+    api_sql("agent_complete", OK("{}"));
+    api.server.config->orchestrator.http_pull_token = mem_strdup("shared-by-all-agents.!");
+    ask_as("/api/v1/tasks/t-1/complete", API_JSON,
+           "{\"agent_id\":\"shared-by-all-agents.!\",\"status\":\"failed\","
+           "\"summary\":\"I am shared-by-all-agents.!\",\"duration_seconds\":1.5,"
+           "\"artifacts\":[{\"url\":\"https://me:hunter2hunter2@git.example.org/a\"},\"a.txt\"],"
+           "\"error\":{\"text\":\"ghp_0123456789abcdefghijklmnopqrstuvwxyz\"}}");
+    ck_assert_str_eq(
+        asked_for("agent_complete", 2),
+        "{\"agent_id\":\"shared-by-all-agents.!\",\"status\":\"failed\","
+        "\"summary\":\"I am **********************\",\"duration_seconds\":1.5,"
+        "\"artifacts\":[{\"url\":\"https:\\/\\/me:**************@git.example.org\\/a\"},\"a.txt\"],"
+        "\"error\":{\"text\":\"ghp_************************************\"}}");
+    ask_as("/api/v1/tasks/t-1/status", API_JSON,
+           "{\"status\":\"running\",\"message\":\"Bearer 0123456789abcdef0123456789abcdef\"}");
+    ck_assert_str_eq(
+        asked_for("agent_status", 2),
+        "{\"status\":\"running\",\"message\":\"Bearer ********************************\"}");
+}
+END_TEST
+
 /* --- output --- */
 
 /* The bytes that were stored, as text. */
@@ -241,6 +266,7 @@ int main(void)
     tcase_add_loop_test(tcase, dequeues_that_are_wrong, 0, COUNT(bad_dequeues));
     tcase_add_test(tcase, who_may_not_ask_is_told_why);
     tcase_add_test(tcase, status_and_receipt_are_passed_on);
+    tcase_add_test(tcase, a_receipt_is_stored_without_secrets);
     tcase_add_test(tcase, output_as_bytes);
     tcase_add_test(tcase, output_as_json);
     tcase_add_test(tcase, a_secret_that_is_cut_is_not_stored);
