@@ -23,6 +23,20 @@ begin
     return null;
 end $$;
 
+-- The agent was given more than this token may have, by another one that registered it: then the token gets neither its work nor word of it.
+create function fleet.ceiling_refusal(p_by fleet.requester, e fleet.executor) returns fleet.reply
+    language plpgsql stable as $$
+declare k fleet.token;
+begin
+    select * into k from fleet.token where token_id = p_by.token_id and scope = 'agent';
+    if k.capabilities is not null and not e.capabilities <@ fleet.capabilities_of(k.capabilities)
+       or k.repositories is not null and not coalesce(e.repositories <@ k.repositories, false) then
+        return fleet.refuse(403, 'beyond_token', format('agent %s was registered with more than this token may have (%s): register it with '
+            'this token first (POST /api/v1/agents/register)', e.agent_id, fleet.token_bounds(k)));
+    end if;
+    return null;
+end $$;
+
 -- The first member of a registration that is not as it has to be.
 create function fleet.registration_fault(p jsonb) returns fleet.fault
     language plpgsql stable as $$
@@ -255,6 +269,9 @@ declare
 begin
     select * into e from fleet.executor where agent_id = v_id;
     v_no := case when v_id is null then fleet.no_agent_id(p_body) else fleet.agent_refusal(p_by, v_id, e) end;
+    if v_no.status is null then
+        v_no := fleet.ceiling_refusal(p_by, e);
+    end if;
     if v_no.status is not null then
         return v_no;
     end if;

@@ -11,7 +11,10 @@ declare
     v_no fleet.reply;
 begin
     select * into e from fleet.executor x where x.agent_id = p_agent_id;
-    v_no := fleet.agent_refusal(p_by, p_agent_id, e);
+    v_no := case when p_agent_id is null then fleet.no_agent_id('{}') else fleet.agent_refusal(p_by, p_agent_id, e) end;
+    if v_no.status is null then
+        v_no := fleet.ceiling_refusal(p_by, e);
+    end if;
     if v_no.status is null
        and not exists (select from fleet.node n where n.node = e.node and n.dead_at is null and n.stopped_at is null) then
         v_no := fleet.refuse(409, 'agent_offline', format('agent %s is offline, for it gave no heartbeat for too long: give one first '

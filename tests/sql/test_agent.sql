@@ -101,6 +101,24 @@ select t.is(t.agent('s1', '{code:rust}', 1, -1), '200 online', 'and then it may 
 select t.sound();
 rollback;
 
+\echo 'an agent that was given more than the token which asks for it'
+begin;
+select t.put('some', t.new_token('some', 'agent', '{"agent_id": "a1", "capabilities": ["agent:review"], "repositories": ["acme/rocket"]}'));
+select t.is(t.agent('a1', '{review,deploy}', 1), '200 online', 'registered by an administrator, with all that there is');
+select t.submit('foreign', '{agent:review}', '{"execution_mode": "undecided", "repo": "umbrella/x"}');
+select t.is((select status || ' ' || (body::jsonb ->> 'code') from fleet.pull_admit(t.by(t.got('some')), 'a1', null)), '403 beyond_token',
+  'a token that is bound closer gets none of its work');
+select t.is(t.word(t.heartbeat('a1', t.got('some'))), '403 beyond_token', 'nor word of it');
+select t.is(t.member(t.heartbeat('a1', t.got('some')), 'error'), 'agent a1 was registered with more than this token may have '
+  '(acme/rocket; agent a1; agent:review): register it with this token first (POST /api/v1/agents/register)', 'with the way out');
+select t.is(t.agent('a1', '{review}', 1, t.got('some')), '200 online', 'which is to register it within its bounds');
+select t.is(t.word(t.heartbeat('a1', t.got('some'))), '200 online', 'then it speaks for it');
+select t.is((select status from fleet.pull_admit(t.by(t.got('some')), 'a1', null)), null::int, 'and asks for work');
+select t.is(t.pull('a1'), '', 'of which there is none');
+select t.is((select status || ' ' || (body::jsonb ->> 'code') from fleet.pull_admit(t.by(), null, null)), '422 invalid_value', 'who asks has to be said');
+select t.sound();
+rollback;
+
 \echo 'the registry token'
 begin;
 select t.put('mine', t.new_token('mine', 'agent', '{"capabilities": ["agent:code:rust", "review"], "repositories": ["acme/*"]}'));
