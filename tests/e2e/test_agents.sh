@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2016 # variables and texts are for tests/e2e/lib.sh
 # Agents that poll by HTTP: the original's curl lines through Caddy over two nodes, and what must hold under load.
 
-shared=shared-by-all-agents-of-this-test
+shared="shared-by-all-agents-of-this-test"
 ORCHESTRATOR="heartbeat_interval_secs: 2, heartbeat_timeout_threshold: 1000, handover_ack_secs: 3600, http_pull_token: $shared"
 DISPATCH_INTERVAL=3600
 fleet_begin

@@ -108,10 +108,10 @@ beside=$!
 curl -sS -Z --parallel-max 50 -K "$E2E/storm" 2>/dev/null | sort | uniq -c >"$E2E/storm.answers"
 touch "$E2E/storm.over"
 wait $same $beside
-read -r bad done <"$E2E/good.same"
-check "10,000 wrong tokens: a good client at the same address has $done answers, $bad bad" test "$bad" = 0 -a "$done" -gt 3
-read -r bad done <"$E2E/good.direct"
-check "... one beside Caddy $done, $bad bad" test "$bad" = 0 -a "$done" -gt 3
+read -r bad good <"$E2E/good.same"
+check "10,000 wrong tokens: a good client at the same address has $good answers, $bad bad" test "$bad" = 0 -a "$good" -gt 3
+read -r bad good <"$E2E/good.direct"
+check "... one beside Caddy $good, $bad bad" test "$bad" = 0 -a "$good" -gt 3
 check "... and none was let in: $(tr -s ' \n' ' ' <"$E2E/storm.answers")" eval \
     '[[ $(awk "{ n += \$1 } \$2 != 401 && \$2 != 429 { bad = 1 } END { print n, bad + 0 }" "$E2E/storm.answers") == "10000 0" ]]'
 
