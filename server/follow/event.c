@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/clock.h"
 #include "common/mem.h"
@@ -166,7 +167,7 @@ static bool is_for(const struct event_follower *follower, const struct event_row
 {
     if (follower->task_id != NULL && strcmp(follower->task_id, row->task_id) != 0)
         return false;
-    if (follower->repo != NULL && (row->repo == NULL || strcmp(follower->repo, row->repo) != 0))
+    if (follower->repo != NULL && (row->repo == NULL || strcasecmp(follower->repo, row->repo) != 0))
         return false;
     return !is_hidden(row->hidden, follower->follower.seat.token_id);
 }
