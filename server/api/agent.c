@@ -5,10 +5,18 @@
 #include "server/api/reply.h"
 #include "server/api/request.h"
 
+static const char statuses[] = "online offline cordoned resting out_of_service disabled";
+
 void api_agent_list(struct call *call)
 {
     struct buf by, status, capability, agent_type;
     struct page page;
+    char wrong[65];
+    if (filter_misspelt(&call->query, "status", statuses, wrong)) {
+        call_error(call, 422, "invalid_value", NULL,
+                   "the parameter 'status' has to be of %s; '%s' is none of them", statuses, wrong);
+        return;
+    }
     if (!page_read(call, &page))
         return;
     buf_init(&status, FILTER_MAX);

@@ -155,6 +155,8 @@ START_TEST(agents_are_filtered)
             NULL);
     api_was_asked("agent_list", (const char *[]){API_BY, "9", "h/codex", "{\"online\"}",
                                                  "{\"agent:x\",\"y\",\"z\"}", "{\"codex\"}"});
+    ck_assert_int_eq(api_ask("read", "GET", "/api/v1/agents?status=online,busy", NULL), 422);
+    api_has("'busy' is none of them");
     api_sql_fails("agent_list", "08001");
     ck_assert_int_eq(api_ask("read", "GET", "/api/v1/agents", NULL), 503);
 }
