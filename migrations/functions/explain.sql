@@ -42,7 +42,7 @@ begin
         when 'offline' then format('bringing %s back within reach', v_names)
         when 'repository' then format('letting %s take tasks of %s', v_names, coalesce(t.repo, 'no repository'))
         when 'mode' then format('an agent of kind %s, or another execution_mode', t.execution_mode)
-        when 'assigned' then 'assigning it to another agent, or to none'
+        when 'assigned' then 'assigning it to another agent'
         when 'nobody' then 'a worker that has hosts, or an HTTP agent that registers' end;
 end $$;
 
@@ -71,7 +71,8 @@ begin
     if v_can > 0 then
         v_help := array['nothing: it is taken next'];
     elsif cardinality(v_warnings) > 0 and v_all > 0 then
-        v_help := array(select 'an agent that can take it: ' || w from unnest(v_warnings) w);
+        v_help := array(select case when l.pinned is not null then 'assigning it to another agent' else 'an agent that can take it' end || ': ' || w
+                        from fleet.lane l, unnest(v_warnings) w where l.lane = t.lane);
     end if;
     return jsonb_build_object(
         'summary', case when v_can > 0 then format('it waits; %s of %s agents can take it now', v_can, v_all)

@@ -136,6 +136,8 @@ begin
     return array[case
         when not exists (select from fleet.executor e where e.enabled)
             then 'no agent is known: no worker has brought its configuration yet'
+        when l.pinned is not null
+            then format('the task is assigned to %s, which is not there any more', (select e.agent_id from fleet.executor e where e.executor = l.pinned))
         when v_missing <> '{}' then 'no agent has the capability ' || array_to_string(v_missing, ', nor ')
         when not exists (select from fleet.executor e where e.enabled and l.requirements <@ e.capabilities)
             then 'no single agent has all of ' || array_to_string(l.requirements, ', ')

@@ -40,6 +40,16 @@ select t.is(t.pull('a2', 'a1'), 'a1:one', 'by the agent that it is for');
 select t.is(t.completes('a1', 'one', 'completed', '{"attempt": 2}'), '200 completed', 'which completes it');
 select t.is(t.assign('one', 'a1'), '409 not_waiting', 'what has ended has to be retried first');
 
+\echo 'the agent is gone'
+savepoint here;
+select t.submit('alone', '{agent:code:rust}', '{"execution_mode": "http_pull"}');
+select t.is(t.assign('alone', 'a1'), '200 created', 'assigned to an agent');
+select t.is(t.word(t.leaves('a1')), '200 offline', 'which deregisters');
+select t.is((fleet.task_explain(t.by(), 'alone')).body::jsonb ->> 'what_would_help',
+  '["assigning it to another agent: the task is assigned to a1, which is not there any more"]', 'what would help is said');
+select t.is(t.assign('alone', 'a2'), '200 created', 'and does');
+rollback to here;
+
 \echo 'waiting for its time'
 select t.submit('later', '{agent:code:rust}', jsonb_build_object('run_at', now() + interval '1 hour', 'execution_mode', 'http_pull'));
 select t.is(t.assign('later', 'a1'), '200 created', 'one that may not start yet can be assigned');
