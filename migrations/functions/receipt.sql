@@ -256,6 +256,8 @@ begin
     elsif a.stdout_bytes + a.stderr_bytes + length(p_bytes) > fleet.get('agent_output_max') then
         return fleet.refuse(413, 'output_limit', format('an attempt may store at most %s bytes of output', fleet.get('agent_output_max')));
     end if;
+    -- a heartbeat may be writing the attempt: waited for here, which append() never does
+    perform from fleet.attempt where attempt = a.attempt for no key update;
     select * into r from fleet.append(a.node, array[a.attempt], array[a.epoch], array[p_stream], array[p_offset], array[p_bytes],
                                     array[null]);
     return case r.verdict
