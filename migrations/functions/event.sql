@@ -21,7 +21,9 @@ end $$;
 create function fleet.event_gap(p_incarnation text, p_xid xid8, p_event bigint) returns text
     language plpgsql stable as $$
 begin
-    if p_incarnation <> fleet.incarnation_now() then
+    if p_xid is null then
+        return null; -- from now on
+    elsif p_incarnation <> fleet.incarnation_now() then
         return 'another_database';
     elsif p_xid > pg_snapshot_xmin(pg_current_snapshot()) then
         return 'unknown';

@@ -41,6 +41,7 @@ select t.is(t.page('1'::xid8, 0), 'a created, b created, a assigned, end', 'befo
 begin;
 update fleet.incarnation set made_at = '2020-01-01Z';
 select t.is(t.page('1'::xid8, 0), 'removed', '... unless the month of the beginning was removed');
+select t.is(t.page(null, null), 'end', '... which is no gap for who begins now');
 select t.is(t.page(e.xid, e.event_id, 1), 'b created', '... but not from what is still there') from fleet.event e
   join fleet.task k using (task) where k.task_id = 'a' and e.event_type = 'created';
 rollback;
