@@ -167,6 +167,9 @@ create function fleet.registry_token(p_by fleet.requester, p_agent_id text, p_ha
 begin
     update fleet.token set revoked_at = now()
     where agent_id = p_agent_id and registered and revoked_at is null and token_id <> p_by.token_id and hash <> p_hash;
+    if found then
+        perform fleet.tell_tokens();
+    end if;
     insert into fleet.token (name, scope, hash, prefix, agent_id, registered, made_by, capabilities, repositories, expires_at)
     select 'agent ' || p_agent_id, 'agent', p_hash, p_prefix, p_agent_id, true, fleet.token_actor(p_by.token_id),
            k.capabilities, k.repositories, k.expires_at
@@ -201,12 +204,12 @@ begin
         return v_no;
     end if;
     e := fleet.put_agent(p_by, v_id, p_agent, v_skills, v_units, v_repositories);
+    perform fleet.agent_beat(e, p_interval_secs, p_threshold, p_handover_secs); -- its node before its slots, as bury_agents() has it
     if (v_old.enabled, v_old.capabilities, v_old.max_concurrency, v_old.repositories)
        is distinct from (true, v_skills, v_units, v_repositories) then
         perform fleet.fit_slots(e.executor);
         perform fleet.relane_executor(e.executor);
     end if;
-    perform fleet.agent_beat(e, p_interval_secs, p_threshold, p_handover_secs);
     perform fleet.registry_token(p_by, v_id, p_token_hash, p_token_prefix);
     perform fleet.trail(p_by, 'agent_register', v_id, fleet.agent_trail(v_old), fleet.agent_trail(e));
     return fleet.say(200, jsonb_build_object('agent_id', v_id, 'status', 'online', 'capabilities', v_skills, 'max_concurrency', v_units,
@@ -291,20 +294,21 @@ begin
         'drain', coalesce(e.out_until > now(), false))::text);
 end $$;
 
--- What it runs goes back to the queue. (Tasks before the agent's row, as everywhere.) What a claim gives it meanwhile is found by tend().
+-- What it runs goes back to the queue. What somebody else holds, or a claim gives it meanwhile, is found by tend().
 create function fleet.release_all(p_node uuid, p_reason text) returns text[]
     language plpgsql as $$
 declare
-    v_id bigint;
     a fleet.attempt;
     v_tasks text[] := array[]::text[];
 begin
-    for v_id in select x.task from fleet.attempt x where x.node = p_node and x.ended_at is null order by 1 loop
-        perform from fleet.task where task = v_id for update;
-        select * into a from fleet.attempt x where x.task = v_id and x.node = p_node and x.ended_at is null;
+    for a in
+        select x.* from fleet.attempt x join fleet.task t on t.task = x.task
+        where x.node = p_node and x.ended_at is null order by x.task for update of t skip locked
+    loop
+        select * into a from fleet.attempt x where x.attempt = a.attempt and x.node = p_node and x.ended_at is null;
         continue when not found;
         perform fleet.end_attempt(a, 'released', p_reason, null, null, null);
-        v_tasks := v_tasks || (select task_id from fleet.task where task = v_id);
+        v_tasks := v_tasks || (select task_id from fleet.task where task = a.task);
     end loop;
     return v_tasks;
 end $$;
@@ -317,6 +321,7 @@ declare
     v_no fleet.reply;
     v_tasks text[] := array[]::text[];
     v_gone boolean;
+    v_before jsonb;
 begin
     select * into e from fleet.executor where agent_id = v_id;
     v_gone := e.kind = 'http_pull' and not e.enabled;
@@ -325,15 +330,23 @@ begin
     if v_no.status is not null then
         return v_no;
     end if;
+    v_before := fleet.agent_trail(e);
     if not v_gone then
-        v_tasks := fleet.release_all(e.node, 'deregistered');
         perform from fleet.latch where name = 'lanes' for update;
-        update fleet.executor set enabled = false where executor = e.executor;
+        update fleet.executor set enabled = false where executor = e.executor and enabled returning * into e;
+        v_gone := not found; -- by another call meanwhile
+    end if;
+    if not v_gone then
+        -- latch, agent, node, slots; then tasks, for none of which it waits: who has one may wait for the latch or for a slot
+        update fleet.node set stopped_at = clock_timestamp(), dead_due = now() where node = e.node and stopped_at is null;
         perform fleet.fit_slots(e.executor);
         perform fleet.relane_executor(e.executor);
-        update fleet.node set stopped_at = clock_timestamp(), dead_due = now() where node = e.node and stopped_at is null;
+        v_tasks := fleet.release_all(e.node, 'deregistered');
         update fleet.token set revoked_at = now() where agent_id = v_id and registered and revoked_at is null;
-        perform fleet.trail(p_by, 'agent_deregister', v_id, fleet.agent_trail(e), jsonb_build_object('released', v_tasks));
+        if found then
+            perform fleet.tell_tokens();
+        end if;
+        perform fleet.trail(p_by, 'agent_deregister', v_id, v_before, jsonb_build_object('released', v_tasks));
     end if;
     return fleet.say(200, jsonb_build_object('agent_id', v_id, 'status', 'offline', 'released', v_tasks)::text);
 end $$;

@@ -143,6 +143,13 @@ end $$;
 
 -- ---------------------------------------------------------------- revoked
 
+-- Some hold no more: the servers that remember one look it up again.
+create function fleet.tell_tokens() returns void
+    language plpgsql as $$
+begin
+    perform pg_notify('fleet_work', 'token');
+end $$;
+
 -- Takes its use away, and that of the tokens that its agents got when they registered. Again: the same answer.
 create function fleet.token_revoke(p_by fleet.requester, p_token_id bigint, p_force boolean) returns fleet.reply
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
@@ -169,7 +176,7 @@ begin
     select * into k from fleet.token where token_id = p_token_id;
     perform fleet.trail(p_by, 'token_revoke', fleet.token_actor(k.token_id), jsonb_build_object('state', v_before -> 'state'),
                         jsonb_build_object('state', fleet.token_state(k)));
-    perform pg_notify('fleet_work', 'token');
+    perform fleet.tell_tokens();
     return fleet.say(200, fleet.token_json(k)::text);
 end $$;
 
