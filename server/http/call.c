@@ -343,6 +343,8 @@ void call_answer(struct call *call, int status, const char *type, const void *by
         return;
     if (len > ANSWER_SMALL && call->http->answers + len > ANSWERS_MAX) {
         call->http->counts.refused++;
+        tell_lost(call);
+        call->on_lost = NULL;
         call_error(call, 503, "busy", NULL,
                    "too many large answers wait for clients that do not read; try again soon, or "
                    "ask for less");

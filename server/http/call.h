@@ -45,8 +45,9 @@ struct call {
     void (*state_free)(void *state);
     /* For a handler that keeps its call waiting; it clears what it wants no more. The first comes
      * at once when the client leaves, or when the call is answered for the handler (deadline, end
-     * of the node); the second when the connection was reset before the client had read the
-     * handler's answer: TCP says so when bytes arrive at, or lie in, a socket that is closed. */
+     * of the node); the second when the handler's answer is not given for want of room, or the
+     * connection was reset before the client had read it: TCP says so when bytes arrive at, or lie
+     * in, a socket that is closed. */
     void (*on_gone)(struct call *call);
     void (*on_lost)(struct call *call);
 };

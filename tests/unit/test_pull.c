@@ -2,6 +2,8 @@
  * their clients leave. */
 #include "tests/unit/api_scene.h"
 
+#include "server/http/internal.h"
+
 #define NODE "6f1f7a52-0000-4000-8000-000000000001"
 #define TASK "executor=1;attempt=9;epoch=1;node=" NODE ";body={\"task_id\": \"t-1\"}"
 #define OTHER "executor=2;attempt=10;epoch=1;node=" NODE ";body={\"task_id\": \"t-2\"}"
@@ -296,6 +298,29 @@ START_TEST(an_answer_that_was_read_stays)
 }
 END_TEST
 
+/* A large task, and no room for its answer beside those that clients do not read. */
+START_TEST(what_there_is_no_room_for_is_taken_back)
+{
+    static char rows[40000];
+    struct client client;
+    int len = snprintf(rows, sizeof rows, "executor=1;attempt=9;epoch=1;node=" NODE ";body=");
+    memset(rows + len, 'x', 20000);
+    wait_as(&client, 1, 60);
+    UNTIL(claims() == 2);
+    api.server.http->answers = (size_t)64 << 20;
+    api_sql("pull", rows);
+    pull_notify(api.server.pull);
+    UNTIL(client_has(&client, "HTTP/1.1 503 "));
+    UNTIL(api_asked("release")->calls == 1);
+    api_was_asked("release", (const char *[]){NODE, "9", "1"});
+    client_end(&client);
+    UNTIL(http_counts(api.server.http).connections == 0);
+    some_turns();
+    ck_assert_int_eq(api_asked("release")->calls, 1);
+    api.server.http->answers = 0;
+}
+END_TEST
+
 START_TEST(a_node_that_drains_lets_all_go)
 {
     struct client client, late;
@@ -375,6 +400,7 @@ int main(void)
     tcase_add_test(tcase, another_call_of_the_agent_gets_what_one_left);
     tcase_add_test(tcase, an_answer_that_nobody_read_is_taken_back);
     tcase_add_test(tcase, an_answer_that_was_read_stays);
+    tcase_add_test(tcase, what_there_is_no_room_for_is_taken_back);
     tcase_add_test(tcase, a_node_that_drains_lets_all_go);
     tcase_add_test(tcase, the_database_goes_and_comes);
     tcase_add_test(tcase, whose_token_is_revoked_waits_no_more);
