@@ -247,8 +247,8 @@ static void on_turn(struct limit_turn *turn)
     ask(list_entry(turn, struct lookup, turn));
 }
 
-void auth_lookup(struct auth *auth, const uint8_t digest[SHA256_SIZE], const char *address,
-                 auth_done_cb on_done, void *data)
+struct lookup *auth_lookup(struct auth *auth, const uint8_t digest[SHA256_SIZE],
+                           const char *address, auth_done_cb on_done, void *data)
 {
     struct lookup *lookup = mem_alloc(sizeof *lookup);
     *lookup =
@@ -259,6 +259,15 @@ void auth_lookup(struct auth *auth, const uint8_t digest[SHA256_SIZE], const cha
         limit_queue(auth->limit, address, &lookup->turn);
     else
         ask(lookup);
+    return lookup;
+}
+
+bool auth_forgo(struct lookup *lookup)
+{
+    if (!limit_leave(&lookup->turn))
+        return false;
+    free(lookup);
+    return true;
 }
 
 void auth_make(enum scope scope, char *token, uint8_t digest[SHA256_SIZE], char prefix[13])

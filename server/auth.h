@@ -43,8 +43,11 @@ const struct identity *auth_cached(struct auth *auth, const uint8_t digest[SHA25
 /* Exactly once, later: who is NULL for an unknown, revoked or expired token; err when the database
  * did not answer. `who` is borrowed during the callback. */
 typedef void (*auth_done_cb)(void *data, const struct identity *who, const struct error *err);
-void auth_lookup(struct auth *auth, const uint8_t digest[SHA256_SIZE], const char *address,
-                 auth_done_cb on_done, void *data);
+struct lookup *auth_lookup(struct auth *auth, const uint8_t digest[SHA256_SIZE],
+                           const char *address, auth_done_cb on_done, void *data);
+/* Before on_done: nobody wants to know any more. True: it still waited in line, on_done does not
+ * come, and nothing of it is left. */
+bool auth_forgo(struct lookup *lookup);
 
 /* A new token of this scope: its text (AUTH_TOKEN_MAX bytes), digest, and what may be shown of it.
  */

@@ -162,8 +162,21 @@ static void next(struct limit *limit)
 
 void limit_queue(struct limit *limit, const char *address, struct limit_turn *turn)
 {
-    list_append(&line_of(limit, key_of(address))->turns, &turn->link);
+    turn->line = line_of(limit, key_of(address));
+    list_append(&turn->line->turns, &turn->link);
     next(limit);
+}
+
+bool limit_leave(struct limit_turn *turn)
+{
+    if (!list_linked(&turn->link))
+        return false;
+    list_remove(&turn->link);
+    if (list_empty(&turn->line->turns)) {
+        list_remove(&turn->line->link);
+        free(turn->line);
+    }
+    return true;
 }
 
 void limit_done(struct limit *limit)

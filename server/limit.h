@@ -19,6 +19,7 @@
 /* What waits for its turn. Inside what has it, until `go` was called or limit_take gave it. */
 struct limit_turn {
     struct list link;
+    struct line *line;                   /* borrowed: the one it waits in */
     void (*go)(struct limit_turn *turn); /* ends by limit_done */
 };
 
@@ -33,6 +34,8 @@ bool limit_is_hot(const struct limit *limit, const char *address);
 /* `go` comes from within when nobody is before it. */
 void limit_queue(struct limit *limit, const char *address, struct limit_turn *turn);
 void limit_done(struct limit *limit);
+/* It waits no more, and `go` does not come; false: it has come already. */
+bool limit_leave(struct limit_turn *turn);
 /* What waits longest, without its turn; NULL: nothing. */
 struct limit_turn *limit_take(struct limit *limit);
 

@@ -178,6 +178,8 @@ static void check_scope(struct call *call, const struct identity *who)
 static void on_identity(void *data, const struct identity *who, const struct error *err)
 {
     struct call *call = data;
+    call->on_gone = NULL;
+    call->state = NULL;
     if (call_gone(call)) {
         /* nobody waits any more */
     } else if (err != NULL) {
@@ -188,6 +190,13 @@ static void on_identity(void *data, const struct identity *who, const struct err
         check_scope(call, who);
     }
     call_drop(call);
+}
+
+/* Clients that come and go must not fill the line in which their tokens wait to be looked up. */
+static void on_gone(struct call *call)
+{
+    if (auth_forgo(call->state))
+        call_drop(call);
 }
 
 /* Browsers let any page send a POST without a body to any address, and say where it came from. */
@@ -235,7 +244,8 @@ void api_admit(struct call *call)
         return;
     }
     call_hold(call);
-    auth_lookup(server->auth, digest, call->client, on_identity, call);
+    call->state = auth_lookup(server->auth, digest, call->client, on_identity, call);
+    call->on_gone = on_gone;
 }
 
 void api_enter(struct call *call)

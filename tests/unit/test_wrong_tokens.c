@@ -190,6 +190,33 @@ START_TEST(one_question_at_a_time_and_the_known_pass)
 }
 END_TEST
 
+/* Who comes and goes leaves nothing in the line. */
+START_TEST(who_has_left_is_not_asked_for)
+{
+    int fds[5];
+    heat();
+    struct api_sql *sql = api_sql("authenticate", NULL);
+    int before = sql->calls;
+    sql->held = true;
+    for (int i = 0; i < 5; i++) {
+        fds[i] = api_connect();
+        send_on(fds[i], WRONG);
+    }
+    while (sql->calls < before + 1 || http_counts(api.server.http).connections < 5)
+        uv_run(&api.server.loop.uv, UV_RUN_ONCE);
+    for (int i = 0; i < 50; i++)
+        uv_run(&api.server.loop.uv, UV_RUN_ONCE);
+    for (int i = 0; i < 5; i++)
+        close(fds[i]);
+    while (http_counts(api.server.http).connections > 0)
+        uv_run(&api.server.loop.uv, UV_RUN_ONCE);
+    sql->held = false;
+    for (int i = 0; i < 100; i++)
+        uv_run(&api.server.loop.uv, UV_RUN_ONCE);
+    ck_assert_int_eq(sql->calls, before + 1);
+}
+END_TEST
+
 /* An answer that was on its way when a token was revoked is older than that. */
 START_TEST(an_old_answer_is_not_remembered)
 {
@@ -256,6 +283,7 @@ int main(void)
     tcase_add_test(tcase, a_valid_token_is_served_all_the_same);
     tcase_add_test(tcase, a_formless_token_costs_no_query);
     tcase_add_test(tcase, one_question_at_a_time_and_the_known_pass);
+    tcase_add_test(tcase, who_has_left_is_not_asked_for);
     tcase_add_test(tcase, an_old_answer_is_not_remembered);
     tcase_add_test(tcase, an_expiring_token_is_remembered_no_longer);
     tcase_add_test(tcase, a_bound_token_reaches_tasks_and_not_the_fleet);
