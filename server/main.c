@@ -234,7 +234,7 @@ static bool open_parts(struct server *server, struct error *err)
     server->node = node_new(&server->loop, server->db, name, server->config->hash);
     server->pull = pull_new(&server->loop, server->db, server->node, server->ceiling,
                             server->config->orchestrator.dispatch_interval_secs);
-    server->tend = tend_new(&server->loop, server->db, server->node);
+    server->tend = tend_new(&server->loop, server->db, server->node, TEND_REAP_MS);
     free(name);
     return true;
 }

@@ -47,7 +47,7 @@ static struct scene_sql scene_sql[] = {
     {.name = "release", .rows = "status=created"},
     {.name = "void_confirmed", .rows = "status=created"},
     {.name = "promote", .rows = "count=0"},
-    {.name = "reap", .rows = "reap=0"},
+    {.name = "reap", .rows = "done=0"},
     {.name = "sleep_begin", .rows = "sleep_begin="},
     {.name = "sleep_end", .rows = "sleep_end="},
     {.name = "node_stop", .rows = "node_stop="},

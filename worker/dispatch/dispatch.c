@@ -15,6 +15,8 @@
 
 #define TICK_MS 200
 #define PROMOTE_EVERY_MS 1000
+#define REAP_MUCH 10000    /* rows: there are more; it removes no more of a kind at once */
+#define REAP_AGAIN_MS 1000 /* then */
 #define DRAIN_MS 5000      /* for what is pending */
 #define DRAIN_STOP_MS 2000 /* for node_stop behind it */
 
@@ -61,12 +63,13 @@ static void on_reaped(void *data, const struct db_result *res, const struct erro
 {
     struct dispatch_call *call = data;
     struct dispatch *dispatch = call->dispatch;
-    (void)res;
     if (!dispatch_call_end(call))
         return;
     dispatch->reaping = false;
     if (err != NULL)
         node_failed(&dispatch->node, "reap", err);
+    else if (db_int(res, 0, "done", 0) >= REAP_MUCH)
+        dispatch->next_reap = clock_ms() + REAP_AGAIN_MS;
 }
 
 /* Adopt before reap: what others left is looked for before anybody calls it lost. */
@@ -77,8 +80,8 @@ static void reap_when_due(struct dispatch *dispatch, int64_t now)
         return;
     dispatch->reaping = true;
     dispatch->next_reap = now + DISPATCH_REAP_MS;
-    db_query_locking(dispatch->node.db, "reap", 0, "select fleet.reap($1)", DB_ONCE, 1, params,
-                     on_reaped, dispatch_call_new(dispatch));
+    db_query_locking(dispatch->node.db, "reap", 0, "select fleet.reap($1) as done", DB_ONCE, 1,
+                     params, on_reaped, dispatch_call_new(dispatch));
 }
 
 static void on_host_left(void *data)
