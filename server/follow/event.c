@@ -10,8 +10,8 @@
 #include "server/follow/feed.h"
 
 #define PAGE_EVENTS 250
-#define TEXT_MAX (64 << 20) /* bytes of a page: events are small, but a payload may be large */
-#define TOKENS_MAX 4096
+#define TEXT_MAX (64 << 20)  /* bytes of a page: events are small, but a payload may be large */
+#define TOKENS_MAX 8192      /* as many as there may be streams: whose is left out sees all */
 #define PLACE_EVERY_MS 10000 /* the place is told at least so often while it moves */
 
 struct event_follower {
@@ -205,7 +205,7 @@ static enum served skip_gap(struct event_follower *follower, const struct events
 {
     bool here = strcmp(follower->at.incarnation, events->end.incarnation) == 0;
     if (here && strcmp(events->gap, "another_database") == 0)
-        return SERVED_MORE; /* another one's */
+        return SERVED_APART; /* another one's */
     return tell_place(follower, &events->end, events->gap) ? SERVED_LEVEL : SERVED_FULL;
 }
 
@@ -239,7 +239,7 @@ static enum served serve(struct follower *base, void *rows)
         return events->ends && tell_place(follower, &events->end, NULL) ? SERVED_LEVEL
                                                                         : SERVED_MORE;
     if (strcmp(follower->at.incarnation, here->incarnation) != 0)
-        return SERVED_MORE; /* its turn comes: a read is of one incarnation */
+        return SERVED_APART; /* a read is of one incarnation */
     return send_rows(follower, events);
 }
 

@@ -199,6 +199,9 @@ void follower_place(struct follower *follower, enum served served, struct feed *
             move(follower, &follower->follow->behind);
         }
         return;
+    case SERVED_APART:
+        move(follower, &follower->follow->behind);
+        return;
     case SERVED_FULL:
         follower->full = true;
         move(follower, &follower->feed->full);

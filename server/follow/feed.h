@@ -14,6 +14,7 @@ struct feed_read;
 enum served {
     SERVED_LEVEL, /* it has all that there is */
     SERVED_MORE,  /* there is more to read */
+    SERVED_APART, /* what was read is not for where it stands: it wants a read of its own */
     SERVED_FULL,  /* its stream has no room */
     SERVED_ENDED, /* by follower_end: it is no more */
 };

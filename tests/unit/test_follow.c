@@ -139,6 +139,41 @@ START_TEST(a_gap_is_told_and_passed)
 }
 END_TEST
 
+/* After a failover: who began on the new database stands before who still stands in the old one. */
+START_TEST(who_stands_in_another_database_gets_a_read_of_its_own)
+{
+    static const char there[] = "incarnation=ffff0000;xid=9;event_id=0;event_type=<null>;"
+                                "task_id=<null>;repo=<null>;body=<null>;hidden=<null>;gap=<null>";
+    static const char gap[] = "incarnation=ffff0000;xid=9;event_id=0;event_type=<null>;task_id="
+                              "<null>;repo=<null>;body=<null>;hidden=<null>;gap=another_database";
+    struct reader old, fresh;
+    struct api_sql *sql = api_sql("event_page", END(100));
+    reader_open(&old, EVENTS, "");
+    reader_until(&old, "id: abcd1234-100-0\n\n");
+    sql->held = true;
+    until_asked("event_page", 1);
+    reader_open(&fresh, EVENTS, "");
+    until_asked("event_page", 1);
+    struct list *late = list_take(&api.queries); /* the old one's */
+    api_sql("event_page", there)->held = false;
+    reader_until(&fresh, "id: ffff0000-9-0\n\n");
+    api_sql("event_page", END(100));
+    list_append(&api.queries, late);
+    api_pump(NULL);
+    api_sql("event_page", there);
+    int64_t end_ms = clock_ms() + API_WAIT_MS;
+    do {
+        until_asked("event_page", 1);
+        ck_assert_msg(clock_ms() < end_ms, "nobody asks for the old place");
+    } while (strcmp(sql->last[1], "abcd1234") != 0);
+    api_sql("event_page", gap);
+    reader_until(&old, "id: ffff0000-9-0\nevent: gap\n");
+    api_sql("event_page", there);
+    reader_close(&old);
+    reader_close(&fresh);
+}
+END_TEST
+
 START_TEST(one_read_serves_all_and_each_gets_its_own)
 {
     struct reader all, task, other, same;
@@ -493,6 +528,7 @@ int main(void)
     tcase_add_test(tests, events_come_once_and_say_where_they_stand);
     tcase_add_test(tests, events_go_on_behind_the_last_id);
     tcase_add_test(tests, a_gap_is_told_and_passed);
+    tcase_add_test(tests, who_stands_in_another_database_gets_a_read_of_its_own);
     tcase_add_test(tests, one_read_serves_all_and_each_gets_its_own);
     tcase_add_test(tests, a_database_that_is_away_ends_no_stream);
     tcase_add_test(tests, nobody_follows_nothing_is_asked);
