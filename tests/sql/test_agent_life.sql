@@ -213,3 +213,12 @@ select t.worker('w1', t.host('h', '{code:rust}', 1));
 select t.none($$select kind from fleet.renew(t.node('w1'), '{}')$$, 'workers do not watch agents');
 select t.throws($$select fleet.adopt(t.node('w1'), (select node from fleet.executor where agent_id = 'a2'), 0, 1)$$, 'AF007', 'nor adopt from them');
 rollback;
+
+\echo 'many registrations'
+insert into fleet.token (name, scope, hash, prefix, agent_id, registered, revoked_at)
+select 'agent x', 'agent', sha256(convert_to(i::text, 'UTF8')), 'aft_g_x', 'x' || i % 10, true, now() from generate_series(1, 5000) i;
+analyze fleet.token;
+create function pg_temp.plan(p_sql text) returns setof text language plpgsql as $$ begin return query execute 'explain ' || p_sql; end $$;
+select t.is((select count(*) from pg_temp.plan($$update fleet.token set revoked_at = now()
+  where agent_id = 'x1' and registered and revoked_at is null$$) p where p like '%Seq Scan%'), 0::bigint,
+  'the tokens of earlier ones are not read');
