@@ -67,19 +67,26 @@ to fleet_operator, fleet_reader, fleet_reader_full;
 
 grant select on fleet.task_texts, fleet.attempt_texts, fleet.logs, fleet.host_addresses to fleet_reader_full;
 
--- Nobody's lock costs a caller more than a second: then 55P03, and a node comes again as long as its request has time. Here, so
--- that no function that anybody may call is forgotten.
+-- Here, so that no function that anybody may call is forgotten: nobody's lock costs a caller more than a second (then 55P03, and a node
+-- comes again as long as its request has time); and a node's plans, which are made once a session, hold when a table that was empty has
+-- a million rows: row by row from an index, though a scan looked cheaper, and without a compiler that takes longer than the query. What looks at
+-- everything (check_all) is planned as it is.
 do $$
 declare
     r record;
 begin
     for r in
-        select p.oid::regprocedure as function, p.granted
-        from (select x.*, coalesce(x.proconfig @> '{lock_timeout=1s}', false) as limited, exists (
-                  select from aclexplode(x.proacl) a where a.grantee <> x.proowner and a.privilege_type = 'EXECUTE') as granted
-              from pg_proc x where x.pronamespace = 'fleet'::regnamespace) p
-        where p.granted <> p.limited
+        select p.oid::regprocedure as function, s.name, s.value, s.wanted
+        from (select x.oid, x.proconfig, coalesce(bool_or(a.grantee <> x.proowner), false) as granted,
+                     coalesce(bool_or(a.grantee::regrole::text in ('fleet_server', 'fleet_worker')), false) and x.proname <> 'check_all' as nodes
+              from pg_proc x left join aclexplode(x.proacl) a on a.privilege_type = 'EXECUTE'
+              where x.pronamespace = 'fleet'::regnamespace group by x.oid) p
+        cross join lateral (values ('lock_timeout', '1s', p.granted), ('jit', 'off', p.nodes), ('enable_seqscan', 'off', p.nodes),
+                                    ('enable_bitmapscan', 'off', p.nodes))
+            s (name, value, wanted)
+        where s.wanted <> coalesce(p.proconfig @> array[s.name || '=' || s.value], false) and (s.wanted or s.name = 'lock_timeout')
     loop
-        execute format('alter function %s %s', r.function, case when r.granted then 'set lock_timeout = ''1s''' else 'reset lock_timeout' end);
+        execute format('alter function %s %s', r.function,
+                       case when r.wanted then format('set %I = %L', r.name, r.value) else format('reset %I', r.name) end);
     end loop;
 end $$;
