@@ -7,7 +7,7 @@ begin atomic
     select v.place, v.member, v.at_least, v.at_most, format(v.wanted, v.at_least, v.at_most)
     from (values
         (1, 'title', 1, 500, 'one line of %s to %s characters'),
-        (2, 'task_id', 1, 200, '%s to %s characters without controls or outer blanks, not . or .., not owner/repo#n'),
+        (2, 'task_id', 1, 200, '%s to %s characters without controls, what nobody sees, or outer blanks, not . or .., not owner/repo#n'),
         (3, 'body', 0, 1048576, 'at most %2$s bytes long'),
         (4, 'labels', 0, 500, 'at most %2$s labels, each one line of 1 to 255 characters'),
         (5, 'priority', -1000, 1000, 'a whole number from %s to %s'),
@@ -42,11 +42,13 @@ begin atomic
     select p ~ '^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}$';
 end;
 
--- Clients and proxies take . and .. out of a path (RFC 3986 5.2.4); owner/repo#n is an issue's.
+-- Clients and proxies take . and .. out of a path (RFC 3986 5.2.4); owner/repo#n is an issue's, and nothing that looks the same (by other
+-- blanks, marks of direction or of no width) may be there beside it.
 create function fleet.is_free_id(p text) returns boolean
     language sql immutable
 begin atomic
-    select fleet.is_line(p) and p not in ('.', '..') and p !~ '^ | $' and p !~ '^[^/]+/[^/]+#[0-9]+$';
+    select fleet.is_line(p) and p not in ('.', '..') and p !~ '^ | $' and p !~ '^[^/]+/[^/]+#[0-9]+$'
+       and p !~ '[\u0080-\u00a0\u00ad\u061c\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb]';
 end;
 
 -- A time as RFC 3339 writes it, with its zone; null when it is none.

@@ -102,6 +102,8 @@ select t.is((select string_agg(verdict, ' ' order by ord) from t.submits(t.items
   'and the good one behind it is created');
 select t.is(t.submit(odd), 'created', 'an odd id is an id: ' || left(odd, 20))
 from unnest(array['a b', '%', E'it''s', 'ü/#', repeat('x', 200), '-', 'a/b', 'a#1', 'A']) odd;
+select t.is(t.submit(E'acme/r#1' || hidden), 'refused', 'nothing that nobody sees: ' || ascii(hidden))
+from unnest(array[U&'\0085', U&'\00a0', U&'\00ad', U&'\200b', U&'\202e', U&'\2028', U&'\2060', U&'\3000', U&'\feff']) hidden;
 select t.sound('every invariant after nonsense');
 rollback;
 
