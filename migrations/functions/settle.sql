@@ -125,7 +125,7 @@ declare
 begin
     update fleet.attempt
     set phase = 'ended', ended_at = now(), outcome = p_outcome, reason = fleet.known_reason(p_reason), exit_status = p_exit,
-        exit_signal = p_signal, report = p_report, phase_reason = null, unreachable_at = null,
+        exit_signal = p_signal, report = p_report, phase_reason = null, unreachable_at = null, answer = null,
         proof = left(regexp_replace(p_proof, '[^a-z0-9_.:= -]', ' ', 'g'), 500), retry_at = fleet.limit_end(p_retry_at)
     where attempt = a.attempt
     returning * into a;

@@ -290,15 +290,16 @@ begin
     return a;
 end $$;
 
--- Its agent is told with its next heartbeat, until it says that it runs. Another answer before that takes the place of the first.
-create function fleet.give_answer(a fleet.attempt, p_text text, p_actor text) returns void
+-- Its agent is told with its next heartbeat, until it says that it runs. Another answer before that takes the place of the first. The
+-- history shows p_shown, which is the text without credentials.
+create function fleet.give_answer(a fleet.attempt, p_text text, p_shown text, p_actor text) returns void
     language plpgsql as $$
 begin
     update fleet.attempt set answer = p_text where attempt = a.attempt;
-    perform fleet.note(a.task, 'answered', a.number, p_actor, jsonb_build_object('question', a.question, 'text', p_text));
+    perform fleet.note(a.task, 'answered', a.number, p_actor, jsonb_build_object('question', a.question, 'text', p_shown));
 end $$;
 
-create function fleet.answer_task(p_by fleet.requester, p_task_id text, p_text text) returns fleet.reply
+create function fleet.answer_task(p_by fleet.requester, p_task_id text, p_text text, p_shown text) returns fleet.reply
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare
     v_before jsonb := fleet.hold_task_for(p_by, p_task_id);
@@ -311,7 +312,7 @@ begin
     if a.attempt is null then
         return fleet.refuse(409, 'not_asking', format('the task asks nothing: it is %s', v_before ->> 'status'), v_before);
     end if;
-    perform fleet.give_answer(a, p_text, fleet.token_actor((p_by).token_id));
+    perform fleet.give_answer(a, p_text, p_shown, fleet.token_actor((p_by).token_id));
     perform fleet.trail(p_by, 'task_answer', p_task_id, null, jsonb_build_object('attempt', a.number, 'bytes', octet_length(p_text)));
     return fleet.say(202, json_build_object('task_id', p_task_id, 'status', v_before ->> 'status', 'attempt', a.number)::text);
 end $$;
@@ -329,7 +330,7 @@ begin
     if a.attempt is null then
         return 'not_asking';
     end if;
-    perform fleet.give_answer(a, p_text, fleet.caller());
+    perform fleet.give_answer(a, p_text, p_text, fleet.caller());
     perform fleet.trail_psql('task_answer', p_task_id, null, jsonb_build_object('attempt', a.number, 'bytes', octet_length(p_text)));
     return 'answered';
 exception when lock_not_available or deadlock_detected then

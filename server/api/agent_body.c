@@ -7,9 +7,8 @@
 
 #include "common/db/db.h"
 #include "common/mem.h"
-#include "common/redact.h"
 #include "common/text.h"
-#include "server/server.h"
+#include "server/api/request.h"
 
 #define TEXTS_MAX 65536 /* bytes of a list of texts */
 
@@ -100,20 +99,20 @@ bool agent_body_string(struct call *call, const struct json_object *body, const 
 /* --- credentials --- */
 
 /* Every text in the value; recursion ends, for json_parse() bounds the depth. */
-static void redact_value(struct json_object *value, const struct redact_words *words)
+static void redact_value(const struct call *call, struct json_object *value)
 {
     if (json_object_is_type(value, json_type_object)) {
         json_object_object_foreach(value, name, member)
         {
             (void)name;
-            redact_value(member, words);
+            redact_value(call, member);
         }
     } else if (json_object_is_type(value, json_type_array)) {
         for (size_t i = 0; i < json_object_array_length(value); i++)
-            redact_value(json_object_array_get_idx(value, i), words);
+            redact_value(call, json_object_array_get_idx(value, i));
     } else if (json_object_is_type(value, json_type_string)) {
         char *text = mem_strdup(json_object_get_string(value));
-        redact_text(text, words);
+        request_redact(call, text);
         json_object_set_string(value, text);
         free(text);
     }
@@ -121,12 +120,11 @@ static void redact_value(struct json_object *value, const struct redact_words *w
 
 void agent_body_redact(const struct call *call, struct json_object *body)
 {
-    static const char *const names[] = {"agent_id", "task_id", "status", NULL};
-    const char *shared = call_server(call)->config->orchestrator.http_pull_token;
-    const struct redact_words words = {.items = &shared, .count = shared != NULL ? 1 : 0};
+    static const char *const names[] = {"agent_id", "agent_type", "hostname", "capabilities",
+                                        "task_id",  "status",     NULL};
     json_object_object_foreach(body, name, value)
     {
         if (!text_listed(name, names))
-            redact_value(value, &words);
+            redact_value(call, value);
     }
 }

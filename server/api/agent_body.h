@@ -29,8 +29,8 @@ bool agent_body_int(struct call *call, const struct json_object *body, const cha
 bool agent_body_string(struct call *call, const struct json_object *body, const char *name,
                        const char **value);
 
-/* Overwrites credentials in every text of the body but the names of agent, task and status, before
- * it is stored. */
+/* Overwrites credentials in every text of the body, before it is stored; but not in names, by which
+ * agents and tasks are found. */
 void agent_body_redact(const struct call *call, struct json_object *body);
 
 #endif

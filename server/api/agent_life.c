@@ -35,6 +35,7 @@ void api_agent_register(struct call *call)
     struct json_object *body;
     if (!agent_body(call, &body))
         return;
+    agent_body_redact(call, body);
     rhythm_of(call, &rhythm);
     new_token(call, SCOPE_AGENT, &hash, prefix);
     const char *params[] = {request_by(call, &by), agent_body_text(body), buf_text(&hash), prefix,

@@ -6,9 +6,11 @@
 #include <strings.h>
 
 #include "common/db/db.h"
+#include "common/redact.h"
 #include "server/api/value.h"
 
 #include "common/text.h"
+#include "server/server.h"
 
 #define REASON_MAX 1000
 
@@ -89,4 +91,11 @@ const char *request_by(const struct call *call, struct buf *out)
     db_row_text(out, call->id);
     db_row_end(out);
     return buf_text(out);
+}
+
+void request_redact(const struct call *call, char *text)
+{
+    const char *shared = call_server(call)->config->orchestrator.http_pull_token;
+    const struct redact_words words = {.items = &shared, .count = shared != NULL ? 1 : 0};
+    redact_text(text, &words);
 }

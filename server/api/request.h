@@ -23,4 +23,7 @@ bool request_object(struct call *call, const char *const *members, struct json_o
  * is initialised here and released by the caller. */
 const char *request_by(const struct call *call, struct buf *out);
 
+/* Overwrites credentials in a text that is to be stored, the agents' shared token among them. */
+void request_redact(const struct call *call, char *text);
+
 #endif

@@ -1,7 +1,9 @@
 /* What people do to a task: retry, cancel, answer; and why it does not run. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/json.h"
+#include "common/mem.h"
 #include "server/api/handlers.h"
 #include "server/api/reply.h"
 #include "server/api/request.h"
@@ -87,12 +89,15 @@ void api_task_answer(struct call *call)
         call_error(call, 422, "invalid_value", "{\"member\": \"text\"}",
                    "'text' has to be a text of 1 to %d bytes", ANSWER_MAX);
     } else {
-        const char *params[] = {request_by(call, &by), call->match.id, text};
+        char *shown = mem_strdup(text);
+        request_redact(call, shown);
+        const char *params[] = {request_by(call, &by), call->match.id, text, shown};
         reply_query_locking(call, call->match.id,
                             "select status, body, next, location from "
-                            "fleet.answer_task($1::fleet.requester, $2, $3)",
-                            DB_ONCE, 3, params);
+                            "fleet.answer_task($1::fleet.requester, $2, $3, $4)",
+                            DB_ONCE, 4, params);
         buf_release(&by);
+        free(shown);
     }
     json_object_put(body);
 }

@@ -51,7 +51,7 @@ insert into granted values
   ('log_read(bigint,bigint,bigint,integer)', '{server}'),
   ('event_page(bigint[],text,xid8,bigint,integer)', '{server}'),
   ('answer(text,text)', '{operator}'),
-  ('answer_task(requester,text,text)', '{server}'),
+  ('answer_task(requester,text,text,text)', '{server}'),
   ('task_explain(requester,text)', '{server}'),
   ('retry(text,boolean,text)', '{operator}'),
   ('task_retry(requester,text,boolean,text)', '{server}'),

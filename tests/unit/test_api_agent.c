@@ -148,6 +148,13 @@ START_TEST(a_receipt_is_stored_without_secrets)
         "\"summary\":\"I am **********************\",\"duration_seconds\":1.5,"
         "\"artifacts\":[{\"url\":\"https:\\/\\/me:**************@git.example.org\\/a\"},\"a.txt\"],"
         "\"error\":{\"text\":\"ghp_************************************\"}}");
+    api_sql("agent_register", OK("{\"agent_id\": \"a1\"}"));
+    ask_as(LIFE "register", API_JSON,
+           "{\"capabilities\":[\"secret:management-of-all\"],\"metadata\":{\"env\":\"A_TOKEN="
+           "0123456789abcdef\"}}");
+    ck_assert_str_eq(asked_for("agent_register", 1),
+                     "{\"capabilities\":[\"secret:management-of-all\"],\"metadata\":{\"env\":\"A_"
+                     "TOKEN=****************\"}}");
     ask_as("/api/v1/tasks/t-1/status", API_JSON,
            "{\"status\":\"running\",\"message\":\"Bearer 0123456789abcdef0123456789abcdef\"}");
     ck_assert_str_eq(

@@ -108,6 +108,19 @@ START_TEST(an_answer_is_a_text)
 }
 END_TEST
 
+/* The agent is told all of it, the history shows it without. */
+START_TEST(an_answer_with_a_secret)
+{
+    static const char secret[] = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
+    char body[100];
+    api_sql("answer_task", GRANTED);
+    snprintf(body, sizeof body, "{\"text\": \"%s\"}", secret);
+    ck_assert_int_eq(api_ask("submit", "POST", TASK "/answer", body), 200);
+    ck_assert_str_eq(api_asked("answer_task")->last[2], secret);
+    ck_assert_str_eq(api_asked("answer_task")->last[3], "ghp_************************************");
+}
+END_TEST
+
 START_TEST(an_explanation_is_passed_on)
 {
     api_sql("task_explain", GRANTED);
@@ -124,6 +137,7 @@ int main(void)
     tcase_add_loop_test(tcase, retry_reads_its_force, 0, sizeof retries / sizeof retries[0]);
     tcase_add_test(tcase, a_lost_answer_is_no_verdict);
     tcase_add_loop_test(tcase, an_answer_is_a_text, 0, sizeof answers / sizeof answers[0]);
+    tcase_add_test(tcase, an_answer_with_a_secret);
     tcase_add_test(tcase, an_explanation_is_passed_on);
     return api_run(tcase);
 }
