@@ -13,7 +13,7 @@ begin
         return fleet.refuse(403, 'not_your_agent', format('this token speaks for agent %s only, not for %s', k.agent_id, p_agent_id));
     elsif e.executor is null or e.kind = 'http_pull' and not e.enabled then
         return fleet.refuse(404, 'unknown_agent', format(
-            'there is no agent %s: register it first (POST /api/v1/agents/register)', p_agent_id));
+            'there is no agent %s: register it first (POST /api/v1/agents/register)', left(p_agent_id, 200)));
     elsif e.kind <> 'http_pull' then
         return fleet.refuse(403, 'not_your_agent', format('%s is run over SSH: nobody speaks for it here', p_agent_id));
     elsif (k.scope = 'agent' and k.agent_id is null or p_by.token_id = -1) and e.registered_by is distinct from p_by.token_id then

@@ -21,6 +21,7 @@ select t.is(t.word(t.leaves('a1')), '200 offline', 'once more is the same');
 select t.is(t.word(t.heartbeat('a1')), '404 unknown_agent', 'it gives no heartbeat any more');
 select t.is(t.member(t.heartbeat('a1'), 'error'), 'there is no agent a1: register it first (POST /api/v1/agents/register)', 'with the way out');
 select t.is((fleet.pull_admit(t.by(), 'a1', null)).status, 404, 'nor does it get tasks');
+select t.is(length((t.heartbeat(repeat('x', 900000))).body) < 500, true, 'a name that is no name is not sent back whole');
 select t.is(t.pull('a1'), '', 'in no way');
 select t.is((select string_agg(action, ' ' order by audit) from fleet.audit where action like 'agent%'), 'agent_register agent_deregister', 'both are in the trail, heartbeats are not');
 select t.due();
