@@ -37,4 +37,5 @@ comment on column fleet.attempt.late is 'the first receipt that came after its e
 create index slot_retiring on fleet.slot (executor) where retiring;
 
 insert into fleet.setting (name, value, low, high, comment) values
+    ('agent_days', 90, 1, 3650, 'HTTP agents that gave no heartbeat for so long are deregistered'),
     ('agent_output_max', 67108864, 1024, 1099511627776, 'an HTTP agent may store so many bytes of output for one attempt');

@@ -313,6 +313,30 @@ begin
     return v_tasks;
 end $$;
 
+-- Takes an agent out of service: its slots and registered tokens go, its runs go back to the queue; answers their tasks, null when it is
+-- out already. Under the latch of the lanes; then agent, node, slots; then tasks, for none of which it waits: who has one may wait for
+-- the latch or for a slot.
+create function fleet.retire_agent(p_executor int) returns text[]
+    language plpgsql as $$
+declare
+    e fleet.executor;
+    v_tasks text[];
+begin
+    update fleet.executor set enabled = false where executor = p_executor and enabled returning * into e;
+    if not found then
+        return null;
+    end if;
+    update fleet.node set stopped_at = clock_timestamp(), dead_due = now() where node = e.node and stopped_at is null;
+    perform fleet.fit_slots(e.executor);
+    perform fleet.relane_executor(e.executor);
+    v_tasks := fleet.release_all(e.node, 'deregistered');
+    update fleet.token set revoked_at = now() where agent_id = e.agent_id and registered and revoked_at is null;
+    if found then
+        perform fleet.tell_tokens();
+    end if;
+    return v_tasks;
+end $$;
+
 create function fleet.agent_deregister(p_by fleet.requester, p_body jsonb) returns fleet.reply
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare
@@ -333,20 +357,34 @@ begin
     v_before := fleet.agent_trail(e);
     if not v_gone then
         perform from fleet.latch where name = 'lanes' for update;
-        update fleet.executor set enabled = false where executor = e.executor and enabled returning * into e;
-        v_gone := not found; -- by another call meanwhile
+        v_tasks := fleet.retire_agent(e.executor);
+        v_gone := v_tasks is null; -- by another call meanwhile
     end if;
     if not v_gone then
-        -- latch, agent, node, slots; then tasks, for none of which it waits: who has one may wait for the latch or for a slot
-        update fleet.node set stopped_at = clock_timestamp(), dead_due = now() where node = e.node and stopped_at is null;
-        perform fleet.fit_slots(e.executor);
-        perform fleet.relane_executor(e.executor);
-        v_tasks := fleet.release_all(e.node, 'deregistered');
-        update fleet.token set revoked_at = now() where agent_id = v_id and registered and revoked_at is null;
-        if found then
-            perform fleet.tell_tokens();
-        end if;
         perform fleet.trail(p_by, 'agent_deregister', v_id, v_before, jsonb_build_object('released', v_tasks));
     end if;
-    return fleet.say(200, jsonb_build_object('agent_id', v_id, 'status', 'offline', 'released', v_tasks)::text);
+    return fleet.say(200, jsonb_build_object('agent_id', v_id, 'status', 'offline', 'released', coalesce(v_tasks, '{}'))::text);
+end $$;
+
+-- Agents that were gone for agent_days, and never took their leave. Skips all when the latch is held.
+create function fleet.forget_agents(p_max int) returns int
+    language plpgsql as $$
+declare
+    v_gone int[] := array(
+        select e.executor from fleet.executor e join fleet.node n on n.node = e.node
+        where e.kind = 'http_pull' and e.enabled and n.dead_at < now() - make_interval(days => fleet.get('agent_days')::int)
+        order by e.executor limit p_max);
+    v_executor int;
+begin
+    if cardinality(v_gone) = 0 then
+        return 0;
+    end if;
+    perform from fleet.latch where name = 'lanes' for update skip locked;
+    if not found then
+        return 0;
+    end if;
+    foreach v_executor in array v_gone loop
+        perform fleet.retire_agent(v_executor);
+    end loop;
+    return cardinality(v_gone);
 end $$;

@@ -176,9 +176,11 @@ begin
         select n.ctid from fleet.node n
         where coalesce(n.dead_at, n.stopped_at, n.beat_at) < now() - make_interval(days => fleet.get('node_days')::int)
           and not exists (select from fleet.attempt x where x.node = n.node and x.ended_at is null)
+          and not exists (select from fleet.executor e where e.node = n.node and e.enabled)
         for update skip locked));
     get diagnostics v_count = row_count;
-    return v_sum + v_count + fleet.forget_freed() + fleet.forget_lanes(1000) + fleet.forget_trail(10000);
+    return v_sum + v_count + fleet.forget_freed() + fleet.forget_lanes(1000) + fleet.forget_trail(10000)
+         + fleet.forget_agents(100);
 end $$;
 
 -- Wakes the workers that wait. Send it in a transaction of its own after the commit that made work: reading the flags inside

@@ -206,8 +206,21 @@ select t.agent('a1');
 select t.agent('a2');
 update fleet.node set dead_at = now() - interval '31 days', beat_at = now() - interval '31 days', dead_due = null where name = 'a1';
 select fleet.reap(t.node('server'));
-select t.is((select string_agg(name, ' ') from fleet.node where kind = 'agent'), 'a2', 'are forgotten after node_days');
-select t.is(t.word(t.heartbeat('a1')), '200 online', 'its agent comes back all the same');
+select t.is((select string_agg(name, ' ' order by name) from fleet.node where kind = 'agent'), 'a1 a2', 'stay while their agents do');
+select t.is(t.word(t.heartbeat('a1')), '200 online', 'one that was gone for long comes back');
+select fleet.reap(t.node('server'));
+select t.is((select string_agg(name || ' ' || (dead_at is null), ', ' order by name) from fleet.node where kind = 'agent'),
+  'a1 true, a2 true', 'what it was before is forgotten after node_days');
+select t.sound();
+update fleet.node set dead_at = now() - interval '89 days', dead_due = null where name = 'a1';
+select fleet.reap(t.node('server'));
+select t.is((select enabled from fleet.executor where agent_id = 'a1'), true, 'its agent stays');
+update fleet.node set dead_at = now() - interval '91 days' where name = 'a1';
+select fleet.reap(t.node('server'));
+select t.is((select count(*) from fleet.executor e left join fleet.slot s using (executor) where e.agent_id = 'a1' and (e.enabled or s.slot_id is not null)),
+  0::bigint, 'after agent_days it is deregistered, and has no slots');
+select t.is(t.word(t.heartbeat('a1')), '404 unknown_agent', 'it has to register again');
+select t.is((select count(*) from fleet.executor where agent_id = 'a2' and enabled), 1::bigint, 'others stay');
 select t.sound();
 select t.worker('w1', t.host('h', '{code:rust}', 1));
 select t.none($$select kind from fleet.renew(t.node('w1'), '{}')$$, 'workers do not watch agents');
