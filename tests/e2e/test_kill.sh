@@ -73,7 +73,10 @@ whole() {
     done
 }
 check "output whole of all that completed" whole
-check "no retry was burnt: one attempt each" [ "$(sql "select max(attempt) from fleet.tasks")" = 1 ]
+# One that was given back before a byte of its start left is no retry.
+check "no retry was burnt" [ "$(sql "select max(retry_count) from fleet.task")" = 0 ]
+check "... and no attempt but one that never started was followed by another" \
+    [ "$(sql "select count(*) from fleet.attempt a join fleet.task t using (task) where a.number < t.attempt_number and a.outcome <> 'released'")" = 0 ]
 check "none failed" [ "$(sql "select count(*) from fleet.tasks where status not in ('completed', 'cancelled')")" = 0 ]
 wait_for 10 "no process of a run to be left" eval '[[ -z $(runs_of) ]]'
 check "no supervisor is left" eval '[[ -z $(of_ours "fleet-runner.* supervise ") ]]'
