@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Installing packages leaves no trace on a machine but the packages. Runs on a copy of this machine's
 # file system (an overlay) from which the packages were taken away, so that nothing here is changed.
-# Sourced by tests/deploy/run; needs root and the right to mount.
+# Sourced by tests/deploy/part; needs root and the right to mount.
 
 INSTALL_REMOVED=(caddy postgresql-15 postgresql-common openssh-server)
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The shell libraries of deploy/lib, the demo agent and the Caddyfile. Sourced by tests/deploy/run.
+# The shell libraries of deploy/lib, the demo agent and the Caddyfile. Sourced by tests/deploy/part.
 # shellcheck disable=SC2154 # repository
 
 lib_suite() {
@@ -60,21 +60,12 @@ lib_lock() {
     return "$free"
 }
 
-not() { ! "$@"; }
-
 lib_ports() {
     local taken
     taken=$(process_free_port 29000)
     listen "$taken"
     check 'a listening port counts as taken' process_port_taken "$taken"
     check 'and is passed over' test "$(process_free_port "$taken")" -gt "$taken"
-}
-
-# listen PORT: something that listens there until the end of the test.
-listen() {
-    openssl s_server -nocert -accept "127.0.0.1:$1" </dev/null >/dev/null 2>&1 &
-    started "$!"
-    wait_for 5 "a listener on $1" process_port_taken "$1"
 }
 
 lib_texts() {

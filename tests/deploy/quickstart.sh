@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# deploy/quickstart as a user runs it, in a copy of this tree. Sourced by tests/deploy/run.
+# deploy/quickstart as a user runs it, in a copy of this tree. Sourced by tests/deploy/part.
 # shellcheck disable=SC2154 # repository
 
 SERVICES=(postgres sshd server-1 server-2 worker-1 worker-2 caddy)
