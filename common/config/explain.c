@@ -77,6 +77,11 @@ static void explain(FILE *to, const struct config_field *fields, const char *pre
 
 void config_explain(FILE *to)
 {
-    fprintf(to, "Every value may be \"${NAME}\", from the environment, or {file: PATH}.\n\n");
+    fprintf(to,
+            "Every value may be \"${NAME}\", from the environment, {file: PATH} or {credential: "
+            "NAME}:\n"
+            "the file NAME of $CREDENTIALS_DIRECTORY, else of /run/secrets, else of the folder\n"
+            "credentials/server or credentials/worker beside the configuration; for ssh_key_path\n"
+            "and known_hosts its path, for all others what it holds.\n\n");
     explain(to, config_fields, "");
 }

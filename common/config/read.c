@@ -80,7 +80,7 @@ static void check_secret(struct config_reading *reading, const struct config_fie
     if (secret && value->literal && reading->loose)
         config_problem(reading, node,
                        "a secret in a file that group or others may read; run: chmod 600 %.150s, "
-                       "or write \"${ENV_NAME}\" or {file: PATH}",
+                       "or write \"${ENV_NAME}\", {file: PATH} or {credential: NAME}",
                        reading->path);
 }
 
@@ -97,8 +97,9 @@ static char *read_text(struct config_reading *reading, const struct config_field
     if (check_text(reading, field, node, &value)) {
         check_secret(reading, field, node, &value);
         if (config_needed(reading, field))
-            text = field->flags & FIELD_PATH ? config_absolute(reading, value.text)
-                                             : mem_strdup(value.text);
+            text = field->flags & FIELD_PATH && !value.absolute
+                       ? config_absolute(reading, value.text)
+                       : mem_strdup(value.text);
         if (text == NULL && config_needed(reading, field))
             wrong_value(reading, field, node, &value, "a path: /PATH, PATH or ~/PATH");
     }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "common/config/config.h"
 #include "common/config/schema.h"
@@ -47,10 +48,11 @@ void config_say(struct config_reading *reading, enum config_say kind, const stru
 void config_problem_at(struct config_reading *reading, size_t line, size_t column, const char *key,
                        const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* value.c. One scalar, resolved: literal, ${ENV_NAME} or {file: PATH}. */
+/* value.c. One scalar, resolved: literal, ${ENV_NAME}, {file: PATH} or {credential: NAME}. */
 struct config_value {
-    char *text;   /* owned; NULL: this node does not need it */
-    bool literal; /* stood in the file itself: may be shown in problems unless secret */
+    char *text;    /* owned; NULL: this node does not need it */
+    bool literal;  /* stood in the file itself: may be shown in problems unless secret */
+    bool absolute; /* a path that is meant as it is, not from the configuration's folder */
 };
 bool config_value(struct config_reading *reading, const struct config_field *field,
                   const struct tree_node *node, struct config_value *value);
@@ -58,6 +60,10 @@ bool config_needed(const struct config_reading *reading, const struct config_fie
 void config_value_release(struct config_value *value); /* wipes */
 /* "~/x" and "x" made absolute; relative to the folder of the configuration. NULL without a home. */
 char *config_absolute(const struct config_reading *reading, const char *path);
+
+/* credential.c. The file of {credential: NAME}; NULL with a problem. Owned by the caller. */
+char *config_credential(struct config_reading *reading, const struct tree_node *node);
+bool config_credential_loose(const char *path, const struct stat *info); /* others may read it */
 
 /* config.c. As config_load, but all problems; the caller releases them. */
 struct config *config_load_all(const char *path, enum config_node node,

@@ -1,4 +1,4 @@
-/* One scalar of the configuration: literal, ${ENV_NAME} or {file: PATH}. */
+/* One scalar of the configuration: literal, ${ENV_NAME}, {file: PATH} or {credential: NAME}. */
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +97,24 @@ static char *file_path(struct config_reading *reading, const struct tree_node *n
     return absolute;
 }
 
+/* The bytes of a file without its line end; false with a problem. */
+static bool bytes_value(struct config_reading *reading, const struct tree_node *node,
+                        struct buf *bytes, struct config_value *value)
+{
+    if (bytes->len > 0 && bytes->data[bytes->len - 1] == '\n')
+        bytes->data[--bytes->len] = '\0';
+    if (bytes->len > 0 && bytes->data[bytes->len - 1] == '\r')
+        bytes->data[--bytes->len] = '\0';
+    bool good = bytes->len > 0 && strlen(bytes->data) == bytes->len;
+    if (good)
+        value->text = mem_strdup(bytes->data);
+    else
+        config_problem(reading, node, "the file %s; it must hold the value and nothing else",
+                       bytes->len == 0 ? "is empty" : "holds a NUL byte");
+    config_wipe(bytes);
+    return good;
+}
+
 static bool file_value(struct config_reading *reading, const struct config_field *field,
                        const struct tree_node *node, struct config_value *value)
 {
@@ -114,20 +132,29 @@ static bool file_value(struct config_reading *reading, const struct config_field
                        "a secret in a file that group or others may read; run: chmod 600 %.300s",
                        path);
     free(path);
+    return good && bytes_value(reading, node, &bytes, value);
+}
+
+/* Of a path the credential's own place, of all else what it holds. */
+static bool credential_value(struct config_reading *reading, const struct config_field *field,
+                             const struct tree_node *node, struct config_value *value)
+{
+    struct buf bytes;
+    struct stat info;
+    struct error err;
+    char *path = config_credential(reading, node);
+    if (path == NULL || field->flags & FIELD_PATH) {
+        value->text = path;
+        value->absolute = true;
+        return path != NULL;
+    }
+    bool good = file_read(path, FILE_REGULAR, VALUE_FILE_MAX, &bytes, &info, &err);
     if (!good)
-        return false;
-    if (bytes.len > 0 && bytes.data[bytes.len - 1] == '\n')
-        bytes.data[--bytes.len] = '\0';
-    if (bytes.len > 0 && bytes.data[bytes.len - 1] == '\r')
-        bytes.data[--bytes.len] = '\0';
-    good = bytes.len > 0 && strlen(bytes.data) == bytes.len;
-    if (good)
-        value->text = mem_strdup(bytes.data);
-    else
-        config_problem(reading, node, "the file %s; it must hold the value and nothing else",
-                       bytes.len == 0 ? "is empty" : "holds a NUL byte");
-    config_wipe(&bytes);
-    return good;
+        config_problem(reading, node, "%s", err.text);
+    else if (config_credential_loose(path, &info))
+        config_warning(reading, node, "a secret that others may read; run: chmod o= %.300s", path);
+    free(path);
+    return good && bytes_value(reading, node, &bytes, value);
 }
 
 static bool text_value(struct config_reading *reading, const struct config_field *field,
@@ -168,7 +195,8 @@ bool config_value(struct config_reading *reading, const struct config_field *fie
     *value = (struct config_value){0};
     bool needed = config_needed(reading, field);
     if (node == NULL) { /* the default */
-        *value = (struct config_value){mem_strdup(needed ? field->text : NULL), true};
+        *value =
+            (struct config_value){.text = mem_strdup(needed ? field->text : NULL), .literal = true};
         return value->text != NULL;
     }
     if (tree_is_null(node)) {
@@ -177,19 +205,26 @@ bool config_value(struct config_reading *reading, const struct config_field *fie
     }
     if (node->kind == TREE_TEXT)
         return text_value(reading, field, node, needed, value);
-    const struct tree_node *file = node->kind == TREE_MAP ? tree_child(node, "file") : NULL;
     if (reading->beside != NULL) {
         config_problem(reading, node, "must be one value, not a %s",
                        node->kind == TREE_LIST ? "list" : "mapping");
         return false;
     }
-    if (file == NULL || node->count != 1 || file->kind != TREE_TEXT || tree_is_null(file)) {
+    const struct tree_node *source =
+        node->kind == TREE_MAP && node->count == 1 ? node->first : NULL;
+    bool credential = source != NULL && strcmp(source->key, "credential") == 0;
+    bool known = credential || (source != NULL && strcmp(source->key, "file") == 0);
+    if (!known || source->kind != TREE_TEXT || tree_is_null(source)) {
         config_problem(reading, node,
-                       "must be one value, not a %s; write the value, \"${NAME}\" or {file: PATH}",
+                       "must be one value, not a %s; write the value, \"${NAME}\", {file: PATH} or "
+                       "{credential: NAME}",
                        node->kind == TREE_LIST ? "list" : "mapping");
         return false;
     }
-    return !needed || file_value(reading, field, file, value);
+    if (!needed)
+        return true;
+    return credential ? credential_value(reading, field, source, value)
+                      : file_value(reading, field, source, value);
 }
 
 void config_value_release(struct config_value *value)

@@ -146,6 +146,8 @@ START_TEST(keys_that_others_may_read)
         snprintf(words, sizeof words, "others may read it (mode %04o); do: chmod 600", modes[i]);
         refuses(words);
     }
+    ck_assert_int_eq(chmod(path, 0440), 0); /* as systemd's credentials with an access list */
+    ck_assert_msg(ssh_key_check(path, &(struct error){0}), "0440");
     ck_assert_int_eq(chmod(path, 0400), 0);
     ck_assert(ssh_key_check(path, &err));
     /* Somebody else's file is theirs to guard, as with ssh: root reads keys of a group so. */

@@ -57,7 +57,9 @@ bool ssh_key_check(const char *path, struct error *err)
     }
     enum crypto_key kind = crypto_key_kind(bytes.data, bytes.len);
     bool usable = kind == CRYPTO_KEY_ED25519 || kind == CRYPTO_KEY_ECDSA;
-    bool shown = status.st_uid == geteuid() && (status.st_mode & 077) != 0;
+    /* 0440: what 0400 looks like when an access control list lets the service in */
+    bool shown = status.st_uid == geteuid() && (status.st_mode & 077) != 0 &&
+                 (status.st_mode & 0777) != 0440;
     crypto_wipe(bytes.data, bytes.len);
     buf_release(&bytes);
     if (shown && kind != CRYPTO_KEY_PUBLIC)
