@@ -6,7 +6,8 @@
 # (a temporary policy-rc.d), no unit stays enabled, and PostgreSQL makes no cluster.
 
 # install_list PURPOSE: prints the packages: `run` builds and runs the fleet, `test` adds what
-# tests/run needs, `bench` what the benches compare with, `codex` what the Codex CLI's installation needs.
+# tests/run needs, `container` what tests/deploy/run --long needs more, `bench` what the benches compare with, `codex` what
+# the Codex CLI's installation needs.
 install_list() {
     case $1 in
     run | test)
@@ -20,6 +21,9 @@ install_list() {
         # The runner for hosts of another kind, and what executes it here.
         [[ $(dpkg --print-architecture) != amd64 ]] ||
             echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+        ;;
+    container)
+        echo podman runc netavark aardvark-dns iptables debootstrap podman-compose docker-compose lintian fakeroot dpkg-dev
         ;;
     bench)
         echo nginx-light
