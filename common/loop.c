@@ -140,6 +140,11 @@ bool timer_active(const struct timer *timer)
     return uv_is_active((const uv_handle_t *)&timer->uv) != 0;
 }
 
+void timer_alone(struct timer *timer)
+{
+    uv_unref((uv_handle_t *)&timer->uv);
+}
+
 static void on_timer_closed(uv_handle_t *handle)
 {
     struct timer *timer = handle->data;

@@ -40,6 +40,7 @@ void timer_start(struct timer *timer, uint64_t after_ms,
                  uint64_t every_ms); /* re-arms; every 0: once */
 void timer_stop(struct timer *timer);
 bool timer_active(const struct timer *timer);
+void timer_alone(struct timer *timer); /* by itself it keeps no loop running */
 void timer_close(struct timer *timer, void (*on_closed)(void *)); /* on_closed may be NULL */
 
 /* Readiness of a descriptor that somebody else owns and closes. libuv wants a watch closed before

@@ -50,9 +50,8 @@ static void say_fixed(const struct config *old, const struct config *fresh)
         log_warn(NULL, "server.bind, server.port and database need a restart to change");
 }
 
-static void on_reload(void *data)
+static void reload(struct server *server)
 {
-    struct server *server = data;
     struct error err = {0};
     struct config *fresh = config_load(server->config->path, CONFIG_SERVER, &err);
     if (fresh == NULL) {
@@ -66,6 +65,16 @@ static void on_reload(void *data)
     pull_set_poll(server->pull, fresh->orchestrator.dispatch_interval_secs);
     say_warnings(fresh);
     log_info(NULL, "the configuration was reloaded: %s", fresh->path);
+}
+
+static void on_reload(void *data)
+{
+    struct server *server = data;
+    if (server->draining)
+        return;
+    notify_reloading(&server->notify);
+    reload(server);
+    notify_ready(&server->notify);
 }
 
 /* --- the end, step by step --- */
@@ -118,6 +127,7 @@ static void on_stop(void *data, int number)
     }
     log_info(NULL, "stopping (signal %d): /readyz says so first", number);
     server->draining = true;
+    notify_stopping(&server->notify);
     http_lame(server->http);
     pull_drain(server->pull);
     timer_start(&server->lame_duck, (uint64_t)span_ms("FLEET_LAME_DUCK_MS", LAME_DUCK_MS), 0);
@@ -246,7 +256,10 @@ static void serve(struct server *server)
     say_warnings(server->config);
     db_start(server->db);
     node_start(server->node);
+    notify_open(&server->notify, &server->loop, server_status, server);
+    notify_ready(&server->notify);
     loop_run(&server->loop);
+    notify_close(&server->notify);
     submit_free(server->submit);
     http_free(server->http);
     pull_free(server->pull);

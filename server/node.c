@@ -106,6 +106,11 @@ const char *node_id(const struct node *node)
     return node->registered && !node->stopping ? node->id : NULL;
 }
 
+const char *node_trouble(const struct node *node)
+{
+    return node->trouble.now;
+}
+
 void node_start(struct node *node)
 {
     node_register(node);

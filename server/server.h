@@ -8,6 +8,7 @@
 #include "common/config/config.h"
 #include "common/db/db.h"
 #include "common/loop.h"
+#include "common/notify.h"
 #include "server/auth.h"
 #include "server/ceiling.h"
 #include "server/follow/follow.h"
@@ -32,14 +33,18 @@ struct server {
     struct pull *pull;          /* owned */
     struct tend *tend;          /* owned */
     struct http *http;          /* owned */
-    bool checking;              /* the invariants are being looked at */
-    bool draining;              /* /readyz says so; no new work is wanted */
-    bool stopping;              /* the listener is closed */
+    struct notify notify;
+    bool checking; /* the invariants are being looked at */
+    bool draining; /* /readyz says so; no new work is wanted */
+    bool stopping; /* the listener is closed */
     struct timer lame_duck;
     int open;                   /* parts still to be stopped */
     int64_t refusals_logged_ms; /* clock_ms of the last line about answers 401 */
     uint64_t refusals;          /* answers 401 since that line */
 };
+
+/* A notify_status_cb: what it does now, in one line. */
+void server_status(void *server, char *text, size_t size);
 
 /* The server that answers a call: the data of its http_options. */
 static inline struct server *call_server(const struct call *call)

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "common/notify.h"
 #include "worker/dispatch/dispatch.h"
 #include "worker/link/carried.h"
 #include "worker/ssh/ssh.h"
@@ -37,7 +38,8 @@ struct worker {
     struct loop loop;
     struct db *db;             /* owned */
     struct dispatch *dispatch; /* owned */
-    char *path;                /* owned: the configuration's */
+    struct notify notify;
+    char *path; /* owned: the configuration's */
     bool stopping;
 };
 
@@ -61,6 +63,7 @@ static void on_stop(void *data, int signal)
     }
     log_info(NULL, "signal %d: draining; runs go on on their hosts", signal);
     worker->stopping = true;
+    notify_stopping(&worker->notify);
     dispatch_drain(worker->dispatch, on_drained, worker);
 }
 
@@ -70,12 +73,9 @@ static void log_warnings(const struct config *config)
         log_warn(NULL, "%s", config->warnings.items[i]);
 }
 
-static void on_reload(void *data)
+static void reload(struct worker *worker)
 {
-    struct worker *worker = data;
     struct error err;
-    if (worker->stopping)
-        return;
     struct config *config = config_load(worker->path, CONFIG_WORKER, &err);
     if (config == NULL) {
         log_error(NULL, "the configuration stays as it was: %s", err.text);
@@ -83,6 +83,16 @@ static void on_reload(void *data)
     }
     log_warnings(config);
     dispatch_reload(worker->dispatch, config);
+}
+
+static void on_reload(void *data)
+{
+    struct worker *worker = data;
+    if (worker->stopping)
+        return;
+    notify_reloading(&worker->notify);
+    reload(worker);
+    notify_ready(&worker->notify);
 }
 
 static void on_notify(void *data, const char *payload)
@@ -134,7 +144,10 @@ static void run(struct worker *worker, struct config *config)
     loop_signals(&worker->loop, on_stop, on_reload, worker);
     db_start(worker->db);
     dispatch_start(worker->dispatch);
+    notify_open(&worker->notify, &worker->loop, dispatch_status, worker->dispatch);
+    notify_ready(&worker->notify);
     loop_run(&worker->loop);
+    notify_close(&worker->notify);
     db_free(worker->db);
     dispatch_free(worker->dispatch);
     free(worker->path);

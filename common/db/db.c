@@ -201,6 +201,11 @@ bool db_read_only(const struct db *db)
     return db->up == 0 && db->read_only;
 }
 
+const char *db_refusal(const struct db *db)
+{
+    return db->up == 0 ? db->refusal : "";
+}
+
 uint64_t db_generation(const struct db *db)
 {
     return db->generation;

@@ -66,9 +66,10 @@ void db_start(struct db *db);
  * callback comes before on_stopped; neither on_notify nor on_up comes any more. Never calls back
  * from within. */
 void db_stop(struct db *db, int deadline_ms, void (*on_stopped)(void *data), void *data);
-void db_free(struct db *db);            /* after on_stopped */
-bool db_up(const struct db *db);        /* at least one connection stands */
-bool db_read_only(const struct db *db); /* none does, because what answers cannot be written */
+void db_free(struct db *db);                 /* after on_stopped */
+bool db_up(const struct db *db);             /* at least one connection stands */
+bool db_read_only(const struct db *db);      /* none does, because what answers cannot be written */
+const char *db_refusal(const struct db *db); /* why the last try to connect failed; "": none did */
 /* Grows by one each time a connection was re-established after a loss: "an unbroken connection". */
 uint64_t db_generation(const struct db *db);
 

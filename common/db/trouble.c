@@ -18,6 +18,7 @@ void db_trouble_say(struct db_trouble *trouble, const char *text)
     int64_t now = clock_ms();
     int slot = -1;
 
+    snprintf(trouble->now, sizeof trouble->now, "%s", text);
     for (int i = 0; i < DB_TROUBLE_SAID; i++) {
         if (strncmp(trouble->said[i].text, text, sizeof trouble->said[i].text - 1) == 0)
             slot = i;

@@ -18,6 +18,7 @@ struct db_trouble {
         int64_t at; /* clock_ms */
     } said[DB_TROUBLE_SAID];
     int next;          /* of said */
+    char now[400];     /* the newest sentence; "": none, or all is well */
     unsigned failures; /* in a row */
 };
 

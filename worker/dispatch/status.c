@@ -1,0 +1,34 @@
+/* What this worker does now, in one line for people. */
+#include <stdio.h>
+
+#include "worker/dispatch/dispatch.h"
+#include "worker/host/host.h"
+
+static void say_work(struct dispatch *dispatch, char *text, size_t size)
+{
+    int runs = 0, hosts = 0, ready = 0;
+    list_each(job, &dispatch->jobs.list)
+    {
+        runs++;
+    }
+    list_each(link, &dispatch->hosts)
+    {
+        ready += host_ready(list_entry(link, struct host, link));
+        hosts++;
+    }
+    snprintf(text, size, "%d run%s; %d of %d hosts ready", runs, runs == 1 ? "" : "s", ready,
+             hosts);
+}
+
+void dispatch_status(void *data, char *text, size_t size)
+{
+    struct dispatch *dispatch = data;
+    const struct db *db = dispatch->node.db;
+    const char *trouble = db_up(db) ? dispatch->node.trouble.now : db_refusal(db);
+    if (node_draining(&dispatch->node))
+        snprintf(text, size, "stopping: the runs go on, other workers take them over");
+    else if (!db_up(db) || *trouble != '\0')
+        snprintf(text, size, "waiting for the database%s%s", *trouble != '\0' ? ": " : "", trouble);
+    else
+        say_work(dispatch, text, size);
+}
