@@ -5,16 +5,16 @@
 # Rules: what is there is not touched. Of packages that were not there before no service is started
 # (a temporary policy-rc.d), no unit stays enabled, and PostgreSQL makes no cluster.
 
-# install_list PURPOSE: prints the packages: `run` builds and runs the fleet, `test` adds what
+# install_list PURPOSE: prints the packages: `build` builds the programs, `run` adds what runs the fleet, `test` what
 # tests/run needs, `container` what tests/deploy/run --long needs more, `bench` what the benches compare with, `codex` what
 # the Codex CLI's installation needs.
 install_list() {
     case $1 in
-    run | test)
+    build | run | test)
         echo build-essential cmake pkgconf libpq-dev libh2o-dev libuv1-dev libssh2-1-dev libjson-c-dev \
-            libyaml-dev libssl-dev postgresql-15 postgresql-client-15 caddy openssh-server \
-            openssh-client curl openssl
+            libyaml-dev libssl-dev
         ;;&
+    run | test) echo postgresql-15 postgresql-client-15 caddy openssh-server openssh-client curl openssl ;;&
     test)
         echo check clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck \
             postgresql-15-plpgsql-check git procps fish tcsh strace python3-jsonschema
