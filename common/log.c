@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -20,16 +22,48 @@
 static struct {
     const char *program; /* borrowed: a literal */
     enum log_level level;
-    bool terminal;
-} log_state = {"agent-fleet", LOG_INFO_LEVEL, false};
+    bool text;    /* logfmt; else JSON */
+    bool journal; /* stderr leads there: it reads a priority in front of a line */
+} log_state = {"agent-fleet", LOG_INFO_LEVEL, false, false};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
+static const char *const priorities[] = {"<7>", "<6>", "<4>", "<3>"};
+
+/* systemd.exec(5): JOURNAL_STREAM is "DEVICE:INODE" of what it made our stderr; it is inherited, so
+ * stderr may be another one by now. */
+static bool leads_to_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat info;
+    return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+           fstat(STDERR_FILENO, &info) == 0 && info.st_dev == device && info.st_ino == inode;
+}
 
 void log_open(const char *program, enum log_level level)
 {
     log_state.program = program;
     log_state.level = level;
-    log_state.terminal = isatty(STDERR_FILENO) == 1;
+    log_state.journal = leads_to_journal();
+    log_use(LOG_AUTO);
+}
+
+void log_use(enum log_format format)
+{
+    log_state.text = format == LOG_TEXT ||
+                     (format == LOG_AUTO && (log_state.journal || isatty(STDERR_FILENO) == 1));
+}
+
+bool log_format_parse(const char *name, enum log_format *format)
+{
+    static const char *const names[] = {"auto", "text", "json"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], name) == 0) {
+            *format = (enum log_format)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool log_level_parse(const char *name, enum log_level *level)
@@ -43,13 +77,11 @@ bool log_level_parse(const char *name, enum log_level *level)
     return false;
 }
 
-/* One member of the line. Values are always quoted by JSON's rules, which logfmt shares; keys are
- * literals and need no quoting. */
+/* One more member of the line. Values are always quoted by JSON's rules, which logfmt shares; keys
+ * are literals and need no quoting. */
 static void add(struct buf *line, const char *key, const char *value, size_t len)
 {
-    const char *between = log_state.terminal ? " " : ",";
-    const char *before = line->len > 0 ? between : log_state.terminal ? "" : "{";
-    buf_addf(line, log_state.terminal ? "%s%s=" : "%s\"%s\":", before, key);
+    buf_addf(line, log_state.text ? " %s=" : ",\"%s\":", key);
     json_quote(line, value, len);
 }
 
@@ -100,13 +132,14 @@ void log_write(enum log_level level, const struct log_field *about, const char *
 
     struct buf line;
     buf_init(&line, LINE_MAX_BYTES);
-    add(&line, "time", now, strlen(now));
+    buf_addf(&line, log_state.text ? "%stime=\"%s\"" : "%s{\"time\":\"%s\"",
+             log_state.journal ? priorities[level] : "", now);
     add(&line, "level", level_names[level], strlen(level_names[level]));
     add(&line, "program", log_state.program, strlen(log_state.program));
     add(&line, "message", message, strlen(message));
     for (; about != NULL && about->key != NULL; about++)
         add_field(&line, about);
-    buf_adds(&line, log_state.terminal ? "\n" : "}\n");
+    buf_adds(&line, log_state.text ? "\n" : "}\n");
     emit(&line);
     buf_release(&line);
     errno = saved;

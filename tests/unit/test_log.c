@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -220,6 +221,67 @@ START_TEST(a_value_on_a_terminal_moves_nothing)
 }
 END_TEST
 
+/* As systemd does: JOURNAL_STREAM names what stderr is; `off` makes it name something else. */
+static void capture_as_journal(unsigned off)
+{
+    struct stat info;
+    char stream[64];
+    capture(LOG_INFO_LEVEL);
+    ck_assert_int_eq(fstat(STDERR_FILENO, &info), 0);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)info.st_dev,
+             (unsigned long long)info.st_ino + off);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_open("fleet-test", LOG_DEBUG_LEVEL);
+}
+
+START_TEST(priorities_for_the_journal)
+{
+    capture_as_journal(0);
+    log_debug(NULL, "d");
+    ck_assert_int_eq(strncmp(captured(), "<7>time=\"", 9), 0);
+    log_info(LOG_ABOUT(LOG_FIELD("host", "h1")), "two\nlines\n<0>third");
+    captured();
+    ck_assert_int_eq(strncmp(line, "<6>time=\"", 9), 0);
+    ck_assert_ptr_nonnull(strstr(line, "message=\"two\\nlines\\n<0>third\" host=\"h1\"\n"));
+    ck_assert_ptr_eq(strchr(line, '\n'), line + strlen(line) - 1); /* one record */
+    log_warn(NULL, "w");
+    ck_assert_int_eq(strncmp(captured(), "<4>", 3), 0);
+    log_use(LOG_JSON);
+    log_error(NULL, "e");
+    ck_assert_int_eq(strncmp(captured(), "<3>{\"time\":\"", 12), 0);
+    struct error err;
+    struct json_object *event = json_parse(line + 3, strlen(line + 3), &err);
+    ck_assert_str_eq(json_string(event, "message", ""), "e");
+    json_object_put(event);
+}
+END_TEST
+
+START_TEST(no_priorities_for_others)
+{
+    capture_as_journal(1); /* inherited: stderr leads elsewhere */
+    log_info(NULL, "x");
+    json_object_put(captured_object());
+    log_use(LOG_TEXT);
+    log_info(NULL, "x");
+    ck_assert_int_eq(strncmp(captured(), "time=\"", 6), 0);
+    setenv("JOURNAL_STREAM", "nonsense", 1);
+    log_open("fleet-test", LOG_INFO_LEVEL);
+    log_info(NULL, "x");
+    json_object_put(captured_object());
+}
+END_TEST
+
+START_TEST(format_names)
+{
+    enum log_format format;
+    ck_assert(log_format_parse("auto", &format) && format == LOG_AUTO);
+    ck_assert(log_format_parse("text", &format) && format == LOG_TEXT);
+    ck_assert(log_format_parse("json", &format) && format == LOG_JSON);
+    ck_assert(!log_format_parse("", &format));
+    ck_assert(!log_format_parse("logfmt", &format));
+}
+END_TEST
+
 START_TEST(level_names)
 {
     enum log_level level;
@@ -278,6 +340,9 @@ int main(void)
     tcase_add_test(tests, huge_values_are_cut_and_lose_nothing_else);
     tcase_add_test(tests, logfmt_on_a_terminal);
     tcase_add_loop_test(tests, a_value_on_a_terminal_moves_nothing, 0, FORGERIES);
+    tcase_add_test(tests, priorities_for_the_journal);
+    tcase_add_test(tests, no_priorities_for_others);
+    tcase_add_test(tests, format_names);
     tcase_add_test(tests, level_names);
     tcase_add_test(tests, errors);
     tcase_add_test(tests, clocks);
