@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/exit.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "server/api/enter.h"
@@ -123,7 +124,7 @@ static void on_stop(void *data, int number)
     struct server *server = data;
     if (server->draining) {
         log_warn(NULL, "stopped at once by a second signal (%d)", number);
-        _exit(1);
+        _exit(EXIT_TROUBLE);
     }
     log_info(NULL, "stopping (signal %d): /readyz says so first", number);
     server->draining = true;
@@ -227,15 +228,16 @@ static bool open_listener(struct server *server, uint64_t descriptors, struct er
     return true;
 }
 
-static bool open_parts(struct server *server, struct error *err)
+/* 0, or the exit status. */
+static int open_parts(struct server *server, struct error *err)
 {
     uint64_t descriptors = loop_limits();
     raise_stack();
     server->db = open_database(server, err);
     if (server->db == NULL)
-        return false;
+        return EXIT_NEVER; /* the URL is wrong */
     if (!open_listener(server, descriptors, err))
-        return false;
+        return strcmp(err->state, HTTP_NEVER) == 0 ? EXIT_NEVER : EXIT_TROUBLE;
     char *name = node_name(http_port(server->http));
     server->auth = auth_new(server->db);
     server->ceiling = ceiling_new(&server->loop, server->db, connection_ceiling(descriptors));
@@ -246,7 +248,7 @@ static bool open_parts(struct server *server, struct error *err)
                             server->config->orchestrator.dispatch_interval_secs);
     server->tend = tend_new(&server->loop, server->db, server->node, TEND_REAP_MS);
     free(name);
-    return true;
+    return 0;
 }
 
 static void serve(struct server *server)
@@ -284,10 +286,11 @@ int main(int argc, char **argv)
     if (status >= 0)
         return status;
     loop_init(&server.loop);
-    if (!open_parts(&server, &err)) {
+    status = open_parts(&server, &err);
+    if (status != 0) {
         log_error(NULL, "%s", err.text);
         config_free(server.config);
-        _exit(1); /* nothing has been started */
+        _exit(status); /* nothing has been started */
     }
     serve(&server);
     config_free(server.config);

@@ -7,6 +7,7 @@
 
 #include "common/db/db.h"
 #include "common/db/trouble.h"
+#include "common/exit.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -33,7 +34,7 @@ static void finish(struct command *command, const struct error *err)
         else
             db_trouble_text(err, "server", text, sizeof text);
         fprintf(stderr, "fleet-server token: %s\n", text);
-        command->status = 1;
+        command->status = EXIT_TROUBLE;
     }
     db_stop(command->db, STOP_MS, NULL, NULL);
 }
@@ -48,7 +49,7 @@ static struct json_object *accepted(struct command *command, const struct db_res
         return answer;
     fprintf(stderr, "fleet-server token: %s\n", json_string(answer, "error", "refused"));
     json_object_put(answer);
-    command->status = 1;
+    command->status = EXIT_TROUBLE;
     return NULL;
 }
 
@@ -170,7 +171,7 @@ static void run_with(struct command *command, const char *url, bool plaintext)
     command->db = db_new(&loop, &options, &err);
     if (command->db == NULL) {
         fprintf(stderr, "fleet-server token: %s\n", err.text);
-        command->status = 1;
+        command->status = EXIT_NEVER; /* the URL is wrong */
     } else {
         db_start(command->db);
         run(command);
@@ -201,7 +202,7 @@ int token_command(int argc, char **argv)
         run_with(&command, options->database, false);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "fleet-server token: cannot write to stdout: %s\n", strerror(errno));
-        command.status = 1;
+        command.status = EXIT_TROUBLE;
     }
     crypto_wipe(command.token, sizeof command.token);
     config_free(config);

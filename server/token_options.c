@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/exit.h"
 #include "common/mem.h"
 #include "server/identity.h"
 
 #define DAYS_MAX 36500
-#define USAGE_STATUS 2
 
 static const char usage[] =
     "Usage: fleet-server token create --scope SCOPE [OPTION]...\n"
@@ -34,7 +34,9 @@ static const char usage[] =
     "Which database:\n"
     "  --config PATH            that of a configuration (default: FLEET_CONFIG, else\n"
     "                           /etc/agent-fleet/fleet.yaml); --env-file PATH as for the server\n"
-    "  --database URL           this one; passwords belong into a passfile (?passfile=PATH)\n";
+    "  --database URL           this one; passwords belong into a passfile (?passfile=PATH)\n"
+    "Exit status: 0 done, 1 refused or the database is in trouble, 2 wrong command line,\n"
+    "78 the configuration is wrong.\n";
 
 const struct config_program token_program = {
     .name = "fleet-server", .usage = usage, .node = CONFIG_SERVER, .level = LOG_ERROR_LEVEL};
@@ -51,6 +53,7 @@ static const struct option long_options[] = {
     {"config", required_argument, NULL, 'c'},
     {"env-file", required_argument, NULL, 'e'},
     {"log-level", required_argument, NULL, 'l'},
+    {"log-format", required_argument, NULL, 'o'},
     {"help", no_argument, NULL, 'h'},
     {0},
 };
@@ -120,6 +123,8 @@ static bool take_option(struct token_options *options, int option, char *value)
         return take_config(options, "--env-file", value);
     case 'l':
         return take_config(options, "--log-level", value);
+    case 'o':
+        return take_config(options, "--log-format", value);
     default: /* getopt_long has said what is wrong */
         fprintf(stderr, "fleet-server token: see fleet-server token --help\n");
         return false;
@@ -175,7 +180,7 @@ int token_options_read(struct token_options *options, int argc, char **argv)
             return 0;
         }
         if (!take_option(options, option, optarg))
-            return USAGE_STATUS;
+            return EXIT_USAGE;
     }
     optind++; /* "token" */
     options->verb = optind < argc ? argv[optind] : "";
@@ -184,7 +189,7 @@ int token_options_read(struct token_options *options, int argc, char **argv)
         fail("unknown argument '%s'", argv[optind + 2]);
     else if (check(options))
         return -1;
-    return USAGE_STATUS;
+    return EXIT_USAGE;
 }
 
 bool token_command_wanted(int argc, char **argv)

@@ -8,7 +8,7 @@
 #include "common/config/config.h"
 
 #define TOKEN_LIST_MAX 100
-#define TOKEN_CONFIG_ARGS 9 /* the program's name, and four options with their values */
+#define TOKEN_CONFIG_ARGS 11 /* the program's name, and five options with their values */
 
 struct token_words {
     const char *items[TOKEN_LIST_MAX];

@@ -5,6 +5,7 @@
 
 #include "common/config/config.h"
 #include "common/db/db.h"
+#include "common/exit.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/mem.h"
@@ -59,7 +60,7 @@ static void on_stop(void *data, int signal)
     struct worker *worker = data;
     if (worker->stopping) {
         log_warn(NULL, "signal %d again: ending at once", signal);
-        _exit(1);
+        _exit(EXIT_TROUBLE);
     }
     log_info(NULL, "signal %d: draining; runs go on on their hosts", signal);
     worker->stopping = true;
@@ -170,7 +171,7 @@ int main(int argc, char **argv)
         log_error(NULL, "%s: database: %s", config->path, err.text);
         config_free(config);
         loop_release(&worker.loop);
-        return 1;
+        return EXIT_NEVER; /* the URL is wrong */
     }
     run(&worker, config);
     loop_release(&worker.loop);

@@ -151,11 +151,36 @@ static bool parse_bind(const char *bind, int port, struct sockaddr_storage *addr
            uv_ip6_addr(text, port, (struct sockaddr_in6 *)address) == 0;
 }
 
+/* err->state is HTTP_NEVER where trying again is in vain. */
+static void say_why(const struct http_options *options, int status, struct error *err)
+{
+    const char *bind = options->bind;
+    int port = options->port;
+    if (status == UV_EADDRINUSE)
+        error_set(err,
+                  "server.port: port %d of %s is taken by another process, which this shows: ss "
+                  "-ltnp 'sport = :%d'; end it, or give another server.port",
+                  port, bind, port);
+    else if (status == UV_EADDRNOTAVAIL)
+        error_set_state(err, HTTP_NEVER,
+                        "server.bind: %s is no address of this machine (ip -br address shows "
+                        "those); give one, or 0.0.0.0 for all",
+                        bind);
+    else if (status == UV_EACCES)
+        error_set_state(err, HTTP_NEVER,
+                        "server.port: this user may not listen on port %d; give one from 1024 on, "
+                        "a proxy stands in front",
+                        port);
+    else
+        error_set(err, "cannot listen on %s port %d: %s", bind, port, uv_strerror(status));
+}
+
 bool http_listen(struct http *http, const struct http_options *options, struct error *err)
 {
     struct sockaddr_storage address = {0};
     if (!parse_bind(options->bind, options->port, &address)) {
-        error_set(err, "server.bind: '%s' is not an IPv4 or IPv6 address", options->bind);
+        error_set_state(err, HTTP_NEVER, "server.bind: '%s' is not an IPv4 or IPv6 address",
+                        options->bind);
         return false;
     }
     uv_tcp_init(&http->loop->uv, &http->listener);
@@ -168,8 +193,7 @@ bool http_listen(struct http *http, const struct http_options *options, struct e
     if (status == 0)
         status = uv_listen((uv_stream_t *)&http->listener, BACKLOG, on_connection);
     if (status != 0)
-        error_set(err, "cannot listen on %s port %d: %s", options->bind, options->port,
-                  uv_strerror(status));
+        say_why(options, status, err);
     return status == 0;
 }
 

@@ -28,6 +28,8 @@ struct http_options {
     void *data;                            /* borrowed: each call's data */
 };
 
+#define HTTP_NEVER "never" /* the state of an error that no other try will change */
+
 struct http *http_new(struct loop *loop, const struct http_options *options);
 bool http_listen(struct http *http, const struct http_options *options, struct error *err);
 int http_port(const struct http *http);

@@ -67,17 +67,41 @@ START_TEST(command_line)
     ck_assert_ptr_nonnull(strstr(said, "fleet-x: warning: "));
     ck_assert_ptr_nonnull(strstr(said, "not checked: x"));
     free(ok);
-    ck_assert_int_eq(run(&config, "--config=/no/such", NULL), 1);
+    ck_assert_int_eq(run(&config, "--config=/no/such", NULL), 78);
     ck_assert_ptr_nonnull(strstr(said, "/no/such"));
     ck_assert_int_eq(run(&config, "--version", NULL), 0);
-    ck_assert_str_eq(said, "fleet-x " FLEET_VERSION "\n"
-                           "runs agents on Linux hosts of these machines: x86_64, aarch64\n");
+    char first[100];
+    snprintf(first, sizeof first, "fleet-x " FLEET_VERSION "\nschema %d\n", FLEET_SCHEMA);
+    ck_assert_int_eq(strncmp(said, first, strlen(first)), 0);
+    ck_assert_str_eq(said + strlen(first),
+                     "runs agents on Linux hosts of these machines: x86_64, aarch64\n");
     ck_assert_int_eq(run(&config, "--help", NULL), 0);
     ck_assert_ptr_nonnull(strstr(said, "--env-file PATH"));
+    ck_assert_ptr_nonnull(strstr(said, "Exit status:"));
     ck_assert_int_eq(run(&config, "--nonsense", NULL), 2);
     ck_assert_int_eq(run(&config, "nonsense", NULL), 2);
     ck_assert_ptr_nonnull(strstr(said, "unknown argument: nonsense"));
     drop(path);
+}
+END_TEST
+
+/* What a line of the log looks like: the option wins, then the environment. */
+START_TEST(log_format)
+{
+    struct config *config;
+    ck_assert_int_eq(run(&config, "--config=/no/such", NULL), 78);
+    ck_assert_int_eq(said[0], '{');
+    ck_assert_int_eq(run(&config, "--config=/no/such", "--log-format", "text", NULL), 78);
+    ck_assert_int_eq(strncmp(said, "time=", 5), 0);
+    setenv("FLEET_LOG_FORMAT", "text", 1);
+    ck_assert_int_eq(run(&config, "--config=/no/such", NULL), 78);
+    ck_assert_int_eq(strncmp(said, "time=", 5), 0);
+    ck_assert_int_eq(run(&config, "--config=/no/such", "--log-format=json", NULL), 78);
+    ck_assert_int_eq(said[0], '{');
+    setenv("FLEET_LOG_FORMAT", "logfmt", 1);
+    ck_assert_int_eq(run(&config, "--config=/no/such", NULL), 78);
+    ck_assert_ptr_nonnull(strstr(said, "FLEET_LOG_FORMAT is auto, text or json, not logfmt"));
+    ck_assert_int_eq(run(&config, "--log-format", "logfmt", NULL), 2);
 }
 END_TEST
 
@@ -86,7 +110,7 @@ START_TEST(check_config_says_everything)
     struct config *config;
     const char *text = "servr: {}\nserver: { port: x }\n";
     char *path = put("f.yaml", text, strlen(text), 0600);
-    ck_assert_int_eq(run(&config, "--config", path, "--check-config", NULL), 1);
+    ck_assert_int_eq(run(&config, "--config", path, "--check-config", NULL), 78);
     ck_assert_ptr_nonnull(strstr(said, ":1:1: servr: "));
     ck_assert_ptr_nonnull(strstr(said, ":2:17: server.port: "));
     ck_assert_ptr_nonnull(strstr(said, "database.url: missing"));
@@ -97,7 +121,7 @@ START_TEST(check_config_says_everything)
     for (int i = 0; i < 60; i++)
         len += (size_t)sprintf(many + len, "k%d: 1\n", i);
     path = put("f.yaml", many, len, 0600);
-    ck_assert_int_eq(run(&config, "--config", path, "--check-config", NULL), 1);
+    ck_assert_int_eq(run(&config, "--config", path, "--check-config", NULL), 78);
     for (const char *at = said; (at = strstr(at, "unknown key")) != NULL; at++)
         lines++;
     ck_assert_uint_eq(lines, 20);
@@ -118,7 +142,7 @@ START_TEST(env_file)
     const char *text = "database: { url: postgresql:///x }\nserver: { port: \"${T_PORT}\" }\n";
     char *path = put("f.yaml", text, strlen(text), 0600);
     char *env = put("env", lines, sizeof lines - 1, 0600);
-    ck_assert_int_eq(run(&config, "--config", path, "--env-file", env, NULL), 1);
+    ck_assert_int_eq(run(&config, "--config", path, "--env-file", env, NULL), 78);
     ck_assert_ptr_nonnull(strstr(said, "/env:5:1: no KEY=VALUE"));
     unsetenv("T_A");
     unsetenv("T_B");
@@ -132,12 +156,12 @@ START_TEST(env_file)
     ck_assert_str_eq(getenv("T_E"), "");
     ck_assert_str_eq(getenv("T_F"), "from outside");
     free(put("env", "A='x\n", 5, 0600));
-    ck_assert_int_eq(run(&config, "--env-file", env, NULL), 1);
+    ck_assert_int_eq(run(&config, "--env-file", env, NULL), 78);
     ck_assert_ptr_nonnull(strstr(said, "quote must close"));
     free(put("env", "A=\"x\" y\n", 8, 0600));
-    ck_assert_int_eq(run(&config, "--env-file", env, NULL), 1);
+    ck_assert_int_eq(run(&config, "--env-file", env, NULL), 78);
     free(put("env", "A=x\n", 4, 0644));
-    ck_assert_int_eq(run(&config, "--env-file", env, NULL), 1);
+    ck_assert_int_eq(run(&config, "--env-file", env, NULL), 78);
     ck_assert_ptr_nonnull(strstr(said, "chmod 600"));
     unlink(env);
     free(env);
@@ -163,7 +187,7 @@ END_TEST
 START_TEST(faults_are_logged_under_the_programs_name)
 {
     struct config *config;
-    ck_assert_int_eq(run(&config, "--config", "/no/such", NULL), 1);
+    ck_assert_int_eq(run(&config, "--config", "/no/such", NULL), 78);
     ck_assert_ptr_nonnull(
         strstr(said, "\"program\":\"fleet-x\",\"message\":\"cannot open /no/such"));
     ck_assert_ptr_eq(strchr(said, '\n'), said + strlen(said) - 1); /* once */
@@ -182,7 +206,7 @@ START_TEST(faults_are_text_on_a_terminal)
     dup2(complain, STDERR_FILENO);
     ssize_t got = read(master, said, sizeof said - 1);
     said[got > 0 ? got : 0] = '\0';
-    ck_assert_int_eq(status, 1);
+    ck_assert_int_eq(status, 78);
     ck_assert_ptr_nonnull(strstr(said, "program=\"fleet-x\" message=\"cannot open /no/such"));
 }
 END_TEST
@@ -208,7 +232,7 @@ START_TEST(the_files_of_hosts_are_looked_at)
     char *path = put("f.yaml", text, strlen(text), 0600);
     program.node = CONFIG_WORKER;
     program.check_host = no_file_is_right;
-    ck_assert_int_eq(run(&config, "--config", path, "--check-config", NULL), 1);
+    ck_assert_int_eq(run(&config, "--config", path, "--check-config", NULL), 78);
     char *key = mem_printf(
         "fleet-x: %s:4:21: hosts[0].ssh_key_path: ssh_key_path of a: %s/keys/id\n", path, folder);
     char *known = mem_printf(
@@ -408,6 +432,7 @@ int main(void)
     TCase *tests = tcase_create("config command");
     tcase_set_timeout(tests, 30);
     tcase_add_test(tests, command_line);
+    tcase_add_test(tests, log_format);
     tcase_add_test(tests, check_config_says_everything);
     tcase_add_test(tests, env_file);
     tcase_add_test(tests, log_level);
