@@ -39,6 +39,7 @@
 \ir views/explain.sql
 \ir views/check.sql
 \ir functions/explain.sql
+\ir functions/metric.sql
 \ir grants.sql
 
 -- so that history can be written before the first node starts

@@ -7,13 +7,13 @@ grant usage on schema fleet to fleet_server, fleet_worker, fleet_operator, fleet
 grant execute on function
     fleet.node_start(uuid, text, text, text, text), fleet.node_stop(uuid), fleet.renew(uuid, bigint[]), fleet.schema_version(),
     fleet.ready(text), fleet.wake(), fleet.reap(uuid), fleet.promote(int),
-    fleet.tend(uuid), fleet.sleep_begin(uuid), fleet.sleep_end(uuid), fleet.release(uuid, bigint, int, text)
+    fleet.tend(uuid), fleet.roll_up(uuid), fleet.take_stock(uuid), fleet.take_checks(uuid), fleet.sleep_begin(uuid), fleet.sleep_end(uuid), fleet.release(uuid, bigint, int, text)
 to fleet_server, fleet_worker;
 
 grant execute on function
     fleet.configure(uuid, text, text[], fleet.host_entry[], fleet.agent_entry[]), fleet.made_hosts(),
     fleet.host_report(uuid, text, int, boolean, fleet.identity, bigint, fleet.agent_seen[], text, text),
-    fleet.claim(uuid, int), fleet.jobs(uuid, bigint[]), fleet.adopt(uuid, uuid, bigint, int),
+    fleet.node_report(uuid, jsonb), fleet.claim(uuid, int), fleet.jobs(uuid, bigint[]), fleet.adopt(uuid, uuid, bigint, int),
     fleet.hold(int, uuid), fleet.peers(uuid),
     fleet.starting(uuid, bigint, int, text, text, text), fleet.started(uuid, bigint, int, bigint, text, text, text),
     fleet.phase(uuid, bigint, int, text, text),
@@ -34,7 +34,7 @@ grant execute on function
     fleet.host_put(fleet.requester, text, jsonb), fleet.host_delete(fleet.requester, text),
     fleet.account_list(fleet.requester, int, text), fleet.account_park(fleet.requester, text, timestamptz, text),
     fleet.account_unpark(fleet.requester, text, text),
-    fleet.agent_list, fleet.agent_detail, fleet.host_list(fleet.requester, int, text), fleet.node_list, fleet.stats, fleet.explain_task(text), fleet.check_all(),
+    fleet.agent_list, fleet.agent_detail, fleet.host_list(fleet.requester, int, text), fleet.node_list, fleet.stats, fleet.metrics(), fleet.explain_task(text), fleet.check_all(),
     fleet.token_create, fleet.token_rows, fleet.token_list, fleet.token_revoke
 to fleet_server;
 
@@ -51,7 +51,7 @@ grant execute on function
     fleet.answer(text, text), fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.free_slot(text, int, text), fleet.set(text, bigint), fleet.host_accept(text),
     fleet.cordon(text, text), fleet.uncordon(text), fleet.drain(text, text, int), fleet.declare_dead(text, text), fleet.check_host(text),
     fleet.put_host(jsonb), fleet.forget_host(text), fleet.executor_accept(text), fleet.park(text, text, timestamptz),
-    fleet.explain_task(text), fleet.check_all(), fleet.schema_version(), fleet.session_list(), fleet.end_session(int)
+    fleet.explain_task(text), fleet.check_all(), fleet.metrics(), fleet.schema_version(), fleet.session_list(), fleet.end_session(int)
 to fleet_operator;
 
 grant select on fleet.sessions, fleet.audit_trail to fleet_operator;

@@ -23,9 +23,9 @@ end $$;
 create function fleet.note_delivery(p fleet.incoming, p_result text, p_reason text, p_task_id text, p_detail text) returns void
     language sql
 begin atomic
-    insert into fleet.delivery (delivery_id, sha256, event, event_type, action, repo, number, sender, result, reason, task_id, detail)
+    insert into fleet.delivery (delivery_id, sha256, event, event_type, action, repo, number, sender, result, reason, task_id, detail, sent_at)
     values (coalesce(p.delivery, ''), coalesce(p.sha256, ''), coalesce(p.event, ''), p.event_type,
-            p.action, left(p.repo, 512), p.number, p.sender, p_result, p_reason, p_task_id, p_detail);
+            p.action, left(p.repo, 512), p.number, p.sender, p_result, p_reason, p_task_id, p_detail, fleet.time_of(p.updated_at));
 end;
 
 -- Seen before: the same id, or the same body in a delivery that counted. A refused one that is admitted now is not a double.
