@@ -8,6 +8,7 @@
 #   container_systemd                     makes the image fleet-systemd: the base with systemd, dbus and logind
 #   container_run NAME IMAGE [OPTION...] [-- COMMAND...]  a container in the background, removed at the end of the test
 #   container_boot NAME IMAGE [OPTION...] the same with systemd as process 1; waits until it says running
+#   container_restart NAME                a power cut and the next boot of such a one
 #   container_do NAME COMMAND...          runs it inside, without standard input; its status is the command's
 #   container_feed NAME COMMAND...        the same with the caller's standard input
 #   container_copy FROM TO                as podman cp: NAME:PATH is a path inside
@@ -227,11 +228,26 @@ container_run() {
 container_boot() {
     local name=$1 image=$2
     shift 2
-    container_run "$name" "$image" --privileged --systemd=always "$@" -- /sbin/init || return 1
-    until_true 90 container_booted "$name" || { container_do "$name" systemctl --failed --no-pager >&2; return 1; }
+    # Mounts are shared, as the kernel's systemd has them on a machine: without, units get no credentials.
+    container_run "$name" "$image" --privileged --systemd=always "$@" -- \
+        sh -c 'mount --make-rshared / && exec /sbin/init' || return 1
+    container_booted "$name"
 }
 
-container_booted() { [[ $(container_do "$1" systemctl is-system-running 2>/dev/null) == running ]]; }
+# container_booted NAME: waits until systemd inside has started all that it starts; 1 when it does not, or a unit failed.
+container_booted() {
+    until_true 90 container_settled "$1" && [[ $container_state == running ]] && return 0
+    container_do "$1" systemctl --failed --no-pager >&2
+    return 1
+}
+
+container_settled() {
+    container_state=$(container_do "$1" systemctl is-system-running 2>/dev/null)
+    [[ $container_state == running || $container_state == degraded ]]
+}
+
+# container_restart NAME: what a power cut and the next boot are to a machine; waits until it runs again.
+container_restart() { podman restart -t 0 "$(container_name "$1")" >/dev/null && container_booted "$1"; }
 
 container_do() {
     local name=$1
