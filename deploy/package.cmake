@@ -1,7 +1,7 @@
 # What `cmake --install` puts where (GNUInstallDirs; any prefix, DESTDIR), and the Debian packages.
 #
 #   bin/                        fleet-server, fleet-worker, fleet-rolling-restart; fleet-migrate, a link to migrations/apply
-#   share/agent-fleet/          migrations/, Caddyfile, prometheus/, grafana/, fleet.yaml (the template)
+#   share/agent-fleet/          migrations/, Caddyfile, fleet.caddy, prometheus/, grafana/, fleet.yaml (the template)
 #   share/doc/agent-fleet-common/, share/man/
 #   lib/systemd/system/, lib/sysusers.d/    units that name the programs of this prefix
 #
@@ -22,7 +22,7 @@ install(FILES ${CMAKE_BINARY_DIR}/fleet-migrate DESTINATION ${CMAKE_INSTALL_BIND
 if(EXISTS ${CMAKE_SOURCE_DIR}/deploy/rolling-restart)
   install(PROGRAMS deploy/rolling-restart DESTINATION ${CMAKE_INSTALL_BINDIR} RENAME fleet-rolling-restart COMPONENT common)
 endif()
-install(FILES deploy/Caddyfile deploy/fleet.yaml DESTINATION ${FLEET_DATA} COMPONENT common)
+install(FILES deploy/Caddyfile deploy/fleet.caddy deploy/fleet.yaml DESTINATION ${FLEET_DATA} COMPONENT common)
 foreach(folder prometheus grafana)
   if(IS_DIRECTORY ${CMAKE_SOURCE_DIR}/deploy/${folder})
     install(DIRECTORY deploy/${folder} DESTINATION ${FLEET_DATA} COMPONENT common)

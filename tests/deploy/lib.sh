@@ -9,7 +9,7 @@ lib_suite() {
     lib_ports
     lib_texts
     lib_agent
-    check 'Caddyfile is valid' env HOME="$TEST_DIR" FLEET_PORT=1 FLEET_SERVERS='127.0.0.1:2 127.0.0.1:3' \
+    check 'Caddyfile is valid' env HOME="$TEST_DIR" FLEET_SITE=:1 FLEET_SERVERS='127.0.0.1:2 127.0.0.1:3' \
         caddy validate --config deploy/Caddyfile --adapter caddyfile
 }
 

@@ -107,14 +107,14 @@ server() {
     wait_for 20 "$name to be ready" curl -fsS -o /dev/null "http://127.0.0.1:${PORT[$name]}/readyz"
 }
 
-# Caddy over the servers that were started; sets URL.
+# caddy [VARIABLE=VALUE...]: over the servers that were started; sets URL.
 caddy() {
     local port servers
     port=$(free_port)
     servers=$(printf '127.0.0.1:%s ' "${PORT[@]}")
     URL=http://127.0.0.1:$port
     process_start "$E2E/run" caddy "$E2E/log/caddy.log" env HOME="$E2E" XDG_DATA_HOME="$E2E/run" \
-        XDG_CONFIG_HOME="$E2E/run" FLEET_PORT="$port" FLEET_SERVERS="${servers% }" \
+        XDG_CONFIG_HOME="$E2E/run" FLEET_SITE=":$port" FLEET_SERVERS="${servers% }" "$@" \
         caddy run --config deploy/Caddyfile --adapter caddyfile
     wait_for 20 "Caddy to serve" curl -fsS -o /dev/null "$URL/healthz"
 }
