@@ -17,6 +17,7 @@
 \ir functions/log.sql
 \ir functions/event.sql
 \ir functions/token.sql
+\ir functions/retain.sql
 \ir functions/upkeep.sql
 \ir functions/session.sql
 \ir functions/new_task.sql

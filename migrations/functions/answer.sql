@@ -31,7 +31,10 @@ begin atomic
         ', "assigned_at": ', fleet.quoted_utc(t.assigned_at), ', "started_at": ', fleet.quoted_utc(t.started_at),
         ', "completed_at": ', fleet.quoted_utc(t.completed_at),
         ', "last_activity_at": ', fleet.quoted_utc(greatest(t.changed_at, p_output_at)),
-        ', "cancel_requested_at": ', fleet.quoted_utc(t.cancel_at), ', "metadata": ', t.metadata, '}');
+        ', "cancel_requested_at": ', fleet.quoted_utc(t.cancel_at), ', "kept": ',
+        case when t.kept_at is null then 'null'
+             else concat('{"at": ', fleet.quoted_utc(t.kept_at), ', "by": ', fleet.quoted(t.kept_by), ', "reason": ', fleet.quoted(t.kept_reason), '}') end,
+        ', "metadata": ', t.metadata, '}');
 end;
 
 -- Tasks in the order in which they are named.

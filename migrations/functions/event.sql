@@ -27,9 +27,8 @@ begin
         return 'another_database';
     elsif p_xid > pg_snapshot_xmin(pg_current_snapshot()) then
         return 'unknown';
-    elsif not exists (select from fleet.event e where (e.xid, e.event_id) <= (p_xid, p_event) order by e.xid desc, e.event_id desc limit 1)
-          and to_regclass((select 'fleet.event_' || to_char(i.made_at at time zone 'UTC', 'YYYYMM') from fleet.incarnation i)) is null then
-        return 'removed'; -- what was there is gone, with the month of the beginning
+    elsif exists (select from fleet.horizon h where h.name = 'event' and (p_xid, p_event) < (h.xid, h.event_id)) then
+        return 'removed'; -- some of what came behind it
     end if;
     return null;
 end $$;

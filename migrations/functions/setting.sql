@@ -13,7 +13,7 @@ begin
 end $$;
 
 -- What a setting must be in relation to others; null when all is well. A beat that is missed once is nobody's death, and who is
--- dead for others must know it by itself before long.
+-- dead for others must know it by itself before long; what refers to something goes before that.
 create function fleet.setting_fault() returns text
     language plpgsql stable as $$
 begin
@@ -23,7 +23,18 @@ begin
                          ('release_base_ms', 'release_max_ms', 1), ('lost_ms', 'reattach_ms', 1)) r (smaller, larger, times)
             join fleet.setting a on a.name = r.smaller
             join fleet.setting b on b.name = r.larger
-            where a.value * r.times > b.value limit 1);
+            where a.value * r.times > b.value
+            union all
+            select format('%s (%s) must be at most %s (%s), where 0 is for ever: %s', a.name, a.value, b.name, b.value, r.why)
+            from (values ('log_days', 'event_days', 'output does not outlive the history of its run'),
+                         ('event_days', 'task_days', 'history does not outlive its task'),
+                         ('run_dir_days', 'task_days', 'what lies on hosts is known by its task'),
+                         ('task_dir_days', 'task_days', 'what lies on hosts is known by its task'),
+                         ('task_dir_failed_days', 'task_days', 'what lies on hosts is known by its task')) r (smaller, larger, why)
+            join fleet.setting a on a.name = r.smaller
+            join fleet.setting b on b.name = r.larger
+            where b.value > 0 and (a.value = 0 or a.value > b.value)
+            limit 1);
 end $$;
 
 create function fleet.set(p_name text, p_value bigint) returns void

@@ -179,8 +179,9 @@ begin
           and not exists (select from fleet.executor e where e.node = n.node and e.enabled)
         for update skip locked));
     get diagnostics v_count = row_count;
-    return v_sum + v_count + fleet.forget_freed() + fleet.forget_lanes(1000) + fleet.forget_trail(10000)
-         + fleet.forget_agents(100);
+    v_sum := v_sum + v_count + fleet.forget_freed() + fleet.forget_lanes(1000) + fleet.forget_trail(10000)
+           + fleet.forget_agents(100);
+    return v_sum + fleet.retain(now(), 500); -- the last: what it locks is free with our end
 end $$;
 
 -- Wakes the workers that wait. Send it in a transaction of its own after the commit that made work: reading the flags inside

@@ -26,19 +26,22 @@ comment on view fleet.check_live is 'No task has two live attempts.';
 create view fleet.check_status_event as
 select t.task_id, t.status, x.to_status as told, x.chain
 from fleet.task t
+join fleet.horizon h on h.name = 'event'
 left join lateral (
     select (array_agg(e.to_status order by e.event_id desc))[1] as to_status,
-           bool_and(e.from_status is not distinct from e.before) as chain
-    from (select v.event_id, v.from_status, v.to_status, lag(v.to_status) over (order by v.event_id) as before
-          from fleet.event v where v.task = t.task and v.to_status is not null) e) x on true
-where x.to_status is distinct from t.status or x.chain is distinct from true;
-comment on view fleet.check_status_event is 'Every change of status has its event, and the events make one chain.';
+           bool_and(e.from_status is not distinct from e.before or (e.place = 1 and t.created_at < h.before)) as chain
+    from (select v.event_id, v.from_status, v.to_status, lag(v.to_status) over w as before, row_number() over w as place
+          from fleet.event v where v.task = t.task and v.to_status is not null window w as (order by v.event_id)) e) x on true
+where (x.to_status is distinct from t.status or x.chain is distinct from true) and not (x.to_status is null and coalesce(t.changed_at < h.before, false));
+comment on view fleet.check_status_event is 'Every change of status has its event, and the events make one chain, as far back as history is kept.';
 
 create view fleet.check_epoch as
 select t.task_id, a.number, a.epoch, 'epoch without as many adoptions' as fault
 from fleet.attempt a join fleet.task t on t.task = a.task
-where a.epoch - 1 <> (select count(*) from fleet.event e
-                      where e.task = a.task and e.attempt = a.number and e.event_type = 'adopted')
+join fleet.horizon h on h.name = 'event'
+cross join lateral (select count(*) as adoptions from fleet.event e
+                    where e.task = a.task and e.attempt = a.number and e.event_type = 'adopted') e
+where a.epoch - 1 < e.adoptions or (a.epoch - 1 > e.adoptions and not coalesce(a.claimed_at < h.before, false))
 union all
 select t.task_id, t.attempt_number, null, 'attempt numbers have holes or are ahead'
 from fleet.task t

@@ -15,7 +15,7 @@ create view fleet.task_details as
 select t.task_id, t.status, t.title, t.source, t.repo, t.issue_number, t.task_type, t.labels, t.requirements, t.priority,
        coalesce(e.kind, t.execution_mode) as execution_mode, t.attempt_number as attempt, e.agent_id, a.outcome, t.failure_reason, r.advice,
        t.retry_count, t.max_retries, t.attempts, t.max_attempts_total, t.timeout_secs, t.cancel_at is not null as cancel_asked,
-       t.cancel_by, t.cancel_reason, t.submitted_by, t.created_at, t.run_at, t.assigned_at, t.started_at, t.completed_at, t.changed_at
+       t.cancel_by, t.cancel_reason, t.kept_at, t.kept_by, t.kept_reason, t.submitted_by, t.created_at, t.run_at, t.assigned_at, t.started_at, t.completed_at, t.changed_at
 from fleet.task t
 left join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
 left join fleet.executor e on e.executor = a.executor

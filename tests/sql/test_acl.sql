@@ -61,6 +61,8 @@ insert into granted values
   ('retry(text,boolean,text)', '{operator}'),
   ('task_retry(requester,text,boolean,text)', '{server}'),
   ('cancel(text,text)', '{operator}'),
+  ('keep(text,text)', '{operator}'),
+  ('unkeep(text)', '{operator}'),
   ('task_cancel(requester,text,text)', '{server}'),
   ('agent_list(requester,integer,text,text[],text[],text[])', '{server}'),
   ('host_list(requester,integer,text)', '{server}'),
