@@ -34,10 +34,13 @@ static const char *const priorities[] = {"<7>", "<6>", "<4>", "<3>"};
 static bool leads_to_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
-    unsigned long long device, inode;
+    char ours[64];
     struct stat info;
-    return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-           fstat(STDERR_FILENO, &info) == 0 && info.st_dev == device && info.st_ino == inode;
+    if (stream == NULL || fstat(STDERR_FILENO, &info) != 0)
+        return false;
+    snprintf(ours, sizeof ours, "%llu:%llu", (unsigned long long)info.st_dev,
+             (unsigned long long)info.st_ino);
+    return strcmp(stream, ours) == 0;
 }
 
 void log_open(const char *program, enum log_level level)

@@ -5,7 +5,7 @@ grant usage on schema fleet to fleet_server, fleet_worker, fleet_operator, fleet
 
 -- both nodes
 grant execute on function
-    fleet.node_start(uuid, text, text, text, text), fleet.node_stop(uuid), fleet.renew(uuid, bigint[]), fleet.schema_version(),
+    fleet.node_start, fleet.node_stop(uuid), fleet.renew(uuid, bigint[]), fleet.schema_version(),
     fleet.ready(text), fleet.wake(), fleet.reap(uuid), fleet.promote(int),
     fleet.tend(uuid), fleet.roll_up(uuid), fleet.take_stock(uuid), fleet.take_checks(uuid), fleet.sleep_begin(uuid), fleet.sleep_end(uuid), fleet.release(uuid, bigint, int, text)
 to fleet_server, fleet_worker;

@@ -14,7 +14,7 @@
 #include "server/server.h"
 #include "server/token_command.h"
 
-#define LAME_DUCK_MS 2000 /* answers go on while /readyz already says no; FLEET_LAME_DUCK_MS */
+#define LAME_DUCK_MS 2500 /* answers go on while /readyz already says no; FLEET_LAME_DUCK_MS */
 #define FINISH_MS 15000   /* for requests under way, once the listener is closed */
 #define DB_STOP_MS 3000
 #define DB_WAIT_MS 3000            /* how long a query waits for a connection */
@@ -119,6 +119,15 @@ static int span_ms(const char *name, int fallback)
                : fallback;
 }
 
+static void drain(struct server *server)
+{
+    server->draining = true;
+    notify_stopping(&server->notify);
+    http_lame(server->http);
+    pull_drain(server->pull);
+    timer_start(&server->lame_duck, (uint64_t)span_ms("FLEET_LAME_DUCK_MS", LAME_DUCK_MS), 0);
+}
+
 static void on_stop(void *data, int number)
 {
     struct server *server = data;
@@ -127,11 +136,17 @@ static void on_stop(void *data, int number)
         _exit(EXIT_TROUBLE);
     }
     log_info(NULL, "stopping (signal %d): /readyz says so first", number);
-    server->draining = true;
-    notify_stopping(&server->notify);
-    http_lame(server->http);
-    pull_drain(server->pull);
-    timer_start(&server->lame_duck, (uint64_t)span_ms("FLEET_LAME_DUCK_MS", LAME_DUCK_MS), 0);
+    drain(server);
+}
+
+static void on_outdated(void *data, const char *why)
+{
+    struct server *server = data;
+    log_error(NULL, "%s", why);
+    if (server->draining)
+        return;
+    server->status = EXIT_NEVER;
+    drain(server);
 }
 
 /* --- the beginning --- */
@@ -258,10 +273,12 @@ static void serve(struct server *server)
     say_warnings(server->config);
     db_start(server->db);
     node_start(server->node);
+    db_schema_watch(&server->schema, &server->loop, server->db, "server", on_outdated, server);
     notify_open(&server->notify, &server->loop, server_status, server);
     notify_ready(&server->notify);
     loop_run(&server->loop);
     notify_close(&server->notify);
+    db_schema_close(&server->schema);
     submit_free(server->submit);
     http_free(server->http);
     pull_free(server->pull);
@@ -294,5 +311,5 @@ int main(int argc, char **argv)
     }
     serve(&server);
     config_free(server.config);
-    return 0;
+    return server.status;
 }

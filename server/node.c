@@ -1,6 +1,7 @@
 /* This server's row among the nodes: written, renewed, and ended. */
 #include "server/node.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +39,7 @@ static void on_registered(void *data, const struct db_result *res, const struct 
     else
         db_trouble_schema(db_int(res, 0, "schema_version", 0), FLEET_SCHEMA, text, sizeof text);
     if (text[0] != '\0') {
-        if (err == NULL || strncmp(err->state, "08", 2) != 0) /* else the connections said it */
+        if (err == NULL || !db_trouble_said_elsewhere(err))
             db_trouble_say(&node->trouble, text);
         timer_start(&node->timer, (uint64_t)db_trouble_pause(&node->trouble), 0);
         return;
@@ -55,12 +56,14 @@ static void on_registered(void *data, const struct db_result *res, const struct 
 
 static void node_register(struct node *node)
 {
-    const char *params[] = {node->id, node->name, FLEET_VERSION, node->config_hash};
+    char schema[12];
+    const char *params[] = {node->id, node->name, FLEET_VERSION, node->config_hash, schema};
+    snprintf(schema, sizeof schema, "%d", FLEET_SCHEMA);
     db_query(
         node->db,
         "select fleet_id, schema_version, beat_ms from fleet.node_start($1::uuid, 'server', $2, "
-        "$3, $4)",
-        DB_REPEAT, 4, params, on_registered, node);
+        "$3, $4, $5::int)",
+        DB_REPEAT, 5, params, on_registered, node);
 }
 
 static void on_beat(void *data, const struct db_result *res, const struct error *err)

@@ -7,6 +7,7 @@
 
 #include "common/config/config.h"
 #include "common/db/db.h"
+#include "common/db/schema.h"
 #include "common/loop.h"
 #include "common/notify.h"
 #include "server/auth.h"
@@ -33,7 +34,9 @@ struct server {
     struct pull *pull;          /* owned */
     struct tend *tend;          /* owned */
     struct http *http;          /* owned */
+    struct db_schema schema;
     struct notify notify;
+    int status;    /* to exit with */
     bool checking; /* the invariants are being looked at */
     bool draining; /* /readyz says so; no new work is wanted */
     bool stopping; /* the listener is closed */

@@ -5,6 +5,7 @@
 
 #include "common/config/config.h"
 #include "common/db/db.h"
+#include "common/db/schema.h"
 #include "common/exit.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -39,7 +40,9 @@ struct worker {
     struct loop loop;
     struct db *db;             /* owned */
     struct dispatch *dispatch; /* owned */
+    struct db_schema schema;
     struct notify notify;
+    int status; /* to exit with */
     char *path; /* owned: the configuration's */
     bool stopping;
 };
@@ -55,6 +58,13 @@ static void on_drained(void *data)
     db_stop(worker->db, DB_STOP_MS, on_db_stopped, worker);
 }
 
+static void drain(struct worker *worker)
+{
+    worker->stopping = true;
+    notify_stopping(&worker->notify);
+    dispatch_drain(worker->dispatch, on_drained, worker);
+}
+
 static void on_stop(void *data, int signal)
 {
     struct worker *worker = data;
@@ -63,9 +73,17 @@ static void on_stop(void *data, int signal)
         _exit(EXIT_TROUBLE);
     }
     log_info(NULL, "signal %d: draining; runs go on on their hosts", signal);
-    worker->stopping = true;
-    notify_stopping(&worker->notify);
-    dispatch_drain(worker->dispatch, on_drained, worker);
+    drain(worker);
+}
+
+static void on_outdated(void *data, const char *why)
+{
+    struct worker *worker = data;
+    log_error(NULL, "%s", why);
+    if (worker->stopping)
+        return;
+    worker->status = EXIT_NEVER;
+    drain(worker);
 }
 
 static void log_warnings(const struct config *config)
@@ -145,10 +163,12 @@ static void run(struct worker *worker, struct config *config)
     loop_signals(&worker->loop, on_stop, on_reload, worker);
     db_start(worker->db);
     dispatch_start(worker->dispatch);
+    db_schema_watch(&worker->schema, &worker->loop, worker->db, "worker", on_outdated, worker);
     notify_open(&worker->notify, &worker->loop, dispatch_status, worker->dispatch);
     notify_ready(&worker->notify);
     loop_run(&worker->loop);
     notify_close(&worker->notify);
+    db_schema_close(&worker->schema);
     db_free(worker->db);
     dispatch_free(worker->dispatch);
     free(worker->path);
@@ -176,5 +196,5 @@ int main(int argc, char **argv)
     run(&worker, config);
     loop_release(&worker.loop);
     log_info(NULL, "ended");
-    return 0;
+    return worker.status;
 }

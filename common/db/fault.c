@@ -20,6 +20,7 @@ static const struct db_fault faults[] = {
     {"AF007", "invalid", 422, false, DB_AGAIN_NEVER},
     {"AF008", "retries_exhausted", 400, false, DB_AGAIN_NEVER},
     {"AF009", "forbidden", 403, false, DB_AGAIN_NEVER},
+    {"AF010", "outdated", 503, false, DB_AGAIN_NEVER},
     {"08", UNAVAILABLE, DB_AGAIN_NEVER},    /* connection: see what became of it */
     {"53", UNAVAILABLE, DB_AGAIN_LATER},    /* insufficient resources: locks, disk */
     {"57P0", UNAVAILABLE, DB_AGAIN_NEVER},  /* shutdown, crash, cannot connect now */

@@ -9,6 +9,7 @@
  *   target.c        a URL taken apart, checked, and made into libpq's keywords
  *   lookup.c        names to addresses, without blocking
  *   trouble.c       what is told to people, once
+ *   schema.c        whether the database still serves this program
  *   result.c array.c fault.c            values and verdicts
  *
  * Callbacks of users run only from a connection's reading and from the pump, never from within

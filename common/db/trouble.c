@@ -91,7 +91,7 @@ void db_trouble_connect(const char *message, char *text, size_t size)
         memmove(at, at + 7, strlen(at + 7) + 1);
     }
     if (strcmp(state, "3D000") == 0)
-        way = " (create it and run migrations/apply, or name another one in database.url)";
+        way = " (create it and run fleet-migrate, or name another one in database.url)";
     else if (strncmp(state, "28", 2) == 0)
         way = " (name a login that may, and its password, in database.url)";
     else if (strcmp(state, "42501") == 0)
@@ -104,12 +104,19 @@ static bool is_any(const struct error *err, const char *states)
     return err->state[0] != '\0' && strstr(states, err->state) != NULL;
 }
 
+bool db_trouble_said_elsewhere(const struct error *err)
+{
+    return strncmp(err->state, "08", 2) == 0 || is_any(err, "AF010");
+}
+
 const char *db_trouble_word(const struct error *err)
 {
     if (is_any(err, "3F000 42883 42P01 42703"))
         return "schema";
     if (is_any(err, "42501 AF009"))
         return "role";
+    if (is_any(err, "AF010"))
+        return "outdated";
     return is_any(err, "25006") ? "read_only" : "database";
 }
 
@@ -117,12 +124,12 @@ void db_trouble_text(const struct error *err, const char *kind, char *text, size
 {
     if (is_any(err, "3F000"))
         snprintf(text, size,
-                 "the database has no schema of Agent Fleet: as its owner run migrations/apply "
-                 "postgresql://OWNER@HOST/DATABASE");
+                 "the database has no schema of Agent Fleet: as its owner run fleet-migrate "
+                 "(migrations/apply) postgresql://OWNER@HOST/DATABASE");
     else if (is_any(err, "42883 42P01 42703"))
         snprintf(text, size,
                  "the schema of the database does not fit this %s (%s): as its owner run this "
-                 "version's migrations/apply postgresql://OWNER@HOST/DATABASE",
+                 "version's fleet-migrate (migrations/apply) postgresql://OWNER@HOST/DATABASE",
                  kind, err->text);
     else if (is_any(err, "42501"))
         snprintf(text, size,
@@ -142,6 +149,17 @@ void db_trouble_schema(int64_t schema, int needed, char *text, size_t size)
     if (schema < needed)
         snprintf(text, size,
                  "the database has schema %" PRId64 ", this program needs %d: as its owner run "
-                 "migrations/apply postgresql://OWNER@HOST/DATABASE",
+                 "fleet-migrate (migrations/apply) postgresql://OWNER@HOST/DATABASE",
                  schema, needed);
+}
+
+void db_trouble_outdated(int64_t oldest, int ours, char *text, size_t size)
+{
+    text[0] = '\0';
+    if (oldest > ours)
+        snprintf(text, size,
+                 "the database serves programs of schema %" PRId64 " and later, and this one is of "
+                 "schema %d: install the release that the database's migrations came from, and "
+                 "start it again",
+                 oldest, ours);
 }

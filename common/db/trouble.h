@@ -35,12 +35,18 @@ bool db_trouble_end(struct db_trouble *trouble);
 void db_trouble_connect(const char *message, char *text, size_t size);
 void db_one_line(char *text, size_t size, const char *message); /* libpq's have several */
 
-/* Of the node's first call: "schema" (missing or too old), "role" (the login is not that of such a
- * node), "read_only", or "database" (it does not answer). */
+/* The connections say what became of them, and db/schema.h that this program is outdated. */
+bool db_trouble_said_elsewhere(const struct error *err);
+
+/* Of the node's first call: "schema" (missing or too old), "outdated" (this program is), "role"
+ * (the login is not that of such a node), "read_only", or "database" (it does not answer). */
 const char *db_trouble_word(const struct error *err);
 /* The sentence. kind is "server" or "worker". */
 void db_trouble_text(const struct error *err, const char *kind, char *text, size_t size);
 /* The sentence for a schema that is older than `needed`; "" when it is not. */
 void db_trouble_schema(int64_t schema, int needed, char *text, size_t size);
+/* The sentence for a database that serves only programs of schema `oldest` and later; "" when ours
+ * is one of them. */
+void db_trouble_outdated(int64_t oldest, int ours, char *text, size_t size);
 
 #endif

@@ -1,9 +1,14 @@
 -- Nodes: start, stop, beat. The beat of a node is the lease of every attempt it owns.
 
-create function fleet.node_start(p_node uuid, p_kind text, p_name text, p_version text, p_config_hash text)
+-- p_schema: the migration that the program was built beside; programs up to 14 do not say it.
+create function fleet.node_start(p_node uuid, p_kind text, p_name text, p_version text, p_config_hash text, p_schema int default 14)
     returns table (fleet_id text, schema_version int, beat_ms int, dead_ms int, lease_ms int)
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 begin
+    if p_schema < fleet.oldest_node() then
+        raise exception 'this database serves programs of schema % and later, and this % is of schema %', fleet.oldest_node(), p_kind, p_schema
+            using errcode = 'AF010', hint = 'install the programs of the release that its migrations came from';
+    end if;
     if not (select r.member from fleet.ready(p_kind) r) then
         raise exception 'login % is not that of a %; an administrator runs: grant fleet_% to %;', session_user, p_kind, p_kind,
             quote_ident(session_user) using errcode = 'AF009';

@@ -65,12 +65,20 @@ begin atomic
     select max(number) from fleet.migration;
 end;
 
--- Is a login that of a node of this kind, and would the database take what it writes? On a standby too.
-create function fleet.ready(p_kind text) returns table (schema_version int, login text, member boolean, writable boolean)
+-- The schema of the oldest programs that this database serves: they were built beside that migration. A migration that takes away
+-- what they use raises it; one that only adds leaves it as it is.
+create function fleet.oldest_node() returns int
+    language sql stable
+begin atomic
+    select 14;
+end;
+
+-- Is a login that of a node of this kind, would the database take what it writes, and which programs does it serve? On a standby too.
+create function fleet.ready(p_kind text) returns table (schema_version int, login text, member boolean, writable boolean, oldest_node int)
     language plpgsql stable security definer set search_path = pg_catalog, fleet, pg_temp as $$
 begin
     return query select fleet.schema_version(), session_user::text, pg_has_role(session_user, 'fleet_' || p_kind, 'usage'),
-                        not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off';
+                        not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off', fleet.oldest_node();
 end $$;
 
 -- Times in answers: RFC 3339, UTC, microseconds.

@@ -26,6 +26,8 @@ static const char *hindrance(const struct db_result *res, const struct error *er
         return db_trouble_word(err);
     if (db_rows(res) != 1 || db_int(res, 0, "schema_version", 0) < FLEET_SCHEMA)
         return "schema";
+    if (db_int(res, 0, "oldest_node", 0) > FLEET_SCHEMA)
+        return "outdated";
     if (!db_bool(res, 0, "member"))
         return "role";
     return db_bool(res, 0, "writable") ? NULL : "read_only";
@@ -34,7 +36,8 @@ static const char *hindrance(const struct db_result *res, const struct error *er
 static const char *sentence(const char *word)
 {
     static const char *const sentences[][2] = {
-        {"schema", "the database lacks migrations that this binary needs: run migrations/apply"},
+        {"schema", "the database lacks migrations that this binary needs: run fleet-migrate"},
+        {"outdated", "the database serves newer programs only: install its migrations' release"},
         {"role", "the login of this node is not that of a server: grant fleet_server to it"},
         {"read_only", "the database is read-only"},
         {"database", "the database does not answer"},
@@ -159,6 +162,6 @@ void api_readyz(struct call *call)
     call->deadline_ms = call->began_ms + DEADLINE_MS;
     call_hold(call);
     db_query(call_server(call)->db,
-             "select schema_version, member, writable from fleet.ready('server')", DB_REPEAT, 0,
-             NULL, on_ready, call);
+             "select schema_version, oldest_node, member, writable from fleet.ready('server')",
+             DB_REPEAT, 0, NULL, on_ready, call);
 }

@@ -2,7 +2,7 @@
 
 create temp table granted (signature text primary key, roles text[]);
 insert into granted values
-  ('node_start(uuid,text,text,text,text)', '{server,worker}'),
+  ('node_start(uuid,text,text,text,text,integer)', '{server,worker}'),
   ('node_stop(uuid)', '{server,worker}'),
   ('renew(uuid,bigint[])', '{server,worker}'),
   ('schema_version()', '{operator,server,worker}'),

@@ -52,6 +52,19 @@ select t.is((select row(r.login, r.member)::text from fleet.ready('server') r), 
 select t.is((select r.member from fleet.ready('worker') r), true, 'but a worker''s');
 select t.throws($$select fleet.node_start('00000000-0000-0000-0000-000000000009', 'server', 's', 'v', 'c')$$, 'AF009',
   'and does not start one');
+reset session authorization;
+
+\echo 'which programs are served'
+select t.ok((select r.oldest_node <= r.schema_version from fleet.ready('server') r), 'its own at least');
+create or replace function fleet.oldest_node() returns int language sql stable begin atomic select 10001; end;
+select t.throws($$select fleet.node_start('00000000-0000-0000-0000-000000000008', 'worker', 'w', 'v', 'c', 10000)$$, 'AF010',
+  'a program that is too old is refused');
+select t.throws($$select fleet.node_start('00000000-0000-0000-0000-000000000008', 'worker', 'w', 'v', 'c')$$, 'AF010',
+  'so is one that does not say its schema');
+select t.is((select count(*)::int from fleet.node_start('00000000-0000-0000-0000-000000000008', 'worker', 'w', 'v', 'c', 10001)), 1,
+  'a newer one is not');
+select t.is((select r.oldest_node from fleet.ready('server') r), 10001, 'and is told so by ready');
+set session authorization fleet_worker_login;
 begin read only;
 select t.is((select r.writable from fleet.ready('worker') r), false, 'a read-only transaction is told');
 rollback;

@@ -8,8 +8,8 @@ static int probe(const char *target)
 
 static void schema(int version)
 {
-    static char rows[80];
-    snprintf(rows, sizeof rows, "schema_version=%d;member=t;writable=t", version);
+    static char rows[100];
+    snprintf(rows, sizeof rows, "schema_version=%d;oldest_node=1;member=t;writable=t", version);
     api_sql("ready", rows);
 }
 
@@ -99,8 +99,9 @@ END_TEST
 static const struct {
     const char *rows, *state, *reason;
 } hindrances[] = {
-    {"schema_version=99;member=f;writable=t", NULL, "role"},
-    {"schema_version=99;member=t;writable=f", NULL, "read_only"},
+    {"schema_version=99;oldest_node=1;member=f;writable=t", NULL, "role"},
+    {"schema_version=99;oldest_node=1;member=t;writable=f", NULL, "read_only"},
+    {"schema_version=99;oldest_node=99;member=t;writable=t", NULL, "outdated"},
     {NULL, "3F000", "schema"},
     {NULL, "42883", "schema"},
     {NULL, "42P01", "schema"},

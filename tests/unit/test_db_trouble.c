@@ -6,10 +6,14 @@ START_TEST(every_trouble_is_named_with_what_to_run)
     static const struct {
         const char *state, *word, *says;
     } cases[] = {
-        {"3F000", "schema", "run migrations/apply"}, {"42883", "schema", "migrations/apply"},
-        {"42P01", "schema", "migrations/apply"},     {"42501", "role", "grant fleet_worker to"},
-        {"AF009", "role", "what the function says"}, {"25006", "read_only", "primary"},
-        {"08006", "database", "what the function"},  {"XX000", "database", "what the function"},
+        {"3F000", "schema", "run fleet-migrate (migrations/apply) "},
+        {"42883", "schema", "migrations/apply"},
+        {"42P01", "schema", "migrations/apply"},
+        {"42501", "role", "grant fleet_worker to"},
+        {"AF009", "role", "what the function says"},
+        {"25006", "read_only", "primary"},
+        {"08006", "database", "what the function"},
+        {"XX000", "database", "what the function"},
         {"", "database", "what the function says"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -32,7 +36,7 @@ START_TEST(a_failed_connection_says_what_to_do)
          "not "
          "exist\nLOCATION:  InitPostgres, postinit.c:1\n",
          "connection to server on socket \"/x\" failed: FATAL: database \"nowhere\" does not exist "
-         "(create it and run migrations/apply, or name another one in database.url)"},
+         "(create it and run fleet-migrate, or name another one in database.url)"},
         {"x: FATAL:  28P01: password authentication failed for user \"u\"\nLOCATION:  auth.c:1\n",
          "x: FATAL: password authentication failed for user \"u\" (name a login that may, and its "
          "password, in database.url)"},
@@ -64,6 +68,20 @@ START_TEST(an_old_schema_is_named_with_both_numbers)
     ck_assert_str_eq(text, "");
     db_trouble_schema(6, 7, text, sizeof text);
     ck_assert(strstr(text, "schema 6") && strstr(text, "needs 7") && strstr(text, "apply"));
+}
+END_TEST
+
+START_TEST(an_outdated_program_too)
+{
+    char text[400] = "x";
+    struct error err = {.state = "AF010"};
+    db_trouble_outdated(7, 7, text, sizeof text);
+    ck_assert_str_eq(text, "");
+    db_trouble_outdated(8, 7, text, sizeof text);
+    ck_assert(strstr(text, "schema 8 and later") && strstr(text, "schema 7") &&
+              strstr(text, "install the release"));
+    ck_assert_str_eq(db_trouble_word(&err), "outdated");
+    ck_assert(db_trouble_said_elsewhere(&err));
 }
 END_TEST
 
@@ -149,7 +167,7 @@ int main(void)
 
     scene_add(suite, "trouble",
               (const TTest *[]){every_trouble_is_named_with_what_to_run,
-                                an_old_schema_is_named_with_both_numbers,
+                                an_old_schema_is_named_with_both_numbers, an_outdated_program_too,
                                 a_failed_connection_says_what_to_do, the_same_is_said_once,
                                 tries_become_rare, read_only_database_is_not_connected_to, NULL});
     return scene_run(suite);

@@ -64,7 +64,7 @@ static void on_node_start(void *data, const struct db_result *res, const struct 
     else
         db_trouble_schema(db_int(res, 0, "schema_version", 0), FLEET_SCHEMA, text, sizeof text);
     if (text[0] != '\0') {
-        if (err == NULL || strncmp(err->state, "08", 2) != 0) /* else the connections said it */
+        if (err == NULL || !db_trouble_said_elsewhere(err))
             db_trouble_say(&dispatch->node.trouble, text);
         dispatch->next_call = clock_ms() + db_trouble_pause(&dispatch->node.trouble);
         return;
@@ -89,11 +89,14 @@ static void on_node_start(void *data, const struct db_result *res, const struct 
 static void node_start(struct dispatch *dispatch)
 {
     const struct config *config = node_settings(&dispatch->node);
-    const char *params[] = {dispatch->node.id, dispatch->node.name, FLEET_VERSION, config->hash};
+    char schema[12];
+    snprintf(schema, sizeof schema, "%d", FLEET_SCHEMA);
+    const char *params[] = {dispatch->node.id, dispatch->node.name, FLEET_VERSION, config->hash,
+                            schema};
     dispatch->calling = true;
     db_query_locking(dispatch->node.db, "node", 0,
-                     "select * from fleet.node_start($1, 'worker', $2, $3, $4)", DB_REPEAT, 4,
-                     params, on_node_start, dispatch_call_new(dispatch));
+                     "select * from fleet.node_start($1, 'worker', $2, $3, $4, $5::int)", DB_REPEAT,
+                     5, params, on_node_start, dispatch_call_new(dispatch));
 }
 
 /* --- configure --- */
