@@ -56,9 +56,86 @@ foreach(unit ${UNITS})
     file(INSTALL DESTINATION \"\${CMAKE_INSTALL_PREFIX}/lib/systemd/system\" TYPE FILE
          FILES \"${CMAKE_BINARY_DIR}/units/${name}\")" COMPONENT ${component})
 endforeach()
+install(FILES deploy/systemd/localhost.conf DESTINATION ${FLEET_DATA} COMPONENT common)
 install(FILES deploy/debian/agent-fleet.sysusers DESTINATION lib/sysusers.d RENAME agent-fleet.conf COMPONENT common)
 install(CODE "
   if(CMAKE_INSTALL_PREFIX STREQUAL \"/usr\" AND NOT EXISTS \"\$ENV{DESTDIR}/etc/agent-fleet/fleet.yaml\")
     file(INSTALL DESTINATION /etc/agent-fleet TYPE FILE FILES \"${CMAKE_SOURCE_DIR}/deploy/fleet.yaml\"
          PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ)
   endif()" COMPONENT common)
+
+# ---- Debian packages: cmake --build build --target package, or deploy/package. Version and modes: deploy/debian/*.cmake.
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME agent-fleet)
+set(CPACK_PACKAGE_CONTACT "Agent Fleet maintainers <agent-fleet@example.org>")
+set(CPACK_COMPONENTS_ALL server worker common)
+set(CPACK_COMPONENTS_GROUPING IGNORE)
+set(CPACK_SET_DESTDIR ON)
+set(CPACK_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_PROJECT_CONFIG_FILE ${CMAKE_SOURCE_DIR}/deploy/debian/version.cmake)
+set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_SOURCE_DIR}/deploy/debian/stage.cmake)
+set(CPACK_FLEET_SOURCE ${CMAKE_SOURCE_DIR})
+set(CPACK_FLEET_VERSION ${PROJECT_VERSION})
+
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION admin)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS OFF)
+set(ARCHITECTURE_x86_64 amd64)
+set(ARCHITECTURE_aarch64 arm64)
+set(INSTANCE_server 9091)
+set(INSTANCE_worker 1)
+foreach(NODE server worker)
+  set(INSTANCE ${INSTANCE_${NODE}})
+  string(TOUPPER ${NODE} upper)
+  set(scripts "")
+  foreach(script postinst prerm postrm)
+    configure_file(deploy/debian/node.${script}.in debian/${NODE}/${script} @ONLY
+                   FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+    list(APPEND scripts ${CMAKE_BINARY_DIR}/debian/${NODE}/${script})
+  endforeach()
+  set(CPACK_DEBIAN_${upper}_PACKAGE_CONTROL_EXTRA ${scripts})
+  set(CPACK_DEBIAN_${upper}_PACKAGE_NAME agent-fleet-${NODE})
+  set(CPACK_DEBIAN_${upper}_PACKAGE_ARCHITECTURE ${ARCHITECTURE_${CMAKE_SYSTEM_PROCESSOR}})
+  set(CPACK_DEBIAN_${upper}_PACKAGE_SHLIBDEPS ON)
+endforeach()
+foreach(script postinst postrm)
+  configure_file(deploy/debian/common.${script} debian/common/${script} COPYONLY)
+endforeach()
+set(CPACK_DEBIAN_COMMON_PACKAGE_CONTROL_EXTRA ${CMAKE_BINARY_DIR}/debian/common/postinst ${CMAKE_BINARY_DIR}/debian/common/postrm
+    ${CMAKE_SOURCE_DIR}/deploy/debian/conffiles)
+set(CPACK_DEBIAN_COMMON_PACKAGE_NAME agent-fleet-common)
+set(CPACK_DEBIAN_COMMON_PACKAGE_ARCHITECTURE all)
+set(CPACK_DEBIAN_COMMON_PACKAGE_DEPENDS
+    "postgresql-client, curl, systemd | systemd-standalone-sysusers | systemd-sysusers")
+set(CPACK_DEBIAN_COMMON_PACKAGE_SUGGESTS "agent-fleet-server, agent-fleet-worker, caddy, postgresql, prometheus")
+
+set(CPACK_COMPONENT_SERVER_DESCRIPTION "node that serves the API of an Agent Fleet
+Agent Fleet runs AI coding agents on a team's own machines: an issue that
+is labelled in Forgejo becomes a durable task, which runs on a host whose
+agent has the capability and a free slot.
+.
+This package has fleet-server: REST, streams, agents that poll over HTTP,
+and Forgejo's webhook. PostgreSQL holds all state, so that any number of
+servers may run behind a proxy, and any may be killed.")
+set(CPACK_COMPONENT_WORKER_DESCRIPTION "node that runs the agents of an Agent Fleet over SSH
+Agent Fleet runs AI coding agents on a team's own machines: an issue that
+is labelled in Forgejo becomes a durable task, which runs on a host whose
+agent has the capability and a free slot.
+.
+This package has fleet-worker: it claims tasks, runs agents on the hosts
+over SSH, follows their output and takes over the runs of workers that
+died. It carries the program that supervises runs on hosts of these
+machines: ${CARRIED_MACHINES}.")
+set(CPACK_COMPONENT_COMMON_DESCRIPTION "schema, configuration and documents of an Agent Fleet
+Agent Fleet runs AI coding agents on a team's own machines: an issue that
+is labelled in Forgejo becomes a durable task, which runs on a host whose
+agent has the capability and a free slot.
+.
+This package has what servers and workers share: the database's migrations
+with fleet-migrate, the configuration's template, units, the Caddyfile,
+alert rules, and manual pages.")
+include(CPack)

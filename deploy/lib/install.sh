@@ -5,12 +5,12 @@
 # Rules: what is there is not touched. Of packages that were not there before no service is started
 # (a temporary policy-rc.d), no unit stays enabled, and PostgreSQL makes no cluster.
 
-# install_list PURPOSE: prints the packages: `build` builds the programs, `run` adds what runs the fleet, `test` what
-# tests/run needs, `container` what tests/deploy/run --long needs more, `bench` what the benches compare with, `codex` what
-# the Codex CLI's installation needs.
+# install_list PURPOSE: prints the packages: `build` builds the programs, `package` adds what packs them, `run` what runs the
+# fleet, `test` what tests/run needs, `container` what tests/deploy/run --long needs more, `bench` what the benches compare
+# with, `codex` what the Codex CLI's installation needs.
 install_list() {
     case $1 in
-    build | run | test)
+    build | package | run | test)
         echo build-essential cmake pkgconf libpq-dev libh2o-dev libuv1-dev libssh2-1-dev libjson-c-dev \
             libyaml-dev libssl-dev
         ;;&
@@ -18,9 +18,15 @@ install_list() {
     test)
         echo check clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck \
             postgresql-15-plpgsql-check git procps fish tcsh strace python3-jsonschema
-        # The runner for hosts of another kind, and what executes it here.
-        [[ $(dpkg --print-architecture) != amd64 ]] ||
-            echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+        ;;&
+    package) echo dpkg-dev git ;;&
+    test | package)
+        # The runner for hosts of another kind.
+        [[ $(dpkg --print-architecture) != amd64 ]] || echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+        ;;&
+    test)
+        # What executes it here.
+        [[ $(dpkg --print-architecture) != amd64 ]] || echo qemu-user-static
         ;;
     container)
         echo podman runc netavark aardvark-dns iptables debootstrap podman-compose docker-compose lintian fakeroot dpkg-dev

@@ -1,0 +1,18 @@
+# Run by CPack before it packs what was installed: what Debian wants in each package, modes that do not depend on the builder's
+# umask, and one time for all files.
+string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC)
+set(VERSION ${CPACK_PACKAGE_VERSION})
+set(CHANGE ${CPACK_FLEET_CHANGE})
+set(MAINTAINER ${CPACK_PACKAGE_CONTACT})
+set(DATE ${date})
+foreach(component ${CPACK_COMPONENTS_ALL})
+  set(root ${CPACK_TEMPORARY_DIRECTORY}/${component})
+  set(doc ${root}/usr/share/doc/agent-fleet-${component})
+  configure_file(${CPACK_FLEET_SOURCE}/deploy/debian/changelog.in ${doc}/changelog @ONLY)
+  configure_file(${CPACK_FLEET_SOURCE}/deploy/debian/copyright ${doc}/copyright COPYONLY)
+  file(GLOB overrides ${CPACK_FLEET_SOURCE}/deploy/debian/${component}.overrides)
+  if(overrides)
+    configure_file(${overrides} ${root}/usr/share/lintian/overrides/agent-fleet-${component} COPYONLY)
+  endif()
+  execute_process(COMMAND ${CPACK_FLEET_SOURCE}/deploy/debian/finish ${root} $ENV{SOURCE_DATE_EPOCH} COMMAND_ERROR_IS_FATAL ANY)
+endforeach()
