@@ -37,6 +37,7 @@
 \ir views/people.sql
 \ir views/full.sql
 \ir views/session.sql
+\ir views/storage.sql
 \ir views/explain.sql
 \ir views/check.sql
 \ir functions/explain.sql

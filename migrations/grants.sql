@@ -61,7 +61,7 @@ grant select on fleet.sessions, fleet.audit_trail to fleet_operator;
 grant select on
     fleet.tasks, fleet.task_details, fleet.running, fleet.attempt_details, fleet.host_details,
     fleet.held_slots, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.reasons, fleet.history, fleet.attempts, fleet.nodes, fleet.deliveries,
-    fleet.settings, fleet.explanations, fleet.check_slot, fleet.check_live, fleet.check_status_event, fleet.check_epoch, fleet.check_queue,
+    fleet.settings, fleet.storage, fleet.explanations, fleet.check_slot, fleet.check_live, fleet.check_status_event, fleet.check_epoch, fleet.check_queue,
     fleet.check_executor_lane, fleet.check_agent, fleet.check_status, fleet.check_list
 to fleet_operator, fleet_reader, fleet_reader_full;
 

@@ -27,7 +27,8 @@ begin
         return 'another_database';
     elsif p_xid > pg_snapshot_xmin(pg_current_snapshot()) then
         return 'unknown';
-    elsif exists (select from fleet.horizon h where h.name = 'event' and (p_xid, p_event) < (h.xid, h.event_id)) then
+    elsif exists (select from fleet.horizon h where h.name = 'event' and (p_xid, p_event) < (h.xid, h.event_id)
+                  and h.xid < pg_snapshot_xmin(pg_current_snapshot())) then
         return 'removed'; -- some of what came behind it
     end if;
     return null;
