@@ -10,6 +10,7 @@
 
 #define CONTAINER_FOLDER "/run/secrets"
 #define PLACES 4
+#define BESIDE 3 /* the last of them */
 
 /* Where it may lie, in this order; NULL: not there. Owned by the caller. */
 static void places(const struct config_reading *reading, const char *name, char *paths[PLACES])
@@ -22,7 +23,7 @@ static void places(const struct config_reading *reading, const char *name, char 
     /* so systemd.exec(5) names the members of a folder: LoadCredential=fleet:FOLDER */
     paths[1] = given ? mem_printf("%s/fleet_%s", folder, name) : NULL;
     paths[2] = mem_printf(CONTAINER_FOLDER "/%s", name);
-    paths[3] = config_absolute(reading, beside); /* as a person who runs the program by hand */
+    paths[BESIDE] = config_absolute(reading, beside); /* as a person who runs it by hand */
     free(beside);
 }
 
@@ -59,6 +60,9 @@ static const char *look(struct config_reading *reading, const struct tree_node *
         if (access(paths[i], F_OK) == 0)
             return paths[i];
         if (errno == ENOENT || errno == ENOTDIR)
+            continue;
+        /* Root's folder, of which the service manager copied all that there is. */
+        if (errno == EACCES && i == BESIDE && paths[0] != NULL)
             continue;
         config_problem(reading, node,
                        "cannot look for the credential %.300s: %s; run this as root or as the "

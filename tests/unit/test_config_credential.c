@@ -167,6 +167,35 @@ START_TEST(not_allowed_to_look)
 }
 END_TEST
 
+/* A service whose folder lacks one: the folder that it was copied from is root's. */
+START_TEST(not_among_those_of_the_service)
+{
+    const struct passwd *nobody = getpwnam("nobody");
+    if (geteuid() != 0 || nobody == NULL)
+        return;
+    in_credentials();
+    chmod(folder, 0755);
+    char *config = scratch("f.yaml");
+    char *beside = scratch("credentials");
+    ck_assert_int_eq(mkdir(beside, 0700), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        if (setuid(nobody->pw_uid) != 0)
+            _exit(9);
+        struct config *c = read_at(SECRET, config, CONFIG_SERVER);
+        _exit(c == NULL && strstr(err.text, "there is no credential webhook-secret") != NULL ? 0
+                                                                                             : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    ck_assert_int_eq(status, 0);
+    rmdir(beside);
+    rmdir(folder);
+    free(beside);
+    free(config);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("config_credential");
@@ -179,6 +208,7 @@ int main(void)
     tcase_add_test(tests, not_of_the_other_node);
     tcase_add_test(tests, wrong_forms);
     tcase_add_test(tests, not_allowed_to_look);
+    tcase_add_test(tests, not_among_those_of_the_service);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
