@@ -140,39 +140,42 @@ static const char *check_work_dir(const char *text)
 #define HOST(member) .offset = offsetof(struct config_host, member)
 #define AGENT(member) .offset = offsetof(struct config_agent, member)
 #define ADAPTER(member) .offset = offsetof(struct config_adapter, member)
-#define RANGE(low, high, standard) .min = (low), .max = (high), .text = (standard)
+#define RANGE(low, high, standard, of) .min = (low), .max = (high), .text = (standard), .unit = (of)
 /* clang-format off */
 #define LATER(name) {name, FIELD_LATER, .text = NOT_YET}
 /* clang-format on */
 
 static const struct config_field server_fields[] = {
-    {"bind", FIELD_TEXT, AT(server.bind), .text = "127.0.0.1", .check = check_address,
-     .help = "address that the API listens on; a proxy with TLS stands in front. Needs a restart"},
-    {"port", FIELD_INT, AT(server.port), RANGE(0, 65535, "9090"),
-     .help = "TCP port of the API; 0 takes a free one, which the log names. Needs a restart"},
-    {"max_body_bytes", FIELD_INT64, AT(server.max_body_bytes), RANGE(1024, 16 << 20, "1048576"),
-     .help = "bytes of a request body that are taken; larger ones are answered 413"},
+    {"bind", FIELD_TEXT, FIELD_RESTART, AT(server.bind), .text = "127.0.0.1",
+     .check = check_address,
+     .help = "IPv4 or IPv6 address that the API listens on; a proxy with TLS stands in front"},
+    {"port", FIELD_INT, FIELD_RESTART, AT(server.port), RANGE(0, 65535, "9090", "TCP port"),
+     .help = "where the API listens; 0 takes a free one, which the log names"},
+    {"max_body_bytes", FIELD_INT64, AT(server.max_body_bytes),
+     RANGE(1024, 16 << 20, "1048576", "bytes"),
+     .help = "size of a request body that is taken; a larger one is answered 413"},
     {"trusted_proxies", FIELD_TEXTS, AT(server.trusted_proxies), .check = check_network,
-     .help = "addresses and networks whose X-Forwarded-For is believed"},
+     .help = "addresses and networks (10.0.0.0/8) of proxies whose X-Forwarded-For is believed"},
     {"public_hosts", FIELD_TEXTS, AT(server.public_hosts), .check = check_public_host,
      .help = "names that a request may carry as Host, when not empty; others are answered 421"},
     {"insecure_open", FIELD_FLAG, AT(server.insecure_open), .text = "false",
-     .help = "true: no token is asked for. Only with a loopback bind"},
+     .help = "true: no token is asked for; taken only with a loopback bind"},
     {"db_path", FIELD_LATER, .text = "replaced; give database.url, a PostgreSQL URL"},
     {0},
 };
 
 static const struct config_field database_fields[] = {
-    {"url", FIELD_TEXT, FIELD_REQUIRED | FIELD_URL, AT(database.url), .max = 4096,
+    {"url", FIELD_TEXT, FIELD_REQUIRED | FIELD_URL | FIELD_RESTART, AT(database.url), .max = 4096,
      .check = check_database,
-     .help = "postgresql:// URL of the node's login; not local: with sslmode=verify-full. Needs a "
-             "restart"},
-    {"listen_url", FIELD_TEXT, FIELD_URL, AT(database.listen_url), .max = 4096,
+     .help = "postgresql:// URL of the node's login; not local: with sslmode=verify-full"},
+    {"listen_url", FIELD_TEXT, FIELD_URL | FIELD_RESTART, AT(database.listen_url), .max = 4096,
      .check = check_database,
-     .help = "URL for the connection that listens, where url leads to a pooler. Needs a restart"},
-    {"connections", FIELD_INT, AT(database.connections), RANGE(1, 16, "4"),
-     .help = "connections that carry queries, of each node. Needs a restart"},
-    {"insecure_plaintext", FIELD_FLAG, AT(database.insecure_plaintext), .text = "false",
+     .help = "URL for the connection that listens, where url leads to a pooler"},
+    {"connections", FIELD_INT, FIELD_RESTART, AT(database.connections),
+     RANGE(1, 16, "4", "connections"),
+     .help = "how many of each node carry queries; one more listens"},
+    {"insecure_plaintext", FIELD_FLAG, FIELD_RESTART, AT(database.insecure_plaintext),
+     .text = "false",
      .help = "true: a database that is not local may be reached without verify-full"},
     {"db_path", FIELD_LATER, .text = "replaced; give database.url, a PostgreSQL URL"},
     {0},
@@ -180,9 +183,10 @@ static const struct config_field database_fields[] = {
 
 static const struct config_field forgejo_fields[] = {
     {"url", FIELD_TEXT, FIELD_URL, AT(forgejo.url), .check = check_url,
-     .help = "where people and agents find the Forgejo"},
+     .help = "http:// or https:// URL at which people and agents find the Forgejo"},
     {"webhook_secret", FIELD_TEXT, FIELD_SECRET | FIELD_SERVER_ONLY, AT(forgejo.webhook_secret),
-     .help = "the key that signs webhooks; without it every webhook is refused"},
+     .help = "the key that signs webhooks, the same as in Forgejo; without it every webhook is "
+             "refused"},
     {"webhook_secret_previous", FIELD_TEXT, FIELD_SECRET | FIELD_SERVER_ONLY,
      AT(forgejo.webhook_secret_previous),
      .help = "is accepted too, while the secret is being changed"},
@@ -195,39 +199,52 @@ static const struct config_field forgejo_fields[] = {
 };
 
 static const struct config_field orchestrator_fields[] = {
-    {"task_timeout_secs", FIELD_INT, AT(orchestrator.task_timeout_secs), RANGE(1, 604800, "1800"),
-     .help = "seconds that a run may take, unless its task says otherwise; then it is stopped"},
-    {"default_max_retries", FIELD_INT, AT(orchestrator.default_max_retries), RANGE(0, 100, "2"),
-     .help = "runs again after failures, unless the task says otherwise"},
+    {"task_timeout_secs", FIELD_INT, AT(orchestrator.task_timeout_secs),
+     RANGE(1, 604800, "1800", "seconds"),
+     .help = "how long a run may take, unless its task says otherwise; then it is stopped"},
+    {"default_max_retries", FIELD_INT, AT(orchestrator.default_max_retries),
+     RANGE(0, 100, "2", "runs"),
+     .help = "how many follow failed ones, unless the task says otherwise"},
     {"retry_on", FIELD_TEXTS, FIELD_ONE, AT(orchestrator.retry_on), .text = "all",
      .one_of = FLEET_RETRY_WORDS,
      .help = "which failures are tried again, by class or reason; what cannot help is never"},
     {"dispatch_interval_secs", FIELD_INT, AT(orchestrator.dispatch_interval_secs),
-     RANGE(1, 3600, "10"), .help = "seconds between two looks for work when no notification comes"},
-    {"start_timeout_secs", FIELD_INT, AT(orchestrator.start_timeout_secs), RANGE(1, 86400, "300"),
-     .help = "seconds from the claim until the run is proven started; then it is given back"},
+     RANGE(1, 3600, "10", "seconds"),
+     .help = "time between two looks for work when no notification comes"},
+    {"start_timeout_secs", FIELD_INT, AT(orchestrator.start_timeout_secs),
+     RANGE(1, 86400, "300", "seconds"),
+     .help = "time from the claim until the run must be proven started; then it is given back"},
     {"silence_timeout_secs", FIELD_INT, AT(orchestrator.silence_timeout_secs),
-     RANGE(1, 604800, "900"),
-     .help =
-         "seconds without output or progress after which a run is stopped; an adapter may differ"},
+     RANGE(1, 604800, "900", "seconds"),
+     .help = "time without output or progress after which a run is stopped (four times that while "
+             "a tool "
+             "call runs); an adapter may differ"},
     {"provider_timeout_secs", FIELD_INT, AT(orchestrator.provider_timeout_secs),
-     RANGE(1, 604800, "300"),
-     .help = "seconds that an agent may ask a provider in vain; then its run is stopped"},
-    {"max_attempts_total", FIELD_INT, AT(orchestrator.max_attempts_total), RANGE(1, 1000, "10"),
-     .help = "runs of a task for whatever reason, unless the task says otherwise"},
+     RANGE(1, 604800, "300", "seconds"),
+     .help = "how long an agent may ask its provider in vain; then its run is stopped"},
+    {"max_attempts_total", FIELD_INT, AT(orchestrator.max_attempts_total),
+     RANGE(1, 1000, "10", "runs"),
+     .help =
+         "how many a task may have, for whatever reason, unless it says otherwise; then it fails"},
     {"max_output_bytes", FIELD_INT64, AT(orchestrator.max_output_bytes),
-     RANGE(4096, (int64_t)1 << 40, "268435456"),
-     .help = "bytes of one stream of output at which a run is stopped"},
+     RANGE(4096, (int64_t)1 << 40, "268435456", "bytes"),
+     .help = "size of one stream of output at which a run is stopped"},
     {"heartbeat_interval_secs", FIELD_INT, AT(orchestrator.heartbeat_interval_secs),
-     RANGE(1, 3600, "60"), .help = "seconds between two heartbeats of an agent that polls by HTTP"},
+     RANGE(1, 3600, "60", "seconds"),
+     .help = "time between two heartbeats of an agent that polls by HTTP"},
     {"heartbeat_timeout_threshold", FIELD_INT, AT(orchestrator.heartbeat_timeout_threshold),
-     RANGE(1, 1000, "3"), .help = "heartbeats that may be missed; then such an agent is offline"},
-    {"handover_ack_secs", FIELD_INT, AT(orchestrator.handover_ack_secs), RANGE(1, 3600, "60"),
-     .help = "seconds in which an agent has to report running for a task that it was handed; then "
-             "the task goes back"},
+     RANGE(1, 1000, "3", "heartbeats"),
+     .help = "how many may be missed; then such an agent is offline and its tasks go back"},
+    {"handover_ack_secs", FIELD_INT, AT(orchestrator.handover_ack_secs),
+     RANGE(1, 3600, "60", "seconds"),
+     .help = "time in which an agent has to report running for a task that it was handed; then the "
+             "task "
+             "goes back"},
     {"http_pull_token", FIELD_TEXT, FIELD_SECRET | FIELD_SERVER_ONLY,
      AT(orchestrator.http_pull_token), .check = check_shared_token,
-     .help = "one token for all agents that poll by HTTP: any holder can be any agent"},
+     .help =
+         "20 characters or more: one token for all agents that poll by HTTP, so any holder can be "
+         "any agent"},
     LATER("on_lost"),
     LATER("reattach_window_secs"),
     LATER("max_reviews"),
@@ -248,10 +265,12 @@ static const struct config_field adapter_fields[] = {
              "in, the prompt comes on stdin"},
     {"output", FIELD_TEXT, ADAPTER(output), .text = "text", .one_of = "text|codex-json",
      .later = "claude-stream-json|opencode-json|gemini-stream-json",
-     .help = "how its output is read"},
-    {"silence_timeout_secs", FIELD_INT, ADAPTER(silence_timeout_secs), RANGE(1, 604800, NULL),
-     .help = "seconds without output after which its runs are stopped; the orchestrator's when not "
-             "given, none for text"},
+     .help = "how its output is read: as it is, or as the events of codex exec --json"},
+    {"silence_timeout_secs", FIELD_INT, ADAPTER(silence_timeout_secs),
+     RANGE(1, 604800, NULL, "seconds"),
+     .help =
+         "time without output after which its runs are stopped; when not given the orchestrator's, "
+         "and for text none"},
     {"env", FIELD_ITEMS, FIELD_NAMED | FIELD_PLAIN, ADAPTER(env), .max = 64,
      .check = check_variable, .fields = variable_fields, .size = sizeof(struct config_variable),
      .count_offset = offsetof(struct config_adapter, env_count),
@@ -262,10 +281,10 @@ static const struct config_field adapter_fields[] = {
 static const struct config_field agent_fields[] = {
     {"agent_type", FIELD_TEXT, FIELD_REQUIRED, AGENT(agent_type), .check = check_name,
      .help = "codex-cli, or a name under adapters"},
-    {"max_concurrency", FIELD_INT, AGENT(max_concurrency), RANGE(1, 256, "1"),
-     .help = "runs of it at once on this host"},
+    {"max_concurrency", FIELD_INT, AGENT(max_concurrency), RANGE(1, 256, "1", "runs"),
+     .help = "how many of it at once on this host"},
     {"capabilities", FIELD_TEXTS, FIELD_CAPABILITY, AGENT(capabilities), .check = check_capability,
-     .help = "which agent:X labels it serves, with or without agent:"},
+     .help = "which agent:X labels it serves, with or without agent: in front"},
     {"profile", FIELD_TEXT, AGENT(profile), .text = "sandboxed", .one_of = "sandboxed|full",
      .help = "sandboxed: with the agent's own sandbox; full: without"},
     {0},
@@ -278,7 +297,8 @@ const struct config_field config_host_fields[] = {
      .help = "name or address; \"localhost\" needs no SSH"},
     {"ssh_user", FIELD_TEXT, HOST(ssh_user), .check = check_user,
      .help = "login on the host; every host but localhost needs it"},
-    {"ssh_port", FIELD_INT, HOST(ssh_port), RANGE(1, 65535, "22"), .help = "TCP port of its sshd"},
+    {"ssh_port", FIELD_INT, HOST(ssh_port), RANGE(1, 65535, "22", "TCP port"),
+     .help = "where its sshd listens"},
     {"ssh_key_path", FIELD_TEXT, FIELD_WORKER_ONLY | FIELD_PATH, HOST(ssh_key_path),
      .help = "ed25519 or ECDSA private key without passphrase, mode 600; every host but localhost "
              "needs it"},
@@ -298,17 +318,22 @@ const struct config_field config_host_fields[] = {
 };
 
 const struct config_field config_fields[] = {
-    {"server", FIELD_GROUP, .fields = server_fields},
-    {"database", FIELD_GROUP, .fields = database_fields},
-    {"forgejo", FIELD_GROUP, .fields = forgejo_fields},
-    {"orchestrator", FIELD_GROUP, .fields = orchestrator_fields},
+    {"server", FIELD_GROUP, .fields = server_fields,
+     .about = "where servers listen, and whom they believe"},
+    {"database", FIELD_GROUP, .fields = database_fields,
+     .about = "the PostgreSQL that holds all state"},
+    {"forgejo", FIELD_GROUP, .fields = forgejo_fields, .about = "whose issues become tasks"},
+    {"orchestrator", FIELD_GROUP, .fields = orchestrator_fields,
+     .about = "limits of runs, and of agents that poll by HTTP"},
     {"adapters", FIELD_ITEMS, FIELD_NAMED, AT(adapters), .check = check_name,
      .fields = adapter_fields, .size = sizeof(struct config_adapter),
      .count_offset = offsetof(struct config, adapter_count),
-     .help = "further agents: how each is called; the key is its agent_type"},
+     .about = "agents beside codex-cli, which is known",
+     .help = "how each is called; its name is what agents[].agent_type says"},
     {"hosts", FIELD_ITEMS, AT(hosts), .fields = config_host_fields,
      .size = sizeof(struct config_host), .count_offset = offsetof(struct config, host_count),
-     .help = "the machines that run agents"},
+     .about = "the machines that run agents, beside those that the API makes",
+     .help = "an entry for each; a host that the API made by the same name is hidden by it"},
     LATER("metrics"),
     {0},
 };

@@ -31,6 +31,7 @@ enum field_flag {
     FIELD_ONE = 512,        /* FIELD_TEXTS: one entry may stand without a list */
     FIELD_PLAIN = 1024,     /* FIELD_NAMED: each entry is one value, of the only field */
     FIELD_URL = 256,        /* may hold a password: never shown; then as FIELD_SECRET */
+    FIELD_RESTART = 2048,   /* read once, at the start */
 };
 
 struct config_field {
@@ -40,7 +41,9 @@ struct config_field {
     size_t offset;      /* of the member in its struct */
     int64_t min, max;   /* numbers: the range; texts: max is the length, 1024 when 0 */
     const char *text;   /* the default, or NULL; FIELD_LATER: the reason */
-    const char *help;   /* for people: the unit and the effect; of groups and later keys NULL */
+    const char *unit;   /* numbers: of what */
+    const char *help;   /* for people: the effect; of groups and later keys NULL */
+    const char *about;  /* for people: what the keys of a group at the top have in common */
     const char *one_of; /* texts: "a|b", or NULL for any */
     const char *later;  /* texts: "c|d" that a later version will take */
     const char *(*check)(const char *text); /* NULL when right, else what would be right */

@@ -373,42 +373,59 @@ END_TEST
 
 /* ---- What --explain-config prints ---- */
 
-static void every_key_is_explained(const struct config_field *fields, const char *prefix)
+/* What was said, its lines joined: they are broken where they are full. */
+static void join_lines(char *joined)
+{
+    for (const char *at = said; *at != '\0';) {
+        size_t blanks = strspn(at, "\n ");
+        if (at[0] == '\n' && blanks > 1 && at[1] != '\n')
+            *joined++ = ' ';
+        if (at[0] == '\n') {
+            at += blanks;
+            continue;
+        }
+        *joined++ = *at++;
+    }
+    *joined = '\0';
+}
+
+static void key_is_explained(const struct config_field *field, const char *path, const char *joined)
+{
+    char *start = mem_printf("\n  %s: ", path);
+    ck_assert_msg(strstr(said, start) != NULL, "%s", path);
+    ck_assert_msg(field->help != NULL && *field->help != '\0', "%s has no help", path);
+    ck_assert_msg(strstr(joined, field->help) != NULL, "%s: %s", path, field->help);
+    free(start);
+    if (field->type != FIELD_INT && field->type != FIELD_INT64)
+        return;
+    ck_assert_msg(field->unit != NULL, "%s: a number of what?", path);
+    long long standard = field->text != NULL ? atoll(field->text) : field->min;
+    ck_assert_msg(field->min <= standard && standard <= field->max && field->min < field->max,
+                  "%s: its default lies outside of its bounds", path);
+    char *bounds = mem_printf("%s: whole number (%s), %lld to %lld; %s%s", path, field->unit,
+                              (long long)field->min, (long long)field->max,
+                              field->text != NULL ? "default " : "no default",
+                              field->text != NULL ? field->text : "");
+    ck_assert_msg(strstr(joined, bounds) != NULL, "%s", bounds);
+    free(bounds);
+}
+
+static void every_key_is_explained(const struct config_field *fields, const char *prefix,
+                                   const char *joined)
 {
     for (const struct config_field *field = fields; field->key != NULL; field++) {
         char *path = mem_printf("%s%s%s", prefix, *prefix != '\0' ? "." : "", field->key);
-        bool value = field->type != FIELD_GROUP && field->type != FIELD_LATER;
-        char *start = mem_printf("\n%s: ", path);
-        const char *at = strstr(said, start);
-        ck_assert_msg((at != NULL) == value, "%s", path);
-        ck_assert_msg((field->help != NULL && *field->help != '\0') == value, "%s has no help",
-                      path);
-        if (value) {
-            const char *help = strchr(at + 1, '\n');
-            ck_assert_msg(strncmp(help, "\n    ", 5) == 0 &&
-                              strncmp(help + 5, field->help, strlen(field->help)) == 0,
-                          "%s", path);
-        }
-        if (field->type == FIELD_INT || field->type == FIELD_INT64) {
-            long long standard = field->text != NULL ? atoll(field->text) : field->min;
-            ck_assert_msg(field->min <= standard && standard <= field->max &&
-                              field->min < field->max,
-                          "%s: its default lies outside of its bounds", path);
-            char *bounds = mem_printf(
-                "%s: whole number, %lld to %lld, %sdefault%s%s", path, (long long)field->min,
-                (long long)field->max, field->text != NULL ? "" : "no ",
-                field->text != NULL ? " " : "", field->text != NULL ? field->text : "");
-            ck_assert_msg(strstr(said, bounds) != NULL, "%s", bounds);
-            free(bounds);
-        }
         char *inside = mem_printf("%s%s", path,
                                   field->type != FIELD_ITEMS   ? ""
                                   : field->flags & FIELD_NAMED ? ".NAME"
                                                                : "[]");
+        if (field->type != FIELD_GROUP && field->type != FIELD_LATER)
+            key_is_explained(field, path, joined);
+        if (*prefix == '\0' && field->type != FIELD_LATER)
+            ck_assert_msg(field->about != NULL && strstr(said, field->about) != NULL, "%s", path);
         if (field->fields != NULL && !(field->flags & FIELD_PLAIN))
-            every_key_is_explained(field->fields, inside);
+            every_key_is_explained(field->fields, inside, joined);
         free(inside);
-        free(start);
         free(path);
     }
 }
@@ -417,12 +434,20 @@ START_TEST(explain_config)
 {
     struct config *config;
     ck_assert_int_eq(run(&config, "--explain-config", NULL), 0);
-    every_key_is_explained(config_fields, "");
-    ck_assert_ptr_nonnull(strstr(said, "\nserver.port: whole number, 0 to 65535, default 9090\n"));
-    ck_assert_ptr_nonnull(strstr(said, "\ndatabase.url: text, required, never shown\n"));
-    ck_assert_ptr_nonnull(strstr(said, "\nhosts[].agents[].profile: sandboxed or full, default"));
-    ck_assert_ptr_nonnull(strstr(said, "\nadapters.NAME.command: list of texts, required"));
+    char *joined = mem_alloc(strlen(said) + 1);
+    join_lines(joined);
+    every_key_is_explained(config_fields, "", joined);
+    ck_assert_ptr_nonnull(strstr(said, "\n  server.port: whole number (TCP port), 0 to 65535; "
+                                       "default 9090; needs a restart\n"));
+    ck_assert_ptr_nonnull(strstr(said, "\n  database.url: text of at most 4096 bytes; required; "
+                                       "never shown; needs a restart\n"));
+    ck_assert_ptr_nonnull(strstr(said, "\n  hosts[].agents[].profile: sandboxed or full; default"));
+    ck_assert_ptr_nonnull(strstr(said, "\n  adapters.NAME.command: list of texts of at most"));
+    ck_assert_ptr_nonnull(strstr(said, "never shown; read by servers only\n"));
     ck_assert_ptr_null(strstr(said, "reattach_window_secs")); /* not taken yet */
+    for (const char *line = said; line != NULL; line = strchr(line + 1, '\n'))
+        ck_assert_uint_le(strcspn(line + 1, "\n"), 100);
+    free(joined);
 }
 END_TEST
 
