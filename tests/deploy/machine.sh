@@ -13,7 +13,7 @@
 
 MACHINE=
 SERVERS=(fleet-server@9091 fleet-server@9092)
-WORKER=fleet-worker@1
+WORKER='fleet-worker@1'
 
 machine_image() {
     container_systemd || return 1
@@ -36,7 +36,7 @@ END
 }
 
 on() { container_do "$MACHINE" "$@"; }
-on_script() { container_feed "$MACHINE" bash -euo pipefail -s "$@"; }
+on_script() { container_feed "$MACHINE" bash -euo pipefail -s; }
 on_sql() { on runuser -u postgres -- psql -XqAt -v ON_ERROR_STOP=1 -d fleet -c "$1"; }
 on_api() {
     local path=$1
@@ -148,7 +148,7 @@ running_since() { # NUMBER BYTES: it runs, and so much of its output is stored
 }
 
 deliver() {
-    local file=$TEST_DIR/delivery.$1 fleet=$TEST_DIR
+    local file=$TEST_DIR/delivery.$1
     demo_issue "$1" "$2" >"$file"
     on cat /etc/agent-fleet/credentials/server/webhook-secret >"$TEST_DIR/secret"
     container_feed "$MACHINE" curl -sS -m 20 -f -X POST -H 'Content-Type: application/json' -H 'X-Forgejo-Event: issues' \
