@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 int64_t clock_ms(void); /* CLOCK_BOOTTIME in ms: goes on while the machine is suspended */
+int64_t clock_us(void); /* CLOCK_MONOTONIC in us: for how long something of this process took */
 
 /* Wall clock as RFC 3339 in UTC with microseconds; `text` holds at least 32 bytes. */
 void clock_format(char *text, size_t size);

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "server/api/enter.h"
+#include "server/metrics/table.h"
 #include "server/routes.h"
 #include "server/server.h"
 #include "server/token_command.h"
@@ -97,6 +98,7 @@ static void on_http_stopped(void *data)
     struct server *server = data;
     pull_stop(server->pull);
     tend_stop(server->tend);
+    measure_stop(server->measure);
     node_stop(server->node, on_node_stopped, server);
 }
 
@@ -233,6 +235,7 @@ static bool open_listener(struct server *server, uint64_t descriptors, struct er
                                    .quiet_ms = span_ms("FLEET_STREAM_QUIET_MS", 0),
                                    .stall_ms = span_ms("FLEET_STREAM_STALL_MS", 0),
                                    .on_request = api_enter,
+                                   .on_answer = api_answered,
                                    .data = server};
     server->http = http_new(&server->loop, &options);
     if (!http_listen(server->http, &options, err))
@@ -241,6 +244,12 @@ static bool open_listener(struct server *server, uint64_t descriptors, struct er
              config->server.bind, http_port(server->http), options.connections,
              (unsigned long long)descriptors, (int)getpid());
     return true;
+}
+
+static const char *measure_id(void *data)
+{
+    const struct server *server = data;
+    return node_id(server->node);
 }
 
 /* 0, or the exit status. */
@@ -262,6 +271,8 @@ static int open_parts(struct server *server, struct error *err)
     server->pull = pull_new(&server->loop, server->db, server->node, server->ceiling,
                             server->config->orchestrator.dispatch_interval_secs);
     server->tend = tend_new(&server->loop, server->db, server->node, TEND_REAP_MS);
+    server->measure = measure_new(&server->loop, server->db,
+                                  &(struct measure_node){.id = measure_id, .data = server});
     free(name);
     return 0;
 }
@@ -283,6 +294,8 @@ static void serve(struct server *server)
     http_free(server->http);
     pull_free(server->pull);
     tend_free(server->tend);
+    measure_free(server->measure);
+    meter_release(&server->meter);
     node_free(server->node);
     auth_free(server->auth);
     follow_free(server->follow);
@@ -298,7 +311,12 @@ int main(int argc, char **argv)
         return token_command(argc, argv);
     static struct server server;
     struct error err = {0};
+    if (argc == 2 && strcmp(argv[1], "--explain-metrics") == 0) {
+        metrics_explain(stdout);
+        return 0;
+    }
     server.routes = server_routes;
+    meter_init(&server.meter, server_routes);
     int status = config_command_line(argc, argv, &program, &server.config);
     if (status >= 0)
         return status;

@@ -34,6 +34,8 @@ const struct route server_routes[] = {
      {"livez", "Does the node live?", NULL, "200 Health"}},
     {"GET", "/readyz", ROUTE_HEALTH, SCOPE_NONE, NO_AGENTS, ready_queries, api_readyz,
      {"readyz", "Would the node do work? With deep=1 and a token that reads: do the invariants hold?", NULL, "200 Health, 422, 503"}},
+    {"GET", "/metrics", ROUTE_API, SCOPE_READ, NO_AGENTS, NULL, api_metrics,
+     {"metrics", "What is measured, for Prometheus; open to all where metrics.public says so.", NULL, "200 text"}},
 
     {"GET", "/api/v1/openapi.json", ROUTE_OPEN, SCOPE_NONE, NO_AGENTS, NULL, api_openapi,
      {"openapi", "This document.", NULL, "200 Object"}},

@@ -9,11 +9,13 @@
 #include "common/db/db.h"
 #include "common/db/schema.h"
 #include "common/loop.h"
+#include "common/measure.h"
 #include "common/notify.h"
 #include "server/auth.h"
 #include "server/ceiling.h"
 #include "server/follow/follow.h"
 #include "server/http/http.h"
+#include "server/meter.h"
 #include "server/node.h"
 #include "server/pull/pull.h"
 #include "server/submit.h"
@@ -33,6 +35,8 @@ struct server {
     struct node *node;          /* owned */
     struct pull *pull;          /* owned */
     struct tend *tend;          /* owned */
+    struct measure *measure;    /* owned */
+    struct meter meter;
     struct http *http;          /* owned */
     struct db_schema schema;
     struct notify notify;

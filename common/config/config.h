@@ -90,6 +90,9 @@ struct config {
         int max_attempts_total;    /* 10 */
         int64_t max_output_bytes;  /* 268435456: a run is stopped at this size of a stream */
     } orchestrator;
+    struct {
+        bool is_public; /* /metrics asks for no token */
+    } metrics;
     struct config_adapter *adapters; /* owned */
     size_t adapter_count;
     struct config_host *hosts; /* owned */

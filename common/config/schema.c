@@ -251,6 +251,12 @@ static const struct config_field orchestrator_fields[] = {
     {0},
 };
 
+static const struct config_field metrics_fields[] = {
+    {"public", FIELD_FLAG, AT(metrics.is_public), .text = "false",
+     .help = "true: GET /metrics asks for no token; else for one of scope read"},
+    {0},
+};
+
 #define VARIABLE(member) .offset = offsetof(struct config_variable, member)
 
 static const struct config_field variable_fields[] = {
@@ -334,6 +340,7 @@ const struct config_field config_fields[] = {
      .size = sizeof(struct config_host), .count_offset = offsetof(struct config, host_count),
      .about = "the machines that run agents, beside those that the API makes",
      .help = "an entry for each; a host that the API made by the same name is hidden by it"},
-    LATER("metrics"),
+    {"metrics", FIELD_GROUP, .fields = metrics_fields,
+     .about = "what GET /metrics of the servers shows"},
     {0},
 };

@@ -99,6 +99,7 @@ void db_connection_send(struct db_connection *connection, struct db_query *query
             timer_start(&connection->timer, (uint64_t)connection->db->silence_ms, 0);
     }
     query->preparing = query->failed = query->stale = false;
+    query->sent_us = clock_us();
     list_append(&connection->flying, &query->link);
     connection->flying_count++;
     connection->locking |= query->key != NULL;
@@ -154,6 +155,7 @@ static bool finish(struct db_connection *connection, struct db_query *query)
     }
     if (connection->channel)
         return db_listener_finish(connection, query);
+    db_count(connection->db, query);
     if (!read_only)
         connection->failures = 0;
     if (query->stale) {

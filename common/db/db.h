@@ -30,6 +30,7 @@
 
 #include "common/buf.h"
 #include "common/error.h"
+#include "common/histogram.h"
 #include "common/loop.h"
 
 struct db;
@@ -70,6 +71,18 @@ void db_free(struct db *db);                 /* after on_stopped */
 bool db_up(const struct db *db);             /* at least one connection stands */
 bool db_read_only(const struct db *db);      /* none does, because what answers cannot be written */
 const char *db_refusal(const struct db *db); /* why the last try to connect failed; "": none did */
+
+/* What this side saw of the database since it began, without the connection that listens. */
+#define DB_STATE_CLASSES 12
+extern const char *const db_state_classes[DB_STATE_CLASSES]; /* of SQLSTATE; the last is "other" */
+struct db_counts {
+    struct histogram trips;            /* from the sending of a query to its answer */
+    uint64_t errors[DB_STATE_CLASSES]; /* answers that were an error */
+    uint64_t connected, lost;          /* connections */
+    int up, connections;               /* now */
+    size_t waiting, flying;            /* queries, now */
+};
+struct db_counts db_counts(const struct db *db);
 /* Grows by one each time a connection was re-established after a loss: "an unbroken connection". */
 uint64_t db_generation(const struct db *db);
 

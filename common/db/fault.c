@@ -45,6 +45,9 @@ static const struct db_fault faults[] = {
     {"", INTERNAL, DB_AGAIN_NEVER},
 };
 
+const char *const db_state_classes[DB_STATE_CLASSES] = {"08", "22", "23", "25", "28", "40",
+                                                        "42", "53", "55", "57", "AF", "other"};
+
 /* Never NULL; an unknown or NULL state is an internal error. */
 const struct db_fault *db_fault(const char *state)
 {

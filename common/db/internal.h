@@ -10,6 +10,7 @@
  *   lookup.c        names to addresses, without blocking
  *   trouble.c       what is told to people, once
  *   schema.c        whether the database still serves this program
+ *   counts.c        what is counted
  *   result.c array.c fault.c            values and verdicts
  *
  * Callbacks of users run only from a connection's reading and from the pump, never from within
@@ -56,6 +57,7 @@ struct db_query {
     int repeats;        /* errors after which it was sent again */
     int64_t until;      /* clock_ms: then an error is told, and it waits for no lock any more */
     int64_t rested;     /* clock_ms: resting until then */
+    int64_t sent_us;    /* clock_us of the sending */
     char *key_name;     /* what it locks; NULL: nothing; owned: in the same block */
     struct db_key *key; /* owned while it is its turn; NULL: behind another, or locks nothing */
     int statement;      /* number of its prepared statement, -1 for none */
@@ -187,7 +189,8 @@ struct db {
     int up;               /* connections for queries that stand */
     int64_t down_since;   /* clock_ms() of the last moment with one, or of db_start */
     uint64_t generation;
-    uint64_t stands; /* how often one of the connections for queries stood up */
+    struct db_counts counts; /* its last two lines are not kept here */
+    uint64_t stands;         /* how often one of the connections for queries stood up */
     struct db_statement statements[DB_STATEMENTS];
     int statement_count;
     uv_idle_t pump;                /* runs once in the next turn of the loop: db_pump */
@@ -216,8 +219,9 @@ void db_disconnected(struct db_connection *connection);
 void db_lost_query(struct db_connection *connection, struct db_query *query);
 /* Sends it again, now or after a pause; its error stays for the case that its time is over. */
 void db_again(struct db *db, struct db_query *query, bool rest);
-void db_finish(struct db *db, struct db_query *query);   /* calls back and frees */
-int db_statement_number(struct db *db, const char *sql); /* -1: the table is full */
+void db_count(struct db *db, const struct db_query *query); /* it was answered */
+void db_finish(struct db *db, struct db_query *query);      /* calls back and frees */
+int db_statement_number(struct db *db, const char *sql);    /* -1: the table is full */
 struct db_query *db_query_new(const char *key, const char *sql, enum db_repeat repeat, int count,
                               const char *const *params, db_done_cb on_done, void *data);
 /* Takes the key when it is free: true; else the query is behind the one that has it. */

@@ -318,6 +318,7 @@ void db_connected(struct db_connection *connection)
 
     if (connection->stood)
         db->generation++;
+    db->counts.connected++;
     connection->stood = true;
     connection->stand = ++db->stands;
     db->read_only = false;
@@ -334,6 +335,7 @@ void db_disconnected(struct db_connection *connection)
 {
     struct db *db = connection->db;
 
+    db->counts.lost += !db->closing;
     if (--db->up == 0)
         db->down_since = clock_ms();
     db_pump(db);

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "server/api/enter.h"
+#include "server/api/handlers.h"
 #include "server/http/net.h"
 #include "server/server.h"
 
@@ -79,6 +80,12 @@ static bool check_query(struct call *call)
     return unknown == NULL;
 }
 
+/* Open to all where the configuration says so. */
+static bool is_public(const struct call *call)
+{
+    return call->match.route->handle == api_metrics && call_server(call)->config->metrics.is_public;
+}
+
 /* Which name the request was sent to: not a foreign one that was pointed at this node. */
 static bool check_host(struct call *call)
 {
@@ -130,6 +137,7 @@ static void refuse_token(struct call *call, const char *what)
     int secs = auth_failed(call_server(call)->auth, call->client);
     char text[16];
     api_log_refusal(call, what);
+    call_server(call)->meter.refused_tokens++;
     if (secs > 0) {
         snprintf(text, sizeof text, "%d", secs);
         call_add_header(call, "retry-after", text);
@@ -248,6 +256,11 @@ void api_admit(struct call *call)
     call->on_gone = on_gone;
 }
 
+void api_answered(struct call *call, int status)
+{
+    meter_add(&call_server(call)->meter, call->match.route, status, clock_us() - call->began_us);
+}
+
 void api_enter(struct call *call)
 {
     name_client(call);
@@ -262,7 +275,7 @@ void api_enter(struct call *call)
     enum route_kind kind = call->match.route->kind;
     if (kind != ROUTE_HEALTH && !check_host(call))
         return;
-    if (kind == ROUTE_API) {
+    if (kind == ROUTE_API && !is_public(call)) {
         if (api_size_fits(call, call_server(call)->config->server.max_body_bytes))
             api_admit(call);
     } else {

@@ -11,6 +11,9 @@
  * server. */
 void api_enter(struct call *call);
 
+/* An answer is about to be sent: it is counted. */
+void api_answered(struct call *call, int status);
+
 /* The last of it: token and scope, then the handler of the call's route. */
 void api_admit(struct call *call);
 

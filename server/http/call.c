@@ -219,6 +219,7 @@ void call_begin(struct http *http, h2o_req_t *req)
     call->head = h2o_memis(req->input.method.base, req->input.method.len, H2O_STRLIT("HEAD"));
     call->framed = req->entity.base != NULL;
     call->began_ms = clock_ms();
+    call->began_us = clock_us();
     call->deadline_ms = call->began_ms + CALL_DEADLINE_MS;
     snprintf(call->client, sizeof call->client, "%s", connection->peer);
     name_call(call);
@@ -326,6 +327,8 @@ static void answer_begin(struct call *call, int status, const char *type)
     list_remove(&call->link);
     call->req->res.status = status;
     call->req->res.reason = reason_of(status);
+    if (call->http->options.on_answer != NULL)
+        call->http->options.on_answer(call, status);
 }
 
 void call_open(struct call *call, const char *type, h2o_generator_t *generator)

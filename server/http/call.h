@@ -34,6 +34,7 @@ struct call {
     bool head;           /* HEAD: the answer has no body */
     bool framed;         /* the request said how long its body is */
     int64_t began_ms;    /* clock_ms */
+    int64_t began_us;    /* clock_us */
     int64_t deadline_ms; /* clock_ms at which it is answered 503 */
     char id[65];         /* X-Request-Id */
     char client[64];     /* address */

@@ -214,7 +214,9 @@ void http_lame(struct http *http)
 
 struct http_counts http_counts(const struct http *http)
 {
-    return http->counts;
+    struct http_counts counts = http->counts;
+    list_each(link, (struct list *)&http->calls) counts.waiting++;
+    return counts;
 }
 
 /* --- the end --- */

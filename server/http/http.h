@@ -25,7 +25,9 @@ struct http_options {
     int stall_ms;       /* 0: STREAM_STALL_MS */
     size_t bodies_max;  /* bytes of all requests being read: above, the largest are answered 503 */
     void (*on_request)(struct call *call); /* each call is answered exactly once */
-    void *data;                            /* borrowed: each call's data */
+    /* An answer is about to be sent; NULL: nobody wants to know. */
+    void (*on_answer)(struct call *call, int status);
+    void *data; /* borrowed: each call's data */
 };
 
 #define HTTP_NEVER "never" /* the state of an error that no other try will change */
@@ -39,6 +41,7 @@ void http_free(struct http *http); /* after on_stopped, outside of the loop */
 
 struct http_counts {
     size_t connections; /* open now */
+    size_t waiting;     /* calls that have no answer yet, now */
     uint64_t refused;   /* answered 503 by a ceiling */
     uint64_t vanished;  /* clients that left before their answer */
     uint64_t stalled;   /* answers shut down without progress */

@@ -56,6 +56,7 @@ static void answer(struct call *call, const char *result, const char *reason, co
 static void refuse_signature(struct call *call, const char *why)
 {
     api_log_refusal(call, why);
+    call_server(call)->meter.refused_signatures++;
     call_error(call, 401, "bad_signature", NULL,
                "the delivery is not signed with this fleet's secret");
 }

@@ -150,6 +150,19 @@ bool db_up(const struct db *db)
     return !api.down;
 }
 
+struct db_counts db_counts(const struct db *db)
+{
+    (void)db;
+    return (struct db_counts){.up = api.down ? 0 : 4, .connections = 4};
+}
+
+/* Nothing is measured in the background. */
+static const char *api_no_node(void *data)
+{
+    (void)data;
+    return NULL;
+}
+
 static void api_pump(void *data)
 {
     (void)data;
@@ -199,11 +212,15 @@ static void api_open(const char *yaml)
     server->submit = submit_new(server->db);
     server->node = node_new(&server->loop, server->db, "scene", "");
     server->pull = pull_new(&server->loop, server->db, server->node, server->ceiling, 10);
+    meter_init(&server->meter, server_routes);
+    server->measure =
+        measure_new(&server->loop, server->db, &(struct measure_node){.id = api_no_node});
     struct http_options options = {.bind = "127.0.0.1",
                                    .connections = 64,
                                    .body_max = 24 << 20,
                                    .bodies_max = 64 << 20,
                                    .on_request = api_enter,
+                                   .on_answer = api_answered,
                                    .data = server};
     server->http = http_new(&server->loop, &options);
     ck_assert_msg(http_listen(server->http, &options, &err), "%s", err.text);
@@ -236,6 +253,7 @@ static void api_teardown(void)
     http_stop(api.server.http, 2000, api_stopped, NULL);
     api_until(&api.stopped);
     pull_stop(api.server.pull);
+    measure_stop(api.server.measure);
     api_sql("node_stop", NULL);
     api.stopped = false;
     node_stop(api.server.node, api_stopped, NULL);
@@ -250,6 +268,8 @@ static void api_teardown(void)
     auth_free(api.server.auth);
     submit_free(api.server.submit);
     pull_free(api.server.pull);
+    measure_free(api.server.measure);
+    meter_release(&api.server.meter);
     node_free(api.server.node);
     config_free(api.server.config);
     loop_release(&api.server.loop);
