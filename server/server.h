@@ -37,7 +37,7 @@ struct server {
     struct tend *tend;          /* owned */
     struct measure *measure;    /* owned */
     struct meter meter;
-    struct http *http;          /* owned */
+    struct http *http; /* owned */
     struct db_schema schema;
     struct notify notify;
     int status;    /* to exit with */

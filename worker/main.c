@@ -9,6 +9,7 @@
 #include "common/exit.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/measure.h"
 #include "common/mem.h"
 #include "common/notify.h"
 #include "worker/dispatch/dispatch.h"
@@ -41,6 +42,7 @@ struct worker {
     struct db *db;             /* owned */
     struct dispatch *dispatch; /* owned */
     struct db_schema schema;
+    struct measure *measure; /* owned */
     struct notify notify;
     int status; /* to exit with */
     char *path; /* owned: the configuration's */
@@ -55,6 +57,7 @@ static void on_db_stopped(void *data)
 static void on_drained(void *data)
 {
     struct worker *worker = data;
+    measure_stop(worker->measure);
     db_stop(worker->db, DB_STOP_MS, on_db_stopped, worker);
 }
 
@@ -154,6 +157,20 @@ static char *node_name(void)
     return mem_printf("%.48s-%d", host, (int)getpid());
 }
 
+/* --- what is measured --- */
+
+static const char *measure_id(void *data)
+{
+    const struct worker *worker = data;
+    return node_live(&worker->dispatch->node) ? worker->dispatch->node.id : NULL;
+}
+
+static void measure_say(void *data, struct buf *out)
+{
+    const struct worker *worker = data;
+    dispatch_say(worker->dispatch, measure_lag(worker->measure), out);
+}
+
 static void run(struct worker *worker, struct config *config)
 {
     char *name = node_name();
@@ -164,12 +181,16 @@ static void run(struct worker *worker, struct config *config)
     db_start(worker->db);
     dispatch_start(worker->dispatch);
     db_schema_watch(&worker->schema, &worker->loop, worker->db, "worker", on_outdated, worker);
+    worker->measure =
+        measure_new(&worker->loop, worker->db,
+                    &(struct measure_node){.id = measure_id, .say = measure_say, .data = worker});
     notify_open(&worker->notify, &worker->loop, dispatch_status, worker->dispatch);
     notify_ready(&worker->notify);
     loop_run(&worker->loop);
     notify_close(&worker->notify);
     db_schema_close(&worker->schema);
     db_free(worker->db);
+    measure_free(worker->measure);
     dispatch_free(worker->dispatch);
     free(worker->path);
 }

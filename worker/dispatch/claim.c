@@ -140,6 +140,7 @@ static void on_claim(void *data, const struct db_result *res, const struct error
         if (job == NULL)
             continue;
         log_info(job->about, "claimed");
+        dispatch->node.counts.claims++;
         job_step(job);
     }
     if (db_rows(res) > 0)
@@ -199,8 +200,10 @@ static void on_adopt(void *data, const struct db_result *res, const struct error
         peer->next_try = 0;
     for (int row = 0; row < db_rows(res); row++) {
         struct job *job = take_row(dispatch, res, row);
-        if (job != NULL)
-            adopted(job, res, row);
+        if (job == NULL)
+            continue;
+        dispatch->node.counts.adoptions++;
+        adopted(job, res, row);
     }
     if (db_rows(res) > 0)
         dispatch_adopt(dispatch);

@@ -74,6 +74,9 @@ void dispatch_status(void *dispatch, char *text, size_t size);
 /* After on_drained, and after the database was stopped. */
 void dispatch_free(struct dispatch *dispatch);
 
+/* Adds what this node says of itself, as JSON; `lag` is how late its loop was. */
+void dispatch_say(const struct dispatch *dispatch, const struct histogram *lag, struct buf *out);
+
 /* --- Between the parts of the dispatcher --- */
 
 void dispatch_claim(struct dispatch *dispatch); /* claim.c: claim, adopt, fetch */

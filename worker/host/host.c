@@ -190,6 +190,7 @@ static void say_hello(struct host *host)
     struct runner_look looks[RUNNER_LOOKS_MAX];
     int count = choose_looks(host, looks);
     host->greeting = true;
+    host->node->counts.checks++;
     host->next_hello = clock_ms() + HELLO_EVERY_MS;
     link_hello(host->channel, looks, count, on_hello, host);
     for (int i = 0; i < count; i++)
@@ -211,6 +212,7 @@ static void on_down(void *data, const struct error *err)
 {
     struct host *host = data;
     bool served = host->state == HOST_READY && clock_ms() - host->opened > SHORT_LIVED_MS;
+    host->node->counts.channel_losses++;
     if (!served) {
         host_go_down(host, err);
         return;
@@ -228,6 +230,7 @@ static void open_channel(struct host *host)
 {
     static const struct link_events events = {.on_up = on_up, .on_down = on_down};
     host->opened = clock_ms();
+    host->node->counts.channels++;
     host->channel = link_open(host->node->loop, host->config, host->node->fleet_id, &events, host);
 }
 

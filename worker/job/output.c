@@ -178,6 +178,8 @@ static bool settle(struct job *job, struct job_stream *stream, const struct db_r
     if (strcmp(verdict, "gap") == 0)
         log_warn(job->about, "stored output ends at %" PRId64 ", ours began at %" PRId64, next,
                  stream->stored);
+    if (next > stream->stored)
+        job->node->counts.output_bytes += (uint64_t)(next - stream->stored);
     job_stream_settle(stream, next);
     if (strcmp(verdict, "gap") == 0)
         job_follow_anew(job);

@@ -23,6 +23,14 @@ enum node_state {
     NODE_STOPPED,
 };
 
+/* What it did since the program began; only grows. */
+struct node_counts {
+    uint64_t claims, adoptions;
+    uint64_t channels, channel_losses; /* ways in to hosts: opened; broken, or not to be opened */
+    uint64_t checks;                   /* looks at hosts */
+    uint64_t output_bytes;             /* stored */
+};
+
 struct node {
     struct loop *loop;         /* borrowed */
     struct db *db;             /* borrowed */
@@ -36,6 +44,7 @@ struct node {
     int64_t renewed;           /* clock_ms of the sending of the last good renew; 0 = none */
     bool fenced;               /* the lease ran out; said once */
     struct db_trouble trouble; /* what our calls met */
+    struct node_counts counts;
     void (*on_dead)(void *data, const char *why); /* others declared this life dead */
     void *data;                                   /* borrowed */
 };
