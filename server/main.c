@@ -29,7 +29,10 @@
 static const struct config_program program = {
     .name = "fleet-server",
     .usage = "Usage: fleet-server [OPTION]...                  serves the API\n"
-             "       fleet-server token create|list|revoke     see fleet-server token --help\n",
+             "       fleet-server token create|list|revoke     see fleet-server token --help\n"
+             "\n"
+             "Agent Fleet's API node: answers REST, streams and agents that poll over HTTP, and takes\n"
+             "Forgejo's webhook. All state is in the database, so that any number of them may run.\n",
     .node = CONFIG_SERVER,
     .level = LOG_INFO_LEVEL,
     .unchecked = "not checked: the database, Forgejo; the hosts' keys and known_hosts, which\n"
