@@ -12,7 +12,7 @@
 
 /* The first half of a connection's life:
  *
- *   BACKING_OFF -> LOOKING_UP (when a host is a name) -> CONNECTING -> STANDING -> BACKING_OFF …
+ *   BACKING_OFF -> LOOKING_UP (when a host is a name) -> CONNECTING -> SETTLING -> STANDING …
  *
  * A broken connection is thrown away and built anew: PQreset would forget pipeline mode
  * and more. */
@@ -28,6 +28,8 @@ static const char *phase_name(enum db_phase phase)
         return "looking up";
     case DB_CONNECTING:
         return "connecting";
+    case DB_SETTLING:
+        return "settling";
     case DB_STANDING:
         return "standing";
     }
@@ -89,7 +91,7 @@ static void connected(struct db_connection *connection)
     PQsetErrorVerbosity(connection->pg, PQERRORS_DEFAULT);
     timer_stop(&connection->timer);
     db_addresses_release(&connection->addresses);
-    db_connection_stand(connection);
+    db_connection_settle(connection);
 }
 
 /* Which address libpq is at. */

@@ -15,6 +15,12 @@ static void take_off(struct db_connection *connection, struct db_query *query)
         connection->locking = false; /* there is one at most */
 }
 
+/* Its address is that of no other query. */
+static bool is_settings(const struct db_connection *connection, const struct db_query *query)
+{
+    return query->sql == connection->target->settings;
+}
+
 /* --- losing --- */
 
 static void give_back_flying(struct db_connection *connection, const char *reason)
@@ -24,7 +30,7 @@ static void give_back_flying(struct db_connection *connection, const char *reaso
         struct db_query *query = list_entry(connection->flying.prev, struct db_query, link);
 
         take_off(connection, query);
-        if (connection->channel) {
+        if (connection->channel || is_settings(connection, query)) {
             db_query_free(query);
             continue;
         }
@@ -37,6 +43,7 @@ static void give_back_flying(struct db_connection *connection, const char *reaso
 /* A standing connection is no more. */
 void db_connection_lost(struct db_connection *connection, const char *message)
 {
+    bool stood = connection->phase == DB_STANDING;
     char reason[300], text[400];
 
     db_one_line(reason, sizeof reason, message);
@@ -44,7 +51,7 @@ void db_connection_lost(struct db_connection *connection, const char *message)
     db_trouble_say(&connection->db->trouble, text);
     db_connection_drop(connection);
     db_connection_back_off(connection);
-    if (!connection->channel)
+    if (stood && !connection->channel)
         db_disconnected(connection);
     give_back_flying(connection, reason);
 }
@@ -138,12 +145,34 @@ static bool worth_another(const struct db_query *query)
     return false;
 }
 
+/* The session is as it has to be: queries may come. False when the connection was lost. */
+static bool stand(struct db_connection *connection, struct db_query *settings)
+{
+    bool failed = settings->failed;
+    struct error err = settings->err;
+
+    db_query_free(settings);
+    if (failed) {
+        db_connection_lost(connection, err.text);
+        return false;
+    }
+    timer_stop(&connection->timer);
+    db_connection_enter(connection, DB_STANDING);
+    if (connection->channel)
+        db_listener_begin(connection);
+    else
+        db_connected(connection);
+    return connection->phase == DB_STANDING;
+}
+
 /* The query's Sync was answered: only now is it committed. False when the connection was lost. */
 static bool finish(struct db_connection *connection, struct db_query *query)
 {
     bool read_only = is_state(query, "25006");
 
     take_off(connection, query);
+    if (is_settings(connection, query))
+        return stand(connection, query);
     if (!query->failed && !query->result) {
         query->failed = true;
         error_set_state(&query->err, "XX001", "the database gave no result");
@@ -296,17 +325,19 @@ static void on_ready(void *data, bool readable, bool writable)
         flush(connection);
 }
 
-void db_connection_stand(struct db_connection *connection)
+void db_connection_settle(struct db_connection *connection)
 {
+    struct db_query *settings =
+        db_query_new(NULL, connection->target->settings, DB_ONCE, 0, NULL, NULL, NULL);
+
     connection->watch =
         watch_new(connection->db->loop, PQsocket(connection->pg), on_ready, connection);
-    watch_set(connection->watch, true, false);
     memset(connection->prepared, 0, sizeof connection->prepared);
-    db_connection_enter(connection, DB_STANDING);
-    if (connection->channel)
-        db_listener_begin(connection);
-    else
-        db_connected(connection);
+    db_connection_enter(connection, DB_SETTLING);
+    settings->statement = -1;
+    db_connection_send(connection, settings);
+    if (connection->phase == DB_SETTLING)
+        timer_start(&connection->timer, (uint64_t)connection->db->answer_ms, 0);
 }
 
 /* --- time --- */
@@ -350,6 +381,9 @@ static void on_time(void *data)
     case DB_LOOKING_UP:
     case DB_CONNECTING:
         db_connection_on_connect_time(connection);
+        return;
+    case DB_SETTLING: /* a pooler takes connections, and has none for them */
+        db_connection_lost(connection, "no answer in time");
         return;
     case DB_STANDING:
         on_silence(connection);

@@ -88,6 +88,7 @@ void db_addresses_release(struct db_addresses *addresses);
 struct db_target {
     char **keywords, **values; /* owned, ended by NULL: all but host, hostaddr and port */
     size_t count;
+    char *settings;            /* owned: the first statement of each session */
     struct db_addresses hosts; /* as given: at least one */
     int connect_ms;            /* time-out for one address */
     bool lookup;               /* some host is a name */
@@ -109,7 +110,7 @@ struct db_lookup *db_lookup_start(struct loop *loop, const struct db_target *tar
 /* Ends the lookup. Adds what is known to `addresses` (may be NULL), in the order of the URL. */
 void db_lookup_take(struct db_lookup *lookup, struct db_addresses *addresses);
 
-enum db_phase { DB_CLOSED, DB_BACKING_OFF, DB_LOOKING_UP, DB_CONNECTING, DB_STANDING };
+enum db_phase { DB_CLOSED, DB_BACKING_OFF, DB_LOOKING_UP, DB_CONNECTING, DB_SETTLING, DB_STANDING };
 
 struct db_connection {
     struct db *db;                  /* borrowed */
@@ -118,7 +119,7 @@ struct db_connection {
     char name[16];                  /* "listen" or its number */
     struct log_field about[2];      /* connection=… */
     enum db_phase phase;
-    PGconn *pg;                    /* owned; connecting and standing */
+    PGconn *pg;                    /* owned; from connecting on */
     struct watch *watch;           /* owned */
     struct timer timer;            /* of the phase: back-off, time-out, silence or probe */
     struct db_lookup *lookup;      /* owned; looking up */
@@ -142,7 +143,7 @@ void db_connection_send(struct db_connection *connection, struct db_query *query
 void db_connection_enter(struct db_connection *connection, enum db_phase phase);
 void db_connection_drop(struct db_connection *connection); /* everything of libpq and libuv goes */
 void db_connection_back_off(struct db_connection *connection);
-void db_connection_stand(struct db_connection *connection);
+void db_connection_settle(struct db_connection *connection);
 void db_connection_on_connect_time(struct db_connection *connection);
 /* No callback after; flying queries go to db_lost_query. The timer is still to be closed. */
 void db_connection_shut(struct db_connection *connection, const char *reason);

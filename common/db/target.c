@@ -12,14 +12,21 @@
 #define CONNECT_MS 5000
 
 /* A login may have settings of its own (ALTER ROLE … SET) that change what a statement means or how
- * a value is written: these are ours whatever it has. Its limits (time-outs, read-only) stay. */
-static const char pinned[] = "-c bytea_output=hex -c DateStyle=ISO -c IntervalStyle=postgres"
-                             " -c TimeZone=UTC -c extra_float_digits=1"
-                             " -c standard_conforming_strings=on -c array_nulls=on"
-                             " -c transform_null_equals=off -c exit_on_error=off"
-                             " -c search_path=pg_catalog,fleet,pg_temp -c default_tablespace="
-                             " -c default_transaction_isolation=read\\ committed"
-                             " -c default_transaction_deferrable=off";
+ * a value is written: these are ours whatever it has. Its limits (time-outs, read-only) stay. They
+ * are set by the session's first statement, not at its start: poolers refuse options there. */
+static const char *const pinned[][2] = {{"bytea_output", "hex"},
+                                        {"DateStyle", "ISO"},
+                                        {"IntervalStyle", "postgres"},
+                                        {"TimeZone", "UTC"},
+                                        {"extra_float_digits", "1"},
+                                        {"standard_conforming_strings", "on"},
+                                        {"array_nulls", "on"},
+                                        {"transform_null_equals", "off"},
+                                        {"exit_on_error", "off"},
+                                        {"search_path", "pg_catalog,fleet,pg_temp"},
+                                        {"default_tablespace", ""},
+                                        {"default_transaction_isolation", "read committed"},
+                                        {"default_transaction_deferrable", "off"}};
 
 /* The options of a URL and, for what it leaves out, those of the environment (PGHOST, …). */
 struct given {
@@ -204,8 +211,8 @@ static void put(struct db_target *target, const char *keyword, const char *value
 
 static bool is_ours(const char *keyword)
 {
-    static const char *const ours[] = {
-        "host", "hostaddr", "port", "connect_timeout", "client_encoding", "options"};
+    static const char *const ours[] = {"host", "hostaddr", "port", "connect_timeout",
+                                       "client_encoding"};
 
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
         if (strcmp(keyword, ours[i]) == 0)
@@ -214,20 +221,22 @@ static bool is_ours(const char *keyword)
     return false;
 }
 
-/* The last word on a setting counts: ours come behind those of the URL. */
-static void put_options(struct db_target *target, const char *theirs, int statement_ms)
+static char *settings_sql(int statement_ms)
 {
-    char *options = statement_ms > 0
-                        ? mem_printf("%s %s -c statement_timeout=%d", theirs, pinned, statement_ms)
-                        : mem_printf("%s %s", theirs, pinned);
+    struct buf sql;
 
-    put(target, "options", options);
-    crypto_wipe(options, strlen(options));
-    free(options);
+    buf_init(&sql, 4096);
+    for (size_t i = 0; i < sizeof pinned / sizeof *pinned; i++)
+        buf_addf(&sql, "%s pg_catalog.set_config('%s', '%s', false)", i == 0 ? "select" : ",",
+                 pinned[i][0], pinned[i][1]);
+    if (statement_ms > 0)
+        buf_addf(&sql, ", pg_catalog.set_config('statement_timeout', '%d', false)", statement_ms);
+    char *text = mem_strdup(buf_text(&sql));
+    buf_release(&sql);
+    return text;
 }
 
-static void put_all(struct db_target *target, const struct given *given, const char *application,
-                    int statement_ms)
+static void put_all(struct db_target *target, const struct given *given, const char *application)
 {
     /* A dead peer is noticed in 25 s, also while nothing is sent. GSS encryption would stand in the
      * way of sslmode=verify-full, and looks for its tickets synchronously. */
@@ -246,7 +255,6 @@ static void put_all(struct db_target *target, const struct given *given, const c
             put(target, ours[i][0], ours[i][1]);
     }
     put(target, "client_encoding", "UTF8");
-    put_options(target, effective(given, "options"), statement_ms);
 }
 
 bool db_target_init(struct db_target *target, const char *url, const char *application,
@@ -265,7 +273,8 @@ bool db_target_init(struct db_target *target, const char *url, const char *appli
         error_set(err, "the database URL has service=, which is not supported: name the host");
     } else if (read_hosts(target, &given, err) &&
                check_privacy(target, &given, allow_plaintext, err)) {
-        put_all(target, &given, application, statement_ms);
+        put_all(target, &given, application);
+        target->settings = settings_sql(statement_ms);
         secs = strtol(effective(&given, "connect_timeout"), NULL, 10);
         target->connect_ms = secs > 0 && secs <= 600 ? (int)secs * 1000 : CONNECT_MS;
         fine = true;
@@ -286,6 +295,7 @@ void db_target_release(struct db_target *target)
     }
     free(target->keywords);
     free(target->values);
+    free(target->settings);
     db_addresses_release(&target->hosts);
     memset(target, 0, sizeof *target);
 }

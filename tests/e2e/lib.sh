@@ -78,11 +78,14 @@ executor() { # agent_type max capability...
     echo "      - { agent_type: $type, max_concurrency: $max, capabilities: [ $* ] }"
 }
 
-# config FILE PORT: what both kinds of node read.
+# How a node's login reaches the database.
+node_url() { postgres_url fleet "$1"; }
+
+# config FILE PORT URL: what both kinds of node read.
 config() {
     cat >"$1" <<YAML
 server: { bind: 127.0.0.1, port: $2, max_body_bytes: 1048576${SERVER:+, $SERVER} }
-database: { url: "$3" }
+database: { url: "$3"${DATABASE:+, $DATABASE} }
 forgejo: { url: "https://git.example.org", webhook_secret: "\${WEBHOOK_SECRET}",
            repositories: [ ${REPOSITORIES:-'"*"'} ], trigger_users: [ ${TRIGGER_USERS:-'"*"'} ] }
 orchestrator: { task_timeout_secs: ${TASK_TIMEOUT:-120}, default_max_retries: ${MAX_RETRIES:-0}, dispatch_interval_secs: ${DISPATCH_INTERVAL:-2}${ORCHESTRATOR:+, $ORCHESTRATOR} }
@@ -101,7 +104,7 @@ declare -A PORT=()
 server() {
     local name=server-$1
     PORT[$name]=${PORT[$name]:-$(free_port)}
-    config "$E2E/etc/$name.yaml" "${PORT[$name]}" "$(postgres_url fleet fleet_server_login)"
+    config "$E2E/etc/$name.yaml" "${PORT[$name]}" "$(node_url fleet_server_login)"
     process_start "$E2E/run" "$name" "$E2E/log/$name.log" env WEBHOOK_SECRET="$FLEET_SECRET" \
         "$BUILD/fleet-server" --config "$E2E/etc/$name.yaml"
     wait_for 20 "$name to be ready" curl -fsS -o /dev/null "http://127.0.0.1:${PORT[$name]}/readyz"
@@ -123,7 +126,7 @@ caddy() {
 worker() {
     local name=worker-$1
     shift
-    config "$E2E/etc/$name.yaml" 0 "$(postgres_url fleet fleet_worker_login)"
+    config "$E2E/etc/$name.yaml" 0 "$(node_url fleet_worker_login)"
     process_start "$E2E/run" "$name" "$E2E/log/$name.log" env FLEET_NODE_NAME="$name" "$@" \
         "$BUILD/fleet-worker" --config "$E2E/etc/$name.yaml"
 }
