@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/health.h"
 #include "common/text.h"
 
 #define LOOK_MS 1000
@@ -54,12 +55,14 @@ static void on_look(void *data)
 {
     struct notify *notify = data;
     char text[NOTIFY_STATUS_MAX] = "", line[NOTIFY_STATUS_MAX + 8];
-    notify->status(notify->data, text, sizeof text);
+    bool works = notify->status(notify->data, text, sizeof text);
     for (char *at = text; *at != '\0'; at++) {
         if ((unsigned char)*at < 0x20 || *at == 0x7f) /* a line end would begin another message */
             *at = ' ';
     }
     text[text_cut(text, sizeof text - 1)] = '\0';
+    if (notify->file != NULL)
+        health_write(notify->file, works, text);
     if (strcmp(text, notify->said) == 0)
         return;
     memcpy(notify->said, text, sizeof text);
@@ -78,10 +81,11 @@ void notify_open(struct notify *notify, struct loop *loop, notify_status_cb stat
     unsetenv("NOTIFY_SOCKET");
     unsetenv("WATCHDOG_USEC");
     unsetenv("WATCHDOG_PID");
-    if (notify->fd < 0)
+    notify->file = getenv("FLEET_STATUS_FILE");
+    if (notify->fd < 0 && notify->file == NULL)
         return;
     timer_start(&notify->look, 0, LOOK_MS);
-    if (beat > 0)
+    if (beat > 0 && notify->fd >= 0)
         timer_start(&notify->watchdog, 0, beat);
     timer_alone(&notify->look);
     timer_alone(&notify->watchdog);

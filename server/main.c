@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/exit.h"
+#include "common/health.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "server/api/enter.h"
@@ -28,11 +29,14 @@
 
 static const struct config_program program = {
     .name = "fleet-server",
-    .usage = "Usage: fleet-server [OPTION]...                  serves the API\n"
-             "       fleet-server token create|list|revoke     see fleet-server token --help\n"
-             "\n"
-             "Agent Fleet's API node: answers REST, streams and agents that poll over HTTP, and takes\n"
-             "Forgejo's webhook. All state is in the database, so that any number of them may run.\n",
+    .usage =
+        "Usage: fleet-server [OPTION]...                  serves the API\n"
+        "       fleet-server token create|list|revoke     see fleet-server token --help\n"
+        "       fleet-server health                       how the server is that writes "
+        "$FLEET_STATUS_FILE\n"
+        "\n"
+        "Agent Fleet's API node: answers REST, streams and agents that poll over HTTP, and takes\n"
+        "Forgejo's webhook. All state is in the database, so that any number of them may run.\n",
     .node = CONFIG_SERVER,
     .level = LOG_INFO_LEVEL,
     .unchecked = "not checked: the database, Forgejo; the hosts' keys and known_hosts, which\n"
@@ -310,6 +314,8 @@ static void serve(struct server *server)
 
 int main(int argc, char **argv)
 {
+    if (health_wanted(argc, argv))
+        return health_command("fleet-server");
     if (token_command_wanted(argc, argv))
         return token_command(argc, argv);
     static struct server server;

@@ -51,7 +51,7 @@ struct server {
 };
 
 /* A notify_status_cb: what it does now, in one line. */
-void server_status(void *server, char *text, size_t size);
+bool server_status(void *server, char *text, size_t size);
 
 /* The server that answers a call: the data of its http_options. */
 static inline struct server *call_server(const struct call *call)

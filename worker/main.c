@@ -7,6 +7,7 @@
 #include "common/db/db.h"
 #include "common/db/schema.h"
 #include "common/exit.h"
+#include "common/health.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/measure.h"
@@ -20,7 +21,8 @@
 #define DB_STATEMENT_MS 30000 /* then the database ends it */
 
 static const char usage[] =
-    "Usage: fleet-worker [OPTION]...\n\n"
+    "Usage: fleet-worker [OPTION]...\n"
+    "       fleet-worker health      how the worker is that writes $FLEET_STATUS_FILE\n\n"
     "Agent Fleet's dispatcher: claims tasks from the database, runs agents on the hosts of its\n"
     "configuration over SSH, stores their output and takes over the runs of workers that died.\n"
     "Signals: TERM or INT drains and ends (the runs go on), a second one ends at once; HUP reads\n"
@@ -197,6 +199,8 @@ static void run(struct worker *worker, struct config *config)
 
 int main(int argc, char **argv)
 {
+    if (health_wanted(argc, argv))
+        return health_command("fleet-worker");
     struct config *config = NULL;
     struct error err;
     struct worker worker = {0};

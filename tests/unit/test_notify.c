@@ -17,10 +17,11 @@ static char folder[32] = "/tmp/test_notify.XXXXXX";
 static char got[1000];
 static const char *now = "starting";
 
-static void status(void *data, char *text, size_t size)
+static bool status(void *data, char *text, size_t size)
 {
     (void)data;
     snprintf(text, size, "%s", now);
+    return true;
 }
 
 static void on_work(void *data)

@@ -70,7 +70,7 @@ void dispatch_reload(struct dispatch *dispatch, struct config *config); /* owns 
  * hosts. Runs go on on their hosts. The database must live until on_drained. */
 void dispatch_drain(struct dispatch *dispatch, void (*on_drained)(void *data), void *data);
 /* A notify_status_cb: what it does now, in one line. */
-void dispatch_status(void *dispatch, char *text, size_t size);
+bool dispatch_status(void *dispatch, char *text, size_t size);
 /* After on_drained, and after the database was stopped. */
 void dispatch_free(struct dispatch *dispatch);
 

@@ -20,15 +20,17 @@ static void say_work(struct dispatch *dispatch, char *text, size_t size)
              hosts);
 }
 
-void dispatch_status(void *data, char *text, size_t size)
+bool dispatch_status(void *data, char *text, size_t size)
 {
     struct dispatch *dispatch = data;
     const struct db *db = dispatch->node.db;
     const char *trouble = db_up(db) ? dispatch->node.trouble.now : db_refusal(db);
-    if (node_draining(&dispatch->node))
+    bool up = db_up(db) && *trouble == '\0', draining = node_draining(&dispatch->node);
+    if (draining)
         snprintf(text, size, "stopping: the runs go on, other workers take them over");
-    else if (!db_up(db) || *trouble != '\0')
+    else if (!up)
         snprintf(text, size, "waiting for the database%s%s", *trouble != '\0' ? ": " : "", trouble);
     else
         say_work(dispatch, text, size);
+    return up && !draining;
 }
