@@ -21,15 +21,18 @@ install_list() {
         ;;&
     package) echo dpkg-dev git ;;&
     test | package)
-        # The runner for hosts of another kind.
-        [[ $(dpkg --print-architecture) != amd64 ]] || echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+        # The runner for hosts of the other kind.
+        case $(dpkg --print-architecture) in
+        amd64) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
+        arm64) echo gcc-x86-64-linux-gnu libc6-dev-amd64-cross ;;
+        esac
         ;;&
     test)
         # What executes it here.
         [[ $(dpkg --print-architecture) != amd64 ]] || echo qemu-user-static
         ;;
     container)
-        echo podman runc netavark aardvark-dns iptables debootstrap podman-compose docker-compose lintian fakeroot dpkg-dev
+        echo podman runc netavark aardvark-dns iptables debootstrap podman-compose docker-compose lintian fakeroot dpkg-dev busybox-static
         ;;
     bench)
         echo nginx-light

@@ -47,20 +47,22 @@ root_sources() {
     } >"$dir/etc/apt/sources.list"
 }
 
-# root_run DIR [--offline] [--read-only FROM TO]... -- COMMAND...: runs it in there, as root, with nothing
-# of the caller's environment, files or processes but FROM, read-only, at TO; with no network for --offline.
+# root_run DIR [--offline] [--instead] [--read-only FROM TO]... -- COMMAND...: runs it in there, as root, with nothing
+# of the caller's environment, files or processes but FROM, read-only, at TO; with no network for --offline, and
+# instead of the calling shell for --instead, so that a signal to that ends it.
 root_run() {
-    local dir=$1 namespaces=(--mount --pid --ipc --uts --fork --kill-child) binds=()
+    local dir=$1 enter=(unshare --mount --pid --ipc --uts --fork --kill-child) binds=()
     shift
     while [[ $1 != -- ]]; do
         case $1 in
-        --offline) namespaces+=(--net); shift ;;
+        --offline) enter+=(--net); shift ;;
+        --instead) enter=(exec "${enter[@]}"); shift ;;
         --read-only) binds+=("$2" "$3"); shift 3 ;;
         esac
     done
     shift
     # shellcheck disable=SC2016 # expanded inside
-    unshare "${namespaces[@]}" bash -c '
+    "${enter[@]}" bash -c '
         set -euo pipefail
         root=$1 count=$2
         shift 2
@@ -80,7 +82,6 @@ root_run() {
             mount -o remount,bind,ro "$root$2"
             shift 2
         done
-        [[ ! -e /etc/resolv.conf ]] || cp -L --remove-destination /etc/resolv.conf "$root/etc/resolv.conf"
         exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 LC_ALL=C.UTF-8 TERM=dumb \
             DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"
     ' root_run "$dir" "${#binds[@]}" "${binds[@]}" "$@" </dev/null
@@ -93,6 +94,7 @@ root_packages() {
     shift
     # What apt on this machine needs to reach a mirror.
     apt-config dump 2>/dev/null | grep -iE '^Acquire::(http|https|ftp)::proxy' >"$dir/etc/apt/apt.conf.d/90machine" || true
+    [[ ! -e /etc/resolv.conf ]] || cp -L --remove-destination /etc/resolv.conf "$dir/etc/resolv.conf"
     root_run "$dir" -- "${apt[@]}" update || echo "apt-get update failed; going on with the package lists that are there" >&2
     root_run "$dir" -- "${apt[@]}" --no-install-recommends dist-upgrade &&
         root_run "$dir" -- "${apt[@]}" --no-install-recommends install "$@"
