@@ -179,8 +179,9 @@ static void say_greeting(int number, struct runner_greeting *greeting)
     say(number, "hello v=%d system=%s machine=%s boot=%s owner=%s disk_free=%s lacks=%s",
         FRAME_VERSION, greeting->system, greeting->machine, greeting->boot, greeting->owner,
         numeral(greeting->disk_free), greeting->lacks);
+    say(number, "path %s", greeting->path);
     for (int i = 0; i < greeting->seen_count; i++)
-        say(number, "agent %s %s", greeting->seen[i].found ? "found" : "missing",
+        say(number, "agent %s %s", greeting->seen[i].found ? greeting->seen[i].file : "missing",
             greeting->seen[i].version);
 }
 

@@ -11,7 +11,7 @@ wait
 check "twenty hellos at once find one owner" test "$(grep -o 'owner=[0-9a-f]*' "$TEST_DIR/hellos" | sort | uniq -c | awk '{print $1}')" = 20
 line=$(greeting)
 check "hello: machine, boot, owner, space, nothing lacks" grep -qxE \
-    "hello v=1 system=Linux_[a-z0-9_]+ machine=[0-9a-z]+ boot=[0-9a-f-]+ owner=[0-9a-f]{32} disk_free=[1-9][0-9]+ lacks=" <<<"$line"
+    "hello v=2 system=Linux_[a-z0-9_]+ machine=[0-9a-z]+ boot=[0-9a-f-]+ owner=[0-9a-f]{32} disk_free=[1-9][0-9]+ lacks=" <<<"$line"
 check "hello: boot is boot_id and start of the first process" has_fields "$line" \
     "boot=$(cat /proc/sys/kernel/random/boot_id)-$(sed 's/.*) //' /proc/1/stat | cut -d' ' -f20)"
 check "hello: the owner stays" has_fields "$(greeting)" "$(grep -o 'owner=[0-9a-f]*' <<<"$line")"
@@ -20,9 +20,16 @@ printf '#!/bin/sh\necho "an-agent 1.2 (\033[2J$1)"\n' >"$TEST_DIR/agents/an-agen
 chmod +x "$TEST_DIR/agents/an-agent"
 check "hello: looks for agents, and asks the one that may be asked" test \
     "$(agents version "$TEST_DIR/agents/an-agent" look "$TEST_DIR/agents/an-agent" look no-such-agent look "a'b" look record |
-        tr -d ' ')" = $'agentfoundan-agent1.22J--version\nagentfound\nagentmissing\nagentmissing\nagentmissing'
+        tr -d ' ')" = "agent$TEST_DIR/agents/an-agentan-agent1.22J--version
+agent$TEST_DIR/agents/an-agent
+agentmissing
+agentmissing
+agentmissing"
 echo "PATH=\$PATH:$TEST_DIR/agents" >"$HOME/.profile"
-check "hello: where a job would find them" grep -q '^agent found' <<<"$(agents look an-agent)"
+check "hello: where a job would find them" grep -qx "agent $TEST_DIR/agents/an-agent " <<<"$(agents look an-agent)"
+check "hello: in which PATH" grep -qx "path .*:$TEST_DIR/agents" <<<"$(call hello look an-agent)"
+printf 'PATH=$PATH:/caf\303\251:%s\n' "$(printf 'x%.0s' {1..1500})" >"$HOME/.profile"
+check "hello: a PATH that no frame takes is shown as far as it goes" grep -qxE 'path .*:/caf[?][?]:x{100,900}' <<<"$(call hello)"
 printf '%s\n' 'echo noise; exec tail -f /dev/null' >"$HOME/.profile"
 began=$SECONDS
 check "hello: a profile that hangs is given up" grep -q '^agent missing' <<<"$(agents look an-agent)"
@@ -32,7 +39,7 @@ rm "$HOME/.profile"
 printf '#!/bin/sh\nexec tail -f /dev/null\n' >"$TEST_DIR/agents/hangs"
 chmod +x "$TEST_DIR/agents/hangs"
 began=$SECONDS
-check "hello: an agent that hangs on --version is there all the same" grep -q '^agent found' \
+check "hello: an agent that hangs on --version is there all the same" grep -qx "agent $TEST_DIR/agents/hangs " \
     <<<"$(agents version "$TEST_DIR/agents/hangs")"
 check "... soon" test $((SECONDS - began)) -le 8
 wait_for 30 "it to go" no_process
@@ -88,7 +95,7 @@ done
 check "... a nonce of 33" closes "frame 4 $(text a.1)01000000$(text "${N}0")0000000000000000$(text '')$(text '')"
 check "... epoch 0" closes "frame 4 $(text a.1)00000000$(text $N)0000000000000000$(text '')$(text '')"
 check "... credit for no watch" closes 'frame 7 01000000'
-check "... the second hello of another version" closes 'frame 1 0200000000'
+check "... the second hello of another version" closes 'frame 1 0900000000'
 check "and whoever comes next is served" says pong call ping
 serves_long_junk() {
     head -c 20000000 /dev/urandom | as timeout 20 "$RUNNER" serve "$BASE" mark "$HASH" >/dev/null

@@ -22,7 +22,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define FRAME_VERSION 1
+#define FRAME_VERSION 2
 #define FRAME_HEAD 12
 #define FRAME_ASK_MAX ((uint32_t)5 << 20)      /* payload towards the runner: a start's prompt */
 #define FRAME_ANSWER_MAX ((uint32_t)128 << 10) /* payload towards the worker */
@@ -34,6 +34,8 @@
 #define RUNNER_BOOT_SIZE 80
 #define RUNNER_LOOKS_MAX 64    /* commands in one hello */
 #define RUNNER_VERSION_SIZE 65 /* of what a command says of itself */
+#define RUNNER_FILE_SIZE 128   /* of a command's path; a longer one is cut */
+#define RUNNER_PATH_SIZE 1024  /* of PATH; a longer one is cut */
 
 enum frame_type {
     FRAME_HELLO = 1, /* u32 version, u8 n, n × (u8 ask for its version, text command) */
@@ -153,6 +155,7 @@ struct runner_look {
 
 struct runner_seen {
     bool found;
+    char file[RUNNER_FILE_SIZE];       /* the program that it means; "" when it is not found */
     char version[RUNNER_VERSION_SIZE]; /* as it says; "" when it was not asked, or said nothing */
 };
 
@@ -161,9 +164,10 @@ struct runner_greeting {
     char machine[65]; /* machine-id, "none" when the host has none */
     /* boot_id "-" start time of pid 1: changes with every boot of machine or container. */
     char boot[RUNNER_BOOT_SIZE];
-    char owner[33];    /* random id of <work_dir>/.fleet/owner, 32 hex digits */
-    int64_t disk_free; /* bytes that our account may still write under work_dir */
-    char lacks[256];   /* what the host lacks for a run, a sentence; "" = nothing */
+    char owner[33];              /* random id of <work_dir>/.fleet/owner, 32 hex digits */
+    int64_t disk_free;           /* bytes that our account may still write under work_dir */
+    char lacks[256];             /* what the host lacks for a run, a sentence; "" = nothing */
+    char path[RUNNER_PATH_SIZE]; /* PATH of a job, in which commands are looked for */
     struct runner_seen seen[RUNNER_LOOKS_MAX]; /* in the order of the looks */
     int seen_count;
 };
@@ -309,9 +313,11 @@ static inline void put_greeting(struct frame_out *out, const struct runner_greet
     put_text(out, greeting->owner);
     put_u64(out, (uint64_t)greeting->disk_free);
     put_text(out, greeting->lacks);
+    put_text(out, greeting->path);
     put_u8(out, (uint8_t)greeting->seen_count);
     for (int i = 0; i < greeting->seen_count; i++) {
         put_u8(out, greeting->seen[i].found);
+        put_text(out, greeting->seen[i].file);
         put_text(out, greeting->seen[i].version);
     }
 }
@@ -525,11 +531,13 @@ static inline void get_greeting(struct frame_in *in, struct runner_greeting *gre
     get_word(in, greeting->owner, sizeof greeting->owner, FRAME_HEX, 32);
     greeting->disk_free = get_size(in);
     get_text(in, greeting->lacks, sizeof greeting->lacks);
+    get_text(in, greeting->path, sizeof greeting->path);
     greeting->seen_count = get_u8(in);
     if (greeting->seen_count > RUNNER_LOOKS_MAX)
         in->failed = true;
     for (int i = 0; !in->failed && i < greeting->seen_count; i++) {
         greeting->seen[i].found = get_u8(in) != 0;
+        get_text(in, greeting->seen[i].file, RUNNER_FILE_SIZE);
         get_text(in, greeting->seen[i].version, RUNNER_VERSION_SIZE);
     }
 }

@@ -165,7 +165,7 @@ void greet(const struct base *base, const char *why, struct frame_in *payload, c
 {
     static struct question_looks looks;
     static struct runner_greeting greeting;
-    static uint8_t bytes[8192];
+    static uint8_t bytes[16384];
     char own_path[LOOK_PATH_SIZE];
     int64_t deadline = clock_now() + GREET_MS;
     question_looks(*payload, &looks);
@@ -180,6 +180,7 @@ void greet(const struct base *base, const char *why, struct frame_in *payload, c
     snprintf(greeting.boot, sizeof greeting.boot, "%s", process_boot());
     find_machine(&greeting);
     find_lacks(base, why, &greeting);
+    look_show(path, greeting.path, sizeof greeting.path);
     greeting.seen_count = looks.count;
     look_for(looks.look, looks.count, path, deadline, greeting.seen);
     struct frame_out out = frame_begin(bytes, sizeof bytes, FRAME_GREETING, id);

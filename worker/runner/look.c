@@ -160,6 +160,14 @@ static void clean(const char *line, char version[static RUNNER_VERSION_SIZE])
     version[len] = '\0';
 }
 
+void look_show(const char *text, char *shown, size_t size)
+{
+    size_t len = 0;
+    for (; text[len] != '\0' && len + 1 < size; len++)
+        shown[len] = text[len] >= 0x20 && text[len] <= 0x7e ? text[len] : '?';
+    shown[len] = '\0';
+}
+
 struct version {
     struct asked asked;
     char line[256];
@@ -216,6 +224,8 @@ void look_for(const struct runner_look *looks, int n, const char *path, int64_t 
     char file[LOOK_PATH_SIZE];
     for (int i = 0; i < n; i++) {
         seen[i] = (struct runner_seen){.found = find(looks[i].command, path, file)};
+        if (seen[i].found)
+            look_show(file, seen[i].file, sizeof seen[i].file);
         if (seen[i].found && looks[i].version && clock_now() < deadline - LOOK_MS)
             ask_version(versions, file, path, &seen[i]);
     }
