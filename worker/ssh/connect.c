@@ -180,6 +180,16 @@ struct ssh_connect *ssh_connect_start(struct loop *loop, const char *hostname, i
     return way;
 }
 
+void ssh_connect_addresses(const struct ssh_connect *way, struct buf *text)
+{
+    char name[NI_MAXHOST];
+    for (const struct addrinfo *at = way->addresses; at != NULL; at = at->ai_next) {
+        if (getnameinfo(at->ai_addr, at->ai_addrlen, name, sizeof name, NULL, 0, NI_NUMERICHOST) ==
+            0)
+            buf_addf(text, "%s%s", text->len > 0 ? " " : "", name);
+    }
+}
+
 void ssh_connect_stop(struct ssh_connect *way)
 {
     if (way == NULL || way->stopped)

@@ -47,6 +47,7 @@ struct ssh {
     struct stream stream;           /* first */
     struct loop *loop;              /* borrowed */
     const struct config_host *host; /* borrowed */
+    struct ssh_sight *sight;        /* borrowed; NULL: nobody looks on */
     enum ssh_state state;
     struct error error;          /* of SSH_DOWN */
     int drops;                   /* handshakes in a row that the host cut */
@@ -91,6 +92,14 @@ void ssh_socket_flush(struct ssh *ssh);
 bool ssh_setup_files(struct ssh *ssh);
 bool ssh_setup_session(struct ssh *ssh, struct error *err);
 bool ssh_setup_step(struct ssh *ssh); /* one state; true when it went on */
+
+/* sight.c: each notes what there is to see now, for whoever looks on. */
+void ssh_see_connect(struct ssh *ssh);
+void ssh_see_heard(struct ssh *ssh);
+void ssh_see_key(struct ssh *ssh, const char *type, const void *key, size_t len,
+                 enum known_verdict verdict);
+bool ssh_see_methods(struct ssh *ssh); /* false: come again */
+void ssh_see_refusal(struct ssh *ssh, int rc);
 
 /* One step. True when something moved. */
 bool ssh_channel_step(struct ssh *ssh);

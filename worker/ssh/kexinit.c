@@ -7,6 +7,8 @@
 
 #define MSG_KEXINIT 20
 #define COOKIE 16
+/* Of the names of algorithms. Nothing else gets into a line that somebody pastes. */
+#define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@._-+/"
 
 /* The bytes not yet read. */
 struct rest {
@@ -118,7 +120,8 @@ void kexinit_text(const struct kexinit *kex, enum kexinit_list list, char text[K
         if (len > 0)
             text[len++] = ',';
         for (size_t i = 0; i < size; i++)
-            text[len++] = (char)(name[i] >= 0x21 && name[i] <= 0x7e ? name[i] : '?');
+            text[len++] =
+                memchr(NAME_CHARS, name[i], sizeof NAME_CHARS - 1) != NULL ? name[i] : '?';
     }
     text[len] = '\0';
 }

@@ -33,7 +33,7 @@ bool kexinit_read(const void *bytes, size_t len, struct kexinit *kex);
 bool kexinit_shares(const struct kexinit *kex, enum kexinit_list list, const char *ours);
 /* For methods, ciphers and MACs that are not shared: what to do on the host. */
 void kexinit_explain(const struct kexinit *kex, enum kexinit_list list, struct error *err);
-/* The names of a list for a sentence: printable, shortened. */
+/* The names of a list for a sentence: harmless anywhere, shortened. */
 #define KEXINIT_TEXT 140
 void kexinit_text(const struct kexinit *kex, enum kexinit_list list, char text[KEXINIT_TEXT]);
 

@@ -43,7 +43,11 @@ bool ssh_check_file(const struct config_host *host, const char *key, struct erro
 bool ssh_setup_files(struct ssh *ssh)
 {
     struct error err;
-    if (ssh_key_check(ssh->host->ssh_key_path, &err))
+    if (ssh->sight != NULL) {
+        ssh->known = known_hosts_read(ssh->host->known_hosts, &err);
+        if (ssh->known == NULL)
+            ssh->known = known_hosts_parse("", 0, "", &err);
+    } else if (ssh_key_check(ssh->host->ssh_key_path, &err))
         ssh->known = known_hosts_read(ssh->host->known_hosts, &err);
     if (ssh->known == NULL)
         ssh_fail(ssh, "key_unusable", "%s", err.text);
@@ -78,6 +82,22 @@ static void report_failure(struct ssh *ssh, int rc, const char *doing)
                  rc);
 }
 
+static const char *host_key_type(int type)
+{
+    switch (type) {
+    case LIBSSH2_HOSTKEY_TYPE_ED25519:
+        return "ssh-ed25519";
+    case LIBSSH2_HOSTKEY_TYPE_ECDSA_256:
+        return "ecdsa-sha2-nistp256";
+    case LIBSSH2_HOSTKEY_TYPE_ECDSA_384:
+        return "ecdsa-sha2-nistp384";
+    case LIBSSH2_HOSTKEY_TYPE_ECDSA_521:
+        return "ecdsa-sha2-nistp521";
+    default: /* none that we ask for */
+        return "";
+    }
+}
+
 /* The strict check: nothing but this key's own line in known_hosts lets us in. */
 static bool verify(struct ssh *ssh)
 {
@@ -94,6 +114,7 @@ static bool verify(struct ssh *ssh)
         known_hosts_check(ssh->known, host->hostname, host->ssh_port, key, len);
     known_hosts_free(ssh->known);
     ssh->known = NULL;
+    ssh_see_key(ssh, host_key_type(type), key, len, verdict);
     known_host_fingerprint(key, len, print);
     switch (verdict) {
     case KNOWN_MATCH: {
@@ -198,14 +219,29 @@ static bool shake_hands(struct ssh *ssh)
     return true;
 }
 
+/* Of one who looks on, the key was not checked before. */
+static bool key_is_usable(struct ssh *ssh)
+{
+    struct error err;
+    if (ssh->sight == NULL || ssh_key_check(ssh->host->ssh_key_path, &err))
+        return true;
+    ssh_fail(ssh, "key_unusable", "%s", err.text);
+    return false;
+}
+
 static bool log_in(struct ssh *ssh)
 {
     const struct config_host *host = ssh->host;
+    if (!ssh_see_methods(ssh))
+        return false;
+    if (!key_is_usable(ssh))
+        return true;
     int rc = libssh2_userauth_publickey_fromfile_ex(ssh->session, host->ssh_user,
                                                     (unsigned)strlen(host->ssh_user), NULL,
                                                     host->ssh_key_path, NULL);
     if (rc == LIBSSH2_ERROR_EAGAIN)
         return false;
+    ssh_see_refusal(ssh, rc);
     if (rc == 0) {
         ssh_become(ssh, SSH_UP);
         ssh->stream.events->on_up(ssh->stream.data);

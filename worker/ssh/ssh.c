@@ -21,6 +21,8 @@
 /* The only place where the state changes. */
 void ssh_become(struct ssh *ssh, enum ssh_state state)
 {
+    if (ssh->state == SSH_HANDSHAKING)
+        ssh_see_heard(ssh);
     ssh->state = state;
     if (state == SSH_UP || state == SSH_DOWN)
         timer_stop(&ssh->limit);
@@ -70,6 +72,7 @@ static void drop_session(struct ssh *ssh)
 
 static void go_down(struct ssh *ssh)
 {
+    ssh_see_connect(ssh);
     ssh_connect_stop(ssh->connect);
     ssh->connect = NULL;
     drop_session(ssh);
@@ -142,8 +145,9 @@ static void on_connected(void *data, int fd, const struct error *err)
 {
     struct ssh *ssh = data;
     struct error problem;
-    ssh->connect = NULL;
     ssh->fd = fd;
+    ssh_see_connect(ssh);
+    ssh->connect = NULL;
     if (fd < 0) {
         ssh_fail(ssh, err->state, "%s", err->text);
     } else if (!ssh_setup_session(ssh, &problem)) {
@@ -230,6 +234,13 @@ static const char *ssh_host_key(const struct stream *stream)
 struct stream *ssh_stream_open(struct loop *loop, const struct config_host *host,
                                const struct stream_events *events, void *data)
 {
+    return ssh_stream_look(loop, host, NULL, events, data);
+}
+
+struct stream *ssh_stream_look(struct loop *loop, const struct config_host *host,
+                               struct ssh_sight *sight, const struct stream_events *events,
+                               void *data)
+{
     static const struct stream_ops ops = {
         .run = ssh_run,
         .write = ssh_write,
@@ -242,6 +253,7 @@ struct stream *ssh_stream_open(struct loop *loop, const struct config_host *host
     ssh->stream = (struct stream){.ops = &ops, .events = events, .data = data};
     ssh->loop = loop;
     ssh->host = host;
+    ssh->sight = sight;
     ssh->fd = -1;
     ssh->handles = 2;
     buf_init(&ssh->unsent, UNSENT_MAX);
