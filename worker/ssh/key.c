@@ -1,6 +1,9 @@
 /* Looks at a private key before libssh2 does, for a better word than "authentication failed". */
 #include "worker/ssh/key.h"
 
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/crypto.h"
@@ -68,4 +71,78 @@ bool ssh_key_check(const char *path, struct error *err)
     else if (!usable)
         explain(kind, path, err);
     return usable && !shown;
+}
+
+/* The base64 between OpenSSH's lines, decoded in place: how many bytes. */
+static size_t unwrap(char *text)
+{
+    static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----";
+    const char *at = strstr(text, begin);
+    const char *end = at != NULL ? strstr(at, "-----END") : NULL;
+    size_t len = 0, size;
+    if (end == NULL)
+        return 0;
+    for (at += sizeof begin - 1; at < end; at++) {
+        if (strchr(" \t\r\n", *at) == NULL)
+            text[len++] = *at;
+    }
+    size = len;
+    return crypto_unbase64(text, len, (uint8_t *)text, &size) ? size : 0;
+}
+
+/* RFC 4251 5, string. */
+static bool take_string(const uint8_t **at, size_t *left, const uint8_t **bytes, size_t *len)
+{
+    if (*left < 4)
+        return false;
+    *len = (size_t)(*at)[0] << 24 | (size_t)(*at)[1] << 16 | (size_t)(*at)[2] << 8 | (*at)[3];
+    if (*left - 4 < *len)
+        return false;
+    *bytes = *at + 4;
+    *at += 4 + *len;
+    *left -= 4 + *len;
+    return true;
+}
+
+/* OpenSSH's PROTOCOL.key: magic, cipher, kdf, its options, how many, public key. */
+static bool public_line(const uint8_t *bytes, size_t len, char line[SSH_KEY_LINE])
+{
+    static const char magic[] = "openssh-key-v1";
+    const uint8_t *part, *type;
+    size_t size, type_len;
+    if (len < sizeof magic || memcmp(bytes, magic, sizeof magic) != 0)
+        return false;
+    bytes += sizeof magic;
+    len -= sizeof magic;
+    for (int i = 0; i < 3; i++) {
+        if (!take_string(&bytes, &len, &part, &size))
+            return false;
+    }
+    if (len < 4)
+        return false;
+    bytes += 4;
+    len -= 4;
+    if (!take_string(&bytes, &len, &part, &size))
+        return false;
+    const uint8_t *inner = part;
+    size_t inner_len = size;
+    if (!take_string(&inner, &inner_len, &type, &type_len) || type_len > 32 || size > 256)
+        return false;
+    int used = snprintf(line, SSH_KEY_LINE, "%.*s ", (int)type_len, (const char *)type);
+    crypto_base64(part, size, line + used);
+    return true;
+}
+
+bool ssh_key_public(const char *path, char line[SSH_KEY_LINE])
+{
+    struct buf bytes;
+    struct error err;
+    if (!file_read(path, FILE_REGULAR, FILE_MAX, &bytes, NULL, &err))
+        return false;
+    size_t len = bytes.len > 0 ? unwrap(bytes.data) : 0;
+    bool found = len > 0 && public_line((const uint8_t *)bytes.data, len, line);
+    if (bytes.len > 0)
+        crypto_wipe(bytes.data, bytes.len);
+    buf_release(&bytes);
+    return found;
 }

@@ -10,4 +10,9 @@
  * way out. */
 bool ssh_key_check(const char *path, struct error *err);
 
+/* Its public half as a line of authorized_keys begins: "ssh-ed25519 AAAA…". False for a file in
+ * another form than OpenSSH's, whose public half does not lie open. */
+#define SSH_KEY_LINE 512
+bool ssh_key_public(const char *path, char line[SSH_KEY_LINE]);
+
 #endif

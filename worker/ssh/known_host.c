@@ -15,7 +15,6 @@
 #define FILE_MAX (4 << 20)
 #define LINE_MAX_BYTES 16384
 #define KEY_MAX 4096 /* bytes of a key's wire form: RSA of 16384 bits has half of it */
-#define NAME_MAX_SIZE 300
 #define HASH_SIZE 20 /* SHA-1: what ssh-keygen -H uses */
 
 struct key_type {
@@ -228,13 +227,12 @@ struct known_hosts *known_hosts_read(const char *path, struct error *err)
     return known;
 }
 
-/* As OpenSSH writes it: lower case, and with the port unless it is 22. */
-static void name_of(const char *hostname, int port, char name[NAME_MAX_SIZE])
+void known_host_name(const char *hostname, int port, char name[KNOWN_HOST_NAME])
 {
     if (port == 22)
-        snprintf(name, NAME_MAX_SIZE, "%s", hostname);
+        snprintf(name, KNOWN_HOST_NAME, "%s", hostname);
     else
-        snprintf(name, NAME_MAX_SIZE, "[%s]:%d", hostname, port);
+        snprintf(name, KNOWN_HOST_NAME, "[%s]:%d", hostname, port);
     for (char *at = name; *at != '\0'; at++) {
         if (*at >= 'A' && *at <= 'Z')
             *at = (char)(*at - 'A' + 'a');
@@ -279,8 +277,8 @@ enum known_verdict known_hosts_check(const struct known_hosts *known, const char
                                      int port, const void *key, size_t key_len)
 {
     enum known_verdict verdict = KNOWN_ABSENT;
-    char name[NAME_MAX_SIZE];
-    name_of(hostname, port, name);
+    char name[KNOWN_HOST_NAME];
+    known_host_name(hostname, port, name);
     for (size_t i = 0; i < known->count; i++) {
         const struct entry *entry = &known->entries[i];
         if (!entry_is_of(known, entry, name))
@@ -296,8 +294,8 @@ void known_hosts_types(const struct known_hosts *known, const char *hostname, in
                        struct buf *types)
 {
     bool found[TYPE_COUNT] = {false};
-    char name[NAME_MAX_SIZE];
-    name_of(hostname, port, name);
+    char name[KNOWN_HOST_NAME];
+    known_host_name(hostname, port, name);
     for (size_t i = 0; i < known->count; i++) {
         if (entry_is_of(known, &known->entries[i], name))
             found[known->entries[i].type] = true;

@@ -36,6 +36,10 @@ enum known_verdict known_hosts_check(const struct known_hosts *known, const char
 void known_hosts_types(const struct known_hosts *known, const char *hostname, int port,
                        struct buf *types);
 
+/* The host as OpenSSH writes it: lower case, and with the port unless it is 22. */
+#define KNOWN_HOST_NAME 300
+void known_host_name(const char *hostname, int port, char name[KNOWN_HOST_NAME]);
+
 /* "SHA256:…" as ssh-keygen -l prints it. */
 void known_host_fingerprint(const void *key, size_t key_len, char text[64]);
 
