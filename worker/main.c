@@ -13,6 +13,7 @@
 #include "common/measure.h"
 #include "common/mem.h"
 #include "common/notify.h"
+#include "worker/check/check.h"
 #include "worker/dispatch/dispatch.h"
 #include "worker/link/carried.h"
 #include "worker/ssh/ssh.h"
@@ -21,8 +22,14 @@
 #define DB_STATEMENT_MS 30000 /* then the database ends it */
 
 static const char usage[] =
-    "Usage: fleet-worker [OPTION]...\n"
-    "       fleet-worker health      how the worker is that writes $FLEET_STATUS_FILE\n\n"
+    "Usage: fleet-worker [OPTION]...              runs agents on hosts
+    "
+    "       fleet-worker check-hosts [HOST_ID]... can the hosts run work? has a --help
+    "
+    "       fleet-worker health                   how the worker is that writes "
+    "$FLEET_STATUS_FILE
+
+    "
     "Agent Fleet's dispatcher: claims tasks from the database, runs agents on the hosts of its\n"
     "configuration over SSH, stores their output and takes over the runs of workers that died.\n"
     "Signals: TERM or INT drains and ends (the runs go on), a second one ends at once; HUP reads\n"
@@ -204,6 +211,8 @@ int main(int argc, char **argv)
     struct config *config = NULL;
     struct error err;
     struct worker worker = {0};
+    if (check_wanted(argc, argv))
+        return check_command(argc, argv);
     int status = config_command_line(argc, argv, &program, &config);
     if (status >= 0)
         return status;

@@ -148,7 +148,15 @@ static void judge_work_dir(const struct account *account)
     const char *dir = account->host->work_dir;
     if (probe == NULL || !probe->begun)
         return;
-    if (!probe->stands) {
+    if (!probe->ended && !probe->ran) {
+        row_say(row, CHECK_FAILED, "nothing was heard of %s: %s", dir,
+                account->end->trouble.text[0] != '\0' ? account->end->trouble.text
+                                                      : "the command ended before");
+        row_note(row, "a network file system that hangs? On the host:");
+        char *quoted = sheet_quote(dir);
+        row_paste(row, "df -h %s", quoted);
+        free(quoted);
+    } else if (!probe->stands) {
         row_say(row, CHECK_FAILED, "%s is not there and cannot be made: %s", dir,
                 reason(probe->unmade));
         tell_owner(account, row);
@@ -159,8 +167,9 @@ static void judge_work_dir(const struct account *account)
     } else if (probe->wrote && !probe->ran) {
         row_say(row, CHECK_FAILED,
                 "no program can be executed in %s: its file system is mounted noexec", dir);
-        row_note(row, "on the host, as root: where it is mounted, and until the next boot executable; "
-                      "then take noexec out of /etc/fstab, or choose another work_dir");
+        row_note(row,
+                 "on the host, as root: where it is mounted, and until the next boot executable; "
+                 "then take noexec out of /etc/fstab, or choose another work_dir");
         char *quoted = sheet_quote(dir);
         row_paste(row, "findmnt -T %s; mount -o remount,exec \"$(findmnt -no TARGET -T %s)\"",
                   quoted, quoted);
@@ -216,7 +225,7 @@ static void judge_clock(const struct account *account)
     const struct account_end *end = account->end;
     if (probe == NULL || !probe->begun || probe->clock < 0)
         return;
-    int64_t off = probe->clock < end->asked ? probe->clock - end->asked
+    int64_t off = probe->clock < end->asked   ? probe->clock - end->asked
                   : probe->clock > end->heard ? probe->clock - end->heard
                                               : 0;
     if (off >= -CLOCK_SECS && off <= CLOCK_SECS) {

@@ -12,9 +12,9 @@
 
 /* How the probe's command ended. */
 struct account_end {
-    bool ran;             /* a session was opened for it */
-    int status;           /* as struct stream_end */
-    char err[512];        /* of stderr, any bytes */
+    bool ran;      /* a session was opened for it */
+    int status;    /* as struct stream_end */
+    char err[512]; /* of stderr, any bytes */
     size_t err_len;
     struct error trouble; /* why the stream went down meanwhile; text "" = it did not */
     int64_t asked, heard; /* our clock in seconds: before, and when its answer had come */

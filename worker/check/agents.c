@@ -50,8 +50,9 @@ static void judge_runner(struct check_sheet *sheet, const struct agents_seen *se
     if (runner == NULL) {
         row_say(row, CHECK_FAILED, "this worker carries none for %s, but for Linux on %s",
                 seen->system, carried_machines);
-        row_note(row, "a worker carries one for each machine that it could be built for; where it is "
-                      "built, for aarch64 and x86_64:");
+        row_note(row,
+                 "a worker carries one for each machine that it could be built for; where it is "
+                 "built, for aarch64 and x86_64:");
         row_paste(row, "apt install gcc-aarch64-linux-gnu gcc-x86-64-linux-gnu");
     } else if (seen->hello != NULL && seen->hello->lacks[0] != '\0') {
         row_say(row, CHECK_FAILED, "%s", seen->hello->lacks);
@@ -80,8 +81,8 @@ static const struct runner_seen *seen_of(const struct agents_looks *looks,
     return NULL;
 }
 
-static void tell_missing(struct check_row *row, const struct config_host *host,
-                         const char *command, const char *path)
+static void tell_missing(struct check_row *row, const struct config_host *host, const char *command,
+                         const char *path)
 {
     const char *user = host->ssh_user != NULL ? host->ssh_user : "the worker's account";
     if (command[0] == '/') {
@@ -92,9 +93,10 @@ static void tell_missing(struct check_row *row, const struct config_host *host,
         return;
     }
     row_say(row, CHECK_FAILED, "%s is missing: it is in no folder of PATH %s", command, path);
-    row_note(row, "install it on the host so that %s finds it. If it is there already, in another "
-                  "folder: runs have the PATH that ~/.profile sets; on the host, as %s, with that "
-                  "folder in place of FOLDER:",
+    row_note(row,
+             "install it on the host so that %s finds it. If it is there already, in another "
+             "folder: runs have the PATH that ~/.profile sets; on the host, as %s, with that "
+             "folder in place of FOLDER:",
              user, user);
     row_paste(row, "echo 'PATH=FOLDER:$PATH' >> ~/.profile");
 }
@@ -125,15 +127,17 @@ static void judge_agent(struct check_row *row, const struct config *config,
         row_note(row, "on the host, as the account: does it start?");
         row_paste(row, "%s --version", looks->looks[look].command);
     } else if (looks->looks[look].version) {
-        row_say(row, CHECK_GOOD, "%s, %s; its adapter is built in; whether it is logged in was not "
-                                 "checked",
+        row_say(row, CHECK_GOOD,
+                "%s, %s; its adapter is built in; whether it is logged in was not "
+                "checked",
                 one->file, one->version);
         row_note(row, "that it is logged in shows, on the host, as the account:");
         row_paste(row, "%s login status", looks->looks[look].command);
     } else {
-        row_say(row, CHECK_GOOD,
-                "%s; its adapter is in the configuration, so it was not asked for a version or login",
-                one->file);
+        row_say(
+            row, CHECK_GOOD,
+            "%s; its adapter is in the configuration, so it was not asked for a version or login",
+            one->file);
     }
 }
 
@@ -149,6 +153,8 @@ void agents_judge(struct check_sheet *sheet, const struct config *config,
         struct check_row *row = sheet_row(sheet, "agents", "");
         row_say(row, CHECK_DOUBTFUL, "none is listed for this host, so it gets no work");
         row_note(row, "in the configuration, to this host:");
-        row_paste(row, "agents: [ { agent_type: codex-cli, max_concurrency: 1, capabilities: [ code ] } ]");
+        row_paste(
+            row,
+            "agents: [ { agent_type: codex-cli, max_concurrency: 1, capabilities: [ code ] } ]");
     }
 }

@@ -20,10 +20,10 @@ void agents_release(struct agents_looks *looks);
 
 /* What became of the runner. */
 struct agents_seen {
-    const char *system;                    /* as the host's `uname -sm` says it; "" = not known */
-    const char *folder;                    /* where it was for this check; NULL: it was not tried */
-    const struct runner_greeting *hello;   /* NULL: it did not answer */
-    const struct error *trouble;           /* why not; NULL: it was not tried */
+    const char *system;                  /* as the host's `uname -sm` says it; "" = not known */
+    const char *folder;                  /* where it was for this check; NULL: it was not tried */
+    const struct runner_greeting *hello; /* NULL: it did not answer */
+    const struct error *trouble;         /* why not; NULL: it was not tried */
 };
 
 /* Adds a row for the runner and one for each agent. */

@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/exit.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "worker/check/print.h"
 #include "worker/check/visit.h"
 
 #define OUT_MAX ((size_t)4 << 20) /* of one host */
-#define USAGE_STATUS 2
 
 struct check;
 
@@ -125,7 +125,7 @@ int check_command(int argc, char **argv)
         return status;
     loop_limits();
     check.json = options.json;
-    status = choose(&check, &options) ? run(&check, options.secs) : USAGE_STATUS;
+    status = choose(&check, &options) ? run(&check, options.secs) : EXIT_USAGE;
     free(check.hosts);
     config_free(check.config);
     return status;

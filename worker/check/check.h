@@ -1,4 +1,5 @@
-/* `fleet-worker check-hosts`: can the hosts of the configuration run work, and if not, what helps? */
+/* `fleet-worker check-hosts`: can the hosts of the configuration run work, and if not, what helps?
+ */
 #ifndef FLEET_CHECK_H
 #define FLEET_CHECK_H
 

@@ -6,22 +6,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/exit.h"
 #include "common/mem.h"
 
-#define USAGE_STATUS 2
 #define SECS_DEFAULT 20
 #define SECS_MAX 3600
 
 static const char usage[] =
     "Usage: fleet-worker check-hosts [OPTION]... [HOST_ID]...\n"
     "\n"
-    "Can the hosts of the configuration run work? Tries the whole way to each of them (or to those\n"
-    "that are named), as a worker goes it, and says what is missing and what helps: its name, port,\n"
-    "sshd and host key, our key, the log-in, a command, work_dir, space, clock, logind, the runner,\n"
+    "Can the hosts of the configuration run work? Tries the whole way to each of them (or to "
+    "those\n"
+    "that are named), as a worker goes it, and says what is missing and what helps: its name, "
+    "port,\n"
+    "sshd and host key, our key, the log-in, a command, work_dir, space, clock, logind, the "
+    "runner,\n"
     "each agent. What comes after a failure is \"not tried\".\n"
     "No database is needed. Hosts that were made by the API are not in the file, and not shown.\n"
-    "A fleet at work is not disturbed: no run is started or touched. On the host, work_dir is made\n"
-    "where it is missing, and <work_dir>/.fleet as every worker makes it; the runner is put into a\n"
+    "A fleet at work is not disturbed: no run is started or touched. On the host, work_dir is "
+    "made\n"
+    "where it is missing, and <work_dir>/.fleet as every worker makes it; the runner is put into "
+    "a\n"
     "folder of its own there, and removed again.\n"
     "\n"
     "Options:\n"
@@ -32,7 +37,8 @@ static const char usage[] =
     "  --help            print this and end\n"
     "\n"
     "Run it as the account that the worker has, so that its key and known_hosts are meant. Exit\n"
-    "status: 0 all hosts can run their work, 1 some cannot, 2 wrong command line, 78 configuration\n"
+    "status: 0 all hosts can run their work, 1 some cannot, 2 wrong command line, 78 "
+    "configuration\n"
     "broken.\n";
 
 const struct config_program check_program = {
@@ -98,8 +104,8 @@ int check_options_read(struct check_options *options, int argc, char **argv)
 {
     static char program[] = "fleet-worker";
     int option;
-    *options = (struct check_options){
-        .secs = SECS_DEFAULT, .config_argv = {program}, .config_argc = 1};
+    *options =
+        (struct check_options){.secs = SECS_DEFAULT, .config_argv = {program}, .config_argc = 1};
     optind = 0; /* glibc: starts anew */
     opterr = 1;
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -108,7 +114,7 @@ int check_options_read(struct check_options *options, int argc, char **argv)
             return 0;
         }
         if (!take_option(options, option, optarg))
-            return USAGE_STATUS;
+            return EXIT_USAGE;
     }
     optind++; /* "check-hosts" */
     options->hosts = argv + optind;

@@ -10,7 +10,7 @@
 
 struct check_options {
     bool json;
-    int secs;          /* for each host */
+    int secs;           /* for each host */
     char *const *hosts; /* borrowed from argv: host_ids; none: all hosts */
     int host_count;
     /* For the configuration's own command line. */

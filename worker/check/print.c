@@ -15,6 +15,9 @@ static const char *const json_words[] = {[CHECK_NOT_TRIED] = "not_tried",
                                          [CHECK_DOUBTFUL] = "doubtful",
                                          [CHECK_FAILED] = "failed"};
 
+#define COLUMNS 100
+#define MARGIN 13 /* of a row's name */
+
 static bool is_local(const struct config_host *host)
 {
     return strcmp(host->hostname, "localhost") == 0;
@@ -22,13 +25,53 @@ static bool is_local(const struct config_host *host)
 
 /* --- Text --- */
 
+/* Words up to COLUMNS, the first line behind what stands in it already, the others behind a margin;
+ * a longer word has a line of its own. */
+static void wrap(struct buf *out, const char *text, size_t at, int margin)
+{
+    bool first = true;
+    while (*text != '\0') {
+        size_t len = strcspn(text, " ");
+        if (!first && at + 1 + len > COLUMNS) {
+            buf_addf(out, "\n%*s", margin, "");
+            at = (size_t)margin;
+        } else if (!first) {
+            buf_adds(out, " ");
+            at++;
+        }
+        buf_add(out, text, len);
+        at += len;
+        first = false;
+        text += len + (text[len] == ' ');
+    }
+    buf_adds(out, "\n");
+}
+
+/* Rows of which there is nothing to say share a line. */
+static size_t print_untried(struct buf *out, const struct check_sheet *sheet, size_t from)
+{
+    struct buf names;
+    size_t i = from;
+    buf_init(&names, (size_t)128 * SHEET_ROWS_MAX);
+    for (; i < sheet->count && sheet->rows[i].text == NULL; i++)
+        buf_addf(&names, "%s%s", i > from ? ", " : "", sheet->rows[i].name);
+    buf_addf(out, "  %-9s  ", words[CHECK_NOT_TRIED]);
+    wrap(out, buf_text(&names), MARGIN, MARGIN);
+    buf_release(&names);
+    return i - from;
+}
+
 static void print_row(struct buf *out, const struct check_row *row)
 {
-    buf_addf(out, "  %-9s  %-12s  %s\n", words[row->result], row->name,
-             row->text != NULL ? row->text : "");
-    for (size_t i = 0; i < row->hint_count; i++)
-        buf_addf(out, row->hints[i].paste ? "                 %s\n" : "             %s\n",
-                 row->hints[i].text);
+    buf_addf(out, "  %-9s  %s: ", words[row->result], row->name);
+    wrap(out, row->text, MARGIN + strlen(row->name) + 2, MARGIN + 2);
+    for (size_t i = 0; i < row->hint_count; i++) {
+        buf_addf(out, "%*s", MARGIN + 2, "");
+        if (row->hints[i].paste)
+            buf_addf(out, "    %s\n", row->hints[i].text);
+        else
+            wrap(out, row->hints[i].text, MARGIN + 2, MARGIN + 2);
+    }
 }
 
 static size_t count_of(const struct check_sheet *sheet, enum check_result result)
@@ -64,8 +107,12 @@ void print_text(struct buf *out, const struct config_host *host, const struct ch
     else
         buf_addf(out, "%s: %s@%s port %d, work_dir %s\n", host->host_id, host->ssh_user,
                  host->hostname, host->ssh_port, host->work_dir);
-    for (size_t i = 0; i < sheet->count; i++)
-        print_row(out, &sheet->rows[i]);
+    for (size_t i = 0; i < sheet->count;) {
+        if (sheet->rows[i].text == NULL)
+            i += print_untried(out, sheet, i);
+        else
+            print_row(out, &sheet->rows[i++]);
+    }
     print_closing(out, host, sheet);
 }
 

@@ -1,8 +1,8 @@
 /* One command that asks an account's shell what the machine is like, and its answer.
  *
  * It changes nothing but what every worker does there: work_dir is made where it is missing. A file
- * is written into it, run and removed again. As the runner's commands (worker/link/boot.h) it is one
- * line for a shell of any kind; its answers are lines that begin at its mark. */
+ * is written into it, run and removed again. As the runner's commands (worker/link/boot.h) it is
+ * one line for a shell of any kind; its answers are lines that begin at its mark. */
 #ifndef FLEET_CHECK_PROBE_H
 #define FLEET_CHECK_PROBE_H
 
@@ -22,20 +22,20 @@ struct probe {
     struct buf said; /* all that came */
     bool flooded;    /* more than PROBE_SAID_MAX came */
 
-    bool begun, ended;                /* our script ran; to its end */
-    struct buf noise;                 /* what came before it */
-    char system[PROBE_TEXT];          /* of `uname -sm` */
-    char user[PROBE_TEXT];            /* of `id -un` */
-    int64_t clock;                    /* seconds since 1970 */
-    bool made;                        /* work_dir was not there */
-    bool stands;                      /* work_dir is a directory now */
-    char unmade[PROBE_TEXT];          /* why it cannot be made */
-    bool wrote;                       /* a file in it */
-    char unwritable[PROBE_TEXT];      /* why not */
-    bool ran;                         /* that file, as a program */
-    int64_t blocks, block_size;       /* free for the account */
-    int64_t inodes_free, inodes;      /* inodes 0: the file system has no such limit */
-    char logind[PROBE_TEXT];          /* as busctl shows its properties; "" = not asked */
+    bool begun, ended;           /* our script ran; to its end */
+    struct buf noise;            /* what came before it */
+    char system[PROBE_TEXT];     /* of `uname -sm` */
+    char user[PROBE_TEXT];       /* of `id -un` */
+    int64_t clock;               /* seconds since 1970 */
+    bool made;                   /* work_dir was not there */
+    bool stands;                 /* work_dir is a directory now */
+    char unmade[PROBE_TEXT];     /* why it cannot be made */
+    bool wrote;                  /* a file in it */
+    char unwritable[PROBE_TEXT]; /* why not */
+    bool ran;                    /* that file, as a program */
+    int64_t blocks, block_size;  /* free for the account */
+    int64_t inodes_free, inodes; /* inodes 0: the file system has no such limit */
+    char logind[PROBE_TEXT];     /* as busctl shows its properties; "" = not asked */
 };
 
 void probe_init(struct probe *probe);

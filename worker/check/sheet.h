@@ -46,8 +46,7 @@ const struct check_row *sheet_find(const struct check_sheet *sheet, enum check_r
 
 void row_say(struct check_row *row, enum check_result result, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void row_note(struct check_row *row, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void row_note(struct check_row *row, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void row_paste(struct check_row *row, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -295,7 +295,6 @@ void visit_start(struct loop *loop, const struct config *config, const struct co
     agents_choose(&visit->looks, config, host);
     timer_init(&visit->limit, loop, on_limit, visit);
     timer_start(&visit->limit, (uint64_t)secs * 1000, 0);
-    visit->stream = is_local(visit)
-                        ? local_stream_open(loop, &events, visit)
-                        : ssh_stream_look(loop, host, &visit->sight, &events, visit);
+    visit->stream = is_local(visit) ? local_stream_open(loop, &events, visit)
+                                    : ssh_stream_look(loop, host, &visit->sight, &events, visit);
 }

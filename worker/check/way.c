@@ -25,15 +25,16 @@ static bool is(const struct way *way, const char *state)
 static const char *sentence(const struct way *way)
 {
     char prefix[80];
-    const char *text = way->trouble->text;
+    const char *text = way->trouble != NULL ? way->trouble->text : "";
     snprintf(prefix, sizeof prefix, "host %s: ", way->host->host_id);
     return strncmp(text, prefix, strlen(prefix)) == 0 ? text + strlen(prefix) : text;
 }
 
 static void paste_sshd_line(struct check_row *row, const char *line)
 {
-    row_note(row, "on the host, as root: this line into /etc/ssh/sshd_config, above its first Match "
-                  "and in place of any other line with that word:");
+    row_note(row,
+             "on the host, as root: this line into /etc/ssh/sshd_config, above its first Match "
+             "and in place of any other line with that word:");
     row_paste(row, "%s", line);
     row_note(row, "then:");
     row_paste(row, "sshd -t && systemctl reload ssh");
@@ -59,9 +60,11 @@ static void judge_name(const struct way *way)
         row_say(row, CHECK_GOOD, "%s is %s", hostname, way->sight->addresses);
         return;
     }
-    row_say(row, CHECK_FAILED, "%s",
-            way->trouble != NULL ? sentence(way) : "it does not resolve to an address");
-    row_note(row, "is `hostname` in the configuration spelled right? What this machine knows of it:");
+    const char *why = way->trouble != NULL ? strrchr(way->trouble->text, ':') : NULL;
+    row_say(row, CHECK_FAILED, "%s does not resolve to an address%s", hostname,
+            why != NULL ? why : "");
+    row_note(row,
+             "is `hostname` in the configuration spelled right? What this machine knows of it:");
     char *name = sheet_quote(hostname);
     row_paste(row, "getent ahosts %s", name);
     row_note(row, "without DNS, with the host's address in place of ADDRESS, as root:");
@@ -83,7 +86,8 @@ static void judge_port(const struct way *way)
         row_say(row, CHECK_FAILED, "%d refuses: nothing listens there, or a firewall rejects it",
                 port);
         row_note(row, "on the host, as root: is sshd there, and on which port?");
-        row_paste(row, "apt install openssh-server; systemctl enable --now ssh; ss -ltnp | grep sshd");
+        row_paste(row,
+                  "apt install openssh-server; systemctl enable --now ssh; ss -ltnp | grep sshd");
         row_note(row, "another port than %d is `ssh_port` of this host in the configuration", port);
     } else if (is(way, "timeout") || is(way, WAY_LATE)) {
         row_say(row, CHECK_FAILED,
@@ -166,7 +170,8 @@ static void tell_key(const struct way *way, struct check_row *row, bool changed)
              "has to show %s:",
              sight->fingerprint);
     row_paste(row, "ssh-keygen -lf %s", key_file(sight));
-    row_note(row, "only if it does, here%s:", changed ? ", the old key out and the new one in" : "");
+    row_note(row,
+             "only if it does, here%s:", changed ? ", the old key out and the new one in" : "");
     if (changed)
         row_paste(row, "ssh-keygen -R %s -f %s", quoted_name, file);
     row_paste(row, "echo %s >> %s", quoted, file);
@@ -194,10 +199,11 @@ static void judge_host_key(const struct way *way)
     } else if (sight->verdict == KNOWN_MATCH) {
         row_say(row, CHECK_GOOD, "%s %s, as %s says", sight->key_type, sight->fingerprint, path);
     } else if (sight->verdict == KNOWN_OTHER) {
-        row_say(row, CHECK_FAILED,
-                "CHANGED: %s %s is not the key that %s has for it: either the host was set up anew, "
-                "or somebody else answers in its place",
-                sight->key_type, sight->fingerprint, path);
+        row_say(
+            row, CHECK_FAILED,
+            "CHANGED: %s %s is not the key that %s has for it: either the host was set up anew, "
+            "or somebody else answers in its place",
+            sight->key_type, sight->fingerprint, path);
         tell_key(way, row, true);
     } else {
         row_say(row, CHECK_FAILED, "unknown: %s %s is not in %s", sight->key_type,
@@ -245,27 +251,31 @@ static void tell_account(const struct way *way, struct check_row *row)
     const char *user = way->host->ssh_user; /* letters and digits */
     char *path = sheet_quote(way->host->ssh_key_path);
     paste_journal(row);
-    row_note(row, "its usual reasons. The key is not in the account's authorized_keys; on the host, "
-                  "as %s:",
+    row_note(row,
+             "its usual reasons. The key is not in the account's authorized_keys; on the host, "
+             "as %s:",
              user);
     if (ssh_key_public(way->host->ssh_key_path, line)) {
-        row_paste(row,
-                  "mkdir -p -m 700 ~/.ssh && echo 'restrict %s agent-fleet' >> ~/.ssh/authorized_keys "
-                  "&& chmod 600 ~/.ssh/authorized_keys",
-                  line);
+        row_paste(
+            row,
+            "mkdir -p -m 700 ~/.ssh && echo 'restrict %s agent-fleet' >> ~/.ssh/authorized_keys "
+            "&& chmod 600 ~/.ssh/authorized_keys",
+            line);
     } else {
         row_note(row, "a line of authorized_keys: the word restrict, and what this prints here:");
         row_paste(row, "ssh-keygen -y -f %s", path);
     }
     row_note(row, "There is no such account, or its shell does not exist; on the host, as root:");
     row_paste(row, "getent passwd %s || useradd -m -s /bin/bash %s", user, user);
-    row_note(row, "Its password is locked (L) and sshd_config says UsePAM no: then no key opens it. "
-                  "An impossible password does not lock:");
+    row_note(row,
+             "Its password is locked (L) and sshd_config says UsePAM no: then no key opens it. "
+             "An impossible password does not lock:");
     row_paste(row, "passwd -S %s; usermod -p '*' %s", user, user);
     row_note(row, "Others may write to its home or ~/.ssh; or AllowUsers, DenyUsers and the like "
                   "leave it out:");
-    row_paste(row, "ls -ld ~%s ~%s/.ssh ~%s/.ssh/authorized_keys; sshd -T | grep -iE "
-                   "'^(allow|deny|authorizedkeys|usepam)'",
+    row_paste(row,
+              "ls -ld ~%s ~%s/.ssh ~%s/.ssh/authorized_keys; sshd -T | grep -iE "
+              "'^(allow|deny|authorizedkeys|usepam)'",
               user, user, user);
     free(path);
 }
@@ -289,10 +299,11 @@ static void judge_refused_login(const struct way *way, struct check_row *row)
                 "the host refuses this key for user %s, and tells a stranger no reason", user);
         tell_account(way, row);
     } else if (is(way, "connection_lost")) {
-        row_say(row, CHECK_FAILED,
-                "the host took the key of %s and closed the connection: its PAM refuses the account "
-                "(expired, /etc/nologin, access.conf), or it cut us off",
-                user);
+        row_say(
+            row, CHECK_FAILED,
+            "the host took the key of %s and closed the connection: its PAM refuses the account "
+            "(expired, /etc/nologin, access.conf), or it cut us off",
+            user);
         paste_journal(row);
         row_note(row, "is the account expired?");
         row_paste(row, "chage -l %s; ls -l /etc/nologin /run/nologin", user);

@@ -14,8 +14,9 @@
 #include "worker/runner/greet.h"
 #include "worker/runner/question.h"
 
-#define TASK_ROOM ((size_t)16 << 10) /* of the channel for one answer: a greeting is the largest */
-#define TASK_LIFE_SECS 120          /* of a child */
+#define TASK_ROOM ((size_t)16 << 10) /* of the channel for one answer: a greeting is the largest \
+                                      */
+#define TASK_LIFE_SECS 120           /* of a child */
 
 struct task {
     struct list link; /* in waiting, running or over */
