@@ -238,18 +238,22 @@ static void judge_clock(const struct account *account)
     row_paste(row, "timedatectl; apt install systemd-timesyncd && timedatectl set-ntp true");
 }
 
-/* busctl shows a list as its type, its length and its members in quotes. */
+/* busctl shows a list as its type, its length and its members in quotes. *at goes on behind it. */
 static bool listed(const char **at, const char *user)
 {
-    int count = 0, used = 0;
-    char word[300];
+    size_t len = strlen(user);
     bool found = false;
-    if (sscanf(*at, " as %d%n", &count, &used) != 1)
+    if (strncmp(*at, " as ", 4) != 0)
         return false;
-    *at += used;
-    for (int i = 0; i < count && sscanf(*at, " \"%299[^\"]\"%n", word, &used) == 1; i++) {
-        found |= strcmp(word, user) == 0;
-        *at += used;
+    char *next;
+    long count = strtol(*at + 4, &next, 10);
+    *at = next;
+    for (long i = 0; i < count && strncmp(*at, " \"", 2) == 0; i++) {
+        const char *name = *at + 2, *end = strchr(name, '"');
+        if (end == NULL)
+            break;
+        found |= (size_t)(end - name) == len && memcmp(name, user, len) == 0;
+        *at = end + 1;
     }
     return found;
 }

@@ -1,8 +1,9 @@
 /* The command, and the reading of its answer. */
 #include "worker/check/probe.h"
 
-#include <inttypes.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/crypto.h"
@@ -67,11 +68,12 @@ void probe_take(struct probe *probe, const char *bytes, size_t len)
 /* A number that is none, or out of its bounds, is as if it had not been said. */
 static int64_t number(const char **text)
 {
-    int64_t value = -1;
-    int used = 0;
-    if (sscanf(*text, " %18" SCNd64 "%n", &value, &used) != 1 || value < 0)
+    char *end;
+    errno = 0;
+    long long value = strtoll(*text, &end, 10);
+    if (end == *text || errno != 0 || value < 0)
         return -1;
-    *text += used;
+    *text = end;
     return value;
 }
 

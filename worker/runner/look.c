@@ -221,7 +221,7 @@ void look_for(const struct runner_look *looks, int n, const char *path, int64_t 
               struct runner_seen *seen)
 {
     struct version versions[LOOK_AT_ONCE] = {0};
-    char file[LOOK_PATH_SIZE];
+    char file[LOOK_PATH_SIZE] = "";
     for (int i = 0; i < n; i++) {
         seen[i] = (struct runner_seen){.found = find(looks[i].command, path, file)};
         if (seen[i].found)

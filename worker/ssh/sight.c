@@ -32,14 +32,15 @@ void ssh_see_heard(struct ssh *ssh)
 {
     if (ssh->sight == NULL)
         return;
-    char *version = ssh->sight->version;
-    const char *at = buf_text(&ssh->heard), *line = at;
-    while (line != NULL && strncmp(line, "SSH-", 4) != 0) {
-        line = strchr(line, '\n');
-        line = line != NULL ? line + 1 : NULL;
+    const char *first = buf_text(&ssh->heard), *line = first;
+    while (strncmp(line, "SSH-", 4) != 0) {
+        const char *newline = strchr(line, '\n');
+        line = newline != NULL ? newline + 1 : first;
+        if (newline == NULL)
+            break;
     }
-    line = line != NULL ? line : at;
-    snprintf(version, sizeof ssh->sight->version, "%.*s", (int)strcspn(line, "\r\n"), line);
+    snprintf(ssh->sight->version, sizeof ssh->sight->version, "%.*s", (int)strcspn(line, "\r\n"),
+             line);
 }
 
 void ssh_see_key(struct ssh *ssh, const char *type, const void *key, size_t len,
