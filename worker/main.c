@@ -22,14 +22,10 @@
 #define DB_STATEMENT_MS 30000 /* then the database ends it */
 
 static const char usage[] =
-    "Usage: fleet-worker [OPTION]...              runs agents on hosts
-    "
-    "       fleet-worker check-hosts [HOST_ID]... can the hosts run work? has a --help
-    "
-    "       fleet-worker health                   how the worker is that writes "
-    "$FLEET_STATUS_FILE
-
-    "
+    "Usage: fleet-worker [OPTION]...              runs agents on hosts\n"
+    "       fleet-worker check-hosts [HOST_ID]... can the hosts run work? has a --help\n"
+    "       fleet-worker health                   how is the worker that writes\n"
+    "                                             $FLEET_STATUS_FILE?\n\n"
     "Agent Fleet's dispatcher: claims tasks from the database, runs agents on the hosts of its\n"
     "configuration over SSH, stores their output and takes over the runs of workers that died.\n"
     "Signals: TERM or INT drains and ends (the runs go on), a second one ends at once; HUP reads\n"
@@ -208,11 +204,11 @@ int main(int argc, char **argv)
 {
     if (health_wanted(argc, argv))
         return health_command("fleet-worker");
+    if (check_wanted(argc, argv))
+        return check_command(argc, argv);
     struct config *config = NULL;
     struct error err;
     struct worker worker = {0};
-    if (check_wanted(argc, argv))
-        return check_command(argc, argv);
     int status = config_command_line(argc, argv, &program, &config);
     if (status >= 0)
         return status;

@@ -14,9 +14,9 @@
 #include "worker/runner/greet.h"
 #include "worker/runner/question.h"
 
-#define TASK_ROOM ((size_t)16 << 10) /* of the channel for one answer: a greeting is the largest \
-                                      */
-#define TASK_LIFE_SECS 120           /* of a child */
+/* Of the channel, for one answer: a greeting is the largest. */
+#define TASK_ROOM ((size_t)16 << 10)
+#define TASK_LIFE_SECS 120 /* of a child */
 
 struct task {
     struct list link; /* in waiting, running or over */
