@@ -3,8 +3,6 @@
 # machine's file system. Sourced by tests/deploy/part.
 # shellcheck disable=SC2154 # repository overlay_reason
 
-PACKAGES=(agent-fleet-common agent-fleet-server agent-fleet-worker)
-
 package_suite() {
     local built=$TEST_DIR/built old=$TEST_DIR/old
     if ! deploy/package --no-install >"$TEST_DIR/package" 2>&1; then

@@ -6,6 +6,7 @@
 #   overlay_run COMMAND...         runs it there, with processes and mounts of its own; what it changes is gone afterwards
 #   overlay_checks NAME COMMAND... the same; its lines "ok WHAT" and "FAIL WHAT" are counted, and its last one must be "done"
 
+# shellcheck disable=SC2034 # for the caller
 overlay_reason=
 
 overlay_ready() {
