@@ -1,7 +1,8 @@
 # What `cmake --install` puts where (GNUInstallDirs; any prefix, DESTDIR), and the Debian packages.
 #
 #   bin/                        fleet-server, fleet-worker, fleet-rolling-restart; fleet-migrate, a link to migrations/apply
-#   share/agent-fleet/          migrations/, Caddyfile, fleet.caddy, prometheus/, grafana/, fleet.yaml (the template)
+#   share/agent-fleet/          migrations/, Caddyfile, fleet.caddy, prometheus/, grafana/, fleet.yaml (the template),
+#                               systemd/ (an example of a drop-in)
 #   share/doc/agent-fleet-common/, share/man/
 #   lib/systemd/system/, lib/sysusers.d/    units that name the programs of this prefix
 #
@@ -28,6 +29,7 @@ foreach(folder prometheus grafana)
     install(DIRECTORY deploy/${folder} DESTINATION ${FLEET_DATA} COMPONENT common)
   endif()
 endforeach()
+install(FILES deploy/systemd/localhost.conf DESTINATION ${FLEET_DATA}/systemd COMPONENT common)
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/agent-fleet-common COMPONENT common)
 install(FILES deploy/README.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/agent-fleet-common/deploy COMPONENT common)
 install(FILES server/README.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/agent-fleet-common/server COMPONENT common)

@@ -21,6 +21,7 @@ systemd_suite() {
     systemd_reload
     systemd_target
     systemd_sandbox
+    systemd_localhost
     systemd_reboot
     check 'no invariant is broken' test -z "$(on_sql 'select * from fleet.check_all() where faults > 0')"
 }
@@ -255,6 +256,36 @@ systemd_probe_outside() {
     on umount /mnt
     on hostname machine
     ! grep -vE ' (itself|clock|real-time) ' "$TEST_DIR/probe.root"
+}
+
+# --- agents in the worker's own sandbox, with the drop-in for them ---
+
+systemd_localhost() {
+    on_script <<'END'
+cat >>/etc/agent-fleet/fleet.yaml <<'YAML'
+  - host_id: own
+    hostname: localhost
+    work_dir: /var/lib/agent-fleet/work
+    repositories: [ none ]
+    agents: [ { agent_type: demo-agent, max_concurrency: 1, capabilities: [ own ] } ]
+YAML
+END
+    on systemctl restart "$WORKER"
+    check 'without the drop-in, localhost is no host' until_true 20 grep_sql '^own|[^|]' "select host_id, reason from fleet.host_details"
+    on_script <<'END'
+install -D -m 0644 -t /etc/systemd/system/fleet-worker@.service.d /opt/agent-fleet/share/agent-fleet/systemd/localhost.conf
+install -d -m 0700 -o agent-fleet -g agent-fleet /var/lib/agent-fleet /var/lib/agent-fleet/work
+systemctl daemon-reload
+END
+    on systemctl restart "$WORKER"
+    check 'with it, it is one' until_true 30 grep_sql '^own|online$' "select host_id, status from fleet.host_details"
+    on_api /api/v1/tasks -H 'Content-Type: application/json' -o /dev/null \
+        -d '{"task_id": "own-1", "title": "Here", "body": "demo: seconds=12", "labels": ["agent:own"]}'
+    wait_for 40 'the run on localhost to speak' grep_sql '^[0-9]*[0-9][0-9][0-9]$' \
+        "select stdout_bytes from fleet.attempt_details where task_id = 'own-1'"
+    on systemctl restart "$WORKER"
+    wait_for 60 'the run on localhost to end' grep_sql completed "select status from fleet.tasks where task_id = 'own-1'"
+    check 'it outlived a restart of its worker' test "$(on_sql "select count(*) from fleet.attempts where task_id = 'own-1'")" = 1
 }
 
 # --- a power cut of the machine, and of the host with it ---

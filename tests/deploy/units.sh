@@ -19,6 +19,8 @@ units_suite() {
     done
     for unit in "${UNITS[@]}"; do
         check "$unit: exposure of 2.0 or less" units_closed "deploy/systemd/$unit"
+        check "$unit: its manual pages are installed" units_pages "$unit"
+        check "$unit: reads what the packages make" units_paths "$unit"
     done
     units_can_fail
     units_drop_in
@@ -52,6 +54,28 @@ units_verified() {
 }
 
 units_closed() { systemd-analyze security --offline=yes --threshold=20 "$1"; }
+
+units_pages() {
+    local page section
+    for page in $(sed -n 's/^Documentation=//p' "deploy/systemd/$1"); do
+        page=${page#man:}
+        section=${page#*\(}
+        section=${section%\)}
+        compgen -G "$TEST_DIR/usr.root/usr/share/man/man$section/${page%\(*}.$section*" >/dev/null ||
+            { echo "no page $page"; return 1; }
+    done
+}
+
+units_paths() {
+    local path
+    for path in $(grep -v '^#' "deploy/systemd/$1" | grep -oE '/(etc|usr)/[^ ]*' | sort -u); do
+        case $path in
+        /etc/agent-fleet/fleet.yaml | /usr/bin/fleet-*) [[ -e $TEST_DIR/usr.root$path || -L $TEST_DIR/usr.root$path ]] ;;
+        /etc/agent-fleet/credentials/*) grep -qF "$path" deploy/debian/common.postinst ;;
+        *) false ;;
+        esac || { echo "nobody makes $path"; return 1; }
+    done
+}
 
 # What the checks are for.
 units_can_fail() {
