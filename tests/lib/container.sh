@@ -34,6 +34,7 @@ container_ready() {
     done
     CONTAINER_LABEL=agent-fleet.test=$$.$(container_start_of "$$")
     mkdir -p "$container_store"
+    container_share
     container_configure
     container_reason=$(podman info 2>&1 >/dev/null) || { container_reason="podman: $container_reason"; return 1; }
     at_exit container_end
@@ -52,7 +53,6 @@ container_configure() {
     id=$(printf %s "$container_store" | sha256sum | cut -c1-6)
     number=$((16#$id))
     container_bridge=fleet$id
-    [[ -n $(container_chain_list) ]] || touch "$container_store/chains" # whatever comes now is ours
     # After a boot of the machine nothing of the engine's state is true any more.
     if [[ $(cat "$container_store/boot" 2>/dev/null) != "$(cat /proc/sys/kernel/random/boot_id)" ]]; then
         rm -rf "$container_store"/{run,tmp}
@@ -111,12 +111,19 @@ container_leftovers() {
         done
 }
 
-# What stays of the network when the last container is gone: the engine removes neither bridge nor chains.
+# The engine shares the chains of iptables with all other engines of the machine, and leaves them behind. Who uses them holds
+# a shared lock; whoever is the last of all clones' tests takes away what was not there before the first.
+container_share() {
+    exec {container_lock}<>/run/agent-fleet-test.lock
+    flock -s "$container_lock"
+    [[ -n $(container_chain_list) ]] || echo ours >/run/agent-fleet-test.lock
+}
+
 container_end() {
     podman ps -aq --filter "label=$CONTAINER_LABEL" | xargs -r podman rm -f -t 0 -v
-    [[ -z $(podman ps -q) ]] || return 0
-    ip link delete "$container_bridge"
-    [[ ! -e $container_store/chains ]] || container_chains_off
+    [[ -n $(podman ps -q) ]] || ip link delete "$container_bridge"
+    flock -n -x "$container_lock" && grep -q ours /run/agent-fleet-test.lock && container_chains_off
+    flock -u "$container_lock" # conmon may still have it open
 }
 
 container_chain_list() {
@@ -126,7 +133,7 @@ container_chain_list() {
     done
 }
 
-# Unless a network of somebody else uses them by now: then a later run of ours does it.
+# Unless a network of somebody else uses them by now.
 container_chains_off() {
     local table chain rule
     container_chain_list | grep -qE '^nat NETAVARK-[0-9A-F]{8,}$' && return 0
@@ -137,7 +144,7 @@ container_chains_off() {
         iptables -w -t "$table" -F "$chain"
     done
     container_chain_list | while read -r table chain; do iptables -w -t "$table" -X "$chain"; done
-    rm "$container_store/chains"
+    : >/run/agent-fleet-test.lock
 }
 
 # --- images ---
