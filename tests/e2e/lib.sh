@@ -122,6 +122,18 @@ caddy() {
     wait_for 20 "Caddy to serve" curl -fsS -o /dev/null "$URL/healthz"
 }
 
+# What Caddy's probes have said of server-N so far: how often that it is back, how often that it is not ready.
+ups() { grep -c "host is up.*:${PORT[server-$1]}\"" "$E2E/log/caddy.log"; }
+downs() { grep -cE "(request failed|unexpected status code).*:${PORT[server-$1]}\"" "$E2E/log/caddy.log"; }
+grown() { (($("$1" "$2") > $3)); }
+# server N again, until Caddy has seen it: before that, another one must not go.
+server_back() {
+    local before
+    before=$(ups "$1")
+    server "$1"
+    wait_for 10 "Caddy to see server-$1" grown ups "$1" "$before"
+}
+
 # worker N [VAR=VALUE...]: starts worker-N; does not wait for its hosts.
 worker() {
     local name=worker-$1
