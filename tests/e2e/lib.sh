@@ -253,9 +253,10 @@ runs_end() {
 reachable() { [[ $(sql "select distinct status from fleet.hosts where host_id = '$1'") == online ]]; }
 
 fleet_end() {
-    local name
-    for name in caddy worker-1 worker-2 server-1 server-2; do
-        process_stop "$E2E/run" "$name" KILL
+    local file name
+    for file in "$E2E/run"/*.pid; do
+        name=${file##*/}
+        [[ $name == sshd.pid ]] || process_stop "$E2E/run" "${name%.pid}" KILL
     done
     sshd_down
     runs_end

@@ -21,8 +21,12 @@ default_pool_size = 10
 INI
 printf '"%s" ""\n' fleet_server_login fleet_worker_login >"$E2E/pooler.users"
 if ((EUID == 0)); then chown postgres: "$E2E"/pooler.*; chmod 711 "$E2E"; fi
-postgres_run /usr/sbin/pgbouncer "$E2E/pooler.ini" >"$E2E/log/pooler.log" 2>&1 &
-started $!
+if ((EUID == 0)); then
+    as=(setpriv --reuid postgres --regid postgres --init-groups --reset-env --)
+else
+    as=()
+fi
+process_start "$E2E/run" pooler "$E2E/log/pooler.log" "${as[@]}" /usr/sbin/pgbouncer "$E2E/pooler.ini"
 wait_for 20 'the pooler to listen' process_port_taken "$POOLER"
 node_url() { echo "postgresql://$1@127.0.0.1:$POOLER/fleet"; }
 
