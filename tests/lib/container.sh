@@ -52,7 +52,7 @@ container_configure() {
     local id number
     id=$(printf %s "$container_store" | sha256sum | cut -c1-6)
     number=$((16#$id))
-    container_bridge=fleet$id
+    container_bridge=fleet$id # the network's name too: the engine names its chains by that
     # After a boot of the machine nothing of the engine's state is true any more.
     if [[ $(cat "$container_store/boot" 2>/dev/null) != "$(cat /proc/sys/kernel/random/boot_id)" ]]; then
         rm -rf "$container_store"/{run,tmp}
@@ -78,11 +78,11 @@ volume_path = "$container_store/volumes"
 [network]
 network_backend = "netavark"
 network_config_dir = "$container_store/net"
-default_network = "fleet"
+default_network = "$container_bridge"
 default_subnet_pools = [{"base" = "10.$((number % 50 + 200)).0.0/16", "size" = 24}]
 END
-    cat >"$container_store/net/fleet.json" <<END
-{ "name": "fleet", "id": "$(printf %s "$container_store" | sha256sum | cut -c1-64)", "driver": "bridge",
+    cat >"$container_store/net/$container_bridge.json" <<END
+{ "name": "$container_bridge", "id": "$(printf %s "$container_store" | sha256sum | cut -c1-64)", "driver": "bridge",
   "network_interface": "$container_bridge", "created": "2024-01-01T00:00:00Z", "ipv6_enabled": false, "internal": false,
   "subnets": [ { "subnet": "10.$((number % 100 + 100)).$((number / 100 % 256)).0/24",
                  "gateway": "10.$((number % 100 + 100)).$((number / 100 % 256)).1" } ],
@@ -277,6 +277,6 @@ container_copy() {
     podman cp "${paths[@]}"
 }
 
-container_address() { podman inspect -f '{{.NetworkSettings.Networks.fleet.IPAddress}}' "$(container_name "$1")"; }
+container_address() { podman inspect -f "{{.NetworkSettings.Networks.$container_bridge.IPAddress}}" "$(container_name "$1")"; }
 
 container_remove() { podman rm -f -t 0 -v "$(container_name "$1")" >/dev/null 2>&1; }
