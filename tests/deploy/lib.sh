@@ -11,6 +11,19 @@ lib_suite() {
     lib_agent
     check 'Caddyfile is valid' env HOME="$TEST_DIR" FLEET_SITE=:1 FLEET_SERVERS='127.0.0.1:2 127.0.0.1:3' \
         caddy validate --config deploy/Caddyfile --adapter caddyfile
+    lib_rolling
+}
+
+lib_rolling() {
+    check 'rolling-restart explains itself' grep -q -- --compose <(deploy/rolling-restart --help)
+    check '... refuses what it does not know' test "$(deploy/rolling-restart --nothing 2>&1)" = \
+        'fleet-rolling-restart: there is no option --nothing (see --help)'
+    check '... finds the services of a Compose file' test "$(deploy/rolling-restart --dry-run --compose docker-compose.yml |
+        sed -nE 's/^would restart ([^ ]+) .*/\1/p' | paste -sd' ')" = 'server-1 server-2 worker-1 worker-2'
+    check '... takes only the named ones' test "$(deploy/rolling-restart --dry-run --compose docker-compose.yml worker-2)" = \
+        'would restart worker-2 (1 of 1)'
+    check '... needs a file' test "$(deploy/rolling-restart --dry-run --compose nowhere.yml 2>&1)" = \
+        'fleet-rolling-restart: there is no file nowhere.yml that could be read'
 }
 
 lib_processes() {

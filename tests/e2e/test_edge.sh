@@ -34,6 +34,8 @@ check "a Caddyfile that imports it is the same" [ "$(adapt "$E2E/etc/whole" | se
 interval=$(sed -nE 's/^\s*health_interval ([0-9]+)s$/\1000/p' deploy/fleet.caddy)
 lame=$(sed -nE 's/^#define LAME_DUCK_MS ([0-9]+) .*/\1/p' server/main.c)
 check "a server that drains is asked for two health intervals ($lame ms, $interval ms)" eval '((lame >= 2 * interval))'
+settle=$(sed -nE 's/.*\bsettle=([0-9]+)$/\1/p' deploy/rolling-restart | head -n 1)
+check "... and another one restarted when that was seen ($settle s)" eval '((settle * 1000 >= 2 * interval))'
 
 # ---- through it
 
