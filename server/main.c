@@ -34,6 +34,7 @@ static const struct config_program program = {
         "       fleet-server token create|list|revoke     see fleet-server token --help\n"
         "       fleet-server health                       how the server is that writes "
         "$FLEET_STATUS_FILE\n"
+        "       fleet-server --explain-metrics            every metric that /metrics may show\n"
         "\n"
         "Agent Fleet's API node: answers REST, streams and agents that poll over HTTP, and takes\n"
         "Forgejo's webhook. All state is in the database, so that any number of them may run.\n",
