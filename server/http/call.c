@@ -225,6 +225,7 @@ void call_begin(struct http *http, h2o_req_t *req)
     name_call(call);
     call_was_read(connection, false);
     connection->call = call;
+    connection->came_ms = 0;
     list_append(&http->calls, &call->link);
     call->data = http->options.data;
     http->options.on_request(call);

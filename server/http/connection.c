@@ -19,6 +19,7 @@
 #include "server/http/internal.h"
 
 #define STALL_MS 30000    /* an answer without progress; h2o has no write time-out */
+#define GREETING_MS 1000  /* from a connection to its first request, while the node stops */
 #define SENDING_MS 300000 /* an answer in all: a client that takes a byte now and then */
 
 static const char refusal[] =
@@ -101,6 +102,7 @@ void connection_accept(struct http *http)
     struct http_connection *connection = mem_alloc(sizeof *connection);
     connection->http = http;
     connection->spare = -1;
+    connection->came_ms = clock_ms();
     if (uv_tcp_init(&http->loop->uv, &connection->tcp) != 0) {
         free(connection);
         return;
@@ -222,12 +224,14 @@ void connection_forget_unsent(struct http_connection *connection)
     setsockopt(connection->spare, SOL_SOCKET, SO_LINGER, &none, sizeof none);
 }
 
-/* Between two requests, and nothing of the next one has come. */
-bool connection_idle(const struct http_connection *connection)
+/* Between two requests, and nothing of the next one has come. Who has just connected is about to
+ * ask. */
+bool connection_idle(const struct http_connection *connection, int64_t now)
 {
     int waiting = 0;
-    return connection->sock != NULL && connection->call == NULL &&
-           connection->sock->_cb.read != NULL && connection->sock->input->size == 0 &&
+    return now - connection->came_ms >= GREETING_MS && connection->sock != NULL &&
+           connection->call == NULL && connection->sock->_cb.read != NULL &&
+           connection->sock->input->size == 0 &&
            ioctl(connection->spare, FIONREAD, &waiting) == 0 && waiting == 0;
 }
 

@@ -59,10 +59,18 @@ static size_t bytes_held(const struct http *http, struct http_connection **large
     return total;
 }
 
-static void on_meter(uv_check_t *handle)
+/* Behind a poll that has accepted all who had connected: closing resets those who wait. */
+static void leave(struct http *http)
 {
-    struct http *http = handle->data;
-    uint64_t now = uv_now(handle->loop);
+    if (http->leaving == 0 || http->leaving++ == 1)
+        return;
+    uv_close((uv_handle_t *)&http->listener, NULL);
+    http->listening = false;
+    http->leaving = 0;
+}
+
+static void meter_bodies(struct http *http, uint64_t now)
+{
     struct http_connection *largest;
     /* much can come in a few turns of a busy loop */
     if (now - http->metered < METER_MS && http->held < http->options.bodies_max / 4)
@@ -70,6 +78,12 @@ static void on_meter(uv_check_t *handle)
     http->metered = now;
     while ((http->held = bytes_held(http, &largest)) > http->options.bodies_max && largest != NULL)
         connection_refuse(largest);
+}
+
+static void on_check(uv_check_t *handle)
+{
+    leave(handle->data);
+    meter_bodies(handle->data, uv_now(handle->loop));
 }
 
 static void check_call(struct call *call, int64_t now)
@@ -130,7 +144,7 @@ struct http *http_new(struct loop *loop, const struct http_options *options)
 
     uv_check_init(&loop->uv, &http->meter);
     http->meter.data = http;
-    uv_check_start(&http->meter, on_meter);
+    uv_check_start(&http->meter, on_check);
     timer_init(&http->janitor, loop, on_janitor, http);
     timer_start(&http->janitor, JANITOR_MS, JANITOR_MS);
     return http;
@@ -265,12 +279,12 @@ static void stop_step(struct http *http, int64_t now)
     list_each(link, &http->connections)
     {
         struct http_connection *connection = list_entry(link, struct http_connection, link);
-        if (connection_idle(connection))
+        if (connection_idle(connection, now))
             connection_end(connection);
     }
     if (now >= http->stop_at)
         force_end(http);
-    if (http->counts.connections == 0 && http->lingers.count == 0)
+    if (!http->listening && http->counts.connections == 0 && http->lingers.count == 0)
         close_handles(http);
 }
 
@@ -280,9 +294,7 @@ void http_stop(struct http *http, int64_t deadline_ms, void (*on_stopped)(void *
     http->on_stopped = on_stopped;
     http->stopped_data = data;
     http->stop_at = clock_ms() + deadline_ms;
-    if (http->listening)
-        uv_close((uv_handle_t *)&http->listener, NULL);
-    http->listening = false;
+    http->leaving = http->listening;
     streams_stop(http);
 }
 

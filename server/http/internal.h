@@ -19,8 +19,9 @@ struct http {
     h2o_accept_ctx_t accept;
     uv_tcp_t listener;
     bool listening;   /* the listener is open */
+    int leaving;      /* turns of the loop since it is to be closed; 0: it is not */
     bool lame;        /* answers close their connections */
-    uv_check_t meter; /* sums the bytes of requests, at most every METER_MS */
+    uv_check_t meter; /* behind each poll: the bytes of requests, the listener's end */
     uint64_t metered; /* uv_now of the last sum */
     size_t held;      /* the last sum */
     struct timer janitor;
@@ -57,6 +58,7 @@ struct http_connection {
     bool watched;        /* watch is inited */
     bool looking;        /* watch is started */
     bool gone;           /* the client has left */
+    int64_t came_ms;     /* clock_ms; 0 once it has asked for something */
     size_t answer;       /* bytes of the one under way */
     size_t unsent;       /* bytes not acknowledged at the last look */
     int64_t progress_ms; /* clock_ms of the last change of `unsent` */
@@ -79,7 +81,7 @@ void connection_check_progress(struct http_connection *connection, int64_t now);
 void connection_shutdown(struct http_connection *connection);
 /* What it has not taken dies with it: else the kernel would try for minutes to get rid of it. */
 void connection_forget_unsent(struct http_connection *connection);
-bool connection_idle(const struct http_connection *connection);
+bool connection_idle(const struct http_connection *connection, int64_t now);
 void connection_end(struct http_connection *connection);      /* of one that reads: closes it now */
 void connection_refuse(struct http_connection *connection);   /* 503, then as connection_end */
 void connection_vanished(struct http_connection *connection); /* in call.c: its client left */

@@ -420,6 +420,30 @@ START_TEST(stopping_waits_for_requests_under_way)
 }
 END_TEST
 
+/* Connected, as its kernel and ours say, but not accepted yet; and accepted, but not heard of yet.
+ */
+START_TEST(stopping_resets_nobody_who_has_just_come)
+{
+    struct client early, waiting;
+    client_open(&early);
+    UNTIL(http_counts(scene.http).connections == 1);
+    client_open(&waiting);
+    ck_assert_uint_eq(http_counts(scene.http).connections, 1);
+    http_stop(scene.http, 10000, on_stopped, NULL);
+    client_ask(&waiting, "GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (int64_t until_ms = clock_ms() + 400; clock_ms() < until_ms;)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    client_ask(&early, "GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+    UNTIL(client_done(&waiting) && client_done(&early));
+    ck_assert(waiting.ended && client_has(&waiting, "{\"bytes\": 0}"));
+    ck_assert(early.ended && client_has(&early, "{\"bytes\": 0}"));
+    client_close(&waiting);
+    client_close(&early);
+    UNTIL(scene.stopped);
+    close_scene();
+}
+END_TEST
+
 START_TEST(stopping_ends_at_its_deadline)
 {
     struct client busy, half;
@@ -661,6 +685,7 @@ int main(void)
     tcase_add_test(tests, too_large_a_body_is_told_without_a_reset);
     tcase_add_test(tests, a_lame_node_closes_its_connections);
     tcase_add_test(tests, stopping_waits_for_requests_under_way);
+    tcase_add_test(tests, stopping_resets_nobody_who_has_just_come);
     tcase_add_test(tests, stopping_ends_at_its_deadline);
     tcase_add_test(tests, parser_errors_do_not_reach_a_handler);
     tcase_add_test(own, bodies_have_a_ceiling_together);
