@@ -40,6 +40,7 @@ static const struct config_program program = {
         "Forgejo's webhook. All state is in the database, so that any number of them may run.\n",
     .node = CONFIG_SERVER,
     .level = LOG_INFO_LEVEL,
+    .check_url = db_check_url,
     .unchecked = "not checked: the database, Forgejo; the hosts' keys and known_hosts, which\n"
                  "  fleet-worker --check-config looks at\n"};
 

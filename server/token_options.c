@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/db/db.h"
 #include "common/exit.h"
 #include "common/mem.h"
 #include "server/identity.h"
@@ -38,8 +39,11 @@ static const char usage[] =
     "Exit status: 0 done, 1 refused or the database is in trouble, 2 wrong command line,\n"
     "78 the configuration is wrong.\n";
 
-const struct config_program token_program = {
-    .name = "fleet-server", .usage = usage, .node = CONFIG_SERVER, .level = LOG_ERROR_LEVEL};
+const struct config_program token_program = {.name = "fleet-server",
+                                             .usage = usage,
+                                             .node = CONFIG_SERVER,
+                                             .level = LOG_ERROR_LEVEL,
+                                             .check_url = db_check_url};
 
 static const struct option long_options[] = {
     {"scope", required_argument, NULL, 's'},

@@ -37,6 +37,7 @@ static const struct config_program program = {
     .node = CONFIG_WORKER,
     .level = LOG_INFO_LEVEL,
     .check_host = ssh_check_file,
+    .check_url = db_check_url,
     .unchecked =
         "not checked: the database; whether the hosts answer and take the keys; the agents'\n"
         "  commands there\n",
@@ -218,7 +219,7 @@ int main(int argc, char **argv)
     loop_init(&worker.loop);
     worker.db = open_db(&worker, config, &err);
     if (worker.db == NULL) {
-        log_error(NULL, "%s: database: %s", config->path, err.text);
+        log_error(NULL, "%s: database.url: %s", config->path, err.text);
         config_free(config);
         loop_release(&worker.loop);
         return EXIT_NEVER; /* the URL is wrong */

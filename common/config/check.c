@@ -191,6 +191,24 @@ static void check_command(struct config_reading *reading, const struct config_li
     }
 }
 
+static void check_database(struct config_reading *reading, const struct tree_node *root)
+{
+    const struct config *config = reading->config;
+    const struct tree_node *database = child(root, "database");
+    const char *const urls[][2] = {{"url", config->database.url},
+                                   {"listen_url", config->database.listen_url}};
+    struct error err;
+    if (config->database.insecure_plaintext)
+        config_warning(reading, child(database, "insecure_plaintext"),
+                       "true: unless the database is local, whoever is on the way can read and "
+                       "change what is sent");
+    for (size_t i = 0; i < 2 && reading->check_url != NULL; i++) {
+        if (urls[i][1] != NULL &&
+            !reading->check_url(urls[i][1], config->database.insecure_plaintext, &err))
+            config_problem(reading, child(database, urls[i][0]), "%s", err.text);
+    }
+}
+
 void config_check(struct config_reading *reading, const struct tree_node *root)
 {
     const struct config *config = reading->config;
@@ -198,10 +216,7 @@ void config_check(struct config_reading *reading, const struct tree_node *root)
     check_server(reading, root);
     check_forgejo(reading, root);
     check_orchestrator(reading, root);
-    if (config->database.insecure_plaintext)
-        config_warning(reading, child(child(root, "database"), "insecure_plaintext"),
-                       "true: unless the database is local, whoever is on the way can read and "
-                       "change what is sent");
+    check_database(reading, root);
     for (size_t i = 0; i < config->adapter_count; i++)
         check_command(reading, &config->adapters[i].command,
                       child(entry(child(root, "adapters"), i), "command"));

@@ -50,7 +50,7 @@ static void print_all(FILE *to, const char *program, const char *word,
 static int check(const struct config_program *program, const char *path)
 {
     struct config_list problems;
-    struct config *config = config_load_all(path, program->node, program->check_host, &problems);
+    struct config *config = config_load_all(path, program, true, &problems);
     print_all(stderr, program->name, "", &problems);
     if (config != NULL) {
         print_all(stderr, program->name, "warning: ", &config->warnings);
@@ -66,7 +66,7 @@ static int check(const struct config_program *program, const char *path)
 static int load(const struct config_program *program, const char *path, struct config **config)
 {
     struct config_list problems;
-    *config = config_load_all(path, program->node, NULL, &problems);
+    *config = config_load_all(path, program, false, &problems);
     for (size_t i = 0; i < problems.count; i++)
         log_error(NULL, "%s", problems.items[i]);
     config_list_release(&problems);

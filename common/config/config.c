@@ -2,6 +2,7 @@
 #include "common/config/config.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,12 +76,27 @@ static struct config *parse(struct config_reading *reading, const char *bytes, s
     return config;
 }
 
+/* Behind what a file's name and strerror() say. */
+static const char *way_out(int error)
+{
+    switch (error) {
+    case ENOENT:
+        return "; name the configuration by --config PATH or FLEET_CONFIG";
+    case EISDIR:
+        return "; name the file in it";
+    case EACCES:
+        return "; run this as the service's user or as root";
+    default:
+        return "";
+    }
+}
+
 static struct config *load(struct config_reading *reading)
 {
     struct buf bytes;
     struct error err;
     if (!config_file(reading->path, FILE_MAX, &bytes, &reading->loose, &err)) {
-        config_list_add(&reading->problems, mem_strdup(err.text));
+        config_list_add(&reading->problems, mem_printf("%s%s", err.text, way_out(errno)));
         return NULL;
     }
     struct config *config = parse(reading, bytes.data, bytes.len);
@@ -131,10 +147,13 @@ struct config *config_parse_host(const char *json, size_t len, const struct conf
     return NULL;
 }
 
-struct config *config_load_all(const char *path, enum config_node node,
-                               config_check_host_cb check_host, struct config_list *problems)
+struct config *config_load_all(const char *path, const struct config_program *program, bool files,
+                               struct config_list *problems)
 {
-    struct config_reading reading = {.path = path, .node = node, .check_host = check_host};
+    struct config_reading reading = {.path = path,
+                                     .node = program->node,
+                                     .check_host = files ? program->check_host : NULL,
+                                     .check_url = program->check_url};
     struct config *config = load(&reading);
     *problems = reading.problems;
     return config;

@@ -127,6 +127,9 @@ bool config_list_has(const struct config_list *list, const char *text);
 typedef bool (*config_check_host_cb)(const struct config_host *host, const char *key,
                                      struct error *err);
 
+/* False with err: no database can be reached by this URL. */
+typedef bool (*config_check_url_cb)(const char *url, bool insecure_plaintext, struct error *err);
+
 /* A program that has the command line below. */
 struct config_program {
     const char *name;
@@ -134,6 +137,7 @@ struct config_program {
     enum config_node node;
     enum log_level level;            /* unless --log-level says another */
     config_check_host_cb check_host; /* for --check-config; NULL: this node opens no such file */
+    config_check_url_cb check_url;   /* NULL: any will do */
     const char *unchecked;           /* lines: what --check-config cannot know */
     const char *carries;             /* what --version says besides; NULL: nothing */
 };

@@ -21,6 +21,7 @@ struct config_reading {
     enum config_node node;
     bool loose;                      /* group or others may read the file */
     config_check_host_cb check_host; /* NULL: the hosts' files are not looked at */
+    config_check_url_cb check_url;   /* NULL: the database's URL is not looked at */
     struct config *config;           /* borrowed */
     struct config_list problems;     /* owned: "file:line:column: key: what; what would be right" */
 };
@@ -65,9 +66,10 @@ char *config_absolute(const struct config_reading *reading, const char *path);
 char *config_credential(struct config_reading *reading, const struct tree_node *node);
 bool config_credential_loose(const char *path, const struct stat *info); /* others may read it */
 
-/* config.c. As config_load, but all problems; the caller releases them. */
-struct config *config_load_all(const char *path, enum config_node node,
-                               config_check_host_cb check_host, struct config_list *problems);
+/* config.c. As config_load, but all problems; the caller releases them. `files`: those of the hosts
+ * are looked at too. */
+struct config *config_load_all(const char *path, const struct config_program *program, bool files,
+                               struct config_list *problems);
 
 /* check.c. What one row cannot see: duplicates, what a host needs, warnings. */
 void config_check(struct config_reading *reading, const struct tree_node *root);

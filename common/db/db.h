@@ -59,8 +59,10 @@ enum db_repeat { DB_ONCE, DB_REPEAT };
 /* Exactly once, later. On success err is NULL; on failure res is NULL. */
 typedef void (*db_done_cb)(void *data, const struct db_result *res, const struct error *err);
 
-/* NULL on a URL that cannot be read, or that names another machine without sslmode=verify-full; err
- * holds nothing of the URL but the host's name. */
+/* False for a URL that cannot be read, or that names another machine without sslmode=verify-full;
+ * err holds nothing of the URL but the host's name. */
+bool db_check_url(const char *url, bool allow_plaintext, struct error *err);
+/* NULL where db_check_url() is false. */
 struct db *db_new(struct loop *loop, const struct db_options *options, struct error *err);
 void db_start(struct db *db);
 /* Lets what waits and flies finish, for deadline_ms at most; what is left then fails. Every

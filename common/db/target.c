@@ -286,6 +286,16 @@ bool db_target_init(struct db_target *target, const char *url, const char *appli
     return fine;
 }
 
+bool db_check_url(const char *url, bool allow_plaintext, struct error *err)
+{
+    struct db_target target;
+    bool good = db_target_init(&target, url, "", 0, allow_plaintext, err);
+
+    if (good)
+        db_target_release(&target);
+    return good;
+}
+
 void db_target_release(struct db_target *target)
 {
     for (size_t i = 0; i < target->count; i++) {

@@ -248,7 +248,8 @@ END_TEST
 START_TEST(unreadable)
 {
     ck_assert_ptr_null(config_load("/no/such/file", CONFIG_SERVER, &err));
-    ck_assert_str_eq(err.text, "cannot open /no/such/file: No such file or directory");
+    ck_assert_str_eq(err.text, "cannot open /no/such/file: No such file or directory; name the "
+                               "configuration by --config PATH or FLEET_CONFIG");
     ck_assert_ptr_null(config_load("/", CONFIG_SERVER, &err));
     ck_assert_ptr_nonnull(strstr(err.text, "cannot read /"));
     ck_assert_ptr_null(config_load("/dev/zero", CONFIG_SERVER, &err));
