@@ -28,7 +28,7 @@ guide_blocks() {
         }
         inside { if ($0 == "```") { inside = 0; forget() } else if (inside == 1) print >>(dir "/" number ".sh"); next }
         /^<!-- not run:/ { why = $0; sub(/^<!-- not run: */, "", why); sub(/ *-->$/, "", why)
-                           if (length(why) < 10) fault("a block that is not run says why"); next }
+                           if (length(why) < 8) fault("a block that is not run says why"); next }
         /^<!-- on: (build|host|db|proxy) -->$/ { on = $3; next }
         /^<!-- run as: [a-z-]+ -->$/ { as = $4; next }
         /^<!-- expect: .+ -->$/ { wants = wants substr($0, 14, length($0) - 17) "\n"; next }
