@@ -61,7 +61,8 @@ guide_trouble() {
 
 # --- the update, while people work ---
 
-# Requests through Caddy one after the other in two lines, and a task every second; until /run/load is away.
+# Requests through Caddy one after the other in two lines, and a task every second; until /run/load is away. Not for /readyz,
+# which a draining node refuses on purpose.
 guide_load() {
     container_feed fleet bash -s <<'END'
 touch /run/load
@@ -77,7 +78,7 @@ tasks() {
         read -rt 1 <> <(:) # a pause
     done
 }
-line readyz /readyz </dev/null >/dev/null 2>&1 &
+line healthz /healthz </dev/null >/dev/null 2>&1 &
 line list /api/v1/tasks </dev/null >/dev/null 2>&1 &
 tasks </dev/null >/dev/null 2>&1 &
 END
