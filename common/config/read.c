@@ -107,13 +107,14 @@ static char *read_text(struct config_reading *reading, const struct config_field
     return text;
 }
 
+/* False when wrong or not needed by this node. */
 static bool read_number(struct config_reading *reading, const struct config_field *field,
                         const struct tree_node *node, int64_t *number)
 {
     struct config_value value;
     char *end = NULL;
     char right[100];
-    if (!config_value(reading, field, node, &value))
+    if (!config_value(reading, field, node, &value) || value.text == NULL)
         return false;
     bool quoted = value.literal && node != NULL && node->quoted;
     snprintf(right, sizeof right, "a whole number from %lld to %lld%s", (long long)field->min,

@@ -128,6 +128,9 @@ START_TEST(a_server_needs_no_host_keys)
     config_free(c);
     take(DATABASE "forgejo: { webhook_secret: \"${NO_SUCH_KEY}\" }\n", CONFIG_WORKER);
     take(DATABASE "forgejo: { webhook_secret: {file: /no/such} }\n", CONFIG_WORKER);
+    take(DATABASE "server: { port: \"${NO_SUCH_KEY}\" }\n", CONFIG_WORKER);
+    refuse(DATABASE "server: { port: \"${NO_SUCH_KEY}\" }\n",
+           "2:17: server.port: ", "NO_SUCH_KEY is not set");
     refuse(DATABASE "forgejo: { webhook_secret: \"${NO_SUCH_KEY}\" }\n",
            "2:28: forgejo.webhook_secret: ", "NO_SUCH_KEY is not set");
     take(DATABASE "hosts: [{host_id: a, hostname: b, ssh_user: c, work_dir: /d, agents: [],\n"
@@ -144,7 +147,7 @@ START_TEST(empty_lists_admit_none)
     ck_assert_msg(c != NULL, "%s", err.text);
     ck_assert_uint_eq(c->forgejo.repositories.count, 0);
     ck_assert_uint_eq(c->forgejo.trigger_users.count, 0);
-    ck_assert_int_eq(c->server.port, 9090);
+    ck_assert_int_eq(c->orchestrator.default_max_retries, 2);
     ck_assert(warned(c, "no hosts"));
     config_free(c);
 }

@@ -437,8 +437,9 @@ START_TEST(explain_config)
     char *joined = mem_alloc(strlen(said) + 1);
     join_lines(joined);
     every_key_is_explained(config_fields, "", joined);
-    ck_assert_ptr_nonnull(strstr(said, "\n  server.port: whole number (TCP port), 0 to 65535; "
-                                       "default 9090; needs a restart\n"));
+    ck_assert_ptr_nonnull(strstr(joined,
+                                 "server.port: whole number (TCP port), 0 to 65535; default "
+                                 "9090; read by servers only; needs a restart "));
     ck_assert_ptr_nonnull(strstr(said, "\n  database.url: text of at most 4096 bytes; required; "
                                        "never shown; needs a restart\n"));
     ck_assert_ptr_nonnull(strstr(said, "\n  hosts[].agents[].profile: sandboxed or full; default"));
