@@ -31,7 +31,6 @@ START_TEST(keys_of_later_versions)
         free(text);
         free(place);
     }
-    refuse(DATABASE "metrics: {}\n", "2:1: metrics: ", "not supported");
     refuse("database: { db_path: x }\n", "1:13: database.db_path: ", "database.url");
     refuse(DATABASE HOST_HEAD "    agents: []\n    workspace: git\n",
            "7:16: hosts[0].workspace: git",
