@@ -18,6 +18,7 @@
 \ir functions/event.sql
 \ir functions/token.sql
 \ir functions/retain.sql
+\ir functions/sweep.sql
 \ir functions/upkeep.sql
 \ir functions/session.sql
 \ir functions/new_task.sql

@@ -19,7 +19,8 @@ grant execute on function
     fleet.phase(uuid, bigint, int, text, text),
     fleet.append(uuid, bigint[], int[], text[], bigint[], bytea[], text[]),
     fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint, bigint, text),
-    fleet.void_confirmed(uuid, bigint, int, text)
+    fleet.void_confirmed(uuid, bigint, int, text),
+    fleet.sweep_begin(uuid), fleet.sweep(uuid, text, text[], bigint[], bigint[], boolean, int), fleet.swept(uuid, text, bigint[], bigint[])
 to fleet_worker;
 
 grant execute on function

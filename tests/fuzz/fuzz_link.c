@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define RUN "acme-app-42-1f0c9a3e.1"
 #define NONCE "0123456789abcdef0123456789abcdef"
 #define CREDIT 64
-#define CALLS 5
+#define CALLS 6
 
 static struct scene {
     struct stream stream; /* first */
@@ -212,6 +212,7 @@ static void ask(void)
     link_ping(scene.link);                                                    /* 7 */
     link_watch(scene.link, &key, 0, 0, CREDIT, &events, &about_run);          /* 8 */
     link_unwatch(link_watch(scene.link, &key, 0, 0, 9, &events, &about_run)); /* 9 */
+    link_clean(scene.link, "f", on_reply, NULL);                              /* 10 */
 }
 
 /* The first byte says how: 1 the runner serves already, 2 in two pieces, 4 byte by byte, 8 and up:

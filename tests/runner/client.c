@@ -11,6 +11,7 @@
  *   void RUN EPOCH NONCE           raise RUN EPOCH NONCE [forged=EPOCH]
  *   gc RUN EPOCH NONCE             stop RUN EPOCH NONCE GRACE TERM REASON
  *   list                           ping
+ *   clean [FOLDER]
  *   watch RUN NONCE OUT_FILE ERR_FILE [out=OFFSET] [err=OFFSET] [credit=BYTES] [epoch=N]
  *         [until=STATE|record]     bytes go to their offset in the files ("-": nowhere). It is over
  *                                  when the state is there with all of its bytes
@@ -552,6 +553,7 @@ static enum frame_type type_of(const struct words *words)
         [FRAME_HELLO] = "hello", [FRAME_START] = "start", [FRAME_RAISE] = "raise",
         [FRAME_VOID] = "void",   [FRAME_STOP] = "stop",   [FRAME_WATCH] = "watch",
         [FRAME_LIST] = "list",   [FRAME_GC] = "gc",       [FRAME_PING] = "ping",
+        [FRAME_CLEAN] = "clean",
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (names[i] != NULL && strcmp(names[i], words->word[0]) == 0)
@@ -571,6 +573,8 @@ static void put_payload(struct frame_out *frame, struct ask *ask, const struct w
         put_hello_of(frame, words);
     else if (ask->type == FRAME_WATCH)
         put_watch_of(frame, ask, words);
+    else if (ask->type == FRAME_CLEAN)
+        put_text(frame, words->count > 1 ? words->word[1] : "");
     else if (ask->type != FRAME_LIST && ask->type != FRAME_PING)
         put_key_of(frame, words, word_at(words, 3), number_at(words, 2));
     if (ask->type == FRAME_START)

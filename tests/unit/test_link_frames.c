@@ -27,7 +27,7 @@ START_TEST(calls_are_frames)
                                  .prompt_len = 5};
     struct runner_stop stop = {.grace_secs = 10, .term_secs = 5, .reason = "cancelled"};
     const struct runner_look looks[] = {{false, "codex"}, {true, "/opt/x y"}};
-    char command[32];
+    char command[32], folder[RUNNER_RUN_SIZE];
     scene_init(&scene);
     scene_up(&scene);
 
@@ -68,6 +68,13 @@ START_TEST(calls_are_frames)
     ck_assert(frame_done(&frame.payload));
     scene_replies(&scene, frame.id, SCENE_RUN);
     ck_assert_int_eq(scene.replies, 5);
+
+    link_clean(scene.link, "acme-app-42", on_scene_reply, &scene);
+    scene_asked(&scene, FRAME_CLEAN, &frame);
+    get_folder(&frame.payload, folder);
+    ck_assert(strcmp(folder, "acme-app-42") == 0 && frame_done(&frame.payload));
+    scene_replies(&scene, frame.id, "none");
+    ck_assert_int_eq(scene.replies, 6);
 
     link_hello(scene.link, looks, 2, on_scene_greeting, &scene);
     scene_asked(&scene, FRAME_HELLO, &frame);

@@ -47,7 +47,7 @@ static const char *take_greeting(struct link *link, struct frame *frame)
 static bool takes_reply(enum frame_type type)
 {
     return type == FRAME_START || type == FRAME_RAISE || type == FRAME_VOID || type == FRAME_STOP ||
-           type == FRAME_GC || type == FRAME_LIST;
+           type == FRAME_GC || type == FRAME_LIST || type == FRAME_CLEAN;
 }
 
 static const char *take_reply(struct link *link, struct frame *frame)
@@ -159,6 +159,7 @@ static const char *take(struct link *link, struct frame *frame)
     case FRAME_UNWATCH:
     case FRAME_LIST:
     case FRAME_GC:
+    case FRAME_CLEAN:
     case FRAME_PING:
         break;
     }

@@ -184,6 +184,20 @@ void link_list(struct link *link, void (*on_record)(void *data, const struct run
     send_call(link, call, frame, &out, on_reply, data);
 }
 
+void link_clean(struct link *link, const char *folder, link_reply_cb on_reply, void *data)
+{
+    struct frame_out out;
+    char read[RUNNER_RUN_SIZE];
+    struct call *call = call_new(link, FRAME_CLEAN, "");
+    struct outgoing *frame = link_frame_new(LINK_SMALL_FRAME, FRAME_CLEAN, call->opened.id, &out);
+    struct frame_in in = {.at = out.at};
+    put_text(&out, folder);
+    in.end = out.at;
+    get_folder(&in, read);
+    link_must(frame_done(&in) && !out.failed, "the folder");
+    send_call(link, call, frame, &out, on_reply, data);
+}
+
 /* --- Calls without answer --- */
 
 static const char *name(const struct call *call)
@@ -203,6 +217,8 @@ static const char *name(const struct call *call)
         return "list";
     case FRAME_GC:
         return "gc";
+    case FRAME_CLEAN:
+        return "clean";
     case FRAME_PING:
         return "ping";
     case FRAME_WATCH:

@@ -53,6 +53,8 @@ void link_void(struct link *link, const struct runner_key *key, link_reply_cb on
 void link_stop(struct link *link, const struct runner_key *key, const struct runner_stop *stop,
                link_reply_cb on_reply, void *data);
 void link_gc(struct link *link, const struct runner_key *key, link_reply_cb on_reply, void *data);
+/* The working directory of a task; "": what is nobody's any more. */
+void link_clean(struct link *link, const char *folder, link_reply_cb on_reply, void *data);
 
 /* --- Watches --- */
 

@@ -9,15 +9,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "worker/runner/clean.h"
 #include "worker/runner/entry.h"
 #include "worker/runner/file.h"
 #include "worker/runner/job.h"
 #include "worker/runner/legacy.h"
 #include "worker/runner/process.h"
+#include "worker/runner/source.h"
 #include "worker/runner/supervise.h"
 
 #define END_MS 2000 /* of a supervisor that failed */
-#define LEFTOVER_SECS 3600
 #define PAUSE_MS 5
 #define RESERVE 4096 /* bytes of the status block, taken before the start */
 
@@ -236,26 +237,6 @@ static bool is_over(enum runner_state state)
     return state == RUNNER_ENDED || state == RUNNER_LOST || state == RUNNER_VOID;
 }
 
-/* What calls that were killed on their way left: no run has a name that begins with a dot. */
-static void remove_leftovers(int runs)
-{
-    struct stat status;
-    int fd = openat(runs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
-    if (entries == NULL && fd >= 0)
-        close(fd);
-    for (const struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;) {
-        const char *name = entry->d_name;
-        bool gone = strncmp(name, ".gone.", 6) == 0;
-        bool is_new = strncmp(name, ".new.", 5) == 0 && file_look(runs, name, &status) &&
-                      time(NULL) - status.st_mtime > LEFTOVER_SECS;
-        if (gone || is_new)
-            file_remove(runs, name);
-    }
-    if (entries != NULL)
-        closedir(entries);
-}
-
 static void call_gc(struct call *call)
 {
     char name[RUNNER_RUN_SIZE + 32];
@@ -270,7 +251,7 @@ static void call_gc(struct call *call)
     if (is_over(call->reply->record.state)) {
         snprintf(name, sizeof name, ".gone.%s.%d", call->key.run, (int)getpid());
         if (renameat(call->base->runs, call->key.run, call->base->runs, name) == 0)
-            remove_leftovers(call->base->runs);
+            clean_leftovers(call->base->runs, clock_now() + CLEAN_MS);
         job_remove_tmp(call->base, &call->key);
         run_look(call->base, &call->key, &call->reply->record);
     }

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #define FILE_SMALL_MAX 4096 /* bytes of a control file; a larger one is none */
@@ -33,7 +34,11 @@ int file_open_folder(int dir, const char *name);
 /* The same, made where it is missing. What is no folder is removed first. */
 int file_make_folder(int dir, const char *name);
 /* Whatever lies under the name: a folder with all that is in it, however deep and whatever modes
- * there are, or anything else. True when nothing lies there any more. */
+ * there are, or anything else. No link is followed and no other mount entered. True when nothing
+ * lies there any more; false also when it took longer than FILE_REMOVE_MS, or until `deadline`
+ * (clock_now): what is left then can be removed by another call. */
+#define FILE_REMOVE_MS 40000
 bool file_remove(int dir, const char *name);
+bool file_remove_by(int dir, const char *name, int64_t deadline);
 
 #endif

@@ -5,9 +5,9 @@
  * Types below FRAME_GREETING are a worker's, the others the runner's.
  *
  * - HELLO is the first frame and may be repeated; its answer is a GREETING.
- * - START RAISE VOID STOP GC are answered by one REPLY each, LIST by RECORDs and a REPLY, PING by a
- *   PONG; each with the id of its question. Questions are answered in any order: the runner carries
- *   each out in a process of its own.
+ * - START RAISE VOID STOP GC CLEAN are answered by one REPLY each, LIST by RECORDs and a REPLY,
+ * PING by a PONG; each with the id of its question. Questions are answered in any order: the runner
+ * carries each out in a process of its own.
  * - WATCH makes its id a watch: RECORDs (at once, and whenever something but a size changed) and
  *   OUTPUT come with that id until UNWATCH, which has no answer. OUTPUT never exceeds the bytes
  *   that the watch and its CREDITs have granted.
@@ -49,6 +49,7 @@ enum frame_type {
     FRAME_LIST,      /* every run directory: RECORDs with id, then a REPLY of RUNNER_STATE */
     FRAME_GC,        /* key: removes the directory of a run that has ended or never started */
     FRAME_PING,
+    FRAME_CLEAN, /* text folder: removes work_dir/tasks/<folder>; "": what is nobody's any more */
 
     FRAME_GREETING = 64, /* greeting */
     FRAME_REPLY,         /* reply */
@@ -129,13 +130,14 @@ struct runner_record {
 };
 
 enum runner_verdict {
-    RUNNER_STARTED,  /* start: by this call, record is set. void: too late, it was started */
-    RUNNER_EXISTS,   /* start: it was started before (or by another epoch), record says how it is */
-    RUNNER_VOIDED,   /* start: a tombstone stands. void: the run never started and never will */
-    RUNNER_FENCED,   /* our epoch is lower than the host's: `epoch` */
-    RUNNER_REFUSED,  /* `reason`: nonce, upload, host_disk_full, folder, busy, supervisor, usage */
+    RUNNER_STARTED, /* start: by this call, record is set. void: too late, it was started */
+    RUNNER_EXISTS,  /* start: it was started before (or by another epoch), record says how it is */
+    RUNNER_VOIDED,  /* start: a tombstone stands. void: the run never started and never will */
+    RUNNER_FENCED,  /* our epoch is lower than the host's: `epoch` */
+    /* `reason`: nonce, upload, host_disk_full, folder, busy, supervisor, usage, in_use */
+    RUNNER_REFUSED,
     RUNNER_STOPPING, /* stop: on its way */
-    RUNNER_STATE,    /* raise; stop of what does not run; gc; list: record */
+    RUNNER_STATE,    /* raise; stop of what does not run; gc; list: record. clean: it is gone */
     RUNNER_VERDICTS, /* how many */
 };
 
@@ -479,6 +481,12 @@ static inline void get_start(struct frame_in *in, struct runner_start *start)
     if (start->timeout_secs < 1 || start->timeout_secs > INT32_MAX || start->cap_bytes < 1 ||
         start->cap_bytes > INT64_MAX || start->job_len < 1)
         in->failed = true;
+}
+
+/* Of a task, as in a start; "" too. */
+static inline void get_folder(struct frame_in *in, char folder[static RUNNER_RUN_SIZE])
+{
+    get_word(in, folder, RUNNER_RUN_SIZE, FRAME_NAME, 0);
 }
 
 static inline void get_stop(struct frame_in *in, struct runner_stop *stop)

@@ -299,3 +299,48 @@ pid_t process_supervisor(const struct runner_key *key, pid_t hint)
     walk(visit_supervisor, &sought);
     return sought.found;
 }
+
+/* --- What processes use --- */
+
+struct usage {
+    const char *path;
+    const struct stat *file;
+    bool found;
+};
+
+static bool visit_folder(void *data, pid_t pid)
+{
+    struct usage *usage = data;
+    char link[64], path[4096];
+    size_t len = strlen(usage->path);
+    snprintf(link, sizeof link, "/proc/%d/cwd", (int)pid);
+    ssize_t got = readlink(link, path, sizeof path - 1);
+    path[got > 0 ? got : 0] = '\0';
+    usage->found = strncmp(path, usage->path, len) == 0 && (path[len] == '\0' || path[len] == '/');
+    return !usage->found;
+}
+
+bool process_works_in(const char *path)
+{
+    struct usage usage = {.path = path};
+    walk(visit_folder, &usage);
+    return usage.found;
+}
+
+static bool visit_program(void *data, pid_t pid)
+{
+    struct usage *usage = data;
+    char link[64];
+    struct stat status;
+    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    usage->found = stat(link, &status) == 0 && status.st_dev == usage->file->st_dev &&
+                   status.st_ino == usage->file->st_ino;
+    return !usage->found;
+}
+
+bool process_executes(const struct stat *file)
+{
+    struct usage usage = {.file = file};
+    walk(visit_program, &usage);
+    return usage.found;
+}

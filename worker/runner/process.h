@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "worker/runner/frame.h"
@@ -33,6 +34,9 @@ int process_marked(const struct runner_key *key, void (*each)(void *data, pid_t 
  * before it. `hint` (0: none) is looked at first. 0 when there is none. A pid that `key` knows from
  * the database counts by its start time alone, while the boot is the same, and no other does. */
 pid_t process_supervisor(const struct runner_key *key, pid_t hint);
+/* Whether a process works in a directory, or somewhere below it; nobody else's is seen. */
+bool process_works_in(const char *path);
+bool process_executes(const struct stat *file); /* by somebody, as far as we see */
 /* It is one of the script that came before this program. */
 bool process_is_script(pid_t pid, const struct runner_key *key);
 

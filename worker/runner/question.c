@@ -25,7 +25,9 @@ bool question_is_proper(const struct frame *frame, char run[static RUNNER_RUN_SI
     run[0] = '\0';
     if (frame->type == FRAME_HELLO)
         return question_looks(in, &looks);
-    if (frame->type != FRAME_LIST)
+    if (frame->type == FRAME_CLEAN)
+        get_folder(&in, (char[RUNNER_RUN_SIZE]){0});
+    else if (frame->type != FRAME_LIST)
         get_key(&in, &key);
     if (frame->type == FRAME_START)
         get_start(&in, &start);

@@ -16,7 +16,7 @@ struct question_looks {
 
 /* Of a HELLO. False: it is none, or of another version. */
 bool question_looks(struct frame_in payload, struct question_looks *looks);
-/* HELLO START RAISE VOID STOP GC LIST. `run`: which one it is about; "" without. */
+/* HELLO START RAISE VOID STOP GC LIST CLEAN. `run`: which one it is about; "" without. */
 bool question_is_proper(const struct frame *frame, char run[static RUNNER_RUN_SIZE]);
 
 #endif

@@ -108,6 +108,7 @@ static bool take_frame(struct serve *serve, struct frame *frame)
     case FRAME_STOP:
     case FRAME_LIST:
     case FRAME_GC:
+    case FRAME_CLEAN:
         return tasks_take(&serve->tasks, frame);
     case FRAME_WATCH:
     case FRAME_CREDIT:

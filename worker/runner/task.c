@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "worker/runner/call.h"
+#include "worker/runner/clean.h"
 #include "worker/runner/greet.h"
 #include "worker/runner/question.h"
 
@@ -77,6 +78,7 @@ static void list_one(void *data, const struct runner_key *key)
     struct listing *listing = data;
     struct runner_record record;
     uint8_t bytes[2048];
+    alarm(TASK_LIFE_SECS); /* a host may have thousands of runs */
     run_look(listing->base, key, &record);
     struct frame_out out = frame_begin(bytes, sizeof bytes, FRAME_RECORD, listing->id);
     put_record(&out, &record);
@@ -101,6 +103,10 @@ static void do_question(struct tasks *tasks, const struct task *task, struct fra
         struct listing listing = {&tasks->base, socket, task->id};
         run_each(&tasks->base, list_one, &listing);
         reply.verdict = RUNNER_STATE;
+    } else if (task->type == FRAME_CLEAN) {
+        char folder[RUNNER_RUN_SIZE];
+        get_folder(&payload, folder);
+        clean(&tasks->base, folder, &reply);
     } else {
         call_run(&tasks->base, task->type, &payload, tasks->path, &reply);
     }

@@ -4,16 +4,39 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "worker/runner/source.h"
+
+/* A directory on the same mount, for naming it only. Kernels before 5.6 know other file systems
+ * only, not other mounts of the same one. */
+static int open_place(int dir, const char *name)
+{
+    struct stat here, there;
+    struct open_how how = {.flags = O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC,
+                           .resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS};
+    long place = syscall(SYS_openat2, dir, name, &how, sizeof how);
+    if (place >= 0 || (errno != ENOSYS && errno != EPERM))
+        return (int)place;
+    int fd = openat(dir, name, (int)how.flags);
+    if (fd >= 0 &&
+        (fstat(dir, &here) != 0 || fstat(fd, &there) != 0 || here.st_dev != there.st_dev)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
 
 /* For reading, after it was made readable and writable for us: through its descriptor, so that no
  * link is followed. -1: no directory. */
 static int open_directory(int dir, const char *name)
 {
-    int place = openat(dir, name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
+    int place = open_place(dir, name);
     if (place < 0)
         return -1;
     char path[40];
@@ -27,6 +50,7 @@ static int open_directory(int dir, const char *name)
 /* One removal: `moved` is said of every step forward. */
 struct removal {
     int top;
+    int64_t deadline;
     unsigned number; /* of the next directory that is moved to the top */
     bool moved;
 };
@@ -67,7 +91,8 @@ static void empty(struct removal *removal, int dir,
         close(dir);
         return;
     }
-    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+    for (const struct dirent *entry;
+         clock_now() < removal->deadline && (entry = readdir(entries)) != NULL;) {
         if (!is_dots(entry->d_name) && !remove_single(removal, dir, entry->d_name))
             keep(removal, dir, entry->d_name);
     }
@@ -83,9 +108,9 @@ static void flatten(struct removal *removal, int dir, const char *name)
     remove_single(removal, dir, name);
 }
 
-bool file_remove(int dir, const char *name)
+bool file_remove_by(int dir, const char *name, int64_t deadline)
 {
-    struct removal removal = {0};
+    struct removal removal = {.deadline = deadline};
     if (remove_single(&removal, dir, name))
         return true;
     removal.top = open_directory(dir, name);
@@ -98,7 +123,12 @@ bool file_remove(int dir, const char *name)
         if (top >= 0)
             empty(&removal, top, flatten);
         gone = remove_single(&removal, dir, name);
-    } while (!gone && removal.moved);
+    } while (!gone && removal.moved && clock_now() < deadline);
     close(removal.top);
     return gone;
+}
+
+bool file_remove(int dir, const char *name)
+{
+    return file_remove_by(dir, name, clock_now() + FILE_REMOVE_MS);
 }
