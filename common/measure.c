@@ -13,6 +13,8 @@
 #define FAILED_MS 10000 /* after a failure, at the latest */
 #define LAG_MS 500
 
+#define FIRST_MS 5000 /* until the first of each, at the latest */
+
 /* Jittered: half of it to all of it. */
 static const struct {
     const char *sql;
@@ -107,7 +109,7 @@ struct measure *measure_new(struct loop *loop, struct db *db, const struct measu
         chore->measure = measure;
         timer_init(&chore->timer, loop, on_time, chore);
         if (i != REPORT || node->say != NULL)
-            later(chore, chores[i].every_ms);
+            later(chore, chores[i].every_ms < FIRST_MS ? chores[i].every_ms : FIRST_MS);
     }
     timer_init(&measure->lag, loop, on_lag, measure);
     measure->lag_us = clock_us();
