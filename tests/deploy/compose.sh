@@ -10,7 +10,6 @@ source tests/lib/container.sh
 COMPOSE_SERVICES=(postgres server-1 server-2 worker-1 worker-2 caddy demo-host)
 
 compose_suite() {
-    compose_setup || return
     if ! command -v docker-compose >/dev/null; then
         skip 'compose' 'docker-compose is not installed (deploy/lib/install.sh lists the packages: container)'
         return
@@ -19,6 +18,8 @@ compose_suite() {
         skip 'compose' "$container_reason"
         return
     fi
+    export FLEET_COMPOSE_DIR=$TEST_DIR/compose
+    check 'deploy/compose/setup --demo' deploy/compose/setup --demo
     compose_engine || return
     compose_up || return
     compose_looks
@@ -27,31 +28,6 @@ compose_suite() {
     compose_server_killed
     compose_renewed
     compose_again
-}
-
-# --- what is made before the first start ---
-
-compose_setup() {
-    export FLEET_COMPOSE_DIR=$TEST_DIR/compose
-    check '--help of setup' eval 'deploy/compose/setup --help | grep -q "^Usage: deploy/compose/setup"'
-    check 'setup --demo' deploy/compose/setup --demo || return 1
-    (cd "$FLEET_COMPOSE_DIR" && sha256sum fleet.yaml known-hosts secrets/*) >"$TEST_DIR/made"
-    check 'again it changes nothing' eval "deploy/compose/setup --demo && (cd '$FLEET_COMPOSE_DIR' && sha256sum --quiet -c '$TEST_DIR/made')"
-    check 'secrets are random' compose_random
-    check 'the folder is open to its owner alone' test "$(stat -c %a "$FLEET_COMPOSE_DIR/secrets")" = 700
-    check 'a demonstration never replaces a configuration' compose_kept
-    check 'no password in the file' not grep -rniE '(password|secret)[^-].*[:=] *["'\'']?[A-Za-z0-9]{8,}["'\'']?$' docker-compose.yml
-}
-
-compose_random() {
-    local other=$TEST_DIR/other file
-    FLEET_COMPOSE_DIR=$other deploy/compose/setup >/dev/null || return 1
-    for file in "$FLEET_COMPOSE_DIR"/secrets/*; do
-        ! cmp -s "$file" "$other/secrets/${file##*/}" || { echo "$file is the same"; return 1; }
-    done
-}
-compose_kept() {
-    ! FLEET_COMPOSE_DIR=$TEST_DIR/other deploy/compose/setup --demo >/dev/null 2>"$TEST_DIR/err" && grep -q 'stays' "$TEST_DIR/err"
 }
 
 # --- the engine ---
