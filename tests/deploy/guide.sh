@@ -108,6 +108,12 @@ guide_sql_is() {
 
 # --- what stands at its end ---
 
+guide_verified() {
+    container_do fleet systemd-analyze verify --man=no fleet-server@9091.service fleet-worker@1.service fleet-migrate.service \
+        agent-fleet.target >"$TEST_DIR/verified" 2>&1
+    not grep . "$TEST_DIR/verified"
+}
+
 guide_no_errors() {
     container_do fleet journalctl -q --no-pager -o cat -p err -u 'fleet-*' >"$TEST_DIR/errors" || return 1
     not grep . "$TEST_DIR/errors"
@@ -119,6 +125,7 @@ guide_stands() {
         check "$unit is active" container_do fleet systemctl is-active "$unit"
         check "$unit was never started again by systemd" test "$(container_do fleet systemctl show -P NRestarts "$unit")" = 0
     done
+    check 'systemd has nothing to say about the units' guide_verified
     check "the webhook's task is completed" guide_sql_is "select status from fleet.tasks where task_id = 'acme/rocket#1'" completed
     check 'no invariant is broken' guide_sql_is 'select count(*) from fleet.check_all() where faults > 0' 0
     check 'no line of a node is an error' guide_no_errors
