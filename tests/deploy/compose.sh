@@ -141,11 +141,12 @@ compose_silent() {
     ! grep -qFf "$TEST_DIR/secrets" "$TEST_DIR/shown"
 }
 compose_layers() {
-    local image
     compose_secrets >"$TEST_DIR/secrets"
-    for image in postgres migrate server worker caddy demo-host; do
-        ! podman save "agent-fleet-$image:test" | grep -qaFf "$TEST_DIR/secrets" || { echo "$image"; return 1; }
-    done
+    podman save --multi-image-archive agent-fleet-{postgres,migrate,server,worker,caddy,demo-host}:test >"$TEST_DIR/images.tar" &&
+        grep -qa 'This is the demo agent' "$TEST_DIR/images.tar" && ! grep -qaFf "$TEST_DIR/secrets" "$TEST_DIR/images.tar"
+    local status=$?
+    rm -f "$TEST_DIR/images.tar"
+    return "$status"
 }
 compose_without() {
     local status=0

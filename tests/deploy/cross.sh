@@ -52,6 +52,8 @@ cross_make() {
     check "$arch: programs are hardened and stripped" cross_hardened "${bundle[$arch]}"
     check "$arch: MANIFEST names each library" cross_manifest "${bundle[$arch]}"
     check "$arch: runners for both kinds of hosts" cross_runners "${bundle[$arch]}"
+    check "$arch: units name the place that README gives" test "$(grep -rhoE 'ExecStart=[^ ]*' "${bundle[$arch]}/lib/systemd/system" |
+        sort -u | paste -sd' ')" = "$(printf 'ExecStart=/opt/agent-fleet/bin/fleet-%s\n' migrate server worker | paste -sd' ')"
     check "$arch: migrations are in it" test -x "${bundle[$arch]}/bin/fleet-migrate"
 }
 
