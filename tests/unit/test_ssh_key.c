@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/mem.h"
 #include "worker/ssh/key.h"
 #include "worker/ssh/ssh.h"
 
@@ -188,6 +189,59 @@ START_TEST(known_hosts_must_list_the_host)
 }
 END_TEST
 
+/* As ssh-keygen writes it into the .pub file, without its comment. */
+static void has_public_half(const char *make)
+{
+    char line[SSH_KEY_LINE], wanted[SSH_KEY_LINE + 2];
+    shell("rm -f %s*; %s -C '' -f %s >/dev/null", path, make, path);
+    char *name = mem_printf("%s.pub", path);
+    FILE *file = fopen(name, "r");
+    ck_assert_ptr_nonnull(fgets(wanted, sizeof wanted, file));
+    fclose(file);
+    free(name);
+    wanted[strcspn(wanted, "\n")] = '\0';
+    while (wanted[strlen(wanted) - 1] == ' ')
+        wanted[strlen(wanted) - 1] = '\0';
+    ck_assert(ssh_key_public(path, line));
+    ck_assert_str_eq(line, wanted);
+}
+
+START_TEST(public_halves)
+{
+    char line[SSH_KEY_LINE];
+    has_public_half("ssh-keygen -q -N '' -t ed25519");
+    has_public_half("ssh-keygen -q -N 'secret' -t ed25519");
+    for (int bits = 256; bits <= 512; bits += 128) {
+        char *make = mem_printf("ssh-keygen -q -N '' -t ecdsa -b %d", bits == 512 ? 521 : bits);
+        has_public_half(make);
+        free(make);
+    }
+    shell("rm -f %s; ssh-keygen -q -N '' -t ecdsa -m PEM -f %s", path, path);
+    ck_assert(!ssh_key_public(path, line));
+    shell("rm -f %s", path);
+    ck_assert(!ssh_key_public(path, line));
+}
+END_TEST
+
+/* Any beginning of a key, and a key whose lengths lie. */
+START_TEST(public_halves_of_what_is_broken)
+{
+    char line[SSH_KEY_LINE];
+    shell("ssh-keygen -q -N '' -t ed25519 -f %s; cp %s %s.whole", path, path, path);
+    for (int bytes = 0; bytes < 120; bytes++) {
+        shell("{ head -c %d %s.whole; echo; tail -n 1 %s.whole; } >%s", bytes, path, path, path);
+        ck_assert(!ssh_key_public(path, line));
+    }
+    for (int at = 0; at < 40; at++) {
+        shell("{ head -n 1 %s.whole; { printf 'openssh-key-v1\\0'; head -c %d /dev/zero; printf "
+              "'\\377\\377\\377\\377'; head -c 40 /dev/zero; } | base64; tail -n 1 %s.whole; } "
+              ">%s",
+              path, at, path, path);
+        ssh_key_public(path, line);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ssh key");
@@ -200,6 +254,8 @@ int main(void)
     tcase_add_test(tests, damaged_keys);
     tcase_add_test(tests, keys_that_others_may_read);
     tcase_add_test(tests, known_hosts_must_list_the_host);
+    tcase_add_test(tests, public_halves);
+    tcase_add_test(tests, public_halves_of_what_is_broken);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

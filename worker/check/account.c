@@ -50,7 +50,9 @@ static void tell_forced(const struct account *account, struct check_row *row)
 {
     row_note(row, "something runs another command in place of ours: `command=` before the key, or "
                   "ForceCommand; on the host, as root:");
-    row_paste(row, "grep -n command= ~%s/.ssh/authorized_keys; sshd -T -C user=%s | grep -i force",
+    row_paste(row,
+              "grep -n command= ~%s/.ssh/authorized_keys; sshd -T -C user=%s,host=h,addr=127.0.0.1 "
+              "| grep -i force",
               account->host->ssh_user, account->host->ssh_user);
     row_note(row, "or its login files (.bashrc, .profile and the like) end the shell or start "
                   "another one; or its shell is none:");
@@ -69,7 +71,7 @@ static void judge_not_begun(const struct account *account, struct check_row *row
     } else if (strstr(buf_text(&text), "not available") != NULL ||
                (text.len == 0 && end->status == 1)) {
         row_say(row, CHECK_FAILED, "the account's shell runs no commands (nologin, or false)%s%s",
-                text.len > 0 ? ": it says " : "", buf_text(&text));
+                text.len > 0 ? "; it says: " : "", buf_text(&text));
         tell_shell(account, row);
     } else {
         row_say(row, CHECK_FAILED, "our command was not run (status %d), the answer was: %s",
@@ -174,6 +176,8 @@ static void judge_work_dir(const struct account *account)
         row_paste(row, "findmnt -T %s; mount -o remount,exec \"$(findmnt -no TARGET -T %s)\"",
                   quoted, quoted);
         free(quoted);
+    } else if (!probe->wrote) {
+        row_say(row, CHECK_GOOD, "%s is there, and full", dir);
     } else {
         row_say(row, CHECK_GOOD, "%s %s", dir,
                 probe->made ? "was not there and was made, as a worker does it"
@@ -212,7 +216,7 @@ static void judge_space(const struct account *account)
         return;
     row_note(row, "on the host: what fills it");
     char *dir = sheet_quote(account->host->work_dir);
-    row_paste(row, "df -h %s; df -i %s; du -xsh %s/* %s/.fleet/*/runs", dir, dir, dir, dir);
+    row_paste(row, "cd %s && df -h . && df -i . && du -xsh * .fleet/*/runs", dir);
     free(dir);
 }
 

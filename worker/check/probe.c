@@ -21,8 +21,8 @@ static const char script[] =
     "if [ -d \"$w\" ]; then say stands; "
     "say space $(stat -f -c \"%a %S %d %c\" \"$w\" 2>/dev/null); "
     "if e=$(exec 2>&1; echo \"exit 0\" >\"$t\"); then say wrote; "
-    "chmod 700 \"$t\" && \"$t\" >/dev/null 2>&1 && say ran; "
-    "else say unwritable $e; fi; rm -f \"$t\"; fi; "
+    "chmod 700 \"$t\" 2>/dev/null && \"$t\" >/dev/null 2>&1 && say ran; "
+    "else say unwritable $e; fi; rm -f \"$t\" 2>/dev/null; fi; "
     "say logind $(busctl --timeout=3 get-property org.freedesktop.login1 /org/freedesktop/login1 "
     "org.freedesktop.login1.Manager KillUserProcesses KillOnlyUsers KillExcludeUsers 2>/dev/null "
     "</dev/null); say end";

@@ -34,7 +34,7 @@ void sheet_release(struct check_sheet *sheet)
 {
     for (size_t i = 0; i < sheet->count; i++)
         row_clear(&sheet->rows[i]);
-    sheet->count = 0;
+    sheet_init(sheet);
 }
 
 struct check_row *sheet_row(struct check_sheet *sheet, const char *name, const char *detail)

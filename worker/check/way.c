@@ -252,7 +252,7 @@ static void tell_account(const struct way *way, struct check_row *row)
     char *path = sheet_quote(way->host->ssh_key_path);
     paste_journal(row);
     row_note(row,
-             "its usual reasons. The key is not in the account's authorized_keys; on the host, "
+             "usual reasons: 1. the key is not in the account's authorized_keys; on the host, "
              "as %s:",
              user);
     if (ssh_key_public(way->host->ssh_key_path, line)) {
@@ -265,14 +265,16 @@ static void tell_account(const struct way *way, struct check_row *row)
         row_note(row, "a line of authorized_keys: the word restrict, and what this prints here:");
         row_paste(row, "ssh-keygen -y -f %s", path);
     }
-    row_note(row, "There is no such account, or its shell does not exist; on the host, as root:");
+    row_note(row,
+             "2. there is no such account, or its shell does not exist; on the host, as root:");
     row_paste(row, "getent passwd %s || useradd -m -s /bin/bash %s", user, user);
     row_note(row,
-             "Its password is locked (L) and sshd_config says UsePAM no: then no key opens it. "
+             "3. its password is locked (L) and sshd_config says UsePAM no: then no key opens it. "
              "An impossible password does not lock:");
     row_paste(row, "passwd -S %s; usermod -p '*' %s", user, user);
-    row_note(row, "Others may write to its home or ~/.ssh; or AllowUsers, DenyUsers and the like "
-                  "leave it out:");
+    row_note(row,
+             "4. others may write to its home or ~/.ssh; or AllowUsers, DenyUsers and the like "
+             "leave it out:");
     row_paste(row,
               "ls -ld ~%s ~%s/.ssh ~%s/.ssh/authorized_keys; sshd -T | grep -iE "
               "'^(allow|deny|authorizedkeys|usepam)'",
