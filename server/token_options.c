@@ -41,7 +41,7 @@ static const char usage[] =
 
 const struct config_program token_program = {.name = "fleet-server",
                                              .usage = usage,
-                                             .node = CONFIG_SERVER,
+                                             .node = CONFIG_COMMAND,
                                              .level = LOG_ERROR_LEVEL,
                                              .check_url = db_check_url};
 
@@ -178,7 +178,7 @@ int token_options_read(struct token_options *options, int argc, char **argv)
     *options = (struct token_options){.config_argv = {program}, .config_argc = 1};
     optind = 0; /* glibc: starts anew */
     opterr = 1;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
         if (option == 'h') {
             fputs(usage, stdout);
             return 0;
@@ -202,7 +202,7 @@ bool token_command_wanted(int argc, char **argv)
     memcpy(words, argv, (size_t)argc * sizeof *words);
     optind = 0;
     opterr = 0;
-    while (getopt_long(argc, words, "", long_options, NULL) != -1) {
+    while (getopt_long(argc, words, "h", long_options, NULL) != -1) {
     }
     bool wanted = optind < argc && strcmp(words[optind], "token") == 0;
     free(words);

@@ -120,7 +120,7 @@ static void check_server(struct config_reading *reading, const struct tree_node 
     const struct config *config = reading->config;
     const struct tree_node *open = child(child(root, "server"), "insecure_open");
     const char *bind = config->server.bind;
-    if (open == NULL || !config->server.insecure_open)
+    if (open == NULL || !config->server.insecure_open || reading->node != CONFIG_SERVER)
         return;
     config_warning(reading, open, "true: everybody who reaches the port may do everything");
     if (!network_is_loopback(bind))
@@ -213,10 +213,12 @@ void config_check(struct config_reading *reading, const struct tree_node *root)
 {
     const struct config *config = reading->config;
     const struct tree_node *hosts = child(root, "hosts");
+    check_database(reading, root);
+    if (reading->node == CONFIG_COMMAND)
+        return;
     check_server(reading, root);
     check_forgejo(reading, root);
     check_orchestrator(reading, root);
-    check_database(reading, root);
     for (size_t i = 0; i < config->adapter_count; i++)
         check_command(reading, &config->adapters[i].command,
                       child(entry(child(root, "adapters"), i), "command"));

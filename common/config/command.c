@@ -19,7 +19,7 @@ static const char options_help[] =
     "  --check-config     read the configuration, say what is wrong, and end\n"
     "  --explain-config   print every key with its type, default, bounds and effect, and end\n"
     "  --version          print the version, the lowest schema of the database, and end\n"
-    "  --help             print this and end\n"
+    "  -h, --help         print this and end\n"
     "\n"
     "Exit status:\n"
     "  0   ended as asked\n"
@@ -155,7 +155,7 @@ int config_command_line(int argc, char **argv, const struct config_program *prog
     *config = NULL;
     optind = 0; /* glibc: starts anew, also when called again */
     opterr = 1;
-    while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
         int status = take(program, &line, option, optarg);
         if (status >= 0)
             return status;

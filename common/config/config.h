@@ -54,7 +54,7 @@ struct config_adapter {
 
 struct config {
     struct {
-        char *bind;                         /* default 127.0.0.1 */
+        char *bind;                         /* default 127.0.0.1; NULL in a worker */
         int port;                           /* default 9090; 0 = any free one, logged */
         int64_t max_body_bytes;             /* default 1048576 */
         struct config_list trusted_proxies; /* addresses or CIDR */
@@ -102,7 +102,8 @@ struct config {
     struct config_list warnings; /* to be logged at every start, e.g. "repositories: \"*\" …" */
 };
 
-enum config_node { CONFIG_SERVER, CONFIG_WORKER };
+/* Who reads: a command of the server resolves what leads to the database, and nothing else. */
+enum config_node { CONFIG_SERVER, CONFIG_WORKER, CONFIG_COMMAND };
 
 /* Reads and checks. NULL with err ("file:line:column: key: what is wrong; what would be right").
  * `node` says which secrets to resolve: a server never opens SSH keys, a worker never the webhook

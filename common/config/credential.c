@@ -18,7 +18,7 @@ static void places(const struct config_reading *reading, const char *name, char 
     const char *folder = getenv("CREDENTIALS_DIRECTORY");
     bool given = folder != NULL && *folder == '/';
     char *beside =
-        mem_printf("credentials/%s/%s", reading->node == CONFIG_SERVER ? "server" : "worker", name);
+        mem_printf("credentials/%s/%s", reading->node == CONFIG_WORKER ? "worker" : "server", name);
     paths[0] = given ? mem_printf("%s/%s", folder, name) : NULL;
     /* so systemd.exec(5) names the members of a folder: LoadCredential=fleet:FOLDER */
     paths[1] = given ? mem_printf("%s/fleet_%s", folder, name) : NULL;

@@ -134,7 +134,7 @@ static bool read_flag(struct config_reading *reading, const struct config_field 
                       const struct tree_node *node, bool *flag)
 {
     struct config_value value;
-    if (!config_value(reading, field, node, &value))
+    if (!config_value(reading, field, node, &value) || value.text == NULL)
         return false;
     *flag = strcmp(value.text, "true") == 0;
     bool good = (*flag || strcmp(value.text, "false") == 0) &&

@@ -146,10 +146,10 @@ static const char *check_work_dir(const char *text)
 /* clang-format on */
 
 static const struct config_field server_fields[] = {
-    {"bind", FIELD_TEXT, FIELD_RESTART, AT(server.bind), .text = "127.0.0.1",
+    {"bind", FIELD_TEXT, FIELD_SERVER_ONLY | FIELD_RESTART, AT(server.bind), .text = "127.0.0.1",
      .check = check_address,
      .help = "IPv4 or IPv6 address that the API listens on; a proxy with TLS stands in front"},
-    {"port", FIELD_INT, FIELD_RESTART | FIELD_SERVER_ONLY, AT(server.port),
+    {"port", FIELD_INT, FIELD_SERVER_ONLY | FIELD_RESTART, AT(server.port),
      RANGE(0, 65535, "9090", "TCP port"),
      .help = "where the API listens; 0 takes a free one, which the log names"},
     {"max_body_bytes", FIELD_INT64, AT(server.max_body_bytes),
@@ -166,8 +166,8 @@ static const struct config_field server_fields[] = {
 };
 
 static const struct config_field database_fields[] = {
-    {"url", FIELD_TEXT, FIELD_REQUIRED | FIELD_URL | FIELD_RESTART, AT(database.url), .max = 4096,
-     .check = check_database,
+    {"url", FIELD_TEXT, FIELD_REQUIRED | FIELD_URL | FIELD_RESTART | FIELD_DATABASE,
+     AT(database.url), .max = 4096, .check = check_database,
      .help = "postgresql:// URL of the node's login; not local: with sslmode=verify-full"},
     {"listen_url", FIELD_TEXT, FIELD_URL | FIELD_RESTART, AT(database.listen_url), .max = 4096,
      .check = check_database,
@@ -175,8 +175,8 @@ static const struct config_field database_fields[] = {
     {"connections", FIELD_INT, FIELD_RESTART, AT(database.connections),
      RANGE(1, 16, "4", "connections"),
      .help = "how many of each node carry queries; one more listens"},
-    {"insecure_plaintext", FIELD_FLAG, FIELD_RESTART, AT(database.insecure_plaintext),
-     .text = "false",
+    {"insecure_plaintext", FIELD_FLAG, FIELD_RESTART | FIELD_DATABASE,
+     AT(database.insecure_plaintext), .text = "false",
      .help = "true: a database that is not local may be reached without verify-full"},
     {"db_path", FIELD_LATER, .text = "replaced; give database.url, a PostgreSQL URL"},
     {0},

@@ -32,6 +32,7 @@ enum field_flag {
     FIELD_PLAIN = 1024,     /* FIELD_NAMED: each entry is one value, of the only field */
     FIELD_URL = 256,        /* may hold a password: never shown; then as FIELD_SECRET */
     FIELD_RESTART = 2048,   /* read once, at the start */
+    FIELD_DATABASE = 4096,  /* a command of the server needs it too */
 };
 
 struct config_field {

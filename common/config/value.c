@@ -185,8 +185,15 @@ static bool text_value(struct config_reading *reading, const struct config_field
 
 bool config_needed(const struct config_reading *reading, const struct config_field *field)
 {
-    return !(field->flags & FIELD_SERVER_ONLY && reading->node != CONFIG_SERVER) &&
-           !(field->flags & FIELD_WORKER_ONLY && reading->node != CONFIG_WORKER);
+    switch (reading->node) {
+    case CONFIG_SERVER:
+        return !(field->flags & FIELD_WORKER_ONLY);
+    case CONFIG_WORKER:
+        return !(field->flags & FIELD_SERVER_ONLY);
+    case CONFIG_COMMAND:
+        return field->flags & FIELD_DATABASE;
+    }
+    return true;
 }
 
 bool config_value(struct config_reading *reading, const struct config_field *field,

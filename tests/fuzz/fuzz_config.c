@@ -17,11 +17,12 @@ static void check(const char *bytes, size_t len, enum config_node node)
         abort();
     if (config == NULL && !text_is_utf8(err.text, strlen(err.text)))
         abort();
-    if (config != NULL && (config->database.url == NULL || config->server.bind == NULL))
+    if (config != NULL &&
+        (config->database.url == NULL || (config->server.bind == NULL) != (node != CONFIG_SERVER)))
         abort();
-    if (config != NULL && node == CONFIG_WORKER && config->forgejo.webhook_secret != NULL)
+    if (config != NULL && node != CONFIG_SERVER && config->forgejo.webhook_secret != NULL)
         abort();
-    for (size_t i = 0; config != NULL && i < config->host_count; i++) {
+    for (size_t i = 0; config != NULL && node != CONFIG_COMMAND && i < config->host_count; i++) {
         const struct config_host *host = &config->hosts[i];
         if (host->host_id == NULL || host->work_dir == NULL || host->work_dir[0] != '/' ||
             host->ssh_port < 1 || host->ssh_port > 65535)
@@ -33,9 +34,10 @@ static void check(const char *bytes, size_t len, enum config_node node)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *bytes = size > 0 ? (const char *)data : "";
-    if (memmem(bytes, size, "file", 4) != NULL)
+    if (memmem(bytes, size, "file", 4) != NULL || memmem(bytes, size, "credential", 10) != NULL)
         return 0; /* {file: PATH} would open what the fuzzer finds */
     check(bytes, size, CONFIG_SERVER);
     check(bytes, size, CONFIG_WORKER);
+    check(bytes, size, CONFIG_COMMAND);
     return 0;
 }

@@ -72,7 +72,7 @@ START_TEST(everything)
     setenv("HOME", "/home/octo", 1);
     struct config *c = parse(full, CONFIG_WORKER);
     ck_assert_msg(c != NULL, "%s", err.text);
-    ck_assert_str_eq(c->server.bind, "::1");
+    ck_assert_ptr_null(c->server.bind); /* nor an address */
     ck_assert_int_eq(c->server.port, 0);
     ck_assert(config_list_has(&c->server.trusted_proxies, "10.0.0.0/8"));
     ck_assert(c->database.insecure_plaintext);
@@ -136,6 +136,30 @@ START_TEST(a_server_needs_no_host_keys)
     take(DATABASE "hosts: [{host_id: a, hostname: b, ssh_user: c, work_dir: /d, agents: [],\n"
                   "  ssh_key_path: \"${NO_SUCH_KEY}\"}]\n",
          CONFIG_SERVER);
+}
+END_TEST
+
+/* fleet-server token: a person's shell has neither the service's variables nor its secrets. */
+START_TEST(a_command_needs_the_database_and_nothing_else)
+{
+    static const char text[] =
+        "database: { url: \"${T_URL}\", connections: \"${NO_SUCH}\", listen_url: {file: /no/such} "
+        "}\n"
+        "server: { port: \"${NO_SUCH}\", bind: {file: /no/such}, insecure_open: \"${NO_SUCH}\",\n"
+        "  public_hosts: [ \"${NO_SUCH}\" ] }\n"
+        "forgejo: { webhook_secret: {credential: none}, repositories: [ {file: /no/such} ] }\n"
+        "hosts: [{host_id: \"${NO_SUCH}\", hostname: b, ssh_user: c, work_dir: /d, agents: [],\n"
+        "  ssh_key_path: {credential: none}}]\n";
+    setenv("T_URL", "postgresql:///x", 1);
+    unsetenv("NO_SUCH");
+    struct config *c = parse(text, CONFIG_COMMAND);
+    ck_assert_msg(c != NULL, "%s", err.text);
+    ck_assert_str_eq(c->database.url, "postgresql:///x");
+    config_free(c);
+    unsetenv("T_URL");
+    ck_assert_ptr_null(parse(text, CONFIG_COMMAND));
+    ck_assert_ptr_nonnull(strstr(err.text, "T_URL is not set"));
+    take(DATABASE "server: { port: \"${NO_SUCH}\", bind: {file: /no/such} }\n", CONFIG_WORKER);
 }
 END_TEST
 
@@ -268,6 +292,7 @@ int main(void)
     tcase_add_test(tests, defaults);
     tcase_add_test(tests, everything);
     tcase_add_test(tests, a_server_needs_no_host_keys);
+    tcase_add_test(tests, a_command_needs_the_database_and_nothing_else);
     tcase_add_test(tests, empty_lists_admit_none);
     tcase_add_test(tests, byte_order_mark);
     tcase_add_test(tests, environment);

@@ -78,6 +78,7 @@ START_TEST(command_line)
     ck_assert_int_eq(run(&config, "--help", NULL), 0);
     ck_assert_ptr_nonnull(strstr(said, "--env-file PATH"));
     ck_assert_ptr_nonnull(strstr(said, "Exit status:"));
+    ck_assert_int_eq(run(&config, "-h", NULL), 0);
     ck_assert_int_eq(run(&config, "--nonsense", NULL), 2);
     ck_assert_int_eq(run(&config, "nonsense", NULL), 2);
     ck_assert_ptr_nonnull(strstr(said, "unknown argument: nonsense"));

@@ -84,6 +84,10 @@ START_TEST(options_stand_before_and_after_the_verb)
         "--config /no/such token --scope read create",
         "--scope read --config /no/such token create",
         "token --config /no/such list",
+        "--config=/no/such token list",
+        "--log-format text --log-level=debug token create --scope=read --name=x --config=/no/such",
+        "token list --log-format=json --config=/no/such",
+        "token create --config /no/such --scope agent --name box --expires=30 --repository=o/r",
         "token --config /no/such revoke 7",
         "token revoke --config /no/such 7",
         "--force token --config /no/such revoke 7",
@@ -139,6 +143,10 @@ START_TEST(help)
     ck_assert_ptr_nonnull(strstr(said, "Usage: fleet-server token create"));
     ck_assert_int_eq(run("token create --help"), 0);
     ck_assert_int_eq(run("--help token"), 0);
+    ck_assert_int_eq(run("token --help create"), 0);
+    ck_assert_int_eq(run("--config /no/such token create --help"), 0);
+    ck_assert_int_eq(run("token revoke -h 7"), 0);
+    ck_assert_ptr_nonnull(strstr(said, "Exit status:"));
 }
 END_TEST
 
