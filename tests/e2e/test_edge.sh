@@ -55,7 +55,7 @@ lines() { answer -X POST -H @"$E2E/etc/header" -H 'Content-Type: application/x-n
 check "1 MiB of tasks is taken" [ "$(lines --data-binary @"$E2E/tasks")" = 201 ]
 echo >>"$E2E/tasks"
 check "... a byte more is 413" [ "$(lines --data-binary @"$E2E/tasks")" = 413 ]
-check "... in chunks as well" [ "$(lines -T "$E2E/tasks")" = 413 ]
+check "... in chunks as well" [ "$(lines -H 'Transfer-Encoding: chunked' --data-binary @"$E2E/tasks")" = 413 ]
 truncate -s 40M "$E2E/huge"
 refused() { # OPTION...: ten times, with not one reset
     local status
@@ -65,12 +65,19 @@ refused() { # OPTION...: ten times, with not one reset
     done
 }
 check "... 40 MiB too, ten times" refused --data-binary @"$E2E/huge"
-check "... and in chunks" refused -T "$E2E/huge"
+check "... and in chunks" refused -H 'Transfer-Encoding: chunked' --data-binary @"$E2E/huge"
 issue label_updated acme/rocket 7 agent:load 2026-01-02T00:00:00Z "$(head -c 40000 /dev/zero | tr '\0' y)" | tr -d '\n' >"$E2E/hook"
 printf '%*s' $(((5 << 20) - $(wc -c <"$E2E/hook"))) '' >>"$E2E/hook"
 check "a delivery of 5 MiB is taken" [ "$(deliver "$E2E/hook" issue_label)" = 202 ]
 echo >>"$E2E/hook"
 check "... a byte more is 413" [ "$(deliver "$E2E/hook" issue_label)" = 413 ]
+
+# Who has a slow line: longer than a node waits for a body.
+head -n 6 "$E2E/tasks" >"$E2E/slow"
+curl -sS -m 60 --limit-rate 16k -o "$E2E/slow.body" -w '%{http_code} after %{time_total} s' -H @"$E2E/etc/header" -H 'Content-Type: application/x-ndjson' \
+    --data-binary @"$E2E/slow" "$URL/api/v1/tasks" >"$E2E/slow.status" 2>&1 &
+slow=$!
+started "$slow"
 
 # Paths as they were sent.
 id() { sed -nE 's/.*"task_id" ?: ?"([^"]*)".*/\1/p' "$E2E/body" | head -n 1; }
@@ -154,6 +161,9 @@ wait_for 20 "them to be counted" grep -q '^kept' "$E2E/open"
 third=$((OPEN / 3))
 check "... which are all as they were: $(tail -n 1 "$E2E/open")" grep -qE "^kept idle ($third|$((third - 1))) poll ($third|$((third + 1))) stream ($third|$((third + 1)))$" "$E2E/open"
 end_process "$flood"
+
+wait_for 60 "the slow body to be sent" pid_gone "$slow"
+check "a slow body is taken: $(cat "$E2E/slow.status")" grep -q '^201' "$E2E/slow.status"
 
 # ---- a server dies, and comes back, under load
 
