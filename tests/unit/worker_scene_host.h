@@ -21,7 +21,8 @@ static struct scene_call scene_call[] = {
     {.name = "open", .answer = "up"},       {.name = "hello", .answer = "greeting"},
     {.name = "start", .answer = "started"}, {.name = "raise", .answer = "state"},
     {.name = "void", .answer = "voided"},   {.name = "stop", .answer = "stopping"},
-    {.name = "watch", .answer = "record"},
+    {.name = "watch", .answer = "record"},  {.name = "gc", .answer = "state"},
+    {.name = "clean", .answer = "state"},   {.name = "list", .answer = "state"},
 };
 
 static struct scene_call *call(const char *name)
@@ -67,6 +68,7 @@ struct scene_asked {
     const struct scene_call *call;
     int number; /* of the call, from 1 */
     link_greeting_cb on_greeting;
+    void (*on_record)(void *data, const struct runner_record *record); /* of a list */
     link_reply_cb on_reply;
     void *data;
 };
@@ -186,6 +188,11 @@ static bool scene_answer(struct link *link, struct scene_asked *asked)
     free(asked);
     scene_answered++;
     scene_greeting(&greeting);
+    if (copy.on_record != NULL) {
+        struct runner_record record;
+        scene_record(&record);
+        copy.on_record(copy.data, &record);
+    }
     if (copy.on_reply != NULL)
         scene_reply(&copy);
     else
@@ -378,6 +385,28 @@ void link_stop(struct link *link, const struct runner_key *key, const struct run
     memcpy(scene_stop_reason, stop->reason, sizeof scene_stop_reason);
     scene_run.stop_reason = scene_stop_reason;
     scene_ask_of_run(link, "stop", key, on_reply, data);
+}
+
+void link_gc(struct link *link, const struct runner_key *key, link_reply_cb on_reply, void *data)
+{
+    scene_ask_of_run(link, "gc", key, on_reply, data);
+}
+
+static char scene_cleaned[RUNNER_RUN_SIZE]; /* the last one that had a name */
+
+void link_clean(struct link *link, const char *folder, link_reply_cb on_reply, void *data)
+{
+    if (folder[0] != '\0')
+        snprintf(scene_cleaned, sizeof scene_cleaned, "%s", folder);
+    scene_ask(link, "clean", data)->on_reply = on_reply;
+}
+
+void link_list(struct link *link, void (*on_record)(void *data, const struct runner_record *record),
+               link_reply_cb on_reply, void *data)
+{
+    struct scene_asked *asked = scene_ask(link, "list", data);
+    asked->on_record = on_record;
+    asked->on_reply = on_reply;
 }
 
 struct link_watch *link_watch(struct link *link, const struct runner_key *key, int64_t out_offset,

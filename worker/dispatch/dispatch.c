@@ -134,6 +134,7 @@ static void on_tick(void *data)
     promote_when_due(dispatch, now);
     dispatch_adopt(dispatch);
     reap_when_due(dispatch, now);
+    sweep_tick(&dispatch->sweep, now);
     dispatch_claim(dispatch);
 }
 
@@ -230,6 +231,7 @@ struct dispatch *dispatch_new(struct loop *loop, struct db *db, struct config *c
     list_init(&dispatch->made);
     dispatch->made_due = true;
     jobs_init(&dispatch->jobs, &dispatch->node, on_room, dispatch);
+    sweep_init(&dispatch->sweep, dispatch);
     timer_init(&dispatch->tick, loop, on_tick, dispatch);
     timer_init(&dispatch->beat, loop, dispatch_renew, dispatch);
     timer_init(&dispatch->look, loop, dispatch_look, dispatch);
@@ -254,6 +256,7 @@ void dispatch_reload(struct dispatch *dispatch, struct config *config)
 void dispatch_free(struct dispatch *dispatch)
 {
     peers_release(&dispatch->peers);
+    sweep_release(&dispatch->sweep);
     made_release(&dispatch->made);
     node_release(&dispatch->node);
     free(dispatch);

@@ -15,6 +15,7 @@
 #include "common/loop.h"
 #include "worker/dispatch/made.h"
 #include "worker/dispatch/peer.h"
+#include "worker/dispatch/sweep.h"
 #include "worker/job/job.h"
 #include "worker/node/node.h"
 
@@ -29,6 +30,7 @@ struct dispatch {
     struct list made; /* of struct made: entries of the API */
     struct jobs jobs;
     struct peers peers;
+    struct sweep sweep;
     struct timer tick; /* the sentences of dispatch.c */
     struct timer beat; /* renew */
     struct timer look; /* at the other workers */

@@ -5,7 +5,8 @@
 #include "worker/host/host.h"
 
 struct host_call {
-    struct list link; /* in host.calls */
+    struct list link;                                                  /* in host.calls */
+    void (*on_record)(void *data, const struct runner_record *record); /* of a list */
     link_reply_cb on_reply;
     void *data; /* borrowed */
 };
@@ -48,6 +49,30 @@ void host_stop_run(struct host *host, const struct runner_key *key, const struct
                    link_reply_cb reply, void *data)
 {
     link_stop(host->channel, key, stop, on_reply, call_new(host, reply, data));
+}
+
+void host_gc(struct host *host, const struct runner_key *key, link_reply_cb reply, void *data)
+{
+    link_gc(host->channel, key, on_reply, call_new(host, reply, data));
+}
+
+void host_clean(struct host *host, const char *folder, link_reply_cb reply, void *data)
+{
+    link_clean(host->channel, folder, on_reply, call_new(host, reply, data));
+}
+
+static void on_record(void *data, const struct runner_record *record)
+{
+    struct host_call *call = data;
+    call->on_record(call->data, record);
+}
+
+void host_list(struct host *host, void (*record)(void *data, const struct runner_record *record),
+               link_reply_cb reply, void *data)
+{
+    struct host_call *call = call_new(host, reply, data);
+    call->on_record = record;
+    link_list(host->channel, on_record, on_reply, call);
 }
 
 void host_fail_calls(struct host *host, const char *why)

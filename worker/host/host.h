@@ -82,6 +82,7 @@ struct host {
     int report_way;             /* and its way in */
     char differs[256];          /* in what other workers' configurations differ, as last told */
     int64_t next_report;        /* clock_ms before which a failed report is not repeated */
+    char unknown[256];          /* directories of no run that we know, as last said */
 
     void (*on_stopped)(void *data);
     void *stopped_data; /* borrowed */
@@ -134,6 +135,11 @@ void host_raise(struct host *host, const struct runner_key *key, uint64_t forged
 void host_void(struct host *host, const struct runner_key *key, link_reply_cb on_reply, void *data);
 void host_stop_run(struct host *host, const struct runner_key *key, const struct runner_stop *stop,
                    link_reply_cb on_reply, void *data);
+void host_gc(struct host *host, const struct runner_key *key, link_reply_cb on_reply, void *data);
+/* See link_clean() and link_list(). */
+void host_clean(struct host *host, const char *folder, link_reply_cb on_reply, void *data);
+void host_list(struct host *host, void (*on_record)(void *data, const struct runner_record *record),
+               link_reply_cb on_reply, void *data);
 void host_fail_calls(struct host *host, const char *why); /* all that are open */
 
 /* --- Between the parts of a host --- */

@@ -17,7 +17,7 @@
 #include "worker/runner/source.h"
 
 #define LEFTOVER_SECS 3600
-#define OLD_RUNNER_SECS (30 * 86400)
+#define OLD_RUNNER_SECS INT64_C(2592000) /* 30 days */
 #define RUNNER_NAME "fleet-runner-"
 
 /* Calls `each` for every name in `dir` until it says that it has enough. False: it did, or the
