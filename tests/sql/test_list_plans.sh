@@ -48,3 +48,21 @@ for call in "task_detail($by, 'a1')" "task_detail($bound, 'a1')" "task_events($b
     "agent_list($by, 9, 'a', p_status => '{online}')" "agent_detail($by, 'h1/codex-cli')" "node_list($by)" "stats($by)"; do
     check "${call%%(*}" reads_little "select fleet.$call" 2
 done
+
+# ---- what is measured: a scrape reads what was counted before, and of the history only what is not counted yet
+scrape_reads_none() {
+    local plans
+    plans=$(plans_of "select * from fleet.metrics()")
+    (($(grep -c 'Query Text' <<<"$plans") >= 5)) || { echo "too few plans"; echo "$plans" | tail -n 5; return 1; }
+    ! grep -E " on $growing\b" <<<"$plans" | grep -v 'Index Scan using event_[0-9]*_xid_event_id_idx'
+}
+postgres_query "$database" "update fleet.metric_stock set due_at = '-infinity'; select fleet.take_stock(t.node('w1')), fleet.take_checks(t.node('w1'))" >/dev/null
+check "a scrape" scrape_reads_none
+check "... rolling up" reads_little "update fleet.metric_mark set rolled_at = 'epoch'; select fleet.roll_up(t.node('w1'))" 6
+stock_reads_queue() { # the one table that has to be counted as a whole
+    local plans
+    plans=$(plans_of "update fleet.metric_stock set due_at = '-infinity'; select fleet.take_stock(t.node('w1'))")
+    (($(grep -c 'Query Text' <<<"$plans") >= 8)) || { echo "too few plans"; return 1; }
+    ! grep -E "(Seq|Sample) Scan on $growing\b" <<<"$plans" | grep -v 'Seq Scan on queue '
+}
+check "... taking stock, but for the queue" stock_reads_queue

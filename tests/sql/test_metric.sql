@@ -175,3 +175,14 @@ select t.throws($$select fleet.node_report(t.node('w1'), jsonb_build_object('a',
 select t.throws($$select fleet.node_report(gen_random_uuid(), '{}')$$, 'AF002', '... of a node that lives');
 select t.none($$select m.name from fleet.metrics() m group by m.name, m.l1, m.l2, m.l3, m.l4, m.le having count(*) > 1$$, 'nothing is told twice');
 select t.sound();
+
+\echo 'what takes too long'
+begin;
+create view fleet.check_slow as select pg_sleep(60)::text as slept;
+update fleet.metric_stock set due_at = '-infinity', taken_at = now() - interval '2 hours' where name = 'checks';
+set local statement_timeout = '1s';
+select t.is(fleet.take_checks(t.node('w1')), false, 'the invariants took longer than a node waits');
+set local statement_timeout = 0;
+select t.is((select due_at > now() + interval '50 min' from fleet.metric_stock where name = 'checks'), true, '... are not looked at again at once');
+select t.is(t.metric('fleet_stock_age_seconds', 'checks') > 7000, true, '... and it shows how old the last look is');
+rollback;
