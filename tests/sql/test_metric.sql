@@ -178,7 +178,7 @@ select t.sound();
 
 \echo 'what takes too long'
 begin;
-create view fleet.check_slow as select pg_sleep(60)::text as slept;
+create view fleet.check_slow as select pg_sleep(60)::text as slept; grant select on fleet.check_slow to fleet_owner;
 update fleet.metric_stock set due_at = '-infinity', taken_at = now() - interval '2 hours' where name = 'checks';
 set local statement_timeout = '1s';
 select t.is(fleet.take_checks(t.node('w1')), false, 'the invariants took longer than a node waits');
