@@ -158,10 +158,10 @@ container_base() {
         container_debootstrap "$tar" >"$TEST_DIR/debootstrap" 2>&1 ||
             { echo "debootstrap: $(tail -n 1 "$TEST_DIR/debootstrap")"; return 1; }
     fi
+    podman image prune -f >/dev/null 2>&1 # what earlier builds of the same name left
     [[ -f $container_store/base && ! $tar -nt $container_store/base ]] && container_runs >/dev/null && return 0
     podman import -c CMD=/bin/bash "$tar" "$CONTAINER_BASE" >"$TEST_DIR/import" 2>&1 ||
         { echo "podman import: $(tail -n 1 "$TEST_DIR/import")"; return 1; }
-    podman image prune -f >/dev/null 2>&1
     container_runs && touch "$container_store/base"
 }
 
