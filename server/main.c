@@ -316,6 +316,7 @@ static void serve(struct server *server)
 
 int main(int argc, char **argv)
 {
+    loop_limits(); /* before a secret is read */
     if (health_wanted(argc, argv))
         return health_command("fleet-server");
     if (token_command_wanted(argc, argv))

@@ -162,7 +162,6 @@ static void run_with(struct command *command, const char *url, bool plaintext)
 {
     struct loop loop;
     struct error err = {0};
-    loop_limits();
     struct db_options options = {.url = url,
                                  .application = "fleet-server token",
                                  .connections = 1,

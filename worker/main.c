@@ -203,6 +203,7 @@ static void run(struct worker *worker, struct config *config)
 
 int main(int argc, char **argv)
 {
+    loop_limits(); /* before a secret is read */
     if (health_wanted(argc, argv))
         return health_command("fleet-worker");
     if (check_wanted(argc, argv))

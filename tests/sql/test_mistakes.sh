@@ -115,6 +115,9 @@ waits wrong-password 'password authentication failed for user \"pw_login\" (name
 waits stranger 'an administrator runs: grant fleet_worker to LOGIN;'
 waits later 'database \"later\" does not exist (create it and run fleet-migrate, or name another one in database.url)' database
 waits later-worker 'database \"later\" does not exist'
+for name in later later-worker; do
+    check "$name leaves no core" grep -qE '^Max core file size +0 +0 ' "/proc/${NODE[$name]}/limits"
+done
 says "a taken port" 1 "port ${PORT[later]} of 127.0.0.1 is taken by another process, which this shows: ss -ltnp 'sport = :${PORT[later]}'" \
     "$build/fleet-server" --config "$dir/later.yaml"
 kill "${NODE[wrong-password]}" "${NODE[stranger]}"

@@ -185,7 +185,10 @@ END_TEST
 /* Secrets of ours do not become everybody's who runs as our account. */
 START_TEST(environment_is_listed)
 {
-    setenv("FLEET_SECRET", "hidden", 1);
+    static const char *const ours[] = {"FLEET_SECRET",  "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET",
+                                       "WATCHDOG_USEC", "JOURNAL_STREAM",        "PGPASSWORD"};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        setenv(ours[i], "hidden", 1);
     setenv("LANG", "C.UTF-8", 1);
     open_stream();
     once("env", "");

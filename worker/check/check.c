@@ -123,7 +123,6 @@ int check_command(int argc, char **argv)
                                  &check.config);
     if (status >= 0)
         return status;
-    loop_limits();
     check.json = options.json;
     status = choose(&check, &options) ? run(&check, options.secs) : EXIT_USAGE;
     free(check.hosts);
