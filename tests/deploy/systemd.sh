@@ -197,6 +197,7 @@ on_api_soon() { until_true 40 on_api /readyz -f; }
 
 systemd_sandbox() {
     local kind name want
+    on_sql 'create role "agent-fleet" login; create role root login' # known by the account that asks, without password
     on_script <<'END'
 cat >/usr/local/bin/probe <<'PROBE'
 #!/bin/sh
@@ -206,6 +207,7 @@ try itself test -r "$CREDENTIALS_DIRECTORY/fleet_database-url"
 try config test -r /etc/agent-fleet/fleet.yaml
 try names getent hosts localhost
 try database bash -c '</dev/tcp/127.0.0.1/5432'
+try socket psql -XqAt -d fleet -c 'select 1'
 try write-etc touch /etc/agent-fleet/probe
 try write-usr touch /usr/local/probe
 try write-var touch /var/lib/probe
@@ -238,10 +240,10 @@ systemctl start probe-server@1 probe-worker@1
 END
     for kind in server worker; do
         logged "probe-$kind@1" '^probe ' >"$TEST_DIR/probe.$kind"
-        check "the probe in the $kind's sandbox ran" test "$(wc -l <"$TEST_DIR/probe.$kind")" = 24
+        check "the probe in the $kind's sandbox ran" test "$(wc -l <"$TEST_DIR/probe.$kind")" = 25
         while read -r _ name want; do
             case $name in
-            itself | config | names | database) check "$kind: $name is allowed" test "$want" = yes ;;
+            itself | config | names | database | socket) check "$kind: $name is allowed" test "$want" = yes ;;
             *) check "$kind: $name is refused" test "$want" = no ;;
             esac
         done <"$TEST_DIR/probe.$kind"
