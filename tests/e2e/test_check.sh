@@ -52,7 +52,7 @@ sshd() {
     SSHD[$name]=$(free_port)
     words=$(printf '|%s' Port AllowUsers "${@%% *}")
     {
-        printf '%s\n' "$@" "Port ${SSHD[$name]}" "AuthorizedKeysFile $C/keys/%u" "AllowUsers good locked keyless nologin noisy forced endless false killed" "UsePAM no"
+        printf '%s\n' "$@" "Port ${SSHD[$name]}" "AuthorizedKeysFile $C/keys/%u" "AllowUsers good locked keyless nologin noisy forced endless false killed" "UsePAM no" "MaxStartups 100"
         grep -vE "^(${words#|}) " "$E2E/sshd/sshd_config"
     } >"$C/etc/$name.conf"
     process_start "$E2E/run" "sshd-$name" "$E2E/log/sshd-$name.log" unshare --mount sh -c '
@@ -156,18 +156,18 @@ look() { "$BUILD/fleet-worker" check-hosts --config "$C/fleet.yaml" "$@"; }
 check "some hosts cannot run work: status 1" eval 'look --json >"$C/all.json" 2>"$C/err"; [[ $? == 1 ]]'
 check "... and stderr says nothing" eval '! grep . "$C/err"'
 # rows HOST: "RESULT CHECK: TEXT", and below it what to paste, each behind a tab.
-rows() {
-    python3 -c '
+mkdir "$C/rows"
+python3 -c '
 import json, sys
-for host in json.load(open(sys.argv[1])):
-    if host["host_id"] == sys.argv[2]:
-        print("can" if host["can_run_work"] else "cannot")
+for host in json.load(open(sys.argv[1] + "/all.json")):
+    with open(sys.argv[1] + "/rows/" + host["host_id"], "w") as file:
+        print("can" if host["can_run_work"] else "cannot", file=file)
         for row in host["checks"]:
-            print(row["result"], row["check"] + ": " + row["text"])
+            print(row["result"], row["check"] + ": " + row["text"], file=file)
             for hint in row["remedy"]:
                 if "paste" in hint:
-                    print("\t" + hint["paste"])' "$C/all.json" "$1"
-}
+                    print("\t" + hint["paste"], file=file)' "$C"
+rows() { cat "$C/rows/$1"; }
 says() { # HOST REGEX...: each is a line
     local host=$1 regex all
     all=$(rows "$host")

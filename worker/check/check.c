@@ -11,6 +11,7 @@
 #include "worker/check/print.h"
 #include "worker/check/visit.h"
 
+#define AT_ONCE 64                /* hosts */
 #define OUT_MAX ((size_t)4 << 20) /* of one host */
 
 struct check;
@@ -27,8 +28,9 @@ struct check {
     struct loop loop;
     struct config *config; /* owned */
     bool json;
+    int secs;
     struct checked *hosts; /* owned */
-    size_t count, shown;
+    size_t count, begun, over, shown;
 };
 
 static void show(struct check *check, struct checked *checked)
@@ -46,12 +48,25 @@ static void show(struct check *check, struct checked *checked)
     buf_release(&out);
 }
 
+static void on_over(void *data);
+
+static void begin_more(struct check *check)
+{
+    while (check->begun < check->count && check->begun - check->over < AT_ONCE) {
+        struct checked *next = &check->hosts[check->begun++];
+        visit_start(&check->loop, check->config, next->host, check->secs, &next->sheet, on_over,
+                    next);
+    }
+}
+
 /* Whoever is over is shown when all before it are. */
 static void on_over(void *data)
 {
     struct checked *checked = data;
     struct check *check = checked->check;
     checked->over = true;
+    check->over++;
+    begin_more(check);
     while (check->shown < check->count && check->hosts[check->shown].over) {
         struct checked *next = &check->hosts[check->shown++];
         show(check, next);
@@ -91,16 +106,14 @@ static bool choose(struct check *check, const struct check_options *options)
     return true;
 }
 
-static int run(struct check *check, int secs)
+static int run(struct check *check)
 {
     int status = 0;
     if (check->count == 0)
         fprintf(stderr, "fleet-worker check-hosts: %s lists no hosts\n", check->config->path);
     fputs(check->json ? "[\n" : "", stdout);
     loop_init(&check->loop);
-    for (size_t i = 0; i < check->count; i++)
-        visit_start(&check->loop, check->config, check->hosts[i].host, secs, &check->hosts[i].sheet,
-                    on_over, &check->hosts[i]);
+    begin_more(check);
     loop_run(&check->loop);
     loop_release(&check->loop);
     fputs(check->json ? "\n]\n" : "", stdout);
@@ -124,7 +137,8 @@ int check_command(int argc, char **argv)
     if (status >= 0)
         return status;
     check.json = options.json;
-    status = choose(&check, &options) ? run(&check, options.secs) : EXIT_USAGE;
+    check.secs = options.secs;
+    status = choose(&check, &options) ? run(&check) : EXIT_USAGE;
     free(check.hosts);
     config_free(check.config);
     return status;

@@ -32,7 +32,7 @@ static const char usage[] =
     "Options:\n"
     "  --config PATH     the configuration (else $FLEET_CONFIG, else /etc/agent-fleet/fleet.yaml)\n"
     "  --env-file PATH   as for the worker\n"
-    "  --timeout SECS    for each host, all of them at once (1 to 3600; default 20)\n"
+    "  --timeout SECS    for each host, many of them at once (1 to 3600; default 20)\n"
     "  --json            an array with an object for each host\n"
     "  --help            print this and end\n"
     "\n"
