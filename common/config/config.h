@@ -102,8 +102,9 @@ struct config {
     struct config_list warnings; /* to be logged at every start, e.g. "repositories: \"*\" …" */
 };
 
-/* Who reads: a command of the server resolves what leads to the database, and nothing else. */
-enum config_node { CONFIG_SERVER, CONFIG_WORKER, CONFIG_COMMAND };
+/* Who reads: a command of the server resolves what leads to the database, and nothing else; a
+ * visitor of a worker's hosts what leads to them, and no secret. */
+enum config_node { CONFIG_SERVER, CONFIG_WORKER, CONFIG_COMMAND, CONFIG_VISITOR };
 
 /* Reads and checks. NULL with err ("file:line:column: key: what is wrong; what would be right").
  * `node` says which secrets to resolve: a server never opens SSH keys, a worker never the webhook

@@ -12,13 +12,18 @@
 #define PLACES 4
 #define BESIDE 3 /* the last of them */
 
+static bool node_is_worker(enum config_node node)
+{
+    return node == CONFIG_WORKER || node == CONFIG_VISITOR;
+}
+
 /* Where it may lie, in this order; NULL: not there. Owned by the caller. */
 static void places(const struct config_reading *reading, const char *name, char *paths[PLACES])
 {
     const char *folder = getenv("CREDENTIALS_DIRECTORY");
     bool given = folder != NULL && *folder == '/';
     char *beside =
-        mem_printf("credentials/%s/%s", reading->node == CONFIG_WORKER ? "worker" : "server", name);
+        mem_printf("credentials/%s/%s", node_is_worker(reading->node) ? "worker" : "server", name);
     paths[0] = given ? mem_printf("%s/%s", folder, name) : NULL;
     /* so systemd.exec(5) names the members of a folder: LoadCredential=fleet:FOLDER */
     paths[1] = given ? mem_printf("%s/fleet_%s", folder, name) : NULL;

@@ -192,6 +192,8 @@ bool config_needed(const struct config_reading *reading, const struct config_fie
         return !(field->flags & FIELD_SERVER_ONLY);
     case CONFIG_COMMAND:
         return field->flags & FIELD_DATABASE;
+    case CONFIG_VISITOR:
+        return !(field->flags & (FIELD_SERVER_ONLY | FIELD_DATABASE | FIELD_SECRET));
     }
     return true;
 }

@@ -48,7 +48,12 @@ logind() { # LINE...
 }
 worker_reaches() { unit_says "$WORKER" StatusText | grep -q '1 of 1 hosts ready'; }
 
+# hosts_say TEXT: in the JSON of check-hosts.
+hosts_say() { on /opt/agent-fleet/bin/fleet-worker check-hosts --json | grep -F "$1"; }
+
 account_debian() {
+    check 'check-hosts: the host can run work' hosts_say '"can_run_work": true'
+    check '... and logind lets runs go on' hosts_say '"check": "logind", "result": "ok", "text": "lets the runs of agent go on'
     session_ends 1 || return
     check "as Debian is: the run lives on" test "$(attempts_of 1)" = 1
     check 'and loses no byte' output_is_whole 1
@@ -56,12 +61,18 @@ account_debian() {
 
 account_kills() {
     logind KillUserProcesses=yes
+    check 'check-hosts doubts a logind that kills' hosts_say '"check": "logind", "result": "doubtful"'
     session_ends 2 || return
     check 'KillUserProcesses=yes ends the run with the session' test "$(attempts_of 2)" = 2
     check 'which is known as such' test "$(on_sql "select outcome from fleet.attempts where task_id = 'demo/rocket#2' and attempt = 1")" != succeeded
 }
 
 account_excluded() {
+    local remedy
+    remedy=$(on /opt/agent-fleet/bin/fleet-worker check-hosts | grep -F KillExcludeUsers=)
+    check 'what it says to paste' on sh -c "$remedy"
+    check '... helps' until_true 10 hosts_say '"check": "logind", "result": "ok"'
+    on rm /etc/systemd/logind.conf.d/agent-fleet.conf
     logind KillUserProcesses=yes KillExcludeUsers=agent
     session_ends 3 || return
     check 'KillExcludeUsers=agent: the run lives on' test "$(attempts_of 3)" = 1
@@ -89,9 +100,13 @@ account_locked() {
     check 'with PAM its key opens' account_ssh
     on sh -c 'echo "UsePAM no" >/etc/ssh/sshd_config.d/test.conf && systemctl restart ssh'
     check 'UsePAM no: its key is refused' not account_ssh
+    check 'check-hosts has the reason among the usual ones' hosts_say "usermod -p '*' agent"
     check 'the log of sshd says why' logged ssh 'agent not allowed because account is locked'
     on usermod -p '*' agent
     check "usermod -p '*': its key opens" account_ssh
+    on sh -c 'rm /etc/ssh/sshd_config.d/test.conf && systemctl restart ssh && chage -E 1 agent'
+    check 'an expired account: check-hosts says that PAM refuses it' hosts_say 'PAM refuses the account'
+    on chage -E -1 agent
 }
 
 account_ssh() {

@@ -97,10 +97,10 @@ entry() { # ID USER SSHD WORK [KNOWN [KEY [NAME [AGENTS]]]]
 }
 write_config() {
     cat >"$C/fleet.yaml" <<YAML
-database: { url: "postgresql:///nowhere" }
+database: { url: "\${NOT_SET}" }
 forgejo: { url: "https://git.example.org" }
 adapters:
-  counter: { command: [ /bin/sh, "$E2E/agent", "$LEDGER" ], output: text }
+  counter: { command: [ /bin/sh, "$E2E/agent", "$LEDGER" ], output: text, env: { SECRET: { file: /not/for/us } } }
   gone: { command: [ no-such-agent ], output: text }
   away: { command: [ /no/such/agent ], output: text }
   folder: { command: [ "{run_dir}/agent" ], output: text }

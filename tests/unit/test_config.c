@@ -163,6 +163,29 @@ START_TEST(a_command_needs_the_database_and_nothing_else)
 }
 END_TEST
 
+/* check-hosts needs no database, and shows no secret because it has none. */
+START_TEST(a_visitor_needs_the_way_to_hosts_only)
+{
+    static const char text[] =
+        "database: { url: \"${NO_SUCH}\" }\n"
+        "forgejo: { webhook_secret: {credential: none} }\n"
+        "adapters: { mine: { command: [a], output: text, env: { K: {file: /no/such} } } }\n"
+        "hosts: [{host_id: a, hostname: b, ssh_user: c, work_dir: /d, agents: [],\n"
+        "  ssh_key_path: /key, known_hosts: /known}]\n";
+    unsetenv("NO_SUCH");
+    struct config *c = parse(text, CONFIG_VISITOR);
+    ck_assert_msg(c != NULL, "%s", err.text);
+    ck_assert_ptr_null(c->database.url);
+    ck_assert_ptr_null(c->adapters[0].env[0].value);
+    ck_assert_str_eq(c->hosts[0].ssh_key_path, "/key");
+    ck_assert_str_eq(c->hosts[0].known_hosts, "/known");
+    config_free(c);
+    ck_assert_ptr_null(parse("hosts: [{host_id: a, hostname: b, ssh_user: c, work_dir: /d, "
+                             "agents: [], ssh_key_path: \"${NO_SUCH}\"}]\n",
+                             CONFIG_VISITOR));
+}
+END_TEST
+
 START_TEST(empty_lists_admit_none)
 {
     struct config *c = parse(DATABASE "forgejo:\n  repositories: []\n  trigger_users:\nhosts:\n"
@@ -293,6 +316,7 @@ int main(void)
     tcase_add_test(tests, everything);
     tcase_add_test(tests, a_server_needs_no_host_keys);
     tcase_add_test(tests, a_command_needs_the_database_and_nothing_else);
+    tcase_add_test(tests, a_visitor_needs_the_way_to_hosts_only);
     tcase_add_test(tests, empty_lists_admit_none);
     tcase_add_test(tests, byte_order_mark);
     tcase_add_test(tests, environment);

@@ -22,7 +22,9 @@ static const char usage[] =
     "sshd and host key, our key, the log-in, a command, work_dir, space, clock, logind, the "
     "runner,\n"
     "each agent. What comes after a failure is \"not tried\".\n"
-    "No database is needed. Hosts that were made by the API are not in the file, and not shown.\n"
+    "The database is not needed, nor what the configuration says of it. Hosts that were made by "
+    "the\n"
+    "API are not in the file, and not shown.\n"
     "A fleet at work is not disturbed: no run is started or touched. On the host, work_dir is "
     "made\n"
     "where it is missing, and <work_dir>/.fleet as every worker makes it; the runner is put into "
@@ -42,7 +44,7 @@ static const char usage[] =
     "broken.\n";
 
 const struct config_program check_program = {
-    .name = "fleet-worker", .usage = usage, .node = CONFIG_WORKER, .level = LOG_ERROR_LEVEL};
+    .name = "fleet-worker", .usage = usage, .node = CONFIG_VISITOR, .level = LOG_ERROR_LEVEL};
 
 static const struct option long_options[] = {
     {"config", required_argument, NULL, 'c'},
