@@ -152,10 +152,11 @@ container_chains_off() {
 # Prints why not when it fails.
 container_base() {
     local tar=${FLEET_BASE_TAR:-$container_store/bookworm.tar}
-    [[ -n ${FLEET_BASE_TAR-} || -z $(find "$tar" -mtime +6 2>/dev/null) ]] || rm -f "$tar"
-    if [[ ! -s $tar ]]; then
-        [[ -z ${FLEET_BASE_TAR-} ]] || { echo "FLEET_BASE_TAR names no file: $tar"; return 1; }
-        container_debootstrap "$tar" >"$TEST_DIR/debootstrap" 2>&1 ||
+    if [[ -n ${FLEET_BASE_TAR-} ]]; then
+        [[ -s $tar ]] || { echo "FLEET_BASE_TAR names no file: $tar"; return 1; }
+    elif [[ ! -s $tar || -n $(find "$tar" -mtime +6) ]]; then
+        # Without a network the old one does.
+        container_debootstrap "$tar" >"$TEST_DIR/debootstrap" 2>&1 || [[ -s $tar ]] ||
             { echo "debootstrap: $(tail -n 1 "$TEST_DIR/debootstrap")"; return 1; }
     fi
     podman image prune -f >/dev/null 2>&1 # what earlier builds of the same name left
