@@ -271,7 +271,12 @@ begin
         return 0;
     end if;
     foreach v_name in array '{log,event}'::text[] loop
-        v_done := fleet.remove_partition(v_name, p_now);
+        begin
+            v_done := fleet.remove_partition(v_name, p_now);
+        exception when others then -- told, and no reason to leave the rest of the house as it is
+            perform fleet.held_up(v_name, sqlerrm);
+            v_done := -1;
+        end;
         if v_done = 1 then
             return 10000;
         end if;
