@@ -1,6 +1,8 @@
 /* The listener, its janitor and its end; h2o's settings are here. */
 #include "server/http/http.h"
 
+#include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +61,20 @@ static size_t bytes_held(const struct http *http, struct http_connection **large
     return total;
 }
 
-/* Behind a poll that has accepted all who had connected: closing resets those who wait. */
+/* Whoever wants to connect from now on is not heard, and tries again when the listener is closed:
+ * then it is refused at once. Who has connected already waits in the kernel, and closing would
+ * reset it. */
+static void hear_no_more(struct http *http)
+{
+    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+    struct sock_fprog filter = {1, &nothing};
+    uv_os_fd_t fd;
+    if (uv_fileno((uv_handle_t *)&http->listener, &fd) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
+        log_debug(NULL, "clients that connect now may be reset: %s", strerror(errno));
+}
+
+/* Behind a poll that has accepted all who had connected. */
 static void leave(struct http *http)
 {
     if (http->leaving == 0 || http->leaving++ == 1)
@@ -294,6 +309,8 @@ void http_stop(struct http *http, int64_t deadline_ms, void (*on_stopped)(void *
     http->on_stopped = on_stopped;
     http->stopped_data = data;
     http->stop_at = clock_ms() + deadline_ms;
+    if (http->listening)
+        hear_no_more(http);
     http->leaving = http->listening;
     streams_stop(http);
 }

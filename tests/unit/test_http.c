@@ -3,6 +3,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -444,6 +445,27 @@ START_TEST(stopping_resets_nobody_who_has_just_come)
 }
 END_TEST
 
+/* Not taken and then reset: its kernel asks again, and hears that nobody listens. */
+START_TEST(who_comes_while_it_stops_is_refused)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)http_port(scene.http))};
+    struct pollfd look = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), .events = POLLOUT};
+    int error = 0;
+    socklen_t len = sizeof error;
+    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+    http_stop(scene.http, 10000, on_stopped, NULL);
+    ck_assert_int_eq(connect(look.fd, (struct sockaddr *)&address, sizeof address), -1);
+    ck_assert_int_eq(errno, EINPROGRESS);
+    UNTIL(scene.stopped);
+    ck_assert_int_eq(poll(&look, 1, WAIT_MS), 1);
+    ck_assert_int_eq(getsockopt(look.fd, SOL_SOCKET, SO_ERROR, &error, &len), 0);
+    ck_assert_int_eq(error, ECONNREFUSED);
+    close(look.fd);
+    close_scene();
+}
+END_TEST
+
 START_TEST(stopping_ends_at_its_deadline)
 {
     struct client busy, half;
@@ -686,6 +708,7 @@ int main(void)
     tcase_add_test(tests, a_lame_node_closes_its_connections);
     tcase_add_test(tests, stopping_waits_for_requests_under_way);
     tcase_add_test(tests, stopping_resets_nobody_who_has_just_come);
+    tcase_add_test(tests, who_comes_while_it_stops_is_refused);
     tcase_add_test(tests, stopping_ends_at_its_deadline);
     tcase_add_test(tests, parser_errors_do_not_reach_a_handler);
     tcase_add_test(own, bodies_have_a_ceiling_together);
