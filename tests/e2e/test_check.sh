@@ -239,6 +239,10 @@ check "a host that does not answer" eval 'look --timeout 2 one good >"$C/late"; 
 kill -CONT "$(pid_of sshd-one)"
 check "... is given up in time, the others are not" eval '((SECONDS - began < 15)) && grep -q "^good: can run" "$C/late" && grep -q "^one: cannot run its work: sshd" "$C/late"'
 
+printf '#!/bin/sh\nexec tail -f /dev/null\n' >"$C/home/good/agents/codex"
+check "an agent that hangs" eval 'look --timeout 2 agents >"$C/late"; grep -q "FAILED *runner: no answer within 2 s" "$C/late"'
+check "... leaves nothing of the check behind" eval '! find "$C/work" -name "check-*" | grep .'
+
 # --- what is pasted helps ---
 
 found() { look "$1" --json >"$C/one.json"; grep -q "\"check\": \"$2\", \"result\": \"ok\"" "$C/one.json"; } # HOST CHECK

@@ -409,6 +409,50 @@ START_TEST(logind_that_ends_runs)
 }
 END_TEST
 
+/* Pieces of answers in any order: nothing is read past its end, and everything is said. */
+START_TEST(answers_of_a_hostile_account)
+{
+    static const char *const pieces[] = {"@",
+                                         "@ ",
+                                         "@ begin\n",
+                                         "\n",
+                                         " ",
+                                         "space ",
+                                         "@ space",
+                                         "999999999999999999999 ",
+                                         "7 ",
+                                         "@ logind b true ",
+                                         "as 9 ",
+                                         "\"",
+                                         "\"agent\" ",
+                                         "@ stands\n",
+                                         "@ clock ",
+                                         "-",
+                                         "\xff",
+                                         "@ wrote\n",
+                                         "@ ran\n",
+                                         "@ user \x1b[2J\n",
+                                         "@ end\n",
+                                         "\r",
+                                         "@ unmade : \n"};
+    struct buf text, out;
+    srand(7);
+    buf_init(&text, 4096);
+    for (int i = 0; i < 3000; i++) {
+        buf_clear(&text);
+        buf_adds(&text, i % 2 ? "@ begin\n" : "");
+        for (int n = rand() % 24; n > 0; n--)
+            buf_adds(&text, pieces[(size_t)rand() % (sizeof pieces / sizeof pieces[0])]);
+        answers(buf_text(&text));
+        buf_init(&out, 100000);
+        print_text(&out, &host, &sheet);
+        ck_assert(out.len > 0 && strchr(buf_text(&out), '\x1b') == NULL);
+        buf_release(&out);
+    }
+    buf_release(&text);
+}
+END_TEST
+
 /* --- The runner and the agents --- */
 
 START_TEST(a_machine_that_nothing_was_built_for)
@@ -516,6 +560,7 @@ int main(void)
     tcase_add_test(account, space_against_a_floor);
     tcase_add_test(account, clocks_that_differ);
     tcase_add_test(account, logind_that_ends_runs);
+    tcase_add_test(account, answers_of_a_hostile_account);
     suite_add_tcase(suite, account);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

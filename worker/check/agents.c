@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "worker/adapter/adapter.h"
+#include "worker/check/way.h"
 #include "worker/link/boot.h"
 
 /* The program of an agent; NULL when only a run can tell. */
@@ -41,7 +42,8 @@ void agents_release(struct agents_looks *looks)
 
 /* --- The runner --- */
 
-static void judge_runner(struct check_sheet *sheet, const struct agents_seen *seen)
+static void judge_runner(struct check_sheet *sheet, const struct config_host *host,
+                         const struct agents_seen *seen)
 {
     struct check_row *row = sheet_row(sheet, "runner", "");
     const struct carried *runner = boot_runner(seen->system);
@@ -61,6 +63,10 @@ static void judge_runner(struct check_sheet *sheet, const struct agents_seen *se
                 FLEET_VERSION " for %s answers (sha256 %.16s, as a worker installs it below "
                               ".fleet; this one was in %s and is removed)",
                 seen->system, boot_hash(runner), seen->folder);
+    } else if (seen->trouble != NULL && strcmp(seen->trouble->state, WAY_LATE) == 0) {
+        row_say(row, CHECK_FAILED, "%s", seen->trouble->text);
+        row_note(row, "is the host slow, or does an agent hang on --version? With more time:");
+        row_paste(row, "fleet-worker check-hosts --timeout 120 %s", host->host_id);
     } else if (seen->trouble != NULL) {
         row_say(row, CHECK_FAILED, "%s", seen->trouble->text);
         row_note(row, "it is a static program of less than 1 MB that the worker puts there; what "
@@ -145,7 +151,7 @@ void agents_judge(struct check_sheet *sheet, const struct config *config,
                   const struct config_host *host, const struct agents_looks *looks,
                   const struct agents_seen *seen)
 {
-    judge_runner(sheet, seen);
+    judge_runner(sheet, host, seen);
     for (size_t i = 0; i < host->agent_count; i++)
         judge_agent(sheet_row(sheet, "agent", host->agents[i].agent_type), config, host, looks,
                     seen, i);

@@ -28,6 +28,7 @@ enum visit_step {
 
 /* What a link of a visit calls its fleet: a folder that no fleet has, gone afterwards. */
 #define FOLDER_RANDOM 8
+#define CLEARING_MS 3000 /* for its removal, when the visit's time is over */
 
 struct visit {
     struct loop *loop;              /* borrowed */
@@ -265,7 +266,9 @@ static void on_limit(void *data)
     case VISIT_RUNNER:
     case VISIT_AGENTS:
         visit->runner_trouble = late;
-        break;
+        timer_start(&visit->limit, CLEARING_MS, 0);
+        clear(visit);
+        return;
     case VISIT_CLEARING:
     case VISIT_OVER:
         break;
