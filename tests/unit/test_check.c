@@ -204,6 +204,8 @@ START_TEST(a_refused_sshd)
     ends(&sight, "protocol", "handshake: no banner");
     is("sshd", CHECK_FAILED, "is no sshd: it says 220 mail.example");
     sight.version[0] = '\0';
+    ends(&sight, "connection_lost", "it closed the connection during the handshake, 6 times");
+    is("sshd", CHECK_FAILED, "without a word");
     ends(&sight, WAY_LATE, "no answer within 2 s");
     is("sshd", CHECK_FAILED, "it says nothing");
 }

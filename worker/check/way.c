@@ -139,6 +139,12 @@ static void judge_sshd(const struct way *way)
         row_say(row, CHECK_GOOD, "%s; its algorithms suit", sight->version);
     } else if (speaks) {
         judge_refusal(way, row);
+    } else if (is(way, "connection_lost") && sight->version[0] == '\0') {
+        row_say(row, CHECK_FAILED,
+                "port %d closes the connection without a word: its sshd turns this machine away "
+                "(MaxStartups, hosts.deny, fail2ban), or it is none",
+                way->host->ssh_port);
+        paste_journal(row);
     } else {
         row_say(row, CHECK_FAILED, "what answers on port %d is no sshd%s%.80s", way->host->ssh_port,
                 sight->version[0] != '\0' ? ": it says " : ": it says nothing", sight->version);
