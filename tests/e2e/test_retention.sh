@@ -23,7 +23,11 @@ past() { # DAYS TASK_ID...
     local days=$1 list
     shift
     list=$(printf "'%s'," "$@")
-    sql "update fleet.attempt a set claimed_at = a.claimed_at - interval '$days days', ended_at = a.ended_at - interval '$days days',
+    sql "set role fleet_owner;
+         select fleet.make_partition('log', 'log_' || to_char(d, 'YYYYMMDD'), d, d + interval '1 day'),
+             fleet.make_partition('event', 'event_' || to_char(d, 'YYYYMM'), date_trunc('month', d), date_trunc('month', d) + interval '1 month')
+         from (select date_trunc('day', now() at time zone 'UTC') - interval '$days days' as d) x;
+         update fleet.attempt a set claimed_at = a.claimed_at - interval '$days days', ended_at = a.ended_at - interval '$days days',
              output_at = a.output_at - interval '$days days'
          from fleet.task t where t.task = a.task and t.task_id in (${list%,}) and a.ended_at is not null;
          update fleet.task set created_at = created_at - interval '$days days', changed_at = changed_at - interval '$days days',
@@ -42,9 +46,6 @@ wait_for 20 "a run that lives" running live
 check "a task is kept" test "$(sql "select fleet.keep('kept', 'evidence')")" = kept
 mkdir -p "$(dirname "$(runs old)")/stranger.1"
 printf '0123456789abcdef0123456789abcdef\n' >"$(dirname "$(runs old)")/stranger.1/nonce"
-sql "set role fleet_owner; select fleet.make_partition('log', 'log_' || to_char(d, 'YYYYMMDD'), d, d + interval '1 day'),
-            fleet.make_partition('event', 'event_' || to_char(d, 'YYYYMM'), date_trunc('month', d), date_trunc('month', d) + interval '1 month')
-     from (select date_trunc('day', now() at time zone 'UTC') - interval '200 days' as d) x" >/dev/null
 past 200 old kept
 check "before: the output is there" eval '[[ $(logs old "") == 200 ]]'
 
