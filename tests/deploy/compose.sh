@@ -101,7 +101,7 @@ compose_token() {
     (umask 077 && echo "Authorization: Bearer $(cat "$fleet/etc/token")" >"$fleet/etc/token-header")
 }
 say() { echo "     $*" >>"$TEST_DIR/said"; }
-die() { shift; echo "     $*" >>"$TEST_DIR/said"; return 1; }
+die() { shift; echo "     $*" >>"$TEST_DIR/said"; exit 1; }
 
 # --- how they run ---
 
@@ -169,8 +169,8 @@ compose_says_hangs() { inside worker-2 /usr/bin/fleet-worker health | grep -q ha
 # --- the main job ---
 
 compose_deliver() { # NUMBER BODY
-    demo_deliver "$1" "$2"
     task="$DEMO_REPO#$1"
+    (demo_deliver "$1" "$2")
 }
 compose_status() { compose_sql "select status from fleet.tasks where task_id = '$task'"; }
 compose_is() { [[ $(compose_status) == "$1" ]]; }
