@@ -17,13 +17,13 @@
 
 /* Jittered: half of it to all of it. */
 static const struct {
-    const char *sql;
+    const char *sql, *key;
     int every_ms;
 } chores[CHORES] = {
-    {"select fleet.roll_up($1::uuid) as done", 1500},
-    {"select fleet.take_stock($1::uuid)::int as done", 4000},
-    {"select fleet.take_checks($1::uuid)::int as done", 60000},
-    {"select 0 as done, fleet.node_report($1::uuid, $2::jsonb)", 15000},
+    {"select fleet.roll_up($1::uuid) as done", "measure", 1500},
+    {"select fleet.take_stock($1::uuid)::int as done", "measure", 4000},
+    {"select fleet.take_checks($1::uuid)::int as done", "checks", 60000},
+    {"select 0 as done, fleet.node_report($1::uuid, $2::jsonb)", "measure", 15000},
 };
 #define REPORT (CHORES - 1)
 
@@ -85,8 +85,9 @@ static void on_time(void *data)
         measure->node.say(measure->node.data, &said);
         params[1] = buf_text(&said);
     }
-    db_query(measure->db, chores[number].sql, DB_ONCE, number == REPORT ? 2 : 1, params, on_done,
-             chore);
+    /* with a key: what takes long holds up no request behind it on its connection */
+    db_query_locking(measure->db, chores[number].key, 0, chores[number].sql, DB_ONCE,
+                     number == REPORT ? 2 : 1, params, on_done, chore);
     buf_release(&said);
 }
 

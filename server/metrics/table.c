@@ -53,6 +53,7 @@ const struct metric_entry metrics_table[] = {
     FLEET(GAUGE, "node_beat_age_seconds", "node kind", "Since the node's last beat."),
     FLEET(GAUGE, "partitions_ahead_days", "table", "For how many days there are partitions for what will be written."),
     FLEET(GAUGE, "check_faults", "check", "Rows of the invariant's view; all must be 0."),
+    FLEET(GAUGE, "check_left_out", "check", "1: so much history that the invariant is not looked at in the background; fleet.check_all() does."),
     FLEET(GAUGE, "database_bytes", "", "Size of the database."),
     /* --- of the measuring itself --- */
     FLEET(GAUGE, "history_behind_seconds", "", "Age of the oldest event that no counter knows of yet."),

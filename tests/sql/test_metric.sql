@@ -176,7 +176,16 @@ select t.throws($$select fleet.node_report(gen_random_uuid(), '{}')$$, 'AF002', 
 select t.none($$select m.name from fleet.metrics() m group by m.name, m.l1, m.l2, m.l3, m.l4, m.le having count(*) > 1$$, 'nothing is told twice');
 select t.sound();
 
-\echo 'what takes too long'
+\echo 'what is dear, and what takes too long'
+begin;
+create view fleet.check_dear as select 1 as fault from generate_series(1, 1000) a, generate_series(1, 1000) b, generate_series(1, 1000) c;
+grant select on fleet.check_dear to fleet_owner;
+update fleet.metric_stock set due_at = '-infinity' where name = 'checks';
+select t.is(fleet.take_checks(t.node('w1')), true, 'an invariant that costs much');
+select t.is(t.metric('fleet_check_left_out', 'check_dear'), 1, '... is left out');
+select t.is(t.metric('fleet_check_left_out', 'check_slot'), 0, '... and no other');
+select t.none($$select * from fleet.metrics() m where m.name = 'fleet_check_faults' and m.l1 = 'check_dear'$$, '... nothing is said of it');
+rollback;
 begin;
 create view fleet.check_slow as select pg_sleep(60)::text as slept; grant select on fleet.check_slow to fleet_owner;
 update fleet.metric_stock set due_at = '-infinity', taken_at = now() - interval '2 hours' where name = 'checks';
