@@ -52,7 +52,6 @@ foreach(unit ${UNITS})
     file(INSTALL DESTINATION \"\${CMAKE_INSTALL_PREFIX}/lib/systemd/system\" TYPE FILE
          FILES \"${CMAKE_BINARY_DIR}/units/${name}\")" COMPONENT ${component})
 endforeach()
-install(FILES deploy/systemd/localhost.conf DESTINATION ${FLEET_DATA} COMPONENT common)
 install(FILES deploy/debian/agent-fleet.sysusers DESTINATION lib/sysusers.d RENAME agent-fleet.conf COMPONENT common)
 install(CODE "
   if(CMAKE_INSTALL_PREFIX STREQUAL \"/usr\" AND NOT EXISTS \"\$ENV{DESTDIR}/etc/agent-fleet/fleet.yaml\")
