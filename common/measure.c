@@ -95,7 +95,7 @@ static void on_lag(void *data)
 {
     struct measure *measure = data;
     int64_t now = clock_us();
-    histogram_add(&measure->late, now - measure->lag_us - LAG_MS * 1000);
+    histogram_add(&measure->late, now - measure->lag_us - LAG_MS * INT64_C(1000));
     measure->lag_us = now;
     timer_start(&measure->lag, LAG_MS, 0);
 }

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -24,29 +25,27 @@ static int count_fds(void)
 static void read_stat(struct process_use *use)
 {
     char text[1024] = "";
-    unsigned long long user = 0, system = 0, start = 0, size = 0;
-    long pages = 0;
+    unsigned long long field[25] = {0};
     FILE *file = fopen("/proc/self/stat", "re");
     if (file == NULL)
         return;
     size_t len = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[len] = '\0';
-    const char *behind = strrchr(text, ')');
-    if (behind == NULL ||
-        sscanf(behind + 1,
-               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d "
-               "%llu %llu %ld",
-               &user, &system, &start, &size, &pages) != 5)
+    char *at = strrchr(text, ')');
+    if (at == NULL || strlen(at) < 4)
         return;
+    at += 3; /* ") S": number 3 is a letter */
+    for (size_t number = 4; number < sizeof field / sizeof field[0]; number++)
+        field[number] = strtoull(at, &at, 10);
     double ticks = (double)sysconf(_SC_CLK_TCK);
     struct timespec now, up;
     clock_gettime(CLOCK_REALTIME, &now);
     clock_gettime(CLOCK_BOOTTIME, &up);
-    use->cpu_seconds = (double)(user + system) / ticks;
-    use->start_seconds = (double)(now.tv_sec - up.tv_sec) + (double)start / ticks;
-    use->virtual_bytes = size;
-    use->resident_bytes = (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    use->cpu_seconds = (double)(field[14] + field[15]) / ticks;
+    use->start_seconds = (double)(now.tv_sec - up.tv_sec) + (double)field[22] / ticks;
+    use->virtual_bytes = field[23];
+    use->resident_bytes = (uint64_t)field[24] * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 struct process_use process_use(void)
