@@ -470,10 +470,10 @@ create function fleet.measured_counters() returns setof fleet.measured
 begin
     return query
         select m.* from fleet.metric c cross join fleet.measure(c.name, c.labels, c.count) m
-        where c.name like '%\_total' order by c.name, c.labels;
+        where right(c.name, 6) = '_total' order by c.name, c.labels;
     return query
         with d as materialized (
-            select c.name, c.labels, c.bucket, c.count, c.seconds from fleet.metric c where c.name like '%\_seconds'
+            select c.name, c.labels, c.bucket, c.count, c.seconds from fleet.metric c where right(c.name, 8) = '_seconds'
         ), bound as (
             select u::text as le, o as place from unnest(fleet.metric_bounds()) with ordinality x (u, o) union all select '+Inf', 2147483647
         ), told as (

@@ -41,10 +41,10 @@ create function fleet.partition_list(p_parent text) returns table (name text, lo
     language plpgsql stable set datestyle = 'ISO' as $$
 begin
     return query
-        select c.relname::text, b[1]::timestamptz, b[2]::timestamptz, c.relname like '%\_kept\_%'
+        select c.relname::text, b[1]::timestamptz, b[2]::timestamptz, strpos(c.relname, '_kept_') > 0
         from pg_inherits i
         join pg_class c on c.oid = i.inhrelid
-        cross join lateral regexp_match(pg_get_expr(c.relpartbound, c.oid), $r$FROM \('([^']*)'\) TO \('([^']*)'\)$r$) b
+        cross join lateral regexp_match(pg_get_expr(c.relpartbound, c.oid), $r$FROM [(]'([^']*)'[)] TO [(]'([^']*)'[)]$r$) b
         where i.inhparent = format('fleet.%I', p_parent)::regclass and not i.inhdetachpending and b[2] is not null
         order by 2;
 end $$;
