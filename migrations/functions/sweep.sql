@@ -74,7 +74,7 @@ begin
     if p_whole then
         update fleet.attempt set run_removed_at = now()
         where attempt = any (array(select a.attempt from fleet.runs_left(p_host_id) a
-                                   where a.ended_at < v_since and a.run <> all (p_runs) limit 1000));
+                                   where a.ended_at < v_since and not exists (select from unnest(p_runs) l where l = a.run) limit 1000));
     end if;
     return query
         select 'run', a.run, a.attempt, a.epoch, a.nonce, (a.host_state ->> 'pid')::bigint, a.host_state ->> 'start', a.host_state ->> 'boot'
