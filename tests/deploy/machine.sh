@@ -59,7 +59,7 @@ ln -s /opt/agent-fleet/lib/systemd/system/*fleet* /etc/systemd/system/
 # Seconds instead of half a minute, so that the tests need not wait as long.
 for unit in fleet-server@ fleet-worker@; do
     mkdir -p "/etc/systemd/system/$unit.service.d"
-    printf '[Service]\nWatchdogSec=6\n' >"/etc/systemd/system/$unit.service.d/test.conf"
+    printf '[Service]\nWatchdogSec=10\n' >"/etc/systemd/system/$unit.service.d/test.conf"
 done
 systemctl daemon-reload
 END
