@@ -3,6 +3,7 @@
 #include "tests/unit/api_scene.h"
 
 #include "common/measure.h"
+#include "common/process.h"
 
 static struct measure *measure;
 static const char *id;
@@ -136,6 +137,21 @@ START_TEST(durations_go_into_the_lowest_bound_that_holds_them)
 }
 END_TEST
 
+START_TEST(the_process_knows_what_it_uses)
+{
+    begin("done=0");
+    struct process_use use = process_use();
+    int fd = dup(0);
+    ck_assert_int_eq(process_use().fds, use.fds + 1);
+    close(fd);
+    ck_assert_int_gt(use.fds_max, use.fds);
+    ck_assert(use.resident_bytes > 1 << 20 && use.virtual_bytes > use.resident_bytes);
+    double now = (double)time(NULL);
+    ck_assert(use.start_seconds > now - 3600 && use.start_seconds < now + 2);
+    ck_assert(use.cpu_seconds >= 0 && use.cpu_seconds < 600);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("measure");
@@ -148,5 +164,6 @@ int main(void)
     tcase_add_test(tcase, nothing_is_asked_without_a_node);
     tcase_add_test(tcase, a_loop_that_stood_still_was_late);
     tcase_add_test(tcase, durations_go_into_the_lowest_bound_that_holds_them);
+    tcase_add_test(tcase, the_process_knows_what_it_uses);
     return api_run(tcase);
 }
