@@ -3,9 +3,11 @@
 
 #include <stdio.h>
 
+#include "common/clock.h"
 #include "common/process.h"
 #include "server/server.h"
 
+#define SCRAPE_MS 100 /* one scrape is over */
 #define TEXT(x) TEXT_OF(x)
 #define TEXT_OF(x) #x
 
@@ -117,9 +119,20 @@ OWN(lag)
     metrics_histogram(out, metric, NULL, measure_lag(server->measure));
 }
 
-OWN_VALUE(cpu, process_use().cpu_seconds)
-OWN_VALUE(start, process_use().start_seconds)
-OWN_VALUE(resident, process_use().resident_bytes)
-OWN_VALUE(virtual, process_use().virtual_bytes)
-OWN_VALUE(fds, process_use().fds)
-OWN_VALUE(fds_max, process_use().fds_max)
+/* Read once a scrape: the kernel lists every descriptor. */
+static const struct process_use *use_now(void)
+{
+    static struct process_use use;
+    static int64_t read_ms;
+    if (read_ms == 0 || clock_ms() - read_ms > SCRAPE_MS)
+        use = process_use();
+    read_ms = clock_ms();
+    return &use;
+}
+
+OWN_VALUE(cpu, use_now()->cpu_seconds)
+OWN_VALUE(start, use_now()->start_seconds)
+OWN_VALUE(resident, use_now()->resident_bytes)
+OWN_VALUE(virtual, use_now()->virtual_bytes)
+OWN_VALUE(fds, use_now()->fds)
+OWN_VALUE(fds_max, use_now()->fds_max)
