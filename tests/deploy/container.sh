@@ -30,7 +30,7 @@ container_basics() {
 # other_test NAME: a test in a process of its own, with a container; sets `other` to its pid.
 other_test() {
     # shellcheck disable=SC2016 # expanded inside
-    setsid bash -c 'source tests/lib/common.sh; source tests/lib/container.sh; container_ready || exit 1
+    TMPDIR=$TEST_DIR setsid bash -c 'source tests/lib/common.sh; source tests/lib/container.sh; container_ready || exit 1
         container_run "$1" "$CONTAINER_BASE" --network none -- cat /dev/zero || exit 1
         touch "$2"; until_true 100 test -e "$2.end"' other "$1" "$TEST_DIR/$1" >"$TEST_DIR/$1.log" 2>&1 &
     other=$!
