@@ -111,8 +111,9 @@ static void check_deep(struct call *call)
     }
     server->checking = true;
     call_hold(call);
-    db_query(server->db, "select name, faults from fleet.check_all()", DB_REPEAT, 0, NULL,
-             on_checked, call);
+    /* It may take long: never on the last connection. */
+    db_query_locking(server->db, "checks", 0, "select name, faults from fleet.check_all()",
+                     DB_REPEAT, 0, NULL, on_checked, call);
 }
 
 /* What deep=1 makes of the route: it costs more, and tells more. */
