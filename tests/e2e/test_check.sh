@@ -55,14 +55,16 @@ sshd() {
         printf '%s\n' "$@" "Port ${SSHD[$name]}" "AuthorizedKeysFile $C/keys/%u" "AllowUsers good locked keyless nologin noisy forced endless false killed" "UsePAM no" "MaxStartups 100"
         grep -vE "^(${words#|}) " "$E2E/sshd/sshd_config"
     } >"$C/etc/$name.conf"
-    process_start "$E2E/run" "sshd-$name" "$E2E/log/sshd-$name.log" unshare --mount sh -c '
+    # It becomes another program twice before it is sshd: known by its pid alone.
+    unshare --mount sh -c '
         mount --make-rprivate / && mount --bind "$1/etc/passwd" /etc/passwd && mount --bind "$1/etc/shadow" /etc/shadow &&
             mount -t tmpfs -o noexec,mode=777,size=8m tmpfs "$1/work/noexec" &&
             mount -t tmpfs -o mode=777,size=128k tmpfs "$1/work/full" && { head -c 1m /dev/zero >"$1/work/full/x" 2>/dev/null || :; } &&
             mount -t tmpfs -o mode=777,nr_inodes=3,size=2g tmpfs "$1/work/few" && touch "$1/work/few/a" "$1/work/few/b" &&
             mount -t tmpfs -o mode=777,size=100m tmpfs "$1/work/near" &&
-            exec /usr/sbin/sshd -D -e -f "$2"' sh "$C" "$C/etc/$name.conf"
-    at_exit process_stop "$E2E/run" "sshd-$name" KILL
+            exec /usr/sbin/sshd -D -e -f "$2"' sh "$C" "$C/etc/$name.conf" >"$E2E/log/sshd-$name.log" 2>&1 &
+    started $!
+    echo $! >"$E2E/run/sshd-$name.pid"
     wait_for 20 "sshd $name" process_port_taken "${SSHD[$name]}"
 }
 ssh-keygen -q -t rsa -N '' -f "$C/etc/rsa_key"
@@ -256,7 +258,7 @@ bash -c "$(pasted openkey chmod)"
 check "the mode of the key" found openkey "private key"
 (HOME=$C/home/keyless && export HOME && bash -c "$(pasted keyless mkdir)" && cat "$HOME/.ssh/authorized_keys" >"$C/keys/keyless")
 check "the line for authorized_keys" found keyless login
-process_stop "$E2E/run" sshd-etm
+end_process "$(pid_of sshd-etm)"
 sed -i "1i $(pasted etm MACs)" "$C/etc/etm.conf"
 sed -i "s/^MACs .*512-etm@openssh.com\$//" "$C/etc/etm.conf"
 line=$(grep ^MACs "$C/etc/etm.conf")

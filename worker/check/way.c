@@ -292,8 +292,7 @@ static void judge_refused_login(const struct way *way, struct check_row *row)
 {
     const struct ssh_sight *sight = way->sight;
     const char *user = way->host->ssh_user;
-    bool more = is(way, "auth_failed") && strcmp(sight->methods, "publickey") != 0;
-    if (sight->key_taken && more) {
+    if (sight->key_taken && is(way, "auth_failed")) {
         row_say(row, CHECK_FAILED,
                 "the key of %s is right, but sshd wants more than a key (it offers %s)", user,
                 sight->methods);
@@ -303,11 +302,11 @@ static void judge_refused_login(const struct way *way, struct check_row *row)
         row_say(row, CHECK_FAILED, "sshd takes no keys from %s, it offers %s only", user,
                 sight->methods);
         paste_sshd_line(row, "PubkeyAuthentication yes");
-    } else if (is(way, "auth_failed") && !sight->key_taken) {
+    } else if (is(way, "auth_failed")) {
         row_say(row, CHECK_FAILED,
                 "the host refuses this key for user %s, and tells a stranger no reason", user);
         tell_account(way, row);
-    } else if (is(way, "connection_lost") || is(way, "protocol") || sight->key_taken) {
+    } else if (is(way, "connection_lost") || is(way, "protocol")) {
         row_say(
             row, CHECK_FAILED,
             "the host took the key of %s and closed the connection: its PAM refuses the account "
