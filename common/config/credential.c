@@ -9,7 +9,9 @@
 #include "common/mem.h"
 
 #define CONTAINER_FOLDER "/run/secrets"
+#define SYSTEMD_FOLDER "/run/credentials/" /* of it, one for each service that runs */
 #define PLACES 4
+#define MEMBER 1
 #define BESIDE 3 /* the last of them */
 
 static bool node_is_worker(enum config_node node)
@@ -26,19 +28,34 @@ static void places(const struct config_reading *reading, const char *name, char 
         mem_printf("credentials/%s/%s", node_is_worker(reading->node) ? "worker" : "server", name);
     paths[0] = given ? mem_printf("%s/%s", folder, name) : NULL;
     /* so systemd.exec(5) names the members of a folder: LoadCredential=fleet:FOLDER */
-    paths[1] = given ? mem_printf("%s/fleet_%s", folder, name) : NULL;
+    paths[MEMBER] = given ? mem_printf("%s/fleet_%s", folder, name) : NULL;
     paths[2] = mem_printf(CONTAINER_FOLDER "/%s", name);
     paths[BESIDE] = config_absolute(reading, beside); /* as a person who runs it by hand */
     free(beside);
 }
 
+/* Whether the place is one to name: once, and not the form that only systemd makes. */
+static bool worth_naming(char *const paths[PLACES], size_t i)
+{
+    return paths[i] != NULL && i != MEMBER &&
+           (i == 0 || paths[0] == NULL || strcmp(paths[i], paths[0]) != 0);
+}
+
 static void missing(struct config_reading *reading, const struct tree_node *node,
                     char *const paths[PLACES])
 {
+    if (paths[0] != NULL && strncmp(paths[0], SYSTEMD_FOLDER, strlen(SYSTEMD_FOLDER)) == 0) {
+        config_problem(reading, node,
+                       "there is no credential %.64s; make that file, mode 600, in the folder of "
+                       "the unit's LoadCredential (/etc/agent-fleet/credentials/%s), and start it "
+                       "again",
+                       node->text, node_is_worker(reading->node) ? "worker" : "server");
+        return;
+    }
     struct buf tried;
     buf_init(&tried, 400);
     for (size_t i = 0; i < PLACES; i++) {
-        if (paths[i] != NULL)
+        if (worth_naming(paths, i))
             buf_addf(&tried, "%s%s", tried.len > 0 ? ", " : "", paths[i]);
     }
     config_problem(reading, node,

@@ -97,9 +97,9 @@ static char *file_path(struct config_reading *reading, const struct tree_node *n
     return absolute;
 }
 
-/* The bytes of a file without its line end; false with a problem. */
+/* The bytes of the file at path without its line end; false with a problem. */
 static bool bytes_value(struct config_reading *reading, const struct tree_node *node,
-                        struct buf *bytes, struct config_value *value)
+                        const char *path, struct buf *bytes, struct config_value *value)
 {
     if (bytes->len > 0 && bytes->data[bytes->len - 1] == '\n')
         bytes->data[--bytes->len] = '\0';
@@ -109,8 +109,8 @@ static bool bytes_value(struct config_reading *reading, const struct tree_node *
     if (good)
         value->text = mem_strdup(bytes->data);
     else
-        config_problem(reading, node, "the file %s; it must hold the value and nothing else",
-                       bytes->len == 0 ? "is empty" : "holds a NUL byte");
+        config_problem(reading, node, "the file %.300s %s; it must hold the value and nothing else",
+                       path, bytes->len == 0 ? "is empty" : "holds a NUL byte");
     config_wipe(bytes);
     return good;
 }
@@ -131,8 +131,9 @@ static bool file_value(struct config_reading *reading, const struct config_field
         config_warning(reading, node,
                        "a secret in a file that group or others may read; run: chmod 600 %.300s",
                        path);
+    good = good && bytes_value(reading, node, path, &bytes, value);
     free(path);
-    return good && bytes_value(reading, node, &bytes, value);
+    return good;
 }
 
 /* Of a path the credential's own place, of all else what it holds. */
@@ -153,8 +154,9 @@ static bool credential_value(struct config_reading *reading, const struct config
         config_problem(reading, node, "%s", err.text);
     else if (config_credential_loose(path, &info))
         config_warning(reading, node, "a secret that others may read; run: chmod o= %.300s", path);
+    good = good && bytes_value(reading, node, path, &bytes, value);
     free(path);
-    return good && bytes_value(reading, node, &bytes, value);
+    return good;
 }
 
 static bool text_value(struct config_reading *reading, const struct config_field *field,

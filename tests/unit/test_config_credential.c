@@ -99,11 +99,21 @@ START_TEST(missing)
     in_credentials();
     refuse(SECRET, "2:41: forgejo.webhook_secret.credential: there is no credential webhook-secret",
            "make one of these files");
-    char *places = mem_printf("%s/webhook-secret, %s/fleet_webhook-secret, "
-                              "/run/secrets/webhook-secret, /etc/credentials/server/webhook-secret",
-                              folder, folder);
+    char *places = mem_printf("600: %s/webhook-secret, /run/secrets/webhook-secret, "
+                              "/etc/credentials/server/webhook-secret",
+                              folder);
     ck_assert_msg(strstr(err.text, places) != NULL, "%s", err.text);
     free(places);
+    /* each place once */
+    setenv("CREDENTIALS_DIRECTORY", "/etc/credentials/server", 1);
+    refuse(SECRET,
+           "2:41: ", "600: /etc/credentials/server/webhook-secret, /run/secrets/webhook-secret");
+    ck_assert_ptr_null(strstr(err.text, "webhook-secret, /etc"));
+    /* nobody makes files in the service manager's own folder */
+    setenv("CREDENTIALS_DIRECTORY", "/run/credentials/fleet-server@9091.service", 1);
+    refuse(SECRET, "2:41: ",
+           "there is no credential webhook-secret; make that file, mode 600, in the folder of the "
+           "unit's LoadCredential (/etc/agent-fleet/credentials/server), and start it again");
     unsetenv("CREDENTIALS_DIRECTORY");
     refuse(SECRET, "2:41: ", "mode 600: /run/secrets/webhook-secret, /etc/cred");
     rmdir(folder);
@@ -135,7 +145,7 @@ START_TEST(wrong_forms)
     refuse(DATABASE "forgejo: { webhook_secret: {credential: a, file: b} }\n", "2:28",
            "not a mapping");
     char *path = put("webhook-secret", "\n", 1, 0400);
-    refuse(SECRET, "2:41", "is empty");
+    refuse(SECRET, "2:41", "/webhook-secret is empty");
     unlink(path);
     ck_assert_int_eq(mkdir(path, 0700), 0);
     refuse(SECRET, "2:41", "is not a regular file");
