@@ -19,7 +19,7 @@ install_list() {
         echo check clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck \
             postgresql-15-plpgsql-check git procps fish tcsh strace python3-jsonschema python3-yaml pgbouncer prometheus
         ;;&
-    package) echo dpkg-dev git ;;&
+    package) echo dpkg-dev file git ;;&
     test | package)
         # The runner for hosts of the other kind.
         case $(dpkg --print-architecture) in
