@@ -241,11 +241,11 @@ static void judge_private_key(const struct way *way)
         if (at == NULL)
             continue;
         at += strlen(marks[i]);
-        row_note(row, "here, as the account that runs the worker:");
+        row_note(row, "here, as its owner:");
         row_paste(row, "%.*s", (int)strcspn(at, ")"), at);
         return;
     }
-    row_note(row, "a new one, made as the account that runs the worker:");
+    row_note(row, "a new one, made as the owner of its folder:");
     row_paste(row, "ssh-keygen -t ed25519 -N '' -f %s", path);
 }
 
