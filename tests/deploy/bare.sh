@@ -8,8 +8,8 @@ bare_suite() {
     container_ready || { skip 'bare' "$container_reason"; return; }
     bare_machine >"$TEST_DIR/machine" 2>&1 || { fail 'bare: a machine with a clone' "$(cat "$TEST_DIR/machine")"; return; }
     check 'deploy/package as a person with sudo' bare_do deploy/package
-    check '... makes three packages' bare_do bash -c '(($(ls build/package/*.deb | wc -l) == 3))'
-    check '... and leaves the clone clean' bare_do bash -c '[[ -z $(git status --porcelain) ]]'
+    check '... makes three packages' test "$(container_do bare sh -c 'ls /home/person/agent-fleet/build/package/*.deb' | wc -l)" = 3
+    check '... and leaves the clone clean' test -z "$(container_do bare git -c safe.directory=* -C /home/person/agent-fleet status --porcelain)"
     check 'tests/run unit' bare_do tests/run unit
 }
 
