@@ -25,8 +25,15 @@ images_setup() {
     setup "$plain" --demo >"$TEST_DIR/said" 2>&1
     check 'setup: a demonstration replaces no configuration' test "$?" = 1
     check 'setup: and says so' grep -q 'is not the demonstration.s and stays' "$TEST_DIR/said"
+    mkdir -p "$TEST_DIR/folders/secrets/ssh-key"
+    check 'setup: a folder in the place of a secret, as Compose makes it, is refused' not setup_says "$TEST_DIR/folders"
+    check 'setup: and the way out told' grep -q "rmdir $TEST_DIR/folders/secrets/ssh-key" "$TEST_DIR/said"
+    mkdir -p "$TEST_DIR/empty/secrets" && : >"$TEST_DIR/empty/secrets/webhook-secret"
+    check 'setup: an empty secret is refused' not setup_says "$TEST_DIR/empty"
+    check 'setup: and named' grep -q 'secrets/webhook-secret is empty: remove it' "$TEST_DIR/said"
 }
 
+setup_says() { setup "$1" >"$TEST_DIR/said" 2>&1; }
 setup() { FLEET_COMPOSE_DIR=$1 deploy/compose/setup "${@:2}"; }
 
 images_random() {
