@@ -19,7 +19,8 @@
 /* What a connection can bring in one turn of the loop, before the bodies are summed again. */
 #define RECEIVE_BYTES (64 << 10)
 #define BUFFER_SMALL 65536 /* bytes: below, what is in it counts */
-#define REQUEST_MS 10000   /* head and body of a request, and idling between two */
+#define REQUEST_MS \
+    65000 /* head and body of a request, and idling between two: a proxy's time first */
 
 struct http_handler {
     h2o_handler_t super;

@@ -72,7 +72,7 @@ check "a delivery of 5 MiB is taken" [ "$(deliver "$E2E/hook" issue_label)" = 20
 echo >>"$E2E/hook"
 check "... a byte more is 413" [ "$(deliver "$E2E/hook" issue_label)" = 413 ]
 
-# Who has a slow line: longer than a node waits for a body.
+# Who has a slow line.
 head -n 6 "$E2E/tasks" >"$E2E/slow"
 curl -sS -m 60 --limit-rate 16k -o "$E2E/slow.body" -w '%{http_code} after %{time_total} s' -H @"$E2E/etc/header" -H 'Content-Type: application/x-ndjson' \
     --data-binary @"$E2E/slow" "$URL/api/v1/tasks" >"$E2E/slow.status" 2>&1 &

@@ -117,7 +117,7 @@ check "token create into a full disk fails" eval '! token admin >/dev/full'
 for pair in timeout_secs:task_timeout_secs max_retries:default_max_retries max_attempts_total:max_attempts_total; do
     bounds=$(sql "select at_least || ' to ' || at_most from fleet.task_limits() where member = '${pair%:*}'")
     check "orchestrator.${pair#*:} has the bounds of the database: $bounds" \
-        grep -q "^orchestrator.${pair#*:}: whole number, $bounds, default" "$E2E/keys"
+        grep -qE "^ *orchestrator\.${pair#*:}: whole number \([a-z]+\), $bounds; default" "$E2E/keys"
 done
 
 # Open mode has no token to ask for, so a page of another site must not get through a browser.
