@@ -16,7 +16,8 @@ begin
         select t.task from fleet.task t where t.kept_at is not null
         union select q.task from fleet.queue q
         union select d.task from fleet.delayed d
-        union select a.task from fleet.attempt a where a.ended_at is null;
+        union select a.task from fleet.attempt a where a.ended_at is null
+        union select e.task from fleet.ended e where e.status = 'review_pending';
 end $$;
 
 -- The same as keys of a partition: tasks, or their attempts whose output may be in it.
@@ -140,6 +141,9 @@ begin
         perform set_config('lock_timeout', '100ms', true);
         if p_new is not null then
             perform fleet.copy_kept(p_parent, p_parent || '_keeping', p_old, p_keys);
+            -- proven now, so that the rows are not looked at while all others wait
+            execute format('alter table fleet.%I add constraint in_range check (at is not null and at >= %L and at < %L)',
+                           p_parent || '_keeping', p_low, p_high);
         end if;
         execute format('lock table only fleet.%I in access exclusive mode', p_parent);
         foreach v_old in array p_old loop
@@ -149,6 +153,7 @@ begin
         if p_new is not null then
             execute format('alter table fleet.%I rename to %I', p_parent || '_keeping', p_new);
             execute format('alter table fleet.%I attach partition fleet.%I for values from (%L) to (%L)', p_parent, p_new, p_low, p_high);
+            execute format('alter table fleet.%I drop constraint in_range', p_new);
         end if;
         perform fleet.held_up(p_parent, null);
         return true;
@@ -273,9 +278,15 @@ begin
     foreach v_name in array '{log,event}'::text[] loop
         begin
             v_done := fleet.remove_partition(v_name, p_now);
-        exception when others then -- told, and no reason to leave the rest of the house as it is
-            perform fleet.held_up(v_name, sqlerrm);
-            v_done := -1;
+        exception
+            when query_canceled then -- what the caller did before must not be lost with it
+                perform fleet.held_up(v_name, 'a copy of what stays takes longer than a node waits for a statement; the database''s owner does it: '
+                                              'select fleet.retain(now() + interval ''1 hour'', 500)');
+                update fleet.latch set due_at = p_now + interval '1 hour' where name = 'retain';
+                return 0;
+            when others then -- told, and no reason to leave the rest of the house as it is
+                perform fleet.held_up(v_name, sqlerrm);
+                v_done := -1;
         end;
         if v_done = 1 then
             return 10000;

@@ -40,7 +40,8 @@ begin
             or coalesce(t.completed_at < fleet.days_before(now(), 'task_days'), false));
 end $$;
 
--- Tasks whose working directory on a host may go.
+-- Tasks whose working directory on a host may go. In any order: some cannot be removed (files of others), and must not stand before all
+-- that can.
 create function fleet.folders_left(p_host_id text, p_max int) returns table (folder text, attempt bigint)
     language plpgsql stable as $$
 begin
@@ -54,7 +55,7 @@ begin
           and t.completed_at < fleet.days_before(now(), case t.status when 'failed' then 'task_dir_failed_days' else 'task_dir_days' end)
           and not exists (select from fleet.attempt o where o.task = t.task and o.ended_at is null)
         group by t.task
-        order by t.task limit p_max;
+        order by random() limit p_max;
 end $$;
 
 -- What lies on a host by name (p_runs), with the bytes of its streams (-1: none). p_whole: that is all of it, so what is not named is not
@@ -82,7 +83,7 @@ begin
         join fleet.runs_left(p_host_id) a on a.run = l.run
         join fleet.task t on t.task = a.task
         where fleet.run_may_go(t, a, l.out_size, l.err_size)
-        order by a.ended_at limit p_max;
+        order by random() limit p_max;
     if (select h.workspace = 'plain' from fleet.host h where h.host_id = p_host_id) then
         return query select 'folder', f.folder, f.attempt, null::int, null, null::bigint, null, null from fleet.folders_left(p_host_id, p_max) f;
     end if;

@@ -12,23 +12,29 @@ begin
                    to_char(p_from, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), to_char(p_to, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'));
 end $$;
 
--- Months of events and days of output, made ahead (and one back, for a clock that is set). One caller at a time; the others go on.
+-- Months of events and days of output, made ahead (and one back, for a clock that is set; not where retain() has removed it: what stays
+-- of it has its place). One caller at a time; the others go on.
 create function fleet.partitions() returns void
     language plpgsql as $$
 declare
     v_now timestamp := now() at time zone 'UTC';
     v_at timestamp;
+    v_removed timestamp;
 begin
     perform from fleet.latch where name = 'partitions' for update skip locked;
     if not found then
         return;
     end if;
+    select h.before at time zone 'UTC' into v_removed from fleet.horizon h where h.name = 'event';
     for v_at in select generate_series(date_trunc('month', v_now) - interval '1 month',
                                        v_now + interval '3 months', interval '1 month') loop
+        continue when v_at < v_removed;
         perform fleet.make_partition('event', 'event_' || to_char(v_at, 'YYYYMM'), v_at, v_at + interval '1 month');
     end loop;
+    select h.before at time zone 'UTC' into v_removed from fleet.horizon h where h.name = 'log';
     for v_at in select generate_series(date_trunc('day', v_now) - interval '1 day',
                                        v_now + interval '14 days', interval '1 day') loop
+        continue when v_at < v_removed;
         perform fleet.make_partition('log', 'log_' || to_char(v_at, 'YYYYMMDD'), v_at, v_at + interval '1 day');
     end loop;
 end $$;

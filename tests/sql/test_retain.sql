@@ -162,3 +162,45 @@ select fleet.set('log_days', 1), fleet.set('event_days', 1);
 select t.house(5000);
 select t.is(array[t.partitions('log'), t.partitions('event')], array[1, 1], '1 is a day');
 rollback;
+
+\echo 'what is made ahead is not made again'
+-- So short that the last month, which is made for a clock that is set back, goes on the second day of this one.
+begin;
+create function t.second() returns timestamptz language sql as $$ select date_trunc('month', now() at time zone 'UTC') at time zone 'UTC' + interval '2 days' $$;
+select fleet.set('log_days', 1), fleet.set('event_days', 1);
+select t.submit('last-month', '{agent:nobody}');
+select fleet.partitions();
+update fleet.event e set at = t.second() - interval '3 days' from fleet.task t where t.task_id = 'last-month' and e.task = t.task;
+update fleet.task set created_at = t.second() - interval '3 days' where task_id = 'last-month';
+create function t.month_removed() returns int language plpgsql as $$
+declare v_steps int := 0;
+begin
+  update fleet.latch set due_at = '-infinity' where name = 'retain';
+  while fleet.remove_partition('event', t.second()) = 1 and v_steps < 50 loop v_steps := v_steps + 1; end loop;
+  return v_steps;
+end $$;
+select t.ok(t.month_removed() > 0, 'last month goes, but for what waits');
+select fleet.partitions();
+select t.is(t.month_removed(), 0, 'and is not made and removed again and again');
+select t.is(t.events('last-month'), 1::bigint, '... what waits has its history');
+rollback;
+
+\echo 'what takes too long'
+-- A copy that outlives a node's time for a statement: the rest of the house-keeping stands, and it is not tried again at once.
+begin;
+create or replace function fleet.remove_partition(p_parent text, p_now timestamptz) returns int language sql as 'select 0 from pg_sleep(60)';
+update fleet.latch set due_at = '-infinity' where name = 'retain';
+insert into fleet.delivery (delivery_id, sha256, event, result, reason, received_at) values ('old', '', 'issues', 'accepted', '', '2020-01-01Z');
+set local statement_timeout = '5s';
+select fleet.reap(t.node('w1'));
+set local statement_timeout = 0;
+select t.is((select count(*) from fleet.delivery where delivery_id = 'old'), 0::bigint, 'the house-keeping before it is done');
+select t.ok((select held_by from fleet.horizon where name = 'log') ~ 'longer than', '... what takes too long is told');
+select t.ok((select due_at > now() + interval '50 min' from fleet.latch where name = 'retain'), '... and waits');
+rollback;
+
+\echo 'what has not ended'
+begin;
+insert into fleet.ended (status, task) values ('review_pending', 4711), ('failed', 4712);
+select t.is((select array_agg(s) from fleet.staying_tasks() s where s between 4711 and 4712), '{4711}', 'a task with an open pull request stays');
+rollback;
