@@ -103,6 +103,10 @@ else
     mount --bind "$TEST_DIR/elsewhere" "$TASKS/mount"
     check "a mount in it is not entered" says 'refused reason=folder' call clean mounted
     check "... nor one in its place" says 'refused reason=folder' call clean mount
+    task_folder other
+    check "what stays of it keeps no other task's directory" says state call clean other
+    check "... which is gone" gone "$TASKS/other"
+    check "asked again: it is still not whole gone" says 'refused reason=folder' call clean mounted
     check "... what is mounted is whole" stands "$TEST_DIR/elsewhere/inner/precious"
     for mounted in $(findmnt -rno TARGET | grep -F "$TASKS/"); do umount "$mounted"; done
     check "once it is none any more it goes" says state call clean mount

@@ -45,23 +45,40 @@ static bool is_older(int dir, const char *name, int64_t secs)
 /* --- What was left --- */
 
 struct leftovers {
+    const char *folder; /* of this task only; NULL: whatever it is of */
     int64_t deadline;
     bool left;
 };
 
+/* ".gone.FOLDER.PID" */
+static bool is_gone(const char *name, const char *folder)
+{
+    static const char prefix[] = ".gone.";
+    if (strncmp(name, prefix, sizeof prefix - 1) != 0)
+        return false;
+    name += sizeof prefix - 1;
+    size_t len = folder != NULL ? strlen(folder) : 0;
+    return folder == NULL || (strncmp(name, folder, len) == 0 && name[len] == '.');
+}
+
 static bool remove_leftover(void *data, int dir, const char *name)
 {
     struct leftovers *leftovers = data;
-    if (strncmp(name, ".gone.", 6) == 0 ||
-        (strncmp(name, ".new.", 5) == 0 && is_older(dir, name, LEFTOVER_SECS)))
+    bool begun = leftovers->folder == NULL && strncmp(name, ".new.", 5) == 0;
+    if (is_gone(name, leftovers->folder) || (begun && is_older(dir, name, LEFTOVER_SECS)))
         leftovers->left |= !file_remove_by(dir, name, leftovers->deadline);
     return clock_now() < leftovers->deadline;
 }
 
+static bool remove_leftovers(int dir, const char *folder, int64_t deadline)
+{
+    struct leftovers leftovers = {.folder = folder, .deadline = deadline};
+    return each_name(dir, remove_leftover, &leftovers) && !leftovers.left;
+}
+
 bool clean_leftovers(int dir, int64_t deadline)
 {
-    struct leftovers leftovers = {.deadline = deadline};
-    return each_name(dir, remove_leftover, &leftovers) && !leftovers.left;
+    return remove_leftovers(dir, NULL, deadline);
 }
 
 /* --- The working directory of a task --- */
@@ -140,7 +157,7 @@ static const char *remove_folder(const struct base *base, int tasks, const char 
         why = put_aside(base, tasks, folder, dir);
         close(dir);
     }
-    if (why == NULL && !clean_leftovers(tasks, deadline))
+    if (why == NULL && !remove_leftovers(tasks, folder, deadline))
         why = clock_now() >= deadline ? "busy" : "folder";
     return why;
 }
