@@ -362,6 +362,20 @@ START_TEST(a_work_dir_that_will_not_do)
 }
 END_TEST
 
+/* Its login files may say that it is anybody: nothing of that gets into a line for root. */
+START_TEST(an_account_that_lies_about_its_name)
+{
+    answers("@ begin\n@ user x; rm -rf ~ #\n@ unmade Permission denied\n@ end\n");
+    pastes("work_dir", "install -d -o x??rm?-rf???? -m 700 '/srv/it'\\''s work'");
+    host.ssh_user = NULL;
+    answers("@ begin\n@ user x'; reboot #\n@ logind b true as 0 as 0\n@ end\n");
+    is("logind", CHECK_DOUBTFUL, "");
+    for (size_t i = 0; i < row("logind")->hint_count; i++)
+        ck_assert_ptr_null(strstr(row("logind")->hints[i].text, "x';"));
+    host.ssh_user = (char *)"agent";
+}
+END_TEST
+
 START_TEST(space_against_a_floor)
 {
     answers(HEAD "\n@ stands\n\n@ space 100000 4096 50000 60000\n\n@ wrote\n\n@ ran\n\n@ end\n");
@@ -561,6 +575,7 @@ int main(void)
     tcase_add_test(account, noise_before_and_behind);
     tcase_add_test(account, an_account_without_shell);
     tcase_add_test(account, a_work_dir_that_will_not_do);
+    tcase_add_test(account, an_account_that_lies_about_its_name);
     tcase_add_test(account, space_against_a_floor);
     tcase_add_test(account, clocks_that_differ);
     tcase_add_test(account, logind_that_ends_runs);

@@ -90,6 +90,18 @@ static void take_text(char *text, const char *rest)
     snprintf(text, PROBE_TEXT, "%s", rest);
 }
 
+/* The host's word, which gets into lines that somebody pastes: of the characters of names only. */
+static void take_user(char *user, const char *rest)
+{
+    static const char right[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@._-+";
+    take_text(user, rest);
+    for (; *user != '\0'; user++) {
+        if (strchr(right, *user) == NULL)
+            *user = '?';
+    }
+}
+
 /* "word rest" */
 static void take_line(struct probe *probe, char *line)
 {
@@ -99,7 +111,7 @@ static void take_line(struct probe *probe, char *line)
     if (strcmp(line, "system") == 0)
         take_text(probe->system, rest);
     else if (strcmp(line, "user") == 0)
-        take_text(probe->user, rest);
+        take_user(probe->user, rest);
     else if (strcmp(line, "clock") == 0)
         probe->clock = number(&(const char *){rest});
     else if (strcmp(line, "made") == 0)
