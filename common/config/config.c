@@ -85,7 +85,8 @@ static const char *way_out(int error)
     case EISDIR:
         return "; name the file in it";
     case EACCES:
-        return "; run this as the service's user or as root";
+        return "; run this as root, or let this user read it (a service: chmod 640, chgrp "
+               "agent-fleet; namei -l shows whether a folder is in the way)";
     default:
         return "";
     }

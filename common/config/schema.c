@@ -38,6 +38,9 @@ static const char *check_network(const char *text)
 
 static const char *check_host(const char *text)
 {
+    const char *colon = strchr(text, ':'); /* an IPv6 address has two and more */
+    if (colon != NULL && strchr(colon + 1, ':') == NULL)
+        return "a host name or an address without a port, which is ssh_port";
     return form(text, WORD ":", 253, "a host name or an address, without a scheme");
 }
 

@@ -64,7 +64,7 @@ if ((EUID == 0)) && setpriv "${nobody[@]}" test -x "$build/fleet-server"; then
     if (($(cat /proc/sys/net/ipv4/ip_unprivileged_port_start) > 80)); then
         says "a low port" 78 "server.port: this user may not listen on port 80; give one from 1024 on" setpriv "${nobody[@]}" "$build/fleet-server" --config "$dir/low.yaml"
     fi
-    says "a file of somebody else" 78 "unknown.yaml: Permission denied; run this as the service's user or as root" setpriv "${nobody[@]}" "$build/fleet-server" --config "$dir/unknown.yaml"
+    says "a file of somebody else" 78 "unknown.yaml: Permission denied; run this as root, or let this user read it (a service: chmod 640, chgrp agent-fleet" setpriv "${nobody[@]}" "$build/fleet-server" --config "$dir/unknown.yaml"
 else
     skip "what another user may" "needs root, and a build directory that others may enter"
 fi

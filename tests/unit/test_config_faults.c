@@ -154,6 +154,8 @@ START_TEST(hosts)
            "2:19: hosts[0].host_id: ", "1 to 64");
     refuse(DATABASE "hosts: [{host_id: a, hostname: -oProxyCommand=x, agents: [], work_dir: /a}]\n",
            "2:32: hosts[0].hostname: ", "a host name");
+    refuse(DATABASE "hosts: [{host_id: a, hostname: \"box:2222\", agents: [], work_dir: /a}]\n",
+           "2:32: hosts[0].hostname: ", "without a port, which is ssh_port");
     refuse(DATABASE
            "hosts: [{host_id: a, hostname: h, agents: [], work_dir: /a, ssh_key_path: k}]\n",
            "2:9: hosts[0]: ssh_user is missing", "localhost");
