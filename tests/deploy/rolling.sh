@@ -12,6 +12,7 @@ rolling_suite() {
         { fail 'rolling-restart: a machine with a fleet' "$(cat "$TEST_DIR/boot"; on journalctl --no-pager -n 60)"; return; }
     rolling_dry
     rolling_under_load
+    rolling_checks
     rolling_stops
     rolling_waits
 }
@@ -64,18 +65,31 @@ rolling_under_load() {
     check '... and its run not interrupted' test "$(on_sql "select count(*) from fleet.attempts where task_id = 'demo/rocket#1'")" = 1
 }
 
+# A configuration that no node takes costs none.
+rolling_checks() {
+    local before
+    before=$(sum)
+    on sed -i.kept 's/^server:.*/server: { port: many }/' /etc/agent-fleet/fleet.yaml
+    check 'a wrong configuration: refused' not restart
+    check '... by the sentence of the node' said 'fleet.yaml:1:.*server.port'
+    check '... nothing was touched' test "$(sum)" = "$before"
+    on mv /etc/agent-fleet/fleet.yaml.kept /etc/agent-fleet/fleet.yaml
+}
+
 # The first that does not come back is the last that is touched.
 rolling_stops() {
     local second
     second=$(main_pid "${SERVERS[1]}")
-    on sed -i.kept 's/^server:.*/server: { port: many }/' /etc/agent-fleet/fleet.yaml
+    on sh -c 'd=/run/systemd/system/fleet-server@.service.d; mkdir -p $d
+        printf "[Service]\nExecStartPre=/bin/false\n" >$d/stops.conf; systemctl daemon-reload'
     check 'a node that does not come back: refused' not restart
     check '... with its name, and where to look' said "${SERVERS[0]}.*did not come back.*Stopped here.*journalctl -u ${SERVERS[0]}"
     check '... the others are as they were' test "$(main_pid "${SERVERS[1]}")" = "$second"
     check '... and serve' on_api /healthz -f
-    on mv /etc/agent-fleet/fleet.yaml.kept /etc/agent-fleet/fleet.yaml
-    on systemctl start "${SERVERS[0]}"
+    on sh -c 'rm -r /run/systemd/system/fleet-server@.service.d; systemctl daemon-reload'
     check 'mended, it goes through' restart
+    check '... and begins with the one that had failed' test "$(sed -nE '1s/^restarting ([^ ]+)\.service .*/\1/p' "$TEST_DIR/restart")" = "${SERVERS[0]}"
+    check '... which serves again' unit_is "${SERVERS[0]}" active
 }
 
 rolling_waits() {
