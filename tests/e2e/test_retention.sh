@@ -64,7 +64,7 @@ check "... and of none else" test "$(sql "select count(*) from fleet.attempt whe
 mkdir -p "$WORK/tasks/young/many"
 (cd "$WORK/tasks/young/many" && seq 30000 | xargs touch)
 past 20 young
-wait_for 40 "it to be put aside" without has_folder young
+wait_for 90 "it to be put aside" without has_folder young
 kill_node worker-1
 worker 2
 gone_aside() { [[ -z $(find "$WORK/tasks" -maxdepth 1 -name '.gone.*') ]]; }
