@@ -14,7 +14,7 @@ bare_suite() {
 }
 
 bare_machine() {
-    container_run bare "$CONTAINER_BASE" --network=host -- sleep infinity || return 1
+    container_run bare "$CONTAINER_BASE" -- sleep infinity || return 1
     git clone -q --bare . "$TEST_DIR/source.git" && container_copy "$TEST_DIR/source.git" bare:/source.git || return 1
     container_feed bare bash -euo pipefail -s <<'END'
 apt-get -q update
