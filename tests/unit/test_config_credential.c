@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <sys/wait.h>
 
+#include "common/config/read.h"
 #include "tests/unit/config_scene.h"
 
 #define SECRET DATABASE "forgejo: { webhook_secret: {credential: webhook-secret} }\n"
@@ -82,6 +83,10 @@ START_TEST(beside_the_configuration)
     ck_assert_msg(c != NULL, "%s", err.text);
     ck_assert_str_eq(c->hosts[0].ssh_key_path, "credentials/worker/ssh-key");
     config_free(c);
+    c = read_at(REMOTE, "f.yaml", CONFIG_VISITOR); /* check-hosts takes the worker's */
+    ck_assert_msg(c != NULL, "%s", err.text);
+    ck_assert_str_eq(c->hosts[0].known_hosts, "credentials/worker/known-hosts");
+    config_free(c);
     drop(secret);
     drop(key);
     drop(hosts);
@@ -116,6 +121,10 @@ START_TEST(missing)
            "unit's LoadCredential (/etc/agent-fleet/credentials/server), and start it again");
     unsetenv("CREDENTIALS_DIRECTORY");
     refuse(SECRET, "2:41: ", "mode 600: /run/secrets/webhook-secret, /etc/cred");
+    setenv("CREDENTIALS_DIRECTORY", "relative", 1); /* whoever made it was no service manager */
+    refuse(SECRET, "2:41: ", "mode 600: /run/secrets/webhook-secret, /etc/cred");
+    setenv("CREDENTIALS_DIRECTORY", "/proc/version", 1); /* nor is a file a folder */
+    refuse(SECRET, "2:41: ", "there is no credential webhook-secret");
     rmdir(folder);
 }
 END_TEST
@@ -127,6 +136,40 @@ START_TEST(not_of_the_other_node)
     take(REMOTE, CONFIG_SERVER);
     ck_assert_ptr_null(parse(REMOTE, CONFIG_WORKER));
     ck_assert_ptr_nonnull(strstr(err.text, "hosts[0].ssh_key_path.credential: there is no"));
+}
+END_TEST
+
+/* A container's engine gives its files the mode 0444 of its own accord. */
+START_TEST(modes)
+{
+    static const struct {
+        const char *path;
+        unsigned mode;
+        bool loose;
+    } files[] = {{"/run/secrets/x", 0444, false}, {"/run/secrets-of/x", 0444, true},
+                 {"/etc/x", 0444, true},          {"/etc/x", 0440, false},
+                 {"/etc/x", 0402, false},         {"/etc/run/secrets/x", 0604, true}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        const struct stat info = {.st_mode = S_IFREG | files[i].mode};
+        ck_assert_msg(config_credential_loose(files[i].path, &info) == files[i].loose, "%s %04o",
+                      files[i].path, files[i].mode);
+    }
+}
+END_TEST
+
+START_TEST(as_long_as_a_name_may_be)
+{
+    char name[66] = "";
+    in_credentials();
+    memset(name, 'a', 64);
+    char *text = mem_printf(DATABASE "forgejo: { webhook_secret: {credential: %s} }\n", name);
+    refuse(text, "2:41", "there is no credential aaaa");
+    free(text);
+    name[64] = 'a';
+    text = mem_printf(DATABASE "forgejo: { webhook_secret: {credential: %s} }\n", name);
+    refuse(text, "2:41", "wrong name");
+    free(text);
+    rmdir(folder);
 }
 END_TEST
 
@@ -155,6 +198,20 @@ START_TEST(wrong_forms)
 }
 END_TEST
 
+static bool says_to_nobody(const char *config, const char *words, const struct passwd *nobody)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        if (setuid(nobody->pw_uid) != 0)
+            _exit(9);
+        struct config *c = read_at(SECRET, config, CONFIG_SERVER);
+        _exit(c == NULL && strstr(err.text, words) != NULL ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return status == 0;
+}
+
 /* Folders of mode 0700 of somebody else: not "there is none". */
 START_TEST(not_allowed_to_look)
 {
@@ -163,21 +220,13 @@ START_TEST(not_allowed_to_look)
         return;
     in_credentials();
     chmod(folder, 0700);
-    pid_t child = fork();
-    if (child == 0) {
-        if (setuid(nobody->pw_uid) != 0)
-            _exit(9);
-        struct config *c = parse(SECRET, CONFIG_SERVER);
-        _exit(c == NULL && strstr(err.text, "Permission denied; run this as root") != NULL ? 0 : 1);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    ck_assert_int_eq(status, 0);
+    ck_assert(says_to_nobody("/etc/f.yaml", "Permission denied; run this as root", nobody));
     rmdir(folder);
 }
 END_TEST
 
-/* A service whose folder lacks one: the folder that it was copied from is root's. */
+/* A service whose folder lacks one: the folder that it was copied from is root's. For a person that
+ * folder may hold it. */
 START_TEST(not_among_those_of_the_service)
 {
     const struct passwd *nobody = getpwnam("nobody");
@@ -188,17 +237,9 @@ START_TEST(not_among_those_of_the_service)
     char *config = scratch("f.yaml");
     char *beside = scratch("credentials");
     ck_assert_int_eq(mkdir(beside, 0700), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        if (setuid(nobody->pw_uid) != 0)
-            _exit(9);
-        struct config *c = read_at(SECRET, config, CONFIG_SERVER);
-        _exit(c == NULL && strstr(err.text, "there is no credential webhook-secret") != NULL ? 0
-                                                                                             : 1);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    ck_assert_int_eq(status, 0);
+    ck_assert(says_to_nobody(config, "there is no credential webhook-secret", nobody));
+    unsetenv("CREDENTIALS_DIRECTORY");
+    ck_assert(says_to_nobody(config, "Permission denied; run this as root", nobody));
     rmdir(beside);
     rmdir(folder);
     free(beside);
@@ -216,6 +257,8 @@ int main(void)
     tcase_add_test(tests, beside_the_configuration);
     tcase_add_test(tests, missing);
     tcase_add_test(tests, not_of_the_other_node);
+    tcase_add_test(tests, modes);
+    tcase_add_test(tests, as_long_as_a_name_may_be);
     tcase_add_test(tests, wrong_forms);
     tcase_add_test(tests, not_allowed_to_look);
     tcase_add_test(tests, not_among_those_of_the_service);

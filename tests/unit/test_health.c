@@ -71,10 +71,24 @@ START_TEST(words)
     health_write(path, true, "serving");
     age(10);
     ck_assert_int_eq(health(), 0);
-    age(60);
+    age(20);
     ck_assert_int_eq(health(), 1);
     ck_assert_ptr_nonnull(strstr(said, "hangs or has ended"));
     ck_assert_ptr_nonnull(strstr(said, "serving\n"));
+    finish();
+}
+END_TEST
+
+START_TEST(a_reader_never_sees_half_of_it)
+{
+    char line[100] = "";
+    begin();
+    health_write(path, true, "serving");
+    int reader = open(path, O_RDONLY | O_CLOEXEC);
+    health_write(path, false, "waiting");
+    ck_assert_int_eq(read(reader, line, sizeof line - 1), 11);
+    ck_assert_str_eq(line, "ok serving\n");
+    close(reader);
     finish();
 }
 END_TEST
@@ -149,6 +163,7 @@ int main(void)
     TCase *tests = tcase_create("health");
     tcase_set_timeout(tests, 30);
     tcase_add_test(tests, words);
+    tcase_add_test(tests, a_reader_never_sees_half_of_it);
     tcase_add_test(tests, not_a_status);
     tcase_add_test(tests, a_node_writes);
     suite_add_tcase(suite, tests);

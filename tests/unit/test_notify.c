@@ -144,6 +144,31 @@ START_TEST(another_process_is_watched)
 }
 END_TEST
 
+/* Without WATCHDOG_PID it is whoever was given the socket; no interval is shorter than a timer's. */
+START_TEST(whoever_is_started_is_watched)
+{
+    static const struct {
+        const char *usec;
+        int ms;
+    } watchdogs[] = {{"30000000", 10000}, {"2000", 1}, {"0", 0}, {"soon", 0}};
+    for (size_t i = 0; i < sizeof watchdogs / sizeof watchdogs[0]; i++) {
+        loop_init(&loop);
+        char *path = mem_printf("@fleet-test-notify-%d", (int)getpid());
+        listen_at(path);
+        free(path);
+        setenv("WATCHDOG_USEC", watchdogs[i].usec, 1);
+        unsetenv("WATCHDOG_PID");
+        notify_open(&notify, &loop, status, NULL);
+        ck_assert_int_eq((int)notify.watchdog.uv.repeat, watchdogs[i].ms);
+        ck_assert(timer_active(&notify.watchdog) == (watchdogs[i].ms > 0));
+        loop_run(&loop); /* its timers keep nothing running */
+        notify_close(&notify);
+        loop_release(&loop);
+        close(manager);
+    }
+}
+END_TEST
+
 START_TEST(nobody_listens)
 {
     static const char *const none[] = {NULL, "", "/no/such/socket", "relative", "vsock:2:1", "@"};
@@ -170,6 +195,7 @@ int main(void)
     tcase_add_test(tests, abstract_socket);
     tcase_add_test(tests, the_loop_turns);
     tcase_add_test(tests, another_process_is_watched);
+    tcase_add_test(tests, whoever_is_started_is_watched);
     tcase_add_test(tests, nobody_listens);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
