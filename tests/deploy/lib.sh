@@ -24,6 +24,65 @@ lib_rolling() {
         'would restart worker-2 (1 of 1)'
     check '... needs a file' test "$(deploy/rolling-restart --dry-run --compose nowhere.yml 2>&1)" = \
         'fleet-rolling-restart: there is no file nowhere.yml that could be read'
+    check '... wants numbers' test "$(deploy/rolling-restart --timeout soon 2>&1)" = 'fleet-rolling-restart: --timeout needs a number of seconds'
+    lib_rolling_order
+}
+
+# One after the other, with an engine that only tells what it is asked: a service is healthy when file NAME in `healthy` is there,
+# server-2 at the third look.
+lib_rolling_order() {
+    local tools=$TEST_DIR/rolling
+    mkdir -p "$tools/healthy"
+    cat >"$tools/docker" <<'END'
+#!/bin/bash
+cd "$(dirname "$0")" || exit
+case "$*" in
+*version) exit ;;
+*" up -d --no-deps --force-recreate "*) echo "up ${!#}" >>asked; [[ ! -e unmade ]]; exit ;;
+esac
+echo "${*: -3}" >>asked
+[[ $6 != server-2 || $(grep -c "^$6 .*health" asked) -ge 3 ]] && [[ -e healthy/$6 ]] || { echo waiting for the database; exit 1; }
+END
+    printf '#!/bin/sh\necho "sleep $1" >>"${0%%/*}/asked"\n' >"$tools/sleep"
+    chmod 755 "$tools/docker" "$tools/sleep"
+    touch "$tools/healthy/"{server-1,server-2,worker-1,worker-2}
+    rolls 0 --settle 7
+    check 'rolling-restart: servers, then workers, each waited for, with a pause between two' test "$(paste -sd, "$tools/asked")" = "$(paste -sd, <<END
+up server-1
+server-1 /usr/bin/fleet-server health
+sleep 7
+up server-2
+server-2 /usr/bin/fleet-server health
+sleep 0.5
+server-2 /usr/bin/fleet-server health
+sleep 0.5
+server-2 /usr/bin/fleet-server health
+sleep 7
+up worker-1
+worker-1 /usr/bin/fleet-worker health
+sleep 7
+up worker-2
+worker-2 /usr/bin/fleet-worker health
+END
+)"
+    rm "$tools/healthy/server-2"
+    rolls 1 --timeout 0
+    check '... the first that does not come back is the last' test "$(grep ^up "$tools/asked" | paste -sd,)" = 'up server-1,up server-2'
+    check '... and what it says is told' grep -qF \
+        'server-2 did not come back: not ready within 0 s: waiting for the database. Stopped here' "$tools/said"
+    touch "$tools/unmade"
+    rolls 1 worker-1 server-1
+    check '... as is one that cannot be made' test "$(grep ^up "$tools/asked")" = 'up worker-1'
+    check '... by a sentence' grep -qF 'worker-1 did not come back: it could not be made anew. Stopped here' "$tools/said"
+}
+
+# rolls STATUS ARGUMENT...
+rolls() {
+    local wanted=$1 status=0
+    shift
+    rm -f "$tools/asked"
+    PATH=$tools:$PATH timeout 60 deploy/rolling-restart --compose docker-compose.yml "$@" >"$tools/said" 2>&1 || status=$?
+    check "rolling-restart $*: status $wanted" test "$status" = "$wanted"
 }
 
 lib_processes() {
