@@ -59,6 +59,12 @@ select t.roll();
 select t.is((select string_agg(m.le || '=' || m.value, ' ') from fleet.metrics() m where m.name = 'fleet_start_seconds' and m.le in ('10', '30', '+Inf')),
   '10=2 30=3 +Inf=3', 'bounds count what is at most so long');
 delete from fleet.event where event_id = (select max(event_id) from fleet.event);
+select t.keep('starts', t.metric('fleet_starts_total', 'ssh_cli')::text);
+insert into fleet.event (task, event_type, from_status, to_status, attempt)
+  select task, 'running', 'agent_lost', 'running', 1 from fleet.task where task_id = 'a1';
+select t.roll();
+select t.is(t.metric('fleet_starts_total', 'ssh_cli')::text, t.kept('starts'), 'a run that is seen again has not started again');
+delete from fleet.event where event_id = (select max(event_id) from fleet.event);
 select t.claim('w1', 1);
 select t.start('w1', 'a3'), t.finish('w1', 'a3', 'failed', 'what is "this"', 1);
 select t.roll();
@@ -77,6 +83,23 @@ select t.is(fleet.roll_events(100), 23, '... and the rest');
 select t.is(t.metric('fleet_tasks_submitted_total', 'api'), 33, 'each once');
 select t.is(fleet.roll_up(t.node('w1')) >= 0 and fleet.roll_up(t.node('w1')) = 0, true, 'twice within half a second is once');
 select t.is(t.metric('fleet_history_behind_seconds'), 0, 'nothing is left');
+begin;
+insert into fleet.event (task, event_type) select (select min(task) from fleet.task), 'noted' from generate_series(1, 2001);
+update fleet.metric_mark set rolled_at = 'epoch';
+select t.is(fleet.roll_up(t.node('w1')), 0, 'a transaction that is open is not counted, nor what comes behind it');
+select t.is(current_setting('synchronous_commit'), 'off', '... and nothing waits for the disk');
+rollback;
+begin;
+insert into fleet.event (task, event_type) select (select min(task) from fleet.task), 'noted' from generate_series(1, 2001);
+commit;
+begin;
+update fleet.metric_mark set rolled_at = 'epoch';
+select t.is(fleet.roll_up(t.node('w1')), 2000, 'as much as fits into a page');
+select t.is(current_setting('synchronous_commit'), 'on', '... which no crash takes back');
+select t.is(fleet.roll_up(t.node('w1')), 1, 'the rest of it at once');
+select t.is(current_setting('synchronous_commit'), 'on', '... nor that');
+select t.is(fleet.roll_up(t.node('w1')), 0, '... and then there is time');
+commit;
 
 \echo 'history that is gone'
 select t.submit('gone', '{agent:x}');
@@ -93,6 +116,17 @@ select t.is((select count(*) from fleet.metric_mark where system <> '0' and xid 
   'a dump that was restored begins anew');
 select t.submit('here', '{agent:x}');
 select t.is(t.roll(), 1::bigint, '... with what comes');
+update fleet.metric_mark set system = '0';
+select t.roll();
+-- in the dump, by a transaction whose number is yet to come here
+insert into fleet.event (task, event_type, xid, at)
+  select t.task, 'noted', (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + 3)::text::xid8, m.since - interval '1 ms'
+  from fleet.task t, fleet.metric_mark m where t.task_id = 'here' and m.source = 'event';
+select t.submit('later1', '{agent:x}');
+select t.submit('later2', '{agent:x}');
+select t.submit('later3', '{agent:x}');
+select t.submit('later4', '{agent:x}');
+select t.is(t.roll(), 4::bigint, '... and nothing of the dump, whatever its number');
 
 \echo 'deliveries, deaths'
 select t.deliver('d1', 'opened', '{agent:x}', to_char(now() at time zone 'UTC' - interval '3 s', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'));
@@ -102,6 +136,15 @@ select t.is(t.metric('fleet_deliveries_total', 'accepted', 'submitted'), 1, 'del
 select t.is(t.metric('fleet_deliveries_total', 'duplicate', 'seen_before'), 1, '... and reason');
 select t.is(t.metric('fleet_delivery_lag_seconds'), 1, 'the lag of those that counted');
 select t.is((select m.value between 3 and 10 from fleet.metrics() m where m.name = 'fleet_delivery_lag_seconds' and m.le = 'sum'), true, '... by the issue''s clock');
+select t.keep('lag', (select m.value::text from fleet.metrics() m where m.name = 'fleet_delivery_lag_seconds' and m.le = 'sum'));
+select t.deliver('d3', 'opened', '{agent:x}', to_char(now() at time zone 'UTC' + interval '1 h', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), '{"number": 44}');
+select t.roll();
+select t.is((select m.value::text from fleet.metrics() m where m.name = 'fleet_delivery_lag_seconds' and m.le = 'sum'), t.kept('lag'),
+  'a clock that is ahead lowers no counter');
+select t.deliver('d2', 'opened', '{agent:x}', '2026-01-01T00:00:00Z', '{"number": 43}');
+update fleet.delivery set reason = 'what is "this"' where number = 43;
+select t.roll();
+select t.is(t.metric('fleet_deliveries_total', 'accepted', 'other'), 1, 'a reason that is no word is another');
 select fleet.node_start(t.node('w2'), 'worker', 'w2', '0.1.0', '');
 update fleet.node set dead_at = now() where name = 'w2';
 select t.is(t.roll() > 0, true, 'a death is told');
@@ -170,6 +213,15 @@ select t.is(t.metric('fleet_worker_claims_total', 'w1'), 7, 'what a worker says 
 select t.is(t.metric('fleet_worker_db_errors_total', 'w1', '08'), 2, '... by a label');
 select t.is((select count(*) from fleet.metrics() m where m.name in ('fleet_worker_text', 'fleet_worker_list')), 0::bigint, '... only numbers');
 select t.is(t.metric('fleet_worker_report_age_seconds', 'w1') < 60, true, '... and when');
+begin;
+update fleet.node set stopped_at = now() where node = t.node('w1');
+select t.is(t.metric('fleet_worker_claims_total', 'w1'), null, '... not when it has stopped');
+rollback;
+begin;
+select fleet.stock_put('fleet', clock_timestamp() - interval '10 s', '5 s', '[]');
+select t.is((select due_at > clock_timestamp() + interval '8 min' from fleet.metric_stock where name = 'fleet'), true,
+  'a count that takes 10 s is made every 500');
+rollback;
 select t.throws($$select fleet.node_report(t.node('w1'), '[]')$$, 'AF007', 'a report is an object');
 select t.throws($$select fleet.node_report(t.node('w1'), jsonb_build_object('a', repeat('x', 20000)))$$, 'AF007', '... of so many bytes');
 select t.throws($$select fleet.node_report(gen_random_uuid(), '{}')$$, 'AF002', '... of a node that lives');

@@ -42,6 +42,7 @@ static void teardown(void)
 START_TEST(served)
 {
     begin(FLEET_SCHEMA);
+    ck_assert(schema.timer.uv.repeat > 0 && schema.timer.uv.repeat <= 60000); /* within a minute */
     until_asked(3);
     api_was_asked("ready", (const char *[]){"server"});
     ck_assert_int_eq(told, 0);
