@@ -26,6 +26,15 @@ check "... of a run that lost its supervisor, too" says 'refused reason=in_use' 
 call stop u.1 1 $N 0 1 cancelled >/dev/null
 wait_for 30 "lost" is u.1 state lost
 check "once nothing of it lives it goes" says state call clean u
+start v.1 1 $N 600 1000 "echo x >file; cd /; $hang" >/dev/null
+wait_for 30 "it runs" stands "$TASKS/v/file"
+check "a run that went elsewhere may come back: its directory stays" says 'refused reason=in_use' call clean v
+kill -KILL "$(supervisor v.1)"
+wait_for 30 "orphaned" is v.1 state orphaned
+check "... that of an orphan, too" says 'refused reason=in_use' call clean v
+call stop v.1 1 $N 0 1 cancelled >/dev/null
+wait_for 30 "lost" is v.1 state lost
+check "... until it is over" says state call clean v
 task_folder p
 as bash -c 'cd "$1" && exec tail -f /dev/null' bash "$TASKS/p" &
 worker=$!
@@ -46,7 +55,7 @@ for pid in $(processes); do kill "$pid"; done 2>/dev/null
 wait "$holder" 2>/dev/null
 check "... until it is free" says state call clean h
 check "a run of a task whose name begins like it is none of it" eval \
-    'start cc.1 1 $N 600 1000 "$hang" >/dev/null; task_folder cc-1; says state call clean cc-1'
+    'start cc.1 1 $N 600 1000 "$hang" >/dev/null; task_folder c; says state call clean c'
 kill -KILL -- "$(supervisor cc.1)"
 call stop cc.1 1 $N 0 1 cancelled >/dev/null
 

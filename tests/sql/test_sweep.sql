@@ -57,6 +57,47 @@ select t.is(pg_temp.sweeps('w1', true, 'young'), 'folder old/1, folder failed/1,
   || ', unknown stranger.1', 'a directory that came back is none that we know');
 select t.is((select string_agg(t.task_id, ' ' order by t.task_id) from fleet.attempt a join fleet.task t using (task) where a.run_removed_at is not null), 'old young',
   'what is not there any more is written down');
+
+\echo 'each condition by itself'
+-- Is the directory of a run, with so much output, of those that may go; is that of its task?
+create function pg_temp.goes(p_what text, p_task text, p_number int default 1, p_out bigint default 0, p_err bigint default 0) returns boolean language sql as $$
+  select exists (select from fleet.attempt a join fleet.task k using (task),
+                 fleet.sweep(t.node('w1'), 'h', array[a.run], array[p_out], array[p_err], false, 100) s
+                 where k.task_id = p_task and a.number = p_number and s.what = p_what and s.attempt = a.attempt) $$;
+select t.ok(pg_temp.goes('run', 'part', 1, 9, 0), 'all of its output is stored');
+select t.ok(not pg_temp.goes('run', 'part', 1, 9, 1), '... not what it said on stderr: it stays');
+select pg_temp.past('360 days', 'part');
+select t.ok(pg_temp.goes('run', 'part', 1, 10, 1), '... until its task has the age to go');
+select fleet.set('run_dir_days', 20);
+select t.ok(not pg_temp.goes('run', 'again') and pg_temp.goes('folder', 'old'), 'run directories and those of tasks have a time each');
+select fleet.set('run_dir_days', 7);
+update fleet.host set workspace = 'own' where host_id = 'h';
+select t.ok(not pg_temp.goes('folder', 'old') and pg_temp.goes('run', 'again'), 'where each run has a directory of its own no task has one');
+update fleet.host set workspace = 'plain' where host_id = 'h';
+select fleet.free_slot('again', 2, 'x');
+select pg_temp.past('100 days', 'again');
+select t.is((select status from fleet.task where task_id = 'again'), 'failed', 'a task that ended while a run of it may live');
+select t.ok(pg_temp.goes('run', 'again') and not pg_temp.goes('folder', 'again'), '... its directory stays, that of an earlier run may go');
+select t.finish('w1', 'live');
+update fleet.host set swept_at = now() where host_id = 'h';
+select t.ok(pg_temp.sweeps('w1', true, 'live') is not null, 'who ended when the host had been asked already');
+select t.is((select run_removed_at from fleet.attempt where attempt = t.attempt('live')), null, '... and was not named is not gone');
+savepoint elsewhere;
+update fleet.attempt a set executor = (select executor from fleet.executor where host_id = 'g') where attempt = t.attempt('failed');
+insert into fleet.attempt overriding system value select (r).* from (select jsonb_populate_record(a, jsonb_build_object('attempt', 900, 'number', 2, 'run', a.run || '2',
+    'executor', (select executor from fleet.executor where host_id = 'h'))) as r from fleet.attempt a where attempt = t.attempt('failed')) x;
+select fleet.swept(t.node('w1'), 'h', '{}', '{900}');
+select t.is((select string_agg(a.number::text, ' ') from fleet.attempt a join fleet.task t using (task) where t.task_id = 'failed' and a.folder_removed_at is not null), '2',
+  'its directory on another host is still there');
+rollback to elsewhere;
+select t.is((select string_agg(s.what, ' ') from fleet.attempt a, fleet.sweep(t.node('w1'), 'g', array[a.run], '{0}', '{0}', false, 9) s
+  where a.attempt = t.attempt('part')), 'unknown', 'a run of another host that lies here is none that we know');
+update fleet.host set swept_at = null;
+select t.report_down('w1', 'h', 'refused', 'x'), t.report_down('w2', 'h', 'refused', 'x');
+update fleet.host set forgotten_at = now() where host_id = 'g';
+select t.is(pg_temp.begins('w1'), null, 'neither one that is not reached is asked, nor one that is forgotten');
+update fleet.host set forgotten_at = null where host_id = 'g';
+select t.is(pg_temp.begins('w1'), 'g', '... the one that is, before');
 update fleet.setting set value = 0 where name in ('run_dir_days', 'task_dir_days', 'task_dir_failed_days');
 select t.ok(pg_temp.sweeps('w1', false, 'old') !~ 'folder|run \w+/', '0 is for ever');
 select t.sound();
