@@ -57,6 +57,8 @@ START_TEST(without_the_database_it_tells_of_itself)
     api.down = true;
     ck_assert_int_eq(api_ask_with("GET", "/metrics", "", NULL), 200);
     api_has("fleet_db_up 0\n");
+    api_has("fleet_db_connections{state=\"up\"} 0\n");
+    api_has("fleet_db_connections{state=\"wanted\"} 4\n");
     api_has("process_resident_memory_bytes ");
     ck_assert_ptr_null(strstr(api.body, "fleet_tasks"));
     api.down = false;
@@ -68,13 +70,15 @@ END_TEST
 
 START_TEST(rows_become_lines)
 {
-    api_sql("metrics",
-            "name=fleet_tasks;l1=created;l2=<null>;l3=<null>;l4=<null>;le=<null>;value=7|"
-            "name=fleet_unheard_of;l1=x;l2=<null>;l3=<null>;l4=<null>;le=<null>;value=1|"
-            "name=fleet_run_seconds;l1=ssh_cli;l2=failed;l3=<null>;l4=<null>;le=sum;value=1.5|"
-            "name=fleet_run_seconds;l1=ssh_cli;l2=failed;l3=<null>;l4=<null>;le=0.05;value=0|"
-            "name=fleet_run_seconds;l1=ssh_cli;l2=failed;l3=<null>;l4=<null>;le=+Inf;value=3|"
-            "name=fleet_tasks;l1=a\"b\\c\nd;l2=<null>;l3=<null>;l4=<null>;le=<null>;value=1");
+    api_sql(
+        "metrics",
+        "name=fleet_tasks;l1=created;l2=<null>;l3=<null>;l4=<null>;le=<null>;value=7|"
+        "name=fleet_unheard_of;l1=x;l2=<null>;l3=<null>;l4=<null>;le=<null>;value=1|"
+        "name=fleet_run_seconds;l1=ssh_cli;l2=failed;l3=<null>;l4=<null>;le=sum;value=1.5|"
+        "name=fleet_run_seconds;l1=ssh_cli;l2=failed;l3=<null>;l4=<null>;le=0.05;value=0|"
+        "name=fleet_run_seconds;l1=ssh_cli;l2=failed;l3=<null>;l4=<null>;le=+Inf;value=3|"
+        "name=fleet_claims_total;l1=x;l2=<null>;l3=<null>;l4=<null>;le=<null>;value=1234567890123|"
+        "name=fleet_tasks;l1=a\"b\\c\nd;l2=<null>;l3=<null>;l4=<null>;le=<null>;value=1");
     ck_assert_int_eq(scrape("read"), 200);
     api_has("# HELP fleet_tasks Tasks that wait, run, or wait for a person, by status.\n"
             "# TYPE fleet_tasks gauge\n"
@@ -85,6 +89,7 @@ START_TEST(rows_become_lines)
             "fleet_run_seconds_bucket{kind=\"ssh_cli\",outcome=\"failed\",le=\"0.05\"} 0\n"
             "fleet_run_seconds_bucket{kind=\"ssh_cli\",outcome=\"failed\",le=\"+Inf\"} 3\n"
             "fleet_run_seconds_count{kind=\"ssh_cli\",outcome=\"failed\"} 3\n");
+    api_has("fleet_claims_total{kind=\"x\"} 1234567890123\n"); /* each of its digits */
     ck_assert_ptr_null(strstr(api.body, "unheard"));
     ck_assert_ptr_null(strstr(api.body, "fleet_slots")); /* nothing is told of what has no row */
 }
@@ -103,17 +108,44 @@ START_TEST(requests_by_pattern_never_by_path)
     api_has("fleet_http_requests_total{route=\"none\",method=\"any\",code=\"404\"} 1\n");
     api_has("fleet_http_requests_total{route=\"/healthz\",method=\"GET\",code=\"200\"} 1\n");
     api_has("fleet_http_request_seconds_count{route=\"/api/v1/tasks/{}\",method=\"GET\"} 2\n");
+    api_has("fleet_http_request_seconds_bucket{route=\"/healthz\",method=\"GET\",le=\"30\"} 1\n");
     api_has("fleet_http_requests_in_flight 1\n"); /* this one */
     ck_assert_ptr_null(strstr(api.body, "tasks/one"));
+}
+END_TEST
+
+START_TEST(durations_become_bounds_in_seconds)
+{
+    static const struct metric metric = {"x_seconds", "a", "X.", METRIC_HISTOGRAM};
+    static const char *const values[] = {"\"b\""};
+    struct histogram histogram = {0};
+    struct buf out;
+    histogram_add(&histogram, 1000);
+    histogram_add(&histogram, 2500000);
+    histogram_add(&histogram, 60000000);
+    buf_init(&out, 10000);
+    metrics_histogram(&out, &metric, values, &histogram);
+    ck_assert_ptr_nonnull(
+        strstr(buf_text(&out), "x_seconds_bucket{a=\"\\\"b\\\"\",le=\"0.001\"} 1\n"));
+    ck_assert_ptr_nonnull(strstr(buf_text(&out), "le=\"1\"} 1\n"));
+    ck_assert_ptr_nonnull(strstr(buf_text(&out), "le=\"2.5\"} 2\n"));
+    ck_assert_ptr_nonnull(strstr(buf_text(&out), "le=\"30\"} 2\n"));
+    ck_assert_ptr_nonnull(strstr(buf_text(&out), "le=\"+Inf\"} 3\n"));
+    ck_assert_ptr_nonnull(strstr(buf_text(&out), "x_seconds_sum{a=\"\\\"b\\\"\"} 62.501\n"));
+    ck_assert_ptr_nonnull(strstr(buf_text(&out), "x_seconds_count{a=\"\\\"b\\\"\"} 3\n"));
+    buf_release(&out);
 }
 END_TEST
 
 START_TEST(refusals_are_counted)
 {
     api_ask_with("GET", "/api/v1/tasks", "", NULL);
+    api_ask_with("POST", "/api/v1/tasks", API_JSON, "{}");
     api_ask_with("POST", "/api/v1/webhooks/forgejo", API_JSON, "{}");
     ck_assert_int_eq(scrape("read"), 200);
-    api_has("fleet_http_tokens_refused_total 1\n");
+    api_has("fleet_http_tokens_refused_total 2\n");
+    api_has("fleet_http_requests_total{route=\"/api/v1/tasks\",method=\"GET\",code=\"401\"} 1\n");
+    api_has("fleet_http_requests_total{route=\"/api/v1/tasks\",method=\"POST\",code=\"401\"} 1\n");
     api_has("fleet_http_requests_total{route=\"/api/v1/webhooks/forgejo\",method=\"POST\",code=");
 }
 END_TEST
@@ -142,6 +174,7 @@ int main(void)
     tcase_add_test(tcase, a_bound_token_may_not);
     tcase_add_test(tcase, rows_become_lines);
     tcase_add_test(tcase, requests_by_pattern_never_by_path);
+    tcase_add_test(tcase, durations_become_bounds_in_seconds);
     tcase_add_test(tcase, refusals_are_counted);
     tcase_add_test(tcase, everybody_where_it_is_public);
     tcase_add_test(tcase, without_the_database_it_tells_of_itself);

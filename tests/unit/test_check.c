@@ -203,6 +203,8 @@ START_TEST(a_refused_sshd)
     strcpy(sight.version, "220 mail.example ESMTP");
     ends(&sight, "protocol", "handshake: no banner");
     is("sshd", CHECK_FAILED, "is no sshd: it says 220 mail.example");
+    ends(&sight, "connection_lost", "it closed the connection during the handshake, 6 times");
+    is("sshd", CHECK_FAILED, "is no sshd: it says 220 mail.example");
     sight.version[0] = '\0';
     ends(&sight, "connection_lost", "it closed the connection during the handshake, 6 times");
     is("sshd", CHECK_FAILED, "without a word");
@@ -225,6 +227,10 @@ START_TEST(lines_for_known_hosts)
     ends(&sight, "host_key_changed", "x");
     is("host key", CHECK_FAILED, "CHANGED");
     pastes("host key", "ssh-keygen -R '[box.example]:2222' -f '/nowhere/known hosts'");
+    pastes("host key", "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub");
+    strcpy(sight.key_type, "ecdsa-sha2-nistp256");
+    ends(&sight, "host_key_changed", "x");
+    pastes("host key", "ssh-keygen -lf /etc/ssh/ssh_host_ecdsa_key.pub");
     sight = sight_at(SSH_AT_SSHD);
     ends(&sight, "host_key_unknown", "its sshd shows host keys of the types x");
     is("sshd", CHECK_GOOD, "its algorithms suit");
@@ -356,6 +362,9 @@ START_TEST(a_work_dir_that_will_not_do)
     answers(HEAD "\n@ stands\n\n@ space 0 4096 50 60\n\n@ unwritable No space left\n\n@ end\n");
     is("work_dir", CHECK_GOOD, "");
     is("space", CHECK_FAILED, "0 MiB and 50 inodes");
+    answers(HEAD
+            "\n@ stands\n\n@ space 9000000 4096 0 60\n\n@ unwritable No space left\n\n@ end\n");
+    is("work_dir", CHECK_GOOD, "is there, and full");
     error_set_state(&account_end.trouble, WAY_LATE, "no answer within 20 s");
     answers(HEAD);
     is("work_dir", CHECK_FAILED, "nothing was heard of /srv/it's work: no answer within 20 s");
@@ -382,6 +391,10 @@ START_TEST(space_against_a_floor)
     is("space", CHECK_DOUBTFUL, "390 MiB");
     answers(HEAD "\n@ stands\n\n@ space 1000000 4096 500 60000\n\n@ wrote\n\n@ ran\n\n@ end\n");
     is("space", CHECK_DOUBTFUL, "500 inodes");
+    answers(HEAD "\n@ stands\n\n@ space 1000000 4096 199 60000\n\n@ wrote\n\n@ ran\n\n@ end\n");
+    is("space", CHECK_FAILED, "199 inodes");
+    answers(HEAD "\n@ stands\n\n@ space 10000 4096 50000 60000\n\n@ wrote\n\n@ ran\n\n@ end\n");
+    is("space", CHECK_FAILED, "39 MiB");
     answers(HEAD "\n@ stands\n\n@ space 1000000 4096 0 0\n\n@ wrote\n\n@ ran\n\n@ end\n");
     is("space", CHECK_GOOD, "no limit of inodes");
     answers(HEAD "\n@ stands\n\n@ space\n\n@ wrote\n\n@ ran\n\n@ end\n");

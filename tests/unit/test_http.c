@@ -522,6 +522,7 @@ START_TEST(a_stream_is_sent_as_it_comes)
 {
     struct client client;
     open_stream(&client, "1.1");
+    ck_assert_uint_eq(http_counts(scene.http).waiting, 0); /* it has its answer */
     ck_assert(client_has(&client, "content-type: text/event-stream\r\n"));
     ck_assert(client_has(&client, "transfer-encoding: chunked\r\n"));
     ck_assert(client_has(&client, "Connection: close\r\n"));

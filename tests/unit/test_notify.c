@@ -144,7 +144,7 @@ START_TEST(another_process_is_watched)
 }
 END_TEST
 
-/* Without WATCHDOG_PID it is whoever was given the socket; no interval is shorter than a timer's. */
+/* Without WATCHDOG_PID it is whoever has the socket; no interval is shorter than a timer's. */
 START_TEST(whoever_is_started_is_watched)
 {
     static const struct {
