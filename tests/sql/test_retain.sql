@@ -76,7 +76,8 @@ select t.is(fleet.free_slot('freed', 1, 'host burnt down'), 'freed', 'a run that
 select t.lived('day-' || d, d) from generate_series(7, 8) d;
 select t.lived('on-the-host', 8);
 select t.submit('waiting', '{agent:nobody}');
-insert into lives values ('waiting', 8, false);
+select t.submit('delayed', '{agent:nobody}', jsonb_build_object('run_at', now() + interval '1 hour'));
+insert into lives values ('waiting', 8, false), ('delayed', 8, false);
 select t.lived('day-' || d, d) from generate_series(9, 399) d;
 select t.long_ago(0);
 select t.keep('first', (select row(xid, event_id)::text from fleet.event order by xid, event_id limit 1));
@@ -115,7 +116,7 @@ select t.ok(t.events('kept') >= 5, '... and its history');
 select t.is(t.prints('running'), 'out of runningerr', 'so has what still runs');
 select t.is(t.prints('freed'), 'out of freederr', '... what may still run');
 select t.is(t.status('waiting'), 'created', '... and what waits');
-select t.is(t.events('waiting'), 1::bigint, '... with its history');
+select t.is(t.events('waiting') + t.events('delayed'), 2::bigint, '... with its history, now or later');
 select t.is(t.prints('on-the-host'), '2025-01-09', 'a task of which something lies on a host has lost its output');
 select t.is(t.events('on-the-host'), 0::bigint, '... and its history');
 select t.is((select array[t.partitions('log') <= 35, t.partitions('event') <= 6]), '{t,t}', 'the number of partitions is small');
