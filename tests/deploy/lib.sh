@@ -43,24 +43,24 @@ esac
 echo "${*: -3}" >>asked
 [[ $6 != server-2 || $(grep -c "^$6 .*health" asked) -ge 3 ]] && [[ -e healthy/$6 ]] || { echo waiting for the database; exit 1; }
 END
-    printf '#!/bin/sh\necho "sleep $1" >>"${0%%/*}/asked"\n' >"$tools/sleep"
+    printf '#!/bin/sh\necho "pause $1" >>"${0%%/*}/asked"\n' >"$tools/sleep"
     chmod 755 "$tools/docker" "$tools/sleep"
     touch "$tools/healthy/"{server-1,server-2,worker-1,worker-2}
     rolls 0 --settle 7
     check 'rolling-restart: servers, then workers, each waited for, with a pause between two' test "$(paste -sd, "$tools/asked")" = "$(paste -sd, <<END
 up server-1
 server-1 /usr/bin/fleet-server health
-sleep 7
+pause 7
 up server-2
 server-2 /usr/bin/fleet-server health
-sleep 0.5
+pause 0.5
 server-2 /usr/bin/fleet-server health
-sleep 0.5
+pause 0.5
 server-2 /usr/bin/fleet-server health
-sleep 7
+pause 7
 up worker-1
 worker-1 /usr/bin/fleet-worker health
-sleep 7
+pause 7
 up worker-2
 worker-2 /usr/bin/fleet-worker health
 END
