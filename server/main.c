@@ -142,10 +142,13 @@ static void drain(struct server *server)
 static void on_stop(void *data, int number)
 {
     struct server *server = data;
-    if (server->draining) {
+    if (server->told) {
         log_warn(NULL, "stopped at once by a second signal (%d)", number);
         _exit(EXIT_TROUBLE);
     }
+    server->told = true;
+    if (server->draining)
+        return; /* by itself, on_outdated */
     log_info(NULL, "stopping (signal %d): /readyz says so first", number);
     drain(server);
 }

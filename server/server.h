@@ -42,6 +42,7 @@ struct server {
     struct notify notify;
     int status;    /* to exit with */
     bool checking; /* the invariants are being looked at */
+    bool told;     /* by a signal, to stop */
     bool draining; /* /readyz says so; no new work is wanted */
     bool stopping; /* the listener is closed */
     struct timer lame_duck;

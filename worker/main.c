@@ -52,6 +52,7 @@ struct worker {
     struct notify notify;
     int status; /* to exit with */
     char *path; /* owned: the configuration's */
+    bool told;  /* by a signal, to stop */
     bool stopping;
 };
 
@@ -77,10 +78,13 @@ static void drain(struct worker *worker)
 static void on_stop(void *data, int signal)
 {
     struct worker *worker = data;
-    if (worker->stopping) {
+    if (worker->told) {
         log_warn(NULL, "signal %d again: ending at once", signal);
         _exit(EXIT_TROUBLE);
     }
+    worker->told = true;
+    if (worker->stopping)
+        return; /* by itself, on_outdated */
     log_info(NULL, "signal %d: draining; runs go on on their hosts", signal);
     drain(worker);
 }

@@ -143,6 +143,9 @@ wait_for 60 "the worker to take it" tells early-worker 'registered as early-work
 
 outdated="the database serves programs of schema 9000 and later, and this one is of schema $newest: install the release"
 later "create or replace function fleet.oldest_node() returns int language sql stable begin atomic select 9000; end" >/dev/null
+# Whoever restarts them meanwhile cuts nothing: they are about to end.
+wait_for 40 "the server to say so" tells early "$outdated"
+kill "${NODE[early]}"
 for name in later later-worker early early-worker; do
     ends "$name" 78
     check "$name says why, once" test "$(grep -cF "$outdated" "$dir/$name.log")" = 1
