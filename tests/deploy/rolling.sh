@@ -96,6 +96,8 @@ rolling_waits() {
     on systemctl stop postgresql
     check 'a server that is not ready is waited for, in vain' not restart --timeout 5 "${SERVERS[0]}"
     check '... and what it says is told' said '/readyz says: HTTP/1.1 503.*"database"'
+    check '... so is a worker' not restart --timeout 5 "$WORKER"
+    check '... and what it says' said 'it says: waiting for the database'
     on systemctl start postgresql
     check 'one alone' restart "${SERVERS[0]}"
     check '... and no other' test "$(grep -c '^restarting' "$TEST_DIR/restart")" = 1

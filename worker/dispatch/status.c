@@ -25,7 +25,7 @@ bool dispatch_status(void *data, char *text, size_t size)
     struct dispatch *dispatch = data;
     const struct db *db = dispatch->node.db;
     const char *trouble = db_up(db) ? dispatch->node.trouble.now : db_refusal(db);
-    bool up = db_up(db) && *trouble == '\0', draining = node_draining(&dispatch->node);
+    bool up = db_up(db) && node_live(&dispatch->node), draining = node_draining(&dispatch->node);
     if (draining)
         snprintf(text, size, "stopping: the runs go on, other workers take them over");
     else if (!up)
