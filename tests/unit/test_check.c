@@ -128,6 +128,7 @@ START_TEST(json_for_programs)
 {
     struct buf out;
     struct error err;
+    row_say(sheet_row(&sheet, "name", ""), CHECK_GOOD, "fine");
     struct check_row *port = sheet_row(&sheet, "port", "");
     row_say(port, CHECK_FAILED, "says \"no\" \\");
     row_note(port, "do:");
@@ -139,7 +140,7 @@ START_TEST(json_for_programs)
     ck_assert_msg(object != NULL, "%s in %s", err.text, buf_text(&out));
     ck_assert_str_eq(json_string(object, "host_id", ""), "h1");
     ck_assert(!json_flag(object, "can_run_work", true));
-    struct json_object *first = json_object_array_get_idx(json_member(object, "checks"), 0);
+    struct json_object *first = json_object_array_get_idx(json_member(object, "checks"), 1);
     ck_assert_str_eq(json_string(first, "result", ""), "failed");
     ck_assert_str_eq(json_string(first, "text", ""), "says \"no\" \\");
     struct json_object *hint = json_object_array_get_idx(json_member(first, "remedy"), 1);
@@ -270,6 +271,7 @@ END_TEST
 
 static struct probe probe;
 static struct account_end account_end;
+static bool may_run;
 
 /* The probe's answer; @ is its mark. */
 static void answers(const char *text)
@@ -284,7 +286,7 @@ static void answers(const char *text)
             probe_take(&probe, text, 1);
     }
     probe_read(&probe);
-    account_judge(&sheet, &host, &probe, &account_end);
+    may_run = account_judge(&sheet, &host, &probe, &account_end);
 }
 
 static void account_begin(void)
@@ -308,6 +310,7 @@ START_TEST(a_good_account)
     answers(GOOD "\n@ logind \n\n@ end\n");
     is("session", CHECK_GOOD, "login files are silent");
     is("work_dir", CHECK_GOOD, "programs run in it");
+    ck_assert(may_run);
     is("space", CHECK_GOOD, "3906 MiB and 50000 inodes free");
     is("clock", CHECK_GOOD, "");
     is("logind", CHECK_GOOD, "there is none");
@@ -340,6 +343,8 @@ START_TEST(an_account_without_shell)
     is("work_dir", CHECK_NOT_TRIED, "");
     answers("");
     is("session", CHECK_FAILED, "runs no commands");
+    answers("other\n"); /* who says something runs something */
+    is("session", CHECK_FAILED, "not run (status 1), the answer was: other");
     account_end.status = 0;
     answers("other\x1b]0;title\x07\n");
     is("session", CHECK_FAILED, "the answer was: other]0;title");
@@ -359,6 +364,7 @@ START_TEST(a_work_dir_that_will_not_do)
     is("work_dir", CHECK_FAILED, "agent cannot write into /srv/it's work: Permission denied");
     answers(DIR "\n@ wrote\n\n@ end\n");
     is("work_dir", CHECK_FAILED, "noexec");
+    ck_assert(!may_run); /* the runner is not tried there */
     answers(HEAD "\n@ stands\n\n@ space 0 4096 50 60\n\n@ unwritable No space left\n\n@ end\n");
     is("work_dir", CHECK_GOOD, "");
     is("space", CHECK_FAILED, "0 MiB and 50 inodes");
@@ -528,6 +534,11 @@ START_TEST(agents_that_are_there_or_not)
     sheet_release(&sheet);
     agents_judge(&sheet, &config, &host, &looks, &seen);
     is("agent codex-cli", CHECK_NOT_TRIED, "");
+    struct config_host idle = host;
+    idle.agent_count = 0;
+    sheet_release(&sheet);
+    agents_judge(&sheet, &config, &idle, &looks, &seen);
+    is("agents", CHECK_DOUBTFUL, "it gets no work");
     agents_release(&looks);
 }
 END_TEST

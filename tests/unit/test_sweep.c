@@ -63,6 +63,7 @@ END_TEST
 START_TEST(test_names_that_are_none)
 {
     sweeps("what=run;name=../x;attempt=11;epoch=3;nonce=" NONCE ";pid=7;start=9;boot=b|"
+           "what=run;name=..;attempt=11;epoch=3;nonce=" NONCE ";pid=7;start=9;boot=b|"
            "what=run;name=t1.1;attempt=11;epoch=0;nonce=" NONCE ";pid=7;start=9;boot=b|"
            "what=run;name=t1.1;attempt=11;epoch=3;nonce=12;pid=7;start=9;boot=b|"
            "what=folder;name=a/b;attempt=12;epoch=<null>;nonce=<null>;pid=<null>;start=<null>;"
