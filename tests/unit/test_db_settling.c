@@ -19,7 +19,8 @@ static const char welcome[] = "R\0\0\0\x08\0\0\0\0"
                               "S\0\0\0\x18server_version\0"
                               "15.0\0"
                               "Z\0\0\0\x05I";
-static const char refusal[] = "E\0\0\0\x2dSERROR\0"
+static const char refusal[] = "E\0\0\0\x34SERROR\0"
+                              "VERROR\0"
                               "C53300\0"
                               "Mno session is free today\0\0"
                               "Z\0\0\0\x05I";
