@@ -280,8 +280,8 @@ begin
             v_done := fleet.remove_partition(v_name, p_now);
         exception
             when query_canceled then -- what the caller did before must not be lost with it
-                perform fleet.held_up(v_name, 'a copy of what stays takes longer than a node waits for a statement; the database''s owner does it: '
-                                              'select fleet.retain(now() + interval ''1 hour'', 500)');
+                perform fleet.held_up(v_name, 'what stays of it takes longer to copy than a node waits for a statement; by the login of '
+                                              'fleet-migrate: set role fleet_owner; select fleet.retain(now() + interval ''1 hour'', 500)');
                 update fleet.latch set due_at = p_now + interval '1 hour' where name = 'retain';
                 return 0;
             when others then -- told, and no reason to leave the rest of the house as it is
