@@ -133,8 +133,8 @@ void db_trouble_text(const struct error *err, const char *kind, char *text, size
                  kind, err->text);
     else if (is_any(err, "42501"))
         snprintf(text, size,
-                 "this login may not do what a %s does (%s): an administrator runs: grant fleet_%s "
-                 "to LOGIN;",
+                 "this login may not do what a %s does (%s); name its own in database.url, or an "
+                 "administrator runs: grant fleet_%s to LOGIN;",
                  kind, err->text, kind);
     else if (is_any(err, "25006"))
         snprintf(text, size,

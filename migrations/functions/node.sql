@@ -10,8 +10,8 @@ begin
             using errcode = 'AF010', hint = 'install the programs of the release that its migrations came from';
     end if;
     if not (select r.member from fleet.ready(p_kind) r) then
-        raise exception 'login % is not that of a %; an administrator runs: grant fleet_% to %;', session_user, p_kind, p_kind,
-            quote_ident(session_user) using errcode = 'AF009';
+        raise exception 'login % is not that of a %; name its own in database.url, or an administrator runs: grant fleet_% to %;',
+            session_user, p_kind, p_kind, quote_ident(session_user) using errcode = 'AF009';
     end if;
     perform fleet.partitions();
     insert into fleet.node (node, kind, name, version, config_hash)

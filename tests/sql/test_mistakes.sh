@@ -112,7 +112,7 @@ runs stranger fleet-worker "$(postgres_url "$database" stranger)"
 runs later fleet-server "$(postgres_url later $as_server)"
 runs later-worker fleet-worker "$(postgres_url later $as_worker)"
 waits wrong-password 'password authentication failed for user \"pw_login\" (name a login that may, and its password, in database.url)' database
-waits stranger 'an administrator runs: grant fleet_worker to LOGIN;'
+waits stranger 'name its own in database.url, or an administrator runs: grant fleet_worker to LOGIN;'
 waits later 'database \"later\" does not exist (create it and run fleet-migrate, or name another one in database.url)' database
 waits later-worker 'database \"later\" does not exist'
 for name in later later-worker; do
