@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# A clone and nothing else on a Debian 12 that has git: the packages are built by a person who may use sudo, and what
-# tests/run needs for a suite is installed by itself. What deploy/lib/install.sh forgets shows here only, as a machine for
-# development has it. Sourced by tests/deploy/part; needs containers.
+# A clone and nothing else on a Debian 12 that has git: the packages are built by a person who may use sudo. What
+# deploy/lib/install.sh forgets shows here only, as a machine for development has it. Sourced by tests/deploy/part; needs
+# containers.
 # shellcheck disable=SC2154 # repository container_reason
 
 bare_suite() {
@@ -10,7 +10,6 @@ bare_suite() {
     check 'deploy/package as a person with sudo' bare_do deploy/package
     check '... makes three packages' test "$(container_do bare sh -c 'ls /home/person/agent-fleet/build/package/*.deb' | wc -l)" = 3
     check '... and leaves the clone clean' test -z "$(container_do bare git -c safe.directory=* -C /home/person/agent-fleet status --porcelain)"
-    check 'tests/run unit' bare_do tests/run unit
 }
 
 bare_machine() {
