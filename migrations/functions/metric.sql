@@ -331,13 +331,13 @@ begin
         from unnest('{server,worker}'::text[]) k, unnest('{live,silent}'::text[]) s;
 end $$;
 
--- How many days ahead there are partitions for what is written.
+-- How far ahead there are partitions for what is written.
 create function fleet.stock_partitions() returns setof jsonb
     language plpgsql stable as $$
 begin
     return query
-        select fleet.stock_row('fleet_partitions_ahead_days', array[p.parent],
-                               coalesce(extract(epoch from max(p.until) - now() at time zone 'UTC') / 86400, 0))
+        select fleet.stock_row('fleet_partitions_ahead_seconds', array[p.parent],
+                               coalesce(extract(epoch from max(p.until) - now() at time zone 'UTC'), 0))
         from (select parent.relname::text as parent,
                      case parent.relname
                          when 'event' then (right(c.relname, 6) || '01')::timestamp + interval '1 month'

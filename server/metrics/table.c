@@ -51,7 +51,7 @@ const struct metric_entry metrics_table[] = {
     FLEET(GAUGE, "nodes", "kind status", "Servers and workers, by status: live, or silent for longer than dead_ms."),
     FLEET(GAUGE, "node_up", "node kind version", "1: the node lives; 0: it is silent, or died within the hour."),
     FLEET(GAUGE, "node_beat_age_seconds", "node kind", "Since the node's last beat."),
-    FLEET(GAUGE, "partitions_ahead_days", "table", "For how many days there are partitions for what will be written."),
+    FLEET(GAUGE, "partitions_ahead_seconds", "table", "For how long there are partitions for what will be written."),
     FLEET(GAUGE, "check_faults", "check", "Rows of the invariant's view; all must be 0."),
     FLEET(GAUGE, "check_left_out", "check", "1: so much history that the invariant is not looked at in the background; fleet.check_all() does."),
     FLEET(GAUGE, "database_bytes", "", "Size of the database."),

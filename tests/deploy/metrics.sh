@@ -93,7 +93,8 @@ no_complaints() { # N
 }
 # The form of it.
 metrics_form() {
-    scrape 1 && scrape 2
+    counted() { scrape 1 && scrape 2 && grep -q '^fleet_partitions_ahead_seconds' "$E2E/metrics.1"; }
+    wait_for 30 'what there is to be counted' counted
     check "promtool has nothing to say" no_complaints 1
     check "... of the other server's" no_complaints 2
     check "both servers tell the same of the fleet" same_fleet

@@ -187,8 +187,8 @@ select fleet.uncordon('h2'), fleet.park('h2/codex-cli', 'bill', now() + interval
 select t.stock();
 select t.is(t.metric('fleet_accounts_parked', 'parked'), 1, 'a login that is parked');
 select t.is(t.metric('fleet_agents', 'ssh_cli', 'resting'), 1, '... and its agent');
-select t.is(t.metric('fleet_partitions_ahead_days', 'log') between 13 and 16, true, 'partitions of output ahead');
-select t.is(t.metric('fleet_partitions_ahead_days', 'event') between 80 and 130, true, '... and of history');
+select t.is(t.metric('fleet_partitions_ahead_seconds', 'log') / 86400 between 13 and 16, true, 'partitions of output ahead');
+select t.is(t.metric('fleet_partitions_ahead_seconds', 'event') / 86400 between 80 and 130, true, '... and of history');
 select t.is(t.metric('fleet_stock_age_seconds', 'fleet') between 0 and 60, true, 'how old that is');
 select t.is(fleet.take_checks(t.node('w1')), true, 'invariants are looked at');
 select t.is(t.metric('fleet_check_faults', 'check_slot'), 0, '... and hold');
