@@ -35,7 +35,7 @@ compose_suite() {
 # podman runs health checks by timers of systemd, which need not be there: here a loop does.
 compose_engine() {
     export DOCKER_HOST=unix://$TEST_DIR/podman.sock DOCKER_BUILDKIT=0 COMPOSE_PROJECT_NAME=fleet$$ COMPOSE_HTTP_TIMEOUT=180
-    export FLEET_VERSION=test
+    export FLEET_VERSION=test FLEET_BASE=$CONTAINER_BASE
     compose_port=$(process_free_port "$((22000 + RANDOM % 9000))")
     export FLEET_PUBLISH=127.0.0.1:$compose_port
     podman system service --time=0 "$DOCKER_HOST" >"$TEST_DIR/service.log" 2>&1 &

@@ -15,14 +15,14 @@
 #   container_address NAME / container_name NAME / container_remove NAME
 #   container_mirror                      lines of sources.list for bookworm, as this machine's apt has them
 #
-# The base is docker.io/library/debian:bookworm-slim, made by debootstrap from this machine's own apt sources, or of the
+# The base is localhost/debian:bookworm-slim, made by debootstrap from this machine's own apt sources, or of the
 # tar that FLEET_BASE_TAR names; it is made anew when it is a week old or does not run. NAME is unique in the test; the
 # engine knows the container as NAME.PID. Other programs (compose) find the same engine by the exported CONTAINERS_CONF
 # and CONTAINERS_STORAGE_CONF, and give what they make the label $CONTAINER_LABEL.
 
 container_reason=
 container_store=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/container
-CONTAINER_BASE=docker.io/library/debian:bookworm-slim
+CONTAINER_BASE=localhost/debian:bookworm-slim
 CONTAINER_LABEL=
 
 container_ready() {
@@ -202,7 +202,7 @@ container_image() {
 container_systemd() {
     mkdir -p "$container_store/empty"
     cat >"$container_store/systemd.Dockerfile" <<'END'
-FROM docker.io/library/debian:bookworm-slim
+FROM localhost/debian:bookworm-slim
 RUN apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -y -q install --no-install-recommends \
         systemd systemd-sysv dbus libpam-systemd procps iproute2 && apt-get clean && \
     systemctl mask getty.target console-getty.service getty@tty1.service systemd-udevd.service systemd-sysctl.service \
