@@ -19,7 +19,14 @@ struct config_agent {
     char *agent_type;
     int max_concurrency; /* 1 to 256, default 1 */
     struct config_list capabilities;
-    char *profile; /* "sandboxed" (default) or "full" */
+    char *profile;             /* "sandboxed" (default) or "full" */
+    char *model;               /* NULL: the agent's own choice */
+    char *account;             /* whose quota it uses; NULL: its own */
+    char *isolation;           /* "shared" (default) or "separate" */
+    struct config_list run_as; /* of "separate": an account for each slot */
+    char *sandbox;             /* "none" (default) or "bwrap" */
+    struct config_list
+        writable; /* of "bwrap": paths beside the workspace; empty: the agent's own */
 };
 
 struct config_host {
@@ -30,7 +37,7 @@ struct config_host {
     char *ssh_key_path; /* ed25519 or ECDSA private key */
     char *known_hosts;  /* path; default ~/.ssh/known_hosts */
     char *work_dir;     /* absolute */
-    char *workspace;    /* "plain" (the only one yet) */
+    char *workspace;    /* "plain" (default) or "git" */
     /* "*" (default): every task; "none": tasks of no repository; empty: only those */
     struct config_list repositories;
     struct config_agent *agents; /* owned */
@@ -45,8 +52,11 @@ struct config_variable {
 
 struct config_adapter {
     char *agent_type;
-    struct config_list command;  /* argv; placeholders {work_dir} {task_id} {branch} {run_dir} */
-    char *output;                /* "codex-json" or "text" (default) */
+    /* argv; placeholders {work_dir} {task_id} {branch} {run_dir} {model} {session} */
+    struct config_list command;
+    struct config_list resume;   /* the same, to go on with {session}; empty: it cannot */
+    char *output;                /* name of an adapter kind; "text" by default */
+    bool versions;               /* its program answers --version and does nothing else then */
     int silence_timeout_secs;    /* 0: orchestrator's; of "text" none */
     struct config_variable *env; /* owned */
     size_t env_count;
@@ -75,6 +85,22 @@ struct config {
         struct config_list repositories;
         struct config_list trigger_users; /* logins or "*"; empty admits none */
     } forgejo;
+    struct {
+        char *url;                          /* with {repository}; NULL: below forgejo.url */
+        char *username, *password;          /* of https; the password is secret, NULL in a server */
+        char *ssh_key_path;                 /* of ssh; a private key as a host's */
+        char *known_hosts;                  /* path; of ssh */
+        char *author;                       /* "Name <mail>" of our commits */
+        bool commit_leftovers;              /* true: what an agent left uncommitted is committed */
+        struct config_list allow_workflows; /* repositories whose CI an agent may change */
+        struct config_list protected_branches; /* patterns: never pushed to */
+        int fetch_timeout_secs;                /* 1800 */
+        int push_timeout_secs;                 /* 600 */
+        int64_t min_free_bytes;                /* 1 GiB: below that no workspace is made */
+        int hook_timeout_secs;                 /* 300 */
+        struct config_list after_create, before_run, after_run,
+            before_remove; /* argv; may be empty */
+    } git;
     struct {
         int task_timeout_secs;           /* 1800 */
         int default_max_retries;         /* 2 */

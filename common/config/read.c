@@ -56,11 +56,6 @@ static bool check_text(struct config_reading *reading, const struct config_field
         if (*at < 0x20 || *at == 0x7f)
             snprintf(right, sizeof right, "without control characters (also line ends)");
     }
-    if (*right == '\0' && listed(field->later, text)) {
-        config_problem(reading, node, "%s is not supported by this version yet; must be one of: %s",
-                       text, field->one_of);
-        return false;
-    }
     if (*right == '\0' && field->one_of != NULL && !listed(field->one_of, text))
         snprintf(right, sizeof right, "one of: %s", field->one_of);
     const char *wrong = *right == '\0' && field->check != NULL ? field->check(text) : NULL;

@@ -94,6 +94,11 @@ static const char *check_host_repository(const char *text)
     return "owner/name, owner/*, \"*\", or none for tasks of no repository";
 }
 
+static const char *check_branch_pattern(const char *text)
+{
+    return form(text, WORD "/*?+@", 200, "a branch or a pattern with *, e.g. release/*");
+}
+
 static const char *check_login(const char *text)
 {
     return strcmp(text, "*") == 0 ? NULL : form(text, WORD, 100, "a Forgejo login, or \"*\"");
@@ -118,6 +123,16 @@ static const char *check_variable(const char *name)
     bool good = strlen(name) <= 64 && name[strspn(name, LETTERS "0123456789_")] == '\0' &&
                 name[0] != '\0' && strchr("0123456789", name[0]) == NULL;
     return good && !ours ? NULL : right;
+}
+
+static const char *check_model(const char *text)
+{
+    return form(text, WORD "/:@+", 200, "a model's name, e.g. gpt-5 or provider/model");
+}
+
+static const char *check_account(const char *text)
+{
+    return form(text, WORD "/@+", 129, "1 to 129 of the characters A-Z a-z 0-9 . _ - / @ +");
 }
 
 static const char *check_capability(const char *text)
@@ -182,6 +197,79 @@ static const struct config_field database_fields[] = {
      AT(database.insecure_plaintext), .text = "false",
      .help = "true: a database that is not local may be reached without verify-full"},
     {"db_path", FIELD_LATER, .text = "replaced; give database.url, a PostgreSQL URL"},
+    {0},
+};
+
+static const char *check_git_url(const char *text)
+{
+    static const char right[] =
+        "https://, ssh://, http://, file:// or an absolute path, with {repository} where "
+        "owner/name stands, and without a password";
+    static const char *const schemes[] = {"https://", "http://", "ssh://", "file:///", "/"};
+    const char *rest = NULL;
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0] && rest == NULL; i++) {
+        if (strncmp(text, schemes[i], strlen(schemes[i])) == 0)
+            rest = text + strlen(schemes[i]);
+    }
+    if (rest == NULL || *rest == '\0' || *rest == '-' || strstr(text, "{repository}") == NULL)
+        return right;
+    size_t host = strcspn(rest, "/");
+    const char *at = memchr(rest, '@', host);
+    if (at != NULL && memchr(rest, ':', (size_t)(at - rest)) != NULL)
+        return right;
+    for (const char *c = text; *c != '\0'; c++)
+        if (*c <= ' ' || *c > '~')
+            return right;
+    return NULL;
+}
+
+static const char *check_author(const char *text)
+{
+    static const char right[] = "a name and an address, e.g. \"Agent Fleet <fleet@example.org>\"";
+    const char *open = strchr(text, '<'), *close = strchr(text, '>');
+    bool good = open != NULL && open > text + 1 && open[-1] == ' ' && close != NULL &&
+                close > open + 1 && close[1] == '\0' && strchr(open + 1, '<') == NULL;
+    return good ? NULL : right;
+}
+
+static const struct config_field git_fields[] = {
+    {"url", FIELD_TEXT, AT(git.url), .max = 900, .check = check_git_url,
+     .help = "where hosts clone from and push to, {repository} is owner/name; when not given "
+             "forgejo.url/{repository}.git"},
+    {"username", FIELD_TEXT, AT(git.username), .max = 127,
+     .help = "login for https; with a Forgejo token as password any will do"},
+    {"password", FIELD_TEXT, FIELD_SECRET | FIELD_WORKER_ONLY, AT(git.password), .max = 4096,
+     .help = "password or token for https; only git's own fetch and push are given it"},
+    {"ssh_key_path", FIELD_TEXT, FIELD_WORKER_ONLY | FIELD_PATH, AT(git.ssh_key_path),
+     .help = "private key for ssh, as OpenSSH writes it, without passphrase, mode 600"},
+    {"known_hosts", FIELD_TEXT, FIELD_WORKER_ONLY | FIELD_PATH, AT(git.known_hosts),
+     .help = "file with the git server's own host key, for ssh"},
+    {"author", FIELD_TEXT, AT(git.author), .text = "Agent Fleet <agent-fleet@localhost>",
+     .max = 200, .check = check_author, .help = "of the commits that are made for an agent"},
+    {"commit_leftovers", FIELD_FLAG, AT(git.commit_leftovers), .text = "true",
+     .help = "true: what an agent changed and did not commit becomes a commit of its own"},
+    {"allow_workflows", FIELD_TEXTS, AT(git.allow_workflows), .check = check_repository,
+     .help =
+         "owner/name, owner/* or \"*\": where agents may change .forgejo/workflows and the like"},
+    {"protected_branches", FIELD_TEXTS, AT(git.protected_branches), .check = check_branch_pattern,
+     .help = "patterns of branches that are never pushed to, beside the default and base branch"},
+    {"fetch_timeout_secs", FIELD_INT, AT(git.fetch_timeout_secs),
+     RANGE(1, 86400, "1800", "seconds"), .help = "how long fetching a repository may take"},
+    {"push_timeout_secs", FIELD_INT, AT(git.push_timeout_secs), RANGE(1, 86400, "600", "seconds"),
+     .help = "how long a push may take, and how long one that finds no server is tried again"},
+    {"min_free_bytes", FIELD_INT64, AT(git.min_free_bytes),
+     RANGE(0, (int64_t)1 << 50, "1073741824", "bytes"),
+     .help = "free space on the host below which no repository is fetched"},
+    {"hook_timeout_secs", FIELD_INT, AT(git.hook_timeout_secs), RANGE(1, 86400, "300", "seconds"),
+     .help = "how long each hook may take"},
+    {"after_create", FIELD_TEXTS, FIELD_RAW, AT(git.after_create), .max = 32768,
+     .help = "command that runs in a workspace once it was made, as the agent does"},
+    {"before_run", FIELD_TEXTS, FIELD_RAW, AT(git.before_run), .max = 32768,
+     .help = "command that runs before each agent; when it fails the agent does not start"},
+    {"after_run", FIELD_TEXTS, FIELD_RAW, AT(git.after_run), .max = 32768,
+     .help = "command that runs after each agent, whatever came of it"},
+    {"before_remove", FIELD_TEXTS, FIELD_RAW, AT(git.before_remove), .max = 32768,
+     .help = "command that runs before a workspace is removed"},
     {0},
 };
 
@@ -271,11 +359,15 @@ static const struct config_field variable_fields[] = {
 
 static const struct config_field adapter_fields[] = {
     {"command", FIELD_TEXTS, FIELD_REQUIRED | FIELD_RAW, ADAPTER(command), .min = 1, .max = 32768,
-     .help = "the program and its arguments; {work_dir} {task_id} {branch} {run_dir} are filled "
-             "in, the prompt comes on stdin"},
-    {"output", FIELD_TEXT, ADAPTER(output), .text = "text", .one_of = "text|codex-json",
-     .later = "claude-stream-json|opencode-json|gemini-stream-json",
-     .help = "how its output is read: as it is, or as the events of codex exec --json"},
+     .help = "the program and its arguments; {work_dir} {task_id} {branch} {run_dir} {model} "
+             "{session} are filled in, the prompt comes on stdin"},
+    {"resume", FIELD_TEXTS, FIELD_RAW, ADAPTER(resume), .max = 32768,
+     .help = "the same, to go on with an earlier {session}; when not given every run begins anew"},
+    {"output", FIELD_TEXT, ADAPTER(output), .text = "text",
+     .one_of = "text|codex-json|claude-json|opencode-json|gemini-json|aider",
+     .help = "how its output is read: as it is, or as the events of that agent"},
+    {"versions", FIELD_FLAG, ADAPTER(versions), .text = "false",
+     .help = "true: its program is asked for --version, once for each host"},
     {"silence_timeout_secs", FIELD_INT, ADAPTER(silence_timeout_secs),
      RANGE(1, 604800, NULL, "seconds"),
      .help =
@@ -297,6 +389,22 @@ static const struct config_field agent_fields[] = {
      .help = "which agent:X labels it serves, with or without agent: in front"},
     {"profile", FIELD_TEXT, AGENT(profile), .text = "sandboxed", .one_of = "sandboxed|full",
      .help = "sandboxed: with the agent's own sandbox; full: without"},
+    {"model", FIELD_TEXT, AGENT(model), .max = 200, .check = check_model,
+     .help = "which model it is told to use; when not given its own choice"},
+    {"account", FIELD_TEXT, AGENT(account), .max = 129, .check = check_account,
+     .help = "name of the provider's account that it uses: who shares one shares its quota; when "
+             "not given host_id/agent_type"},
+    {"isolation", FIELD_TEXT, AGENT(isolation), .text = "shared", .one_of = "shared|separate",
+     .help = "shared: runs as the host's login, all runs can read and forge each other; separate: "
+             "each slot has an account of run_as"},
+    {"run_as", FIELD_TEXTS, AGENT(run_as), .check = check_user,
+     .help = "accounts for isolation: separate, one for each of max_concurrency, used by nobody "
+             "else"},
+    {"sandbox", FIELD_TEXT, AGENT(sandbox), .text = "none", .one_of = "none|bwrap",
+     .help = "bwrap: by bubblewrap, only the workspace and writable can be written to"},
+    {"writable", FIELD_TEXTS, AGENT(writable), .check = check_work_dir,
+     .help = "of sandbox: bwrap: absolute paths that may be written to; when not given what the "
+             "agent needs in its home"},
     {0},
 };
 
@@ -317,8 +425,9 @@ const struct config_field config_host_fields[] = {
      .help = "file with the host's own key, which is checked strictly"},
     {"work_dir", FIELD_TEXT, FIELD_REQUIRED, HOST(work_dir), .check = check_work_dir,
      .help = "absolute path on the host; everything of the fleet lies in it"},
-    {"workspace", FIELD_TEXT, HOST(workspace), .text = "plain", .one_of = "plain", .later = "git",
-     .help = "plain: a directory of its own for each task"},
+    {"workspace", FIELD_TEXT, HOST(workspace), .text = "plain", .one_of = "plain|git",
+     .help = "plain: a directory of its own for each task; git: a clone of the task's repository "
+             "in it, whose branch is pushed"},
     {"repositories", FIELD_TEXTS, HOST(repositories), .text = "*", .check = check_host_repository,
      .help = "owner/name, owner/* or \"*\", and none (no repository): whose tasks it takes"},
     {"agents", FIELD_ITEMS, FIELD_REQUIRED, HOST(agents), .fields = agent_fields,
@@ -333,6 +442,8 @@ const struct config_field config_fields[] = {
     {"database", FIELD_GROUP, .fields = database_fields,
      .about = "the PostgreSQL that holds all state"},
     {"forgejo", FIELD_GROUP, .fields = forgejo_fields, .about = "whose issues become tasks"},
+    {"git", FIELD_GROUP, .fields = git_fields,
+     .about = "how hosts with workspace: git come to a task's repository, and what is pushed"},
     {"orchestrator", FIELD_GROUP, .fields = orchestrator_fields,
      .about = "limits of runs, and of agents that poll by HTTP"},
     {"adapters", FIELD_ITEMS, FIELD_NAMED, AT(adapters), .check = check_name,

@@ -46,7 +46,6 @@ struct config_field {
     const char *help;   /* for people: the effect; of groups and later keys NULL */
     const char *about;  /* for people: what the keys of a group at the top have in common */
     const char *one_of; /* texts: "a|b", or NULL for any */
-    const char *later;  /* texts: "c|d" that a later version will take */
     const char *(*check)(const char *text); /* NULL when right, else what would be right */
     const struct config_field *fields;      /* FIELD_GROUP, FIELD_ITEMS */
     size_t size;                            /* FIELD_ITEMS: of one struct */

@@ -33,7 +33,7 @@ check "hello: a PATH that no frame takes is shown as far as it goes" grep -qxE '
 printf '%s\n' 'echo noise; exec tail -f /dev/null' >"$HOME/.profile"
 began=$SECONDS
 check "hello: a profile that hangs is given up" grep -q '^agent missing' <<<"$(agents look an-agent)"
-check "... soon" test $((SECONDS - began)) -le 8
+check "... and not for ever" test $((SECONDS - began)) -le 40
 wait_for 30 "what it left to go" no_process
 rm "$HOME/.profile"
 printf '#!/bin/sh\nexec tail -f /dev/null\n' >"$TEST_DIR/agents/hangs"
@@ -41,7 +41,7 @@ chmod +x "$TEST_DIR/agents/hangs"
 began=$SECONDS
 check "hello: an agent that hangs on --version is there all the same" grep -qx "agent $TEST_DIR/agents/hangs " \
     <<<"$(agents version "$TEST_DIR/agents/hangs")"
-check "... soon" test $((SECONDS - began)) -le 8
+check "... and not for ever" test $((SECONDS - began)) -le 40
 wait_for 30 "it to go" no_process
 
 check "another program than was meant says so and ends" says other as "$CLIENT" "$RUNNER" "$BASE" "$(tr 0-9a-f 1-9a-f0 <<<"$HASH")" hello

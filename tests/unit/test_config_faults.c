@@ -32,11 +32,39 @@ START_TEST(keys_of_later_versions)
         free(place);
     }
     refuse("database: { db_path: x }\n", "1:13: database.db_path: ", "database.url");
-    refuse(DATABASE HOST_HEAD "    agents: []\n    workspace: git\n",
-           "7:16: hosts[0].workspace: git",
-           "not supported by this version yet; must be one of: plain");
-    refuse(DATABASE "adapters: { a: { command: [x], output: opencode-json } }\n",
-           "2:40: adapters.a.output: ", "not supported by this version yet");
+}
+END_TEST
+
+/* What reaches git is neither an option nor a password in a URL. */
+START_TEST(repositories_of_git)
+{
+    static const char *const urls[] = {"git.example.org/{repository}",
+                                       "ext::sh -c x{repository}",
+                                       "https://git.example.org/a",
+                                       "https://a:b@git.example.org/{repository}",
+                                       "ssh://-oProxyCommand=x/{repository}",
+                                       "https://git.example.org/{repository} --x",
+                                       "",
+                                       "ftp://x/{repository}"};
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        char *text = mem_printf(DATABASE "git: { url: '%s' }\n", urls[i]);
+        refuse(text, "2:13: git.url: ", "{repository}");
+        free(text);
+    }
+    static const char *const authors[] = {"nobody", "a<b>", "a <b", "a <>", "a <b> c", "<b>"};
+    for (size_t i = 0; i < sizeof authors / sizeof authors[0]; i++) {
+        char *text = mem_printf(DATABASE "git: { author: '%s' }\n", authors[i]);
+        refuse(text, "2:16: git.author: ", "a name and an address");
+        free(text);
+    }
+    refuse(DATABASE "git: { protected_branches: [ '-d' ] }\n", "2:30: git.protected_branches[0]",
+           "a branch or a pattern");
+    refuse(DATABASE "git: { fetch_timeout_secs: 0 }\n",
+           "2:28: git.fetch_timeout_secs: ", "1 to 86400");
+    refuse(DATABASE HOST_HEAD "    agents: []\n    workspace: worktree\n",
+           "7:16: hosts[0].workspace: ", "plain|git");
+    refuse(DATABASE "adapters: { a: { command: [x], output: json } }\n",
+           "2:40: adapters.a.output: ", "claude-json");
 }
 END_TEST
 
@@ -266,6 +294,7 @@ int main(void)
     tcase_set_timeout(tests, 30);
     tcase_add_test(tests, wrong_keys);
     tcase_add_test(tests, keys_of_later_versions);
+    tcase_add_test(tests, repositories_of_git);
     tcase_add_test(tests, the_shared_token);
     tcase_add_test(tests, types);
     tcase_add_test(tests, ranges);

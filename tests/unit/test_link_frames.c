@@ -91,6 +91,112 @@ START_TEST(calls_are_frames)
 }
 END_TEST
 
+static struct runner_worked scene_last_worked;
+static int scene_works, scene_failures;
+
+static void on_scene_worked(void *data, const struct runner_worked *worked, const struct error *err)
+{
+    (void)data;
+    if (err != NULL) {
+        scene_failures++;
+        return;
+    }
+    scene_works++;
+    scene_last_worked = *worked;
+}
+
+static const struct runner_work work_of_scene = {.folder = "acme-app-42",
+                                                 .number = 3,
+                                                 .repository = "acme/app",
+                                                 .url = "https://git.example.org/acme/app.git",
+                                                 .branch = "task/acme-app-42",
+                                                 .base = {"ma\xc3\xafn", 5},
+                                                 .run_as = "fleet-1",
+                                                 .fetch_secs = 1800,
+                                                 .push_secs = 600,
+                                                 .min_free = 1 << 20,
+                                                 .leftovers = true,
+                                                 .access = ACCESS_PASSWORD,
+                                                 .user = "bot",
+                                                 .secret = {"s3\0cret", 7},
+                                                 .author = {"A <a@b>", 7},
+                                                 .message = {"left\nover", 9},
+                                                 .protect = {"main\n", 5}};
+
+static void works(enum frame_type type)
+{
+    struct frame frame;
+    struct runner_work read;
+    struct frame_out out;
+    uint8_t bytes[4096];
+    scene_asked(&scene, type, &frame);
+    key_is_ours(&frame);
+    get_work(&frame.payload, &read);
+    ck_assert(frame_done(&frame.payload));
+    ck_assert_str_eq(read.url, work_of_scene.url);
+    ck_assert_mem_eq(read.secret.bytes, "s3\0cret", 7);
+    ck_assert_mem_eq(read.base.bytes, "ma\xc3\xafn", 5);
+    ck_assert(read.leftovers && !read.workflows && read.access == ACCESS_PASSWORD);
+    struct runner_worked worked = {.state = WORK_PUSHED,
+                                   .detail = "read back",
+                                   .base_branch = "main",
+                                   .head = "00ff",
+                                   .pushed = "00ff",
+                                   .commits = 2,
+                                   .files = 1,
+                                   .insertions = 7,
+                                   .deletions = -1,
+                                   .leftovers = 0,
+                                   .withheld = 1};
+    out = frame_begin(bytes, sizeof bytes, FRAME_WORKED, frame.id);
+    put_worked(&out, &worked);
+    scene_frame(&scene, bytes, &out);
+    ck_assert_int_eq(scene_last_worked.state, WORK_PUSHED);
+    ck_assert_str_eq(scene_last_worked.head, "00ff");
+    ck_assert_int_eq(scene_last_worked.insertions, 7);
+    ck_assert_int_eq(scene_last_worked.deletions, -1);
+    ck_assert_int_eq(scene_last_worked.withheld, 1);
+}
+
+START_TEST(work_is_asked_for_and_answered)
+{
+    scene_init(&scene);
+    scene_up(&scene);
+    link_prepare(scene.link, &scene_key_of_run, &work_of_scene, on_scene_worked, NULL);
+    works(FRAME_PREPARE);
+    link_harvest(scene.link, &scene_key_of_run, &work_of_scene, on_scene_worked, NULL);
+    works(FRAME_HARVEST);
+    ck_assert_int_eq(scene_works, 2);
+    ck_assert(link_up(scene.link));
+    scene_end(&scene);
+}
+END_TEST
+
+/* A host that says it of what was asked otherwise, or that cannot have been pushed. */
+START_TEST(work_of_nobody)
+{
+    struct frame frame;
+    struct runner_worked worked = {.state = WORK_READY};
+    uint8_t bytes[4096];
+    scene_init(&scene);
+    scene_up(&scene);
+    if (_i == 0)
+        link_gc(scene.link, &scene_key_of_run, on_scene_reply, &scene);
+    else
+        link_prepare(scene.link, &scene_key_of_run, &work_of_scene, on_scene_worked, NULL);
+    scene_asked(&scene, _i == 0 ? FRAME_GC : FRAME_PREPARE, &frame);
+    if (_i == 1)
+        worked.state = WORK_PUSHED;
+    struct frame_out out =
+        frame_begin(bytes, sizeof bytes, FRAME_WORKED, _i == 2 ? frame.id + 1 : frame.id);
+    put_worked(&out, &worked);
+    scene_frame(&scene, bytes, &out);
+    ck_assert(!link_up(scene.link));
+    ck_assert_int_eq(scene_works, 0);
+    scene_end(&scene);
+}
+END_TEST
+
 START_TEST(answers_come_in_any_order)
 {
     uint32_t ids[64];
@@ -509,6 +615,8 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     tcase_set_timeout(tcase, 40);
     tcase_add_test(tcase, calls_are_frames);
+    tcase_add_test(tcase, work_is_asked_for_and_answered);
+    tcase_add_loop_test(tcase, work_of_nobody, 0, 3);
     tcase_add_test(tcase, answers_come_in_any_order);
     tcase_add_test(tcase, list);
     tcase_add_test(tcase, watching);

@@ -6,9 +6,12 @@
 #include "worker/link/link.h"
 
 #define SCENE_BOOT "boot-1"
+#define SCENE_BASE "1111111111111111111111111111111111111111"
+#define SCENE_HEAD "2222222222222222222222222222222222222222"
 
-/* One kind of call: what it answers: a verdict's name, "fenced EPOCH" or "refused REASON". NULL:
- * the channel is cut under it; as the answer to an open or a hello: the host is away. */
+/* One kind of call: what it answers: a verdict's name, "fenced EPOCH" or "refused REASON"; of a
+ * workspace "ready", "no_change", "pushed", "kept REASON", "failed REASON" or "fenced". NULL: the
+ * channel is cut under it; as the answer to an open or a hello: the host is away. */
 struct scene_call {
     const char *name;
     const char *answer; /* literal */
@@ -23,6 +26,7 @@ static struct scene_call scene_call[] = {
     {.name = "void", .answer = "voided"},   {.name = "stop", .answer = "stopping"},
     {.name = "watch", .answer = "record"},  {.name = "gc", .answer = "state"},
     {.name = "clean", .answer = "state"},   {.name = "list", .answer = "state"},
+    {.name = "prepare", .answer = "ready"}, {.name = "harvest", .answer = "pushed"},
 };
 
 static struct scene_call *call(const char *name)
@@ -70,6 +74,7 @@ struct scene_asked {
     link_greeting_cb on_greeting;
     void (*on_record)(void *data, const struct runner_record *record); /* of a list */
     link_reply_cb on_reply;
+    link_worked_cb on_worked;
     void *data;
 };
 
@@ -143,6 +148,8 @@ static void scene_cut(struct link *link)
         err.unsent = copy.call->unsent;
         if (copy.on_reply != NULL)
             copy.on_reply(copy.data, NULL, &err);
+        else if (copy.on_worked != NULL)
+            copy.on_worked(copy.data, NULL, &err);
         else
             copy.on_greeting(copy.data, NULL, &err);
     }
@@ -175,6 +182,25 @@ static void scene_reply(struct scene_asked *asked)
     asked->on_reply(asked->data, &reply, NULL);
 }
 
+static void scene_worked(struct scene_asked *asked)
+{
+    static const char *const words[] = {"ready", "no_change", "pushed", "kept", "failed", "fenced"};
+    struct runner_worked worked = {.state = WORK_STATES, .commits = 1, .files = 2};
+    const char *answer = asked->call->answer, *rest = strchr(answer, ' ');
+    for (int i = 0; i < WORK_STATES; i++)
+        if (strncmp(answer, words[i], strlen(words[i])) == 0)
+            worked.state = (enum runner_work_state)i;
+    ck_assert_msg(worked.state != WORK_STATES, "unknown answer: %s", answer);
+    snprintf(worked.base_branch, sizeof worked.base_branch, "main");
+    snprintf(worked.base, sizeof worked.base, "%s", SCENE_BASE);
+    snprintf(worked.head, sizeof worked.head, "%s", SCENE_HEAD);
+    if (worked.state == WORK_PUSHED)
+        snprintf(worked.pushed, sizeof worked.pushed, "%s", SCENE_HEAD);
+    if (rest != NULL)
+        snprintf(worked.reason, sizeof worked.reason, "%s", rest + 1);
+    asked->on_worked(asked->data, &worked, NULL);
+}
+
 /* False when the channel is cut under it. */
 static bool scene_answer(struct link *link, struct scene_asked *asked)
 {
@@ -195,6 +221,8 @@ static bool scene_answer(struct link *link, struct scene_asked *asked)
     }
     if (copy.on_reply != NULL)
         scene_reply(&copy);
+    else if (copy.on_worked != NULL)
+        scene_worked(&copy);
     else
         copy.on_greeting(copy.data, &greeting, NULL);
     return !link->closed;
@@ -390,6 +418,40 @@ void link_stop(struct link *link, const struct runner_key *key, const struct run
 void link_gc(struct link *link, const struct runner_key *key, link_reply_cb on_reply, void *data)
 {
     scene_ask_of_run(link, "gc", key, on_reply, data);
+}
+
+/* The last one that was asked for. */
+static struct {
+    struct runner_work work;
+    char base[256], secret[256], message[1024];
+} scene_work;
+
+static void scene_part(char *text, size_t size, const struct runner_blob *blob)
+{
+    snprintf(text, size, "%.*s", (int)blob->len, (const char *)blob->bytes);
+}
+
+static void scene_ask_work(struct link *link, const char *name, const struct runner_key *key,
+                           const struct runner_work *work, link_worked_cb on_worked, void *data)
+{
+    scene_run.key = *key;
+    scene_work.work = *work;
+    scene_part(scene_work.base, sizeof scene_work.base, &work->base);
+    scene_part(scene_work.secret, sizeof scene_work.secret, &work->secret);
+    scene_part(scene_work.message, sizeof scene_work.message, &work->message);
+    scene_ask(link, name, data)->on_worked = on_worked;
+}
+
+void link_prepare(struct link *link, const struct runner_key *key, const struct runner_work *work,
+                  link_worked_cb on_worked, void *data)
+{
+    scene_ask_work(link, "prepare", key, work, on_worked, data);
+}
+
+void link_harvest(struct link *link, const struct runner_key *key, const struct runner_work *work,
+                  link_worked_cb on_worked, void *data)
+{
+    scene_ask_work(link, "harvest", key, work, on_worked, data);
 }
 
 static char scene_cleaned[RUNNER_RUN_SIZE]; /* the last one that had a name */

@@ -8,7 +8,8 @@ struct host_call {
     struct list link;                                                  /* in host.calls */
     void (*on_record)(void *data, const struct runner_record *record); /* of a list */
     link_reply_cb on_reply;
-    void *data; /* borrowed */
+    link_worked_cb on_worked; /* of a prepare or harvest; then there is no on_reply */
+    void *data;               /* borrowed */
 };
 
 static struct host_call *call_new(struct host *host, link_reply_cb on_reply, void *data)
@@ -61,6 +62,33 @@ void host_clean(struct host *host, const char *folder, link_reply_cb reply, void
     link_clean(host->channel, folder, on_reply, call_new(host, reply, data));
 }
 
+static void on_worked(void *data, const struct runner_worked *worked, const struct error *err)
+{
+    struct host_call call = *(struct host_call *)data;
+    list_remove(&((struct host_call *)data)->link);
+    free(data);
+    call.on_worked(call.data, worked, err);
+}
+
+static struct host_call *work_new(struct host *host, link_worked_cb worked, void *data)
+{
+    struct host_call *call = call_new(host, NULL, data);
+    call->on_worked = worked;
+    return call;
+}
+
+void host_prepare(struct host *host, const struct runner_key *key, const struct runner_work *work,
+                  link_worked_cb worked, void *data)
+{
+    link_prepare(host->channel, key, work, on_worked, work_new(host, worked, data));
+}
+
+void host_harvest(struct host *host, const struct runner_key *key, const struct runner_work *work,
+                  link_worked_cb worked, void *data)
+{
+    link_harvest(host->channel, key, work, on_worked, work_new(host, worked, data));
+}
+
 static void on_record(void *data, const struct runner_record *record)
 {
     struct host_call *call = data;
@@ -80,6 +108,11 @@ void host_fail_calls(struct host *host, const char *why)
     struct error err;
     struct list *link;
     error_set_state(&err, "connection_lost", "%s", why);
-    while ((link = list_take(&host->calls)) != NULL)
-        on_reply(list_entry(link, struct host_call, link), NULL, &err);
+    while ((link = list_take(&host->calls)) != NULL) {
+        struct host_call *call = list_entry(link, struct host_call, link);
+        if (call->on_worked != NULL)
+            on_worked(call, NULL, &err);
+        else
+            on_reply(call, NULL, &err);
+    }
 }

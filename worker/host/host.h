@@ -136,6 +136,10 @@ void host_void(struct host *host, const struct runner_key *key, link_reply_cb on
 void host_stop_run(struct host *host, const struct runner_key *key, const struct runner_stop *stop,
                    link_reply_cb on_reply, void *data);
 void host_gc(struct host *host, const struct runner_key *key, link_reply_cb on_reply, void *data);
+void host_prepare(struct host *host, const struct runner_key *key, const struct runner_work *work,
+                  link_worked_cb on_worked, void *data);
+void host_harvest(struct host *host, const struct runner_key *key, const struct runner_work *work,
+                  link_worked_cb on_worked, void *data);
 /* See link_clean() and link_list(). */
 void host_clean(struct host *host, const char *folder, link_reply_cb on_reply, void *data);
 void host_list(struct host *host, void (*on_record)(void *data, const struct runner_record *record),

@@ -70,6 +70,23 @@ static const char *take_reply(struct link *link, struct frame *frame)
     return NULL;
 }
 
+static const char *take_worked(struct link *link, struct frame *frame)
+{
+    struct call *call = answered(link, frame);
+    struct runner_worked worked;
+    memset(&worked, 0, sizeof worked);
+    get_worked(&frame->payload, &worked);
+    if (!frame_done(&frame->payload))
+        return "an answer about a workspace that is none";
+    if (call == NULL || call->on_worked == NULL)
+        return "an answer about a workspace that was not asked for";
+    link_worked_cb on_worked = call->on_worked;
+    void *data = call->data;
+    link_call_end(call);
+    on_worked(data, &worked, NULL);
+    return NULL;
+}
+
 /* An id that was a watch: the runner may not have read yet that it is one no more. */
 static bool was_watched(const struct link *link, uint32_t id)
 {
@@ -96,7 +113,7 @@ static const char *take_record(struct link *link, struct frame *frame)
     struct call *call = answered(link, frame);
     if (call == NULL || opened->type != FRAME_LIST)
         return "a record that was not asked for";
-    call->deadline = link_call_limit(link);
+    call->deadline = link_call_limit(link, call);
     if (call->on_record != NULL)
         call->on_record(call->data, &record);
     return NULL;
@@ -149,6 +166,8 @@ static const char *take(struct link *link, struct frame *frame)
         return take_output(link, frame);
     case FRAME_PONG:
         return take_pong(link, frame);
+    case FRAME_WORKED:
+        return take_worked(link, frame);
     case FRAME_HELLO:
     case FRAME_START:
     case FRAME_RAISE:
@@ -160,6 +179,8 @@ static const char *take(struct link *link, struct frame *frame)
     case FRAME_LIST:
     case FRAME_GC:
     case FRAME_CLEAN:
+    case FRAME_PREPARE:
+    case FRAME_HARVEST:
     case FRAME_PING:
         break;
     }

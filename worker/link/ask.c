@@ -7,6 +7,7 @@
 #include "worker/link/internal.h"
 
 #define SILENT_MAX 3
+#define WORK_ROOM 4096 /* of a work's texts and numbers */
 
 static struct call *call_new(struct link *link, enum frame_type type, const char *run)
 {
@@ -124,7 +125,8 @@ void link_start(struct link *link, const struct runner_key *key, const struct ru
     struct frame_out out;
     struct runner_start read;
     struct call *call =
-        begin(link, FRAME_START, key, (size_t)start->job_len + start->prompt_len, &frame, &out);
+        begin(link, FRAME_START, key,
+              (size_t)start->job_len + start->prompt_len + start->writable_len, &frame, &out);
     struct frame_in in = {.at = out.at};
     put_start(&out, start);
     in.end = out.at;
@@ -198,6 +200,38 @@ void link_clean(struct link *link, const char *folder, link_reply_cb on_reply, v
     send_call(link, call, frame, &out, on_reply, data);
 }
 
+static void send_work(struct link *link, enum frame_type type, const struct runner_key *key,
+                      const struct runner_work *work, link_worked_cb on_worked, void *data)
+{
+    struct outgoing *frame;
+    struct frame_out out;
+    struct runner_work read;
+    size_t room = WORK_ROOM + (size_t)work->base.len + work->secret.len + work->known_hosts.len +
+                  work->author.len + work->message.len + work->protect.len;
+    struct call *call = begin(link, type, key, room, &frame, &out);
+    struct frame_in in = {.at = out.at};
+    put_work(&out, work);
+    in.end = out.at;
+    get_work(&in, &read);
+    link_must(frame_done(&in) && !out.failed, "the work");
+    call->patience = work_limit_ms(work);
+    call->on_worked = on_worked;
+    call->data = data;
+    call_send(link, call, frame, &out);
+}
+
+void link_prepare(struct link *link, const struct runner_key *key, const struct runner_work *work,
+                  link_worked_cb on_worked, void *data)
+{
+    send_work(link, FRAME_PREPARE, key, work, on_worked, data);
+}
+
+void link_harvest(struct link *link, const struct runner_key *key, const struct runner_work *work,
+                  link_worked_cb on_worked, void *data)
+{
+    send_work(link, FRAME_HARVEST, key, work, on_worked, data);
+}
+
 /* --- Calls without answer --- */
 
 static const char *name(const struct call *call)
@@ -219,6 +253,10 @@ static const char *name(const struct call *call)
         return "gc";
     case FRAME_CLEAN:
         return "clean";
+    case FRAME_PREPARE:
+        return "prepare";
+    case FRAME_HARVEST:
+        return "harvest";
     case FRAME_PING:
         return "ping";
     case FRAME_WATCH:
@@ -229,6 +267,7 @@ static const char *name(const struct call *call)
     case FRAME_RECORD:
     case FRAME_OUTPUT:
     case FRAME_PONG:
+    case FRAME_WORKED:
         break;
     }
     return "call";
@@ -242,7 +281,7 @@ void link_check_calls(struct link *link)
         if (call->refusal != NULL || call->outgoing != NULL || call->deadline > link->ticks)
             continue;
         link_fail(link, "timeout", "the runner did not answer a %s within %d s", name(call),
-                  link->ways->call_ms / 1000);
+                  (int)((link->ways->call_ms + call->patience) / 1000));
         return;
     }
 }
@@ -261,6 +300,8 @@ static void fail_call(struct link *link, struct call *failed)
         call.on_greeting(call.data, NULL, &why);
     else if (call.on_reply != NULL)
         call.on_reply(call.data, NULL, &why);
+    else if (call.on_worked != NULL)
+        call.on_worked(call.data, NULL, &why);
 }
 
 /* Not those that a callback makes: they are for the next time. */

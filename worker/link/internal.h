@@ -58,8 +58,10 @@ struct call {
     const char *refusal; /* why nothing of it is sent, a literal; NULL: it is */
     char run[RUNNER_RUN_SIZE]; /* that its reply must name; "": any */
     int looks;                 /* of HELLO: how many its greeting must have */
+    int64_t patience; /* milliseconds that its answer may take beside those of every call */
     link_greeting_cb on_greeting;
     link_reply_cb on_reply;
+    link_worked_cb on_worked;
     void (*on_record)(void *data, const struct runner_record *record); /* of LIST */
     void *data;                                                        /* borrowed */
 };
@@ -147,8 +149,9 @@ struct outgoing *link_frame_new(size_t size, enum frame_type type, uint32_t id,
 void link_frame_free(struct link *link, struct outgoing *frame);
 /* Behind the others or, with `first`, before all that has not begun. */
 void link_enqueue(struct link *link, struct outgoing *frame, struct frame_out *out, bool first);
-void link_pump(struct link *link);            /* gives the stream what it takes */
-int link_call_limit(const struct link *link); /* of a call that was sent just now */
+void link_pump(struct link *link); /* gives the stream what it takes */
+/* Of a call that was sent just now. */
+int link_call_limit(const struct link *link, const struct call *call);
 
 /* --- ask.c --- */
 

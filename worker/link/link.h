@@ -14,7 +14,7 @@
 #include "common/config/config.h"
 #include "common/error.h"
 #include "common/loop.h"
-#include "worker/runner/frame.h"
+#include "worker/runner/work.h"
 
 struct link;
 
@@ -38,6 +38,8 @@ typedef void (*link_greeting_cb)(void *data, const struct runner_greeting *greet
                                  const struct error *err);
 typedef void (*link_reply_cb)(void *data, const struct runner_reply *reply,
                               const struct error *err);
+typedef void (*link_worked_cb)(void *data, const struct runner_worked *worked,
+                               const struct error *err);
 
 /* Calls: only while the link is up. Arguments outside their character sets are a bug of ours and
  * abort. Without an answer in LINK_CALL_MS the link goes down. */
@@ -55,6 +57,11 @@ void link_stop(struct link *link, const struct runner_key *key, const struct run
 void link_gc(struct link *link, const struct runner_key *key, link_reply_cb on_reply, void *data);
 /* The working directory of a task; "": what is nobody's any more. */
 void link_clean(struct link *link, const char *folder, link_reply_cb on_reply, void *data);
+/* These answer within work_limit_ms() more. */
+void link_prepare(struct link *link, const struct runner_key *key, const struct runner_work *work,
+                  link_worked_cb on_worked, void *data);
+void link_harvest(struct link *link, const struct runner_key *key, const struct runner_work *work,
+                  link_worked_cb on_worked, void *data);
 
 /* --- Watches --- */
 

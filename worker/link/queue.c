@@ -1,6 +1,7 @@
 /* What a link's numbers stand for, and its queue of frames. */
 #include <stdlib.h>
 
+#include "common/crypto.h"
 #include "common/mem.h"
 #include "worker/link/internal.h"
 
@@ -50,6 +51,7 @@ void link_frame_free(struct link *link, struct outgoing *frame)
 {
     link->queued -= frame->len;
     list_remove(&frame->link);
+    crypto_wipe(frame->bytes, frame->len); /* a credential may be in it */
     free(frame);
 }
 
@@ -68,16 +70,17 @@ void link_enqueue(struct link *link, struct outgoing *frame, struct frame_out *o
     link_pump(link);
 }
 
-int link_call_limit(const struct link *link)
+int link_call_limit(const struct link *link, const struct call *call)
 {
-    return link->ticks + 1 + link->ways->call_ms * TICKS_PER_PING / link->ways->ping_ms;
+    int64_t ms = link->ways->call_ms + call->patience;
+    return link->ticks + 1 + (int)(ms * TICKS_PER_PING / link->ways->ping_ms);
 }
 
 static void on_sent(struct link *link, struct outgoing *frame)
 {
     if (frame->call != NULL) {
         frame->call->outgoing = NULL;
-        frame->call->deadline = link_call_limit(link);
+        frame->call->deadline = link_call_limit(link, frame->call);
     }
     link_frame_free(link, frame);
 }

@@ -6,8 +6,9 @@
  *
  * - HELLO is the first frame and may be repeated; its answer is a GREETING.
  * - START RAISE VOID STOP GC CLEAN are answered by one REPLY each, LIST by RECORDs and a REPLY,
- * PING by a PONG; each with the id of its question. Questions are answered in any order: the runner
- * carries each out in a process of its own.
+ *   PREPARE HARVEST by a WORKED (worker/runner/work.h), PING by a PONG; each with the id of its
+ *   question. Questions are answered in any order: the runner carries each out in a process of its
+ *   own.
  * - WATCH makes its id a watch: RECORDs (at once, and whenever something but a size changed) and
  *   OUTPUT come with that id until UNWATCH, which has no answer. OUTPUT never exceeds the bytes
  *   that the watch and its CREDITs have granted.
@@ -22,7 +23,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define FRAME_VERSION 2
+#define FRAME_VERSION 3
 #define FRAME_HEAD 12
 #define FRAME_ASK_MAX ((uint32_t)5 << 20)      /* payload towards the runner: a start's prompt */
 #define FRAME_ANSWER_MAX ((uint32_t)128 << 10) /* payload towards the worker */
@@ -32,6 +33,7 @@
 #define RUNNER_NONCE_SIZE 33
 #define RUNNER_WORD_SIZE 33 /* of a reason: [a-z_]{1,32} */
 #define RUNNER_BOOT_SIZE 80
+#define RUNNER_ACCOUNT_SIZE 65
 #define RUNNER_LOOKS_MAX 64    /* commands in one hello */
 #define RUNNER_VERSION_SIZE 65 /* of what a command says of itself */
 #define RUNNER_FILE_SIZE 128   /* of a command's path; a longer one is cut */
@@ -49,13 +51,16 @@ enum frame_type {
     FRAME_LIST,      /* every run directory: RECORDs with id, then a REPLY of RUNNER_STATE */
     FRAME_GC,        /* key: removes the directory of a run that has ended or never started */
     FRAME_PING,
-    FRAME_CLEAN, /* text folder: removes work_dir/tasks/<folder>; "": what is nobody's any more */
+    FRAME_CLEAN,   /* text folder: removes work_dir/tasks/<folder>; "": what is nobody's any more */
+    FRAME_PREPARE, /* key, work: makes the workspace */
+    FRAME_HARVEST, /* key, work: takes in what the agent did, and pushes it */
 
     FRAME_GREETING = 64, /* greeting */
     FRAME_REPLY,         /* reply */
     FRAME_RECORD,        /* record */
     FRAME_OUTPUT,        /* u8 1 stdout, 2 stderr; u64 offset; the bytes */
     FRAME_PONG,
+    FRAME_WORKED, /* worked */
 };
 
 /* --- What is said of a run --- */
@@ -81,6 +86,10 @@ struct runner_start {
     uint32_t job_len;
     const void *prompt; /* the agent's stdin */
     uint32_t prompt_len;
+    char run_as[RUNNER_ACCOUNT_SIZE]; /* the account that the agent has; "": ours */
+    bool sandbox;                     /* by bwrap */
+    const void *writable;             /* paths beside its folder that it may write to, one a line */
+    uint32_t writable_len;
 };
 
 /* INT, grace_secs, TERM, term_secs, KILL; grace_secs 0: no INT. */
@@ -271,6 +280,9 @@ static inline void put_start(struct frame_out *out, const struct runner_start *s
     put_u8(out, start->first);
     put_blob(out, start->job, start->job_len);
     put_blob(out, start->prompt, start->prompt_len);
+    put_text(out, start->run_as);
+    put_u8(out, start->sandbox);
+    put_blob(out, start->writable, start->writable_len);
 }
 
 static inline void put_stop(struct frame_out *out, const struct runner_stop *stop)
@@ -418,6 +430,7 @@ static inline void get_word(struct frame_in *in, char *text, size_t size, const 
 #define FRAME_HEX "0123456789abcdef"
 #define FRAME_NAME "abcdefghijklmnopqrstuvwxyz0123456789-"
 #define FRAME_WORD "abcdefghijklmnopqrstuvwxyz_"
+#define FRAME_ACCOUNT FRAME_NAME "_.ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 /* The whole of the payload was read, and nothing of it was wrong. */
 static inline bool frame_done(const struct frame_in *in)
@@ -478,8 +491,11 @@ static inline void get_start(struct frame_in *in, struct runner_start *start)
     start->first = get_u8(in) != 0;
     start->job = get_blob(in, &start->job_len);
     start->prompt = get_blob(in, &start->prompt_len);
+    get_word(in, start->run_as, sizeof start->run_as, FRAME_ACCOUNT, 0);
+    start->sandbox = get_u8(in) != 0;
+    start->writable = get_blob(in, &start->writable_len);
     if (start->timeout_secs < 1 || start->timeout_secs > INT32_MAX || start->cap_bytes < 1 ||
-        start->cap_bytes > INT64_MAX || start->job_len < 1)
+        start->cap_bytes > INT64_MAX || start->job_len < 1 || start->run_as[0] == '-')
         in->failed = true;
 }
 

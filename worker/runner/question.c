@@ -15,12 +15,20 @@ bool question_looks(struct frame_in payload, struct question_looks *looks)
     return frame_done(&payload);
 }
 
+bool question_work(struct frame_in payload, struct runner_key *key, struct runner_work *work)
+{
+    get_key(&payload, key);
+    get_work(&payload, work);
+    return frame_done(&payload);
+}
+
 bool question_is_proper(const struct frame *frame, char run[static RUNNER_RUN_SIZE])
 {
     static struct question_looks looks;
     struct runner_key key = {0};
     struct runner_start start;
     struct runner_stop stop;
+    struct runner_work work;
     struct frame_in in = frame->payload;
     run[0] = '\0';
     if (frame->type == FRAME_HELLO)
@@ -35,6 +43,8 @@ bool question_is_proper(const struct frame *frame, char run[static RUNNER_RUN_SI
         get_stop(&in, &stop);
     else if (frame->type == FRAME_RAISE)
         get_u64(&in);
+    else if (frame->type == FRAME_PREPARE || frame->type == FRAME_HARVEST)
+        get_work(&in, &work);
     memcpy(run, key.run, RUNNER_RUN_SIZE);
     return frame_done(&in);
 }

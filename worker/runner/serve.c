@@ -109,6 +109,8 @@ static bool take_frame(struct serve *serve, struct frame *frame)
     case FRAME_LIST:
     case FRAME_GC:
     case FRAME_CLEAN:
+    case FRAME_PREPARE:
+    case FRAME_HARVEST:
         return tasks_take(&serve->tasks, frame);
     case FRAME_WATCH:
     case FRAME_CREDIT:
@@ -121,6 +123,7 @@ static bool take_frame(struct serve *serve, struct frame *frame)
     case FRAME_RECORD:
     case FRAME_OUTPUT:
     case FRAME_PONG:
+    case FRAME_WORKED:
         break;
     }
     return false;

@@ -13,6 +13,8 @@
 #include "worker/runner/call.h"
 #include "worker/runner/clean.h"
 #include "worker/runner/greet.h"
+#include "worker/runner/harvest.h"
+#include "worker/runner/prepare.h"
 #include "worker/runner/question.h"
 
 /* Of the channel, for one answer: a greeting is the largest. */
@@ -26,6 +28,7 @@ struct task {
     enum frame_type type;
     uint32_t id;
     char run[RUNNER_RUN_SIZE]; /* "": of none */
+    int64_t limit;             /* how long its child has, in milliseconds */
     int64_t deadline;          /* when it is answered without its child; pushed by every record */
     bool answered;
     int socket; /* owned; a packet is a frame; -1: closed */
@@ -86,6 +89,50 @@ static void list_one(void *data, const struct runner_key *key)
         _exit(1); /* nobody wants it any more */
 }
 
+static void send_worked(int socket, uint32_t id, const struct runner_worked *worked)
+{
+    uint8_t bytes[8192];
+    struct frame_out out = frame_begin(bytes, sizeof bytes, FRAME_WORKED, id);
+    put_worked(&out, worked);
+    send(socket, bytes, frame_end(&out), MSG_NOSIGNAL);
+}
+
+static void worked_init(struct runner_worked *worked, const char *reason)
+{
+    *worked = (struct runner_worked){.state = WORK_FAILED,
+                                     .commits = -1,
+                                     .files = -1,
+                                     .insertions = -1,
+                                     .deletions = -1,
+                                     .leftovers = -1,
+                                     .withheld = -1};
+    snprintf(worked->reason, sizeof worked->reason, "%s", reason);
+}
+
+/* Its child has as long as what it runs may take; what is nobody's any more is done all the same.
+ */
+static void do_work(const struct tasks *tasks, const struct task *task, struct frame_in payload,
+                    int socket)
+{
+    struct runner_key key;
+    struct runner_work work;
+    struct runner_worked worked;
+    worked_init(&worked, tasks->base.dir < 0 ? "host_disk_full" : "workspace_failed");
+    if (tasks->base.dir >= 0 && question_work(payload, &key, &work)) {
+        alarm((unsigned)(work_limit_ms(&work) / 1000));
+        if (task->type == FRAME_PREPARE)
+            prepare_run(&tasks->base, &key, &work, tasks->path, &worked);
+        else
+            harvest_run(&tasks->base, &key, &work, tasks->path, &worked);
+    }
+    send_worked(socket, task->id, &worked);
+}
+
+static bool is_work(enum frame_type type)
+{
+    return type == FRAME_PREPARE || type == FRAME_HARVEST;
+}
+
 static void do_question(struct tasks *tasks, const struct task *task, struct frame_in payload,
                         int socket)
 {
@@ -94,6 +141,10 @@ static void do_question(struct tasks *tasks, const struct task *task, struct fra
     if (task->type == FRAME_HELLO) {
         greet(&tasks->base, tasks->why, &payload, tasks->greeted ? tasks->path : NULL, socket,
               task->id);
+        return;
+    }
+    if (is_work(task->type)) {
+        do_work(tasks, task, payload, socket);
         return;
     }
     if (tasks->base.dir < 0) {
@@ -143,6 +194,15 @@ static void task_end(struct task *task)
     list_append(&task->of->over, &task->link);
 }
 
+static void answer_busy_work(const struct task *task)
+{
+    struct runner_worked worked;
+    worked_init(&worked, "workspace_busy");
+    struct frame_out out = channel_begin(task->of->channel, FRAME_WORKED, task->id);
+    put_worked(&out, &worked);
+    channel_end(task->of->channel, &out);
+}
+
 static void answer_busy(struct task *task)
 {
     struct runner_reply reply;
@@ -151,6 +211,10 @@ static void answer_busy(struct task *task)
     task->answered = true;
     if (task->type == FRAME_HELLO) { /* it has no other answer than a greeting */
         task->of->broken = true;
+        return;
+    }
+    if (is_work(task->type)) {
+        answer_busy_work(task);
         return;
     }
     reply_record(&reply, task->run);
@@ -174,7 +238,7 @@ static void pass_on(struct task *task, const uint8_t *bytes, size_t len)
     channel_put(task->of->channel, bytes, len);
     task->answered = frame.type != FRAME_RECORD;
     if (!task->answered)
-        task->deadline = clock_now() + TASK_MS;
+        task->deadline = clock_now() + task->limit;
     if (frame.type == FRAME_GREETING)
         task->of->greeted = true;
 }
@@ -269,6 +333,14 @@ static void open_base(struct tasks *tasks)
         tasks->base.dir = -1;
 }
 
+static int64_t limit_of(const struct frame *frame)
+{
+    struct runner_key key;
+    struct runner_work work;
+    return is_work(frame->type) && question_work(frame->payload, &key, &work) ? work_limit_ms(&work)
+                                                                              : TASK_MS;
+}
+
 bool tasks_take(struct tasks *tasks, struct frame *frame)
 {
     char run[RUNNER_RUN_SIZE] = "";
@@ -282,7 +354,8 @@ bool tasks_take(struct tasks *tasks, struct frame *frame)
     task->id = frame->id;
     task->socket = -1;
     task->source = (struct source){on_answer, task};
-    task->deadline = clock_now() + TASK_MS;
+    task->limit = limit_of(frame);
+    task->deadline = clock_now() + task->limit;
     memcpy(task->run, run, sizeof task->run);
     if (frame->type == FRAME_HELLO)
         open_base(tasks);
