@@ -91,7 +91,7 @@ static void list_one(void *data, const struct runner_key *key)
 
 static void send_worked(int socket, uint32_t id, const struct runner_worked *worked)
 {
-    uint8_t bytes[8192];
+    uint8_t bytes[WORK_QUESTION_MAX + 8192];
     struct frame_out out = frame_begin(bytes, sizeof bytes, FRAME_WORKED, id);
     put_worked(&out, worked);
     send(socket, bytes, frame_end(&out), MSG_NOSIGNAL);

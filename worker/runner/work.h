@@ -13,6 +13,7 @@
 #define WORK_REF_SIZE 256
 #define WORK_HASH_SIZE 65 /* SHA-1 or SHA-256 in hex */
 #define WORK_DETAIL_SIZE 1000
+#define WORK_QUESTION_MAX ((uint32_t)4096)
 #define WORK_BLOB_MAX ((uint32_t)64 << 10) /* of a key, a list, a message */
 
 /* How the server is told who we are. */
@@ -69,6 +70,9 @@ struct runner_worked {
     int64_t withheld;                 /* of them: look like secrets, and stay where they are */
     char instructions[WORK_REF_SIZE]; /* files for agents in the base, as "AGENTS.md CLAUDE.md" */
     char rescue[WORK_REF_SIZE];       /* branch on the server that what diverged was pushed to */
+    /* HARVEST: what the agent asks, the text of the file .fleet-question in its workspace, which is
+     * taken away and never committed; WORK_QUESTION_MAX bytes at most. */
+    struct runner_blob question;
 };
 
 /* --- Writing --- */
@@ -118,6 +122,7 @@ static inline void put_worked(struct frame_out *out, const struct runner_worked 
     put_u64(out, (uint64_t)worked->withheld);
     put_text(out, worked->instructions);
     put_text(out, worked->rescue);
+    put_part(out, &worked->question);
 }
 
 /* --- Reading --- */
@@ -180,7 +185,9 @@ static inline void get_worked(struct frame_in *in, struct runner_worked *worked)
     worked->withheld = get_size(in);
     get_text(in, worked->instructions, sizeof worked->instructions);
     get_text(in, worked->rescue, sizeof worked->rescue);
-    if (worked->state == WORK_PUSHED && worked->head[0] == '\0')
+    get_part(in, &worked->question);
+    if ((worked->state == WORK_PUSHED && worked->head[0] == '\0') ||
+        worked->question.len > WORK_QUESTION_MAX)
         in->failed = true;
 }
 
