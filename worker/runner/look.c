@@ -132,8 +132,7 @@ static bool is_program(const char *file)
     return access(file, X_OK) == 0 && stat(file, &about) == 0 && S_ISREG(about.st_mode);
 }
 
-/* The program that `command` means with this PATH. */
-static bool find(const char *command, const char *path, char file[static LOOK_PATH_SIZE])
+bool look_find(const char *command, const char *path, char file[static LOOK_PATH_SIZE])
 {
     if (strchr(command, '/') != NULL) {
         snprintf(file, LOOK_PATH_SIZE, "%s", command);
@@ -223,7 +222,7 @@ void look_for(const struct runner_look *looks, int n, const char *path, int64_t 
     struct version versions[LOOK_AT_ONCE] = {0};
     char file[LOOK_PATH_SIZE] = "";
     for (int i = 0; i < n; i++) {
-        seen[i] = (struct runner_seen){.found = find(looks[i].command, path, file)};
+        seen[i] = (struct runner_seen){.found = look_find(looks[i].command, path, file)};
         if (seen[i].found)
             look_show(file, seen[i].file, sizeof seen[i].file);
         if (seen[i].found && looks[i].version && clock_now() < deadline - LOOK_MS)

@@ -109,8 +109,7 @@ static void worked_init(struct runner_worked *worked, const char *reason)
     snprintf(worked->reason, sizeof worked->reason, "%s", reason);
 }
 
-/* Its child has as long as what it runs may take; what is nobody's any more is done all the same.
- */
+/* Its child has as long as what it runs may take. */
 static void do_work(const struct tasks *tasks, const struct task *task, struct frame_in payload,
                     int socket)
 {
@@ -121,9 +120,9 @@ static void do_work(const struct tasks *tasks, const struct task *task, struct f
     if (tasks->base.dir >= 0 && question_work(payload, &key, &work)) {
         alarm((unsigned)(work_limit_ms(&work) / 1000));
         if (task->type == FRAME_PREPARE)
-            prepare_run(&tasks->base, &key, &work, tasks->path, &worked);
+            prepare_run(&tasks->base, &key, &work, tasks->path, socket, &worked);
         else
-            harvest_run(&tasks->base, &key, &work, tasks->path, &worked);
+            harvest_run(&tasks->base, &key, &work, tasks->path, socket, &worked);
     }
     send_worked(socket, task->id, &worked);
 }
