@@ -1,4 +1,4 @@
-/* worker/adapter: agents that only print, and the job script of all of them. */
+/* worker/adapter: agents that only print. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,66 +66,6 @@ START_TEST(test_adopter_reads_the_same_tail)
 }
 END_TEST
 
-/* --- The job script --- */
-
-static char *words[] = {"my agent",         "--dir={work_dir}", "{task_id}", "it's",
-                        "{branch}{branch}", "{unknown}",        "{run_dir}"};
-static struct config_list command = {words, sizeof words / sizeof words[0]};
-
-START_TEST(test_script_quotes_everything)
-{
-    struct adapter_template found = {.kind = &adapter_text, .command = &command};
-    struct adapter_values values = {"/w d", "$(id)'; rm {branch}", "b", "/r"};
-    struct buf out;
-    buf_init(&out, 10000);
-    ck_assert(adapter_script(&out, &found, &values));
-    ck_assert_ptr_nonnull(strstr(buf_text(&out),
-                                 "\nexec 'my agent' '--dir=/w d' '$(id)'\\''; rm {branch}' "
-                                 "'it'\\''s' 'bb' '{unknown}' '/r'\n"));
-    buf_release(&out);
-}
-END_TEST
-
-/* The variables reach the program, and the file that held them is gone by then. */
-START_TEST(test_environment)
-{
-    static char *program[] = {"sh", "-c", "printf %s \"$KEY\" > \"$0\"", "{work_dir}/got"};
-    struct config_list run = {program, 4};
-    struct config_variable env[] = {{"KEY", "it's $(id) \\ \"x\""}, {"NONE", NULL}};
-    struct adapter_template found = {
-        .kind = &adapter_text, .command = &run, .env = env, .env_count = 2};
-    char dir[] = "/tmp/fleet-env.XXXXXX";
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    struct adapter_values values = {dir, "t", "b", dir};
-    struct buf out, path, got;
-    struct error err;
-    buf_init(&out, 10000);
-    buf_init(&path, 200);
-    adapter_environment(&out, &found);
-    ck_assert(adapter_script(&out, &found, &values));
-    buf_addf(&path, "%s/job.sh", dir);
-    FILE *file = fopen(buf_text(&path), "w");
-    fputs(buf_text(&out), file);
-    fclose(file);
-    char line[100];
-    snprintf(line, sizeof line, "sh %s", buf_text(&path));
-    ck_assert_int_eq(system(line), 0);
-    ck_assert_int_ne(access(buf_text(&path), F_OK), 0);
-    buf_clear(&path);
-    buf_addf(&path, "%s/got", dir);
-    ck_assert(file_read(buf_text(&path), FILE_REGULAR, 200, &got, NULL, &err));
-    ck_assert_str_eq(buf_text(&got), env[0].value);
-    unlink(buf_text(&path));
-    rmdir(dir);
-    buf_clear(&out);
-    adapter_environment(&out, &(struct adapter_template){.kind = &adapter_text});
-    ck_assert_str_eq(buf_text(&out), "");
-    buf_release(&out);
-    buf_release(&path);
-    buf_release(&got);
-}
-END_TEST
-
 START_TEST(test_summary_without_secrets)
 {
     static const char *const said[] = {"open sesame"};
@@ -139,51 +79,14 @@ START_TEST(test_summary_without_secrets)
 }
 END_TEST
 
-START_TEST(test_find)
-{
-    char *list[] = {"run"};
-    struct config_adapter mine[] = {
-        {.agent_type = "mine", .command = {list, 1}, .output = "text"},
-        {.agent_type = "codex-cli", .command = {list, 1}, .output = "codex-json"}};
-    struct config config = {.adapters = mine, .adapter_count = 1};
-    struct config_agent agent = {.agent_type = "codex-cli", .profile = "full"};
-    struct adapter_template found;
-    ck_assert(adapter_find(&config, &agent, &found));
-    ck_assert_ptr_null(found.command);
-    ck_assert_ptr_eq(found.kind, &adapter_codex);
-    struct adapter_values values = {"/w", "t", "b", "/r"};
-    struct buf out;
-    buf_init(&out, 10000);
-    adapter_script(&out, &found, &values);
-    ck_assert_ptr_nonnull(strstr(buf_text(&out), "'-s' 'danger-full-access' '-'\n"));
-    buf_clear(&out);
-    agent.profile = "sandboxed";
-    ck_assert(adapter_find(&config, &agent, &found));
-    adapter_script(&out, &found, &values);
-    ck_assert_ptr_nonnull(strstr(buf_text(&out), "'-s' 'workspace-write' '-'\n"));
-    config.adapter_count = 2;
-    ck_assert(adapter_find(&config, &agent, &found));
-    ck_assert_ptr_eq(found.command, &mine[1].command);
-    agent.agent_type = "mine";
-    ck_assert(adapter_find(&config, &agent, &found));
-    ck_assert_ptr_eq(found.kind, &adapter_text);
-    agent.agent_type = "nobody";
-    ck_assert(!adapter_find(&config, &agent, &found));
-    buf_release(&out);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("adapter_text");
     TCase *tcase = tcase_create("adapter_text");
     tcase_add_test(tcase, test_status_decides);
     tcase_add_test(tcase, test_summary_is_the_tail);
-    tcase_add_test(tcase, test_environment);
     tcase_add_test(tcase, test_summary_without_secrets);
     tcase_add_test(tcase, test_adopter_reads_the_same_tail);
-    tcase_add_test(tcase, test_script_quotes_everything);
-    tcase_add_test(tcase, test_find);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

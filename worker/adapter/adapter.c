@@ -23,10 +23,10 @@ void adapter_release(struct adapter *adapter)
     adapter->facts = (struct adapter_facts){0};
 }
 
-static bool session_valid(const char *id)
+bool adapter_session_valid(const char *id)
 {
     size_t len = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
-    return len > 0 && len <= 128 && id[len] == '\0';
+    return len > 0 && len <= 128 && id[len] == '\0' && id[0] != '-';
 }
 
 /* Text of the agent without credentials; before it is cut, which might leave half of one. */
@@ -50,7 +50,7 @@ static bool is_public(const struct adapter *adapter, const char *id)
 
 void adapter_set_session(struct adapter *adapter, const char *id)
 {
-    if (id != NULL && adapter->facts.session_id[0] == '\0' && session_valid(id) &&
+    if (id != NULL && adapter->facts.session_id[0] == '\0' && adapter_session_valid(id) &&
         is_public(adapter, id))
         memcpy(adapter->facts.session_id, id, strlen(id) + 1);
 }

@@ -97,19 +97,36 @@ void adapter_set_text(const struct adapter *adapter, char **slot, const char *te
 
 /* -- How an agent is started ------------------------------------------------------------------ */
 
+/* A session id as it may stand in a command line: [A-Za-z0-9_-]{1,128}, and no option. */
+bool adapter_session_valid(const char *id);
+
+/* Commands around an agent in a clone; empty or NULL: none. Borrowed from the configuration. */
+struct adapter_hooks {
+    const struct config_list *after_create, *before_run, *after_run;
+    int secs; /* that each may take */
+};
+
 /* Where an agent type's command and format come from. */
 struct adapter_template {
     const struct adapter_kind *kind;
-    const struct config_list *command; /* borrowed from the configuration; NULL: built in */
-    const char *profile;               /* "sandboxed" or "full" */
+    const struct template_builtin *builtin; /* NULL: `command` */
+    const struct config_list *command;      /* borrowed from the configuration */
+    const struct config_list *resume;  /* goes on with a session; NULL or empty: nothing does */
+    const char *model;                 /* borrowed; NULL: the agent's own choice */
+    bool full;                         /* without the agent's own sandbox */
+    bool version;                      /* its program may be asked for its --version */
     int silence_secs;                  /* of a run without output or progress; 0: no limit */
     const struct config_variable *env; /* borrowed from the configuration */
     size_t env_count;
+    struct adapter_hooks hooks;
 };
 
-/* Values of the placeholders {work_dir} {task_id} {branch} {run_dir}. */
+/* Of one run. */
 struct adapter_values {
     const char *work_dir, *task_id, *branch, *run_dir;
+    const char *nonce;   /* 32 hex digits; a session id that we choose is made from it */
+    const char *session; /* to go on with; NULL, or one that is none: a new one */
+    bool repository;     /* the workspace is a clone: hooks are run */
 };
 
 /* Finds the template: `adapters` of the configuration first, then what is built in. False when
@@ -118,11 +135,24 @@ bool adapter_find(const struct config *config, const struct config_agent *agent,
                   struct adapter_template *found);
 
 /* The program that the template runs, for the host to look for; the caller owns it. NULL when only
- * a run can tell. `version`: it answers --version and does nothing else then. */
-char *adapter_program(const struct adapter_template *template, const char *work_dir, bool *version);
+ * a run can tell. */
+char *adapter_program(const struct adapter_template *template, const char *work_dir);
+
+/* What a person types to see whether it is logged in; NULL: nothing does. */
+const char *adapter_login(const struct adapter_template *template);
+
+/* Id of the session that the run will have, as far as that is known before: the one that it goes on
+ * with, or one that we choose; "" where the agent chooses. */
+void adapter_session(const struct adapter_template *template, const struct adapter_values *values,
+                     char id[static 129]);
 
 /* Adds the job script: exports and one exec, every word single-quoted after its placeholders
- * were replaced, so no value is ever code. False when it would pass the ceiling of `out`. */
+ * were replaced, so no value is ever code; with hooks around the agent where there are any. False
+ * when it would pass the ceiling of `out`.
+ *
+ * Placeholders: {work_dir} {task_id} {branch} {run_dir} {model} {session}, and of the host's own
+ * knowledge {workspace} (its directory) and {prompt_file} (then the prompt is in that file, and
+ * stdin is empty). */
 bool adapter_script(struct buf *out, const struct adapter_template *template,
                     const struct adapter_values *values);
 

@@ -16,7 +16,8 @@ static char *program_of(const struct config *config, const struct config_host *h
     struct adapter_template found;
     if (!adapter_find(config, &host->agents[agent], &found))
         return NULL;
-    return adapter_program(&found, host->work_dir, version);
+    *version = found.version;
+    return adapter_program(&found, host->work_dir);
 }
 
 void agents_choose(struct agents_looks *looks, const struct config *config,
@@ -137,8 +138,10 @@ static void judge_agent(struct check_row *row, const struct config *config,
                 "%s, %s; its adapter is built in; whether it is logged in was not "
                 "checked",
                 one->file, one->version);
-        row_note(row, "that it is logged in shows, on the host, as the account:");
-        row_paste(row, "%s login status", looks->looks[look].command);
+        if (adapter_login(&template) != NULL) {
+            row_note(row, "that it is logged in shows, on the host, as the account:");
+            row_paste(row, "%s", adapter_login(&template));
+        }
     } else {
         row_say(
             row, CHECK_GOOD,

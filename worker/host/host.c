@@ -170,14 +170,14 @@ static int choose_looks(struct host *host, struct runner_look looks[RUNNER_LOOKS
     for (size_t i = 0; entry != NULL && i < entry->agent_count && count < RUNNER_LOOKS_MAX; i++) {
         struct adapter_template found;
         const struct config_agent *agent = &entry->agents[i];
-        bool may_ask = false;
         char *program = adapter_find(node_settings(host->node), agent, &found)
-                            ? adapter_program(&found, host_work_dir(host), &may_ask)
+                            ? adapter_program(&found, host_work_dir(host))
                             : NULL;
         if (program == NULL)
             continue;
         snprintf(host->looked[count], sizeof host->looked[count], "%s", agent->agent_type);
-        looks[count++] = (struct runner_look){.command = program, .version = may_ask && versions};
+        looks[count++] =
+            (struct runner_look){.command = program, .version = found.version && versions};
     }
     host->looked_count = count;
     if (versions)
