@@ -50,6 +50,17 @@ config_secret() {
 # config_quoted TEXT: a YAML scalar.
 config_quoted() { printf "'%s'" "${1//\'/\'\'}"; }
 
+# config_file_url PATH: whatever its directories are called.
+config_file_url() {
+    local LC_ALL=C i char out=
+    for ((i = 0; i < ${#1}; i++)); do
+        char=${1:i:1}
+        [[ $char == [A-Za-z0-9/._-] ]] || printf -v char '%%%02X' "'$char"
+        out+=$char
+    done
+    echo "file://$out"
+}
+
 config_list() {
     local word out=
     for word in "$@"; do out+="${out:+, }$(config_quoted "$word")"; done
@@ -57,7 +68,7 @@ config_list() {
 }
 
 # config_nodes: one configuration for all four nodes, and what differs between them, with the secrets,
-# in an environment file for each. agent_command[] is the agent's argv.
+# in an environment file for each. agent_command[] and agent_resume[] are the agent's argv.
 config_nodes() {
     local name role
     config_write "$fleet/etc/fleet.yaml" <<END
@@ -78,8 +89,13 @@ forgejo:
 orchestrator:
   task_timeout_secs: 900
   dispatch_interval_secs: 2
+git:
+  url: $(config_quoted "$(config_file_url "$fleet/git")/{repository}.git")
 adapters:
-  $agent_type: { command: $(config_list "${agent_command[@]}"), output: codex-json }
+  $agent_type:
+    command: $(config_list "${agent_command[@]}")
+    resume: $(config_list "${agent_resume[@]}")
+    output: $agent_output
 hosts:
   - host_id: demo-host
     hostname: 127.0.0.1
@@ -88,7 +104,7 @@ hosts:
     ssh_key_path: $(config_quoted "$fleet/sshd/client_key")
     known_hosts: $(config_quoted "$fleet/sshd/known_hosts")
     work_dir: $(config_quoted "$fleet/work")
-    workspace: plain
+    workspace: git
     repositories: [ "*" ]
     agents: [ { agent_type: $agent_type, max_concurrency: 8, capabilities: [ code:rust ] } ]
 END
@@ -146,6 +162,7 @@ FLEET_WEBHOOK_SECRET=$(cat "$fleet/etc/webhook-secret")
 FLEET_DATABASE_URL=$reader_url
 FLEET_OPERATOR_DATABASE_URL=$(config_url fleet_operator_login)
 FLEET_ADMIN_DATABASE_URL=$admin_url
+FLEET_DEMO_REPOSITORY=$repository
 END
     } | config_write "$fleet/env"
 }

@@ -7,17 +7,17 @@
 
 # install_list PURPOSE: prints the packages: `build` builds the programs, `package` adds what packs them, `run` what runs the
 # fleet, `test` what tests/run needs, `container` what tests/deploy/run --long needs more, `bench` what the benches compare
-# with, `codex` what the Codex CLI's installation needs.
+# with, `npm` what the installation of an agent's CLI needs, `scripted` the scripted model, `sandbox` Claude Code's own sandbox.
 install_list() {
     case $1 in
     build | package | run | test)
         echo build-essential cmake pkgconf libpq-dev libh2o-dev libuv1-dev libssh2-1-dev libjson-c-dev \
             libyaml-dev libssl-dev
         ;;&
-    run | test) echo postgresql-15 postgresql-client-15 caddy openssh-server openssh-client curl openssl ;;&
+    run | test) echo postgresql-15 postgresql-client-15 caddy openssh-server openssh-client curl openssl git ;;&
     test)
         echo check clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck \
-            postgresql-15-plpgsql-check git procps fish tcsh strace lighttpd python3-jsonschema python3-yaml pgbouncer prometheus
+            postgresql-15-plpgsql-check procps fish tcsh strace lighttpd python3-jsonschema python3-yaml pgbouncer prometheus
         ;;&
     package) echo dpkg-dev file git ;;&
     test | package)
@@ -38,7 +38,8 @@ install_list() {
         echo nginx-light
         command -v npm >/dev/null || echo nodejs npm
         ;;
-    codex) command -v npm >/dev/null || echo nodejs npm ;;
+    npm) command -v npm >/dev/null || echo nodejs npm ;;
+    sandbox) echo bubblewrap socat ;;
     scripted) command -v node >/dev/null || echo nodejs ;;
     esac
 }
