@@ -2,12 +2,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "worker/runner/access.h"
 #include "worker/runner/serve.h"
 #include "worker/runner/supervise.h"
 
 int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
+    if (access_is_asked())
+        return access_main(argc, argv);
     if (strcmp(word, "serve") == 0)
         return serve_main(argc, argv);
     if (strcmp(word, "supervise") == 0)
