@@ -12,6 +12,11 @@
  *   gc RUN EPOCH NONCE             stop RUN EPOCH NONCE GRACE TERM REASON
  *   list                           ping
  *   clean [FOLDER]
+ *   prepare RUN EPOCH NONCE FOLDER NUMBER URL [repository=OWNER/NAME] [base=NAME | base_file=FILE]
+ *           [branch=NAME] [run_as=ACCOUNT] [fetch=SECS] [push=SECS] [free=BYTES] [leftovers=0]
+ *           [workflows=1] [access=password|ssh] [user=NAME] [secret=FILE] [known_hosts=FILE]
+ *           [author=TEXT] [message=TEXT] [protect=FILE]
+ *   harvest ...                    the same
  *   watch RUN NONCE OUT_FILE ERR_FILE [out=OFFSET] [err=OFFSET] [credit=BYTES] [epoch=N]
  *         [until=STATE|record]     bytes go to their offset in the files ("-": nowhere). It is over
  *                                  when the state is there with all of its bytes
@@ -42,7 +47,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "worker/runner/frame.h"
+#include "worker/runner/work.h"
 
 #define MARK "c1c1e0000000000000000000000c1e27"
 #define WORDS_MAX 256
@@ -186,6 +191,31 @@ static void say_greeting(int number, struct runner_greeting *greeting)
             greeting->seen[i].version);
 }
 
+static const char *blankless(char *text)
+{
+    for (char *at = text; *at != '\0'; at++)
+        *at = *at == ' ' ? ',' : *at;
+    return word_or_dash(text);
+}
+
+static void say_worked(int number, struct runner_worked *worked)
+{
+    static const char *const names[WORK_STATES] = {
+        [WORK_READY] = "ready", [WORK_NO_CHANGE] = "no_change", [WORK_PUSHED] = "pushed",
+        [WORK_KEPT] = "kept",   [WORK_FAILED] = "failed",       [WORK_FENCED] = "fenced",
+    };
+    say(number,
+        "worked state=%s reason=%s base_branch=%s base=%s head=%s pushed=%s commits=%s files=%s "
+        "insertions=%s deletions=%s leftovers=%s withheld=%s instructions=%s rescue=%s",
+        names[worked->state], word_or_dash(worked->reason), blankless(worked->base_branch),
+        word_or_dash(worked->base), word_or_dash(worked->head), word_or_dash(worked->pushed),
+        numeral(worked->commits), numeral(worked->files), numeral(worked->insertions),
+        numeral(worked->deletions), numeral(worked->leftovers), numeral(worked->withheld),
+        blankless(worked->instructions), word_or_dash(worked->rescue));
+    if (worked->detail[0] != '\0')
+        say(number, "detail %s", worked->detail);
+}
+
 static void close_ask(struct ask *ask)
 {
     opened -= ask->open;
@@ -239,6 +269,7 @@ static void take_frame(struct frame *frame)
     struct runner_reply reply;
     struct runner_record record;
     struct runner_greeting greeting;
+    struct runner_worked worked;
     if (frame->id == FIRST_HELLO)
         return;
     if (frame->id < 1 || frame->id > (uint32_t)asked)
@@ -259,6 +290,10 @@ static void take_frame(struct frame *frame)
             take_record(number, &record);
     } else if ((int)frame->type == FRAME_OUTPUT) {
         take_output(number, &frame->payload);
+    } else if ((int)frame->type == FRAME_WORKED) {
+        get_worked(&frame->payload, &worked);
+        if (!frame->payload.failed)
+            say_worked(number, &worked);
     } else if ((int)frame->type == FRAME_PONG) {
         say(number, "pong");
     } else {
@@ -497,6 +532,58 @@ static void put_stop_of(struct frame_out *frame, const struct words *words)
     put_stop(frame, &stop);
 }
 
+/* A text, or what a file holds. */
+static struct runner_blob blob_option(const struct words *words, const char *name,
+                                      const char *file_name)
+{
+    struct runner_blob blob = {0};
+    const char *text = name != NULL ? option(words, name) : NULL;
+    const char *file = file_name != NULL ? option(words, file_name) : NULL;
+    if (file != NULL)
+        blob.bytes = read_file(file, &blob.len);
+    else if (text != NULL)
+        blob = (struct runner_blob){.bytes = text, .len = (uint32_t)strlen(text)};
+    return blob;
+}
+
+static enum runner_access access_option(const struct words *words)
+{
+    const char *access = option(words, "access");
+    if (access == NULL)
+        return ACCESS_NONE;
+    return strcmp(access, "ssh") == 0 ? ACCESS_SSH : ACCESS_PASSWORD;
+}
+
+/* What it reads of files lives as long as we do. */
+static void put_work_of(struct frame_out *frame, const struct words *words)
+{
+    const char *repository = option(words, "repository"), *branch = option(words, "branch");
+    struct runner_work work = {
+        .number = (uint32_t)number_at(words, 5),
+        .base = blob_option(words, "base", "base_file"),
+        .fetch_secs = (uint32_t)number_option(words, "fetch", 60),
+        .push_secs = (uint32_t)number_option(words, "push", 60),
+        .min_free = number_option(words, "free", 0),
+        .leftovers = number_option(words, "leftovers", 1) != 0,
+        .workflows = number_option(words, "workflows", 0) != 0,
+        .access = access_option(words),
+        .secret = blob_option(words, NULL, "secret"),
+        .known_hosts = blob_option(words, NULL, "known_hosts"),
+        .author = blob_option(words, "author", NULL),
+        .message = blob_option(words, "message", NULL),
+        .protect = blob_option(words, NULL, "protect"),
+    };
+    copy(work.folder, sizeof work.folder, word_at(words, 4));
+    copy(work.url, sizeof work.url, word_at(words, 6));
+    copy(work.repository, sizeof work.repository, repository != NULL ? repository : "acme/rocket");
+    snprintf(work.branch, sizeof work.branch, "task/%s", work.folder);
+    if (branch != NULL)
+        copy(work.branch, sizeof work.branch, branch);
+    copy(work.run_as, sizeof work.run_as, option(words, "run_as"));
+    copy(work.user, sizeof work.user, option(words, "user"));
+    put_work(frame, &work);
+}
+
 static void put_hello_of(struct frame_out *frame, const struct words *words)
 {
     put_u32(frame, (uint32_t)number_option(words, "version", FRAME_VERSION));
@@ -550,10 +637,10 @@ static void put_hex(struct frame_out *frame, const char *hex)
 static enum frame_type type_of(const struct words *words)
 {
     static const char *const names[] = {
-        [FRAME_HELLO] = "hello", [FRAME_START] = "start", [FRAME_RAISE] = "raise",
-        [FRAME_VOID] = "void",   [FRAME_STOP] = "stop",   [FRAME_WATCH] = "watch",
-        [FRAME_LIST] = "list",   [FRAME_GC] = "gc",       [FRAME_PING] = "ping",
-        [FRAME_CLEAN] = "clean",
+        [FRAME_HELLO] = "hello", [FRAME_START] = "start",     [FRAME_RAISE] = "raise",
+        [FRAME_VOID] = "void",   [FRAME_STOP] = "stop",       [FRAME_WATCH] = "watch",
+        [FRAME_LIST] = "list",   [FRAME_GC] = "gc",           [FRAME_PING] = "ping",
+        [FRAME_CLEAN] = "clean", [FRAME_PREPARE] = "prepare", [FRAME_HARVEST] = "harvest",
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (names[i] != NULL && strcmp(names[i], words->word[0]) == 0)
@@ -583,6 +670,8 @@ static void put_payload(struct frame_out *frame, struct ask *ask, const struct w
         put_stop_of(frame, words);
     else if (ask->type == FRAME_RAISE)
         put_u64(frame, number_option(words, "forged", 0));
+    else if (ask->type == FRAME_PREPARE || ask->type == FRAME_HARVEST)
+        put_work_of(frame, words);
 }
 
 static void ask_words(const struct words *words)
