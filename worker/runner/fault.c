@@ -24,6 +24,7 @@ static const struct {
     {"The requested URL returned error: 404", "repository_missing"},
     {"epository not found", "repository_missing"},
     {"does not appear to be a git repository", "repository_missing"},
+    {"' not found", "repository_missing"},
     {"does not exist", "repository_missing"},
     {"Cannot find repository", "repository_missing"},
 };

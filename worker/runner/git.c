@@ -127,7 +127,8 @@ static void release_variables(struct variables *variables)
 struct hearing {
     char line[LINE_MAX_BYTES];
     size_t len;
-    char *words; /* borrowed */
+    bool returned; /* the last byte was one */
+    char *words;   /* borrowed */
     size_t words_len;
 };
 
@@ -160,15 +161,17 @@ static void keep_line(struct hearing *hearing)
     hearing->words[hearing->words_len] = '\0';
 }
 
+/* What follows a return is written over the line; ssh ends its lines with one, too. */
 static void hear(struct hearing *hearing, const char *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         char byte = bytes[i];
         if (byte == '\n')
             keep_line(hearing);
-        if (byte == '\n' || byte == '\r')
+        if (byte == '\n' || (hearing->returned && byte != '\r'))
             hearing->len = 0;
-        else if (hearing->len + 1 < sizeof hearing->line)
+        hearing->returned = byte == '\r';
+        if (byte != '\n' && byte != '\r' && hearing->len + 1 < sizeof hearing->line)
             hearing->line[hearing->len++] = byte >= 0x20 && byte <= 0x7e ? byte : '?';
     }
 }
@@ -180,7 +183,7 @@ static void mask(char *words, const char *secret)
         memset(at, '*', len);
 }
 
-static bool take_text(struct git_text *text, const char *bytes, size_t len)
+bool git_text_add(struct git_text *text, const void *bytes, size_t len)
 {
     if (text->size - text->len <= len) {
         size_t size = 2 * text->size + len + 4096;
@@ -242,7 +245,7 @@ static ssize_t read_some(struct running *running, int fd)
         running->stall = clock_now() + GIT_STALL_MS;
     if (fd == running->err)
         hear(&running->hearing, bytes, (size_t)n);
-    else if (!take_text(running->child->text, bytes, (size_t)n))
+    else if (!git_text_add(running->child->text, bytes, (size_t)n))
         running->git->end = GIT_BROKEN;
     return n;
 }
@@ -396,7 +399,7 @@ bool git_run_words(struct git *git, const struct git_child *child, const char *c
     make_variables(git, child, &variables);
     struct kept kept = {.file = git->file, .words = all, .variables = variables.pair};
     if (variables.failed || *words != NULL ||
-        (child->text != NULL && !take_text(child->text, "", 0)))
+        (child->text != NULL && !git_text_add(child->text, "", 0)))
         git->end = GIT_BROKEN;
     else if (git_may_go_on(git))
         carry_out(&running, &kept);

@@ -70,6 +70,8 @@ bool git_run_words(struct git *git, const struct git_child *child, const char *c
 bool git_ask(struct git *git, const struct git_child *child, char *line, size_t size, ...)
     __attribute__((sentinel));
 
+/* False: it would be too long, or there is no memory. */
+bool git_text_add(struct git_text *text, const void *bytes, size_t len);
 void git_text_release(struct git_text *text);
 
 /* Whoever asked is still there, and the deadline is not over. False: `end` says which. */
