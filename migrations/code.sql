@@ -12,6 +12,8 @@
 \ir functions/node.sql
 \ir functions/claim.sql
 \ir functions/retry.sql
+\ir functions/follow.sql
+\ir functions/work.sql
 \ir functions/settle.sql
 \ir functions/host.sql
 \ir functions/log.sql

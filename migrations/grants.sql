@@ -19,7 +19,8 @@ grant execute on function
     fleet.phase(uuid, bigint, int, text, text),
     fleet.append(uuid, bigint[], int[], text[], bigint[], bytea[], text[]),
     fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint, bigint, text),
-    fleet.void_confirmed(uuid, bigint, int, text),
+    fleet.finish_run(uuid, bigint, int, text, text, int, int, jsonb, bigint, text),
+    fleet.briefing(uuid, bigint, int), fleet.prepared(uuid, bigint, int, jsonb), fleet.void_confirmed(uuid, bigint, int, text),
     fleet.sweep_begin(uuid), fleet.sweep(uuid, text, text[], bigint[], bigint[], boolean, int), fleet.swept(uuid, text, bigint[], bigint[])
 to fleet_worker;
 
@@ -29,7 +30,8 @@ grant execute on function
     fleet.task_logs(fleet.requester, text, int, text[], bigint, bigint, bigint),
     fleet.log_open(fleet.requester, text, int, text[], bigint, bigint, bigint, bigint), fleet.log_heads(bigint[], bigint[], bigint[]),
     fleet.log_read(bigint, bigint, bigint, int), fleet.event_page(bigint[], text, xid8, bigint, int),
-    fleet.answer_task(fleet.requester, text, text, text), fleet.task_explain(fleet.requester, text),
+    fleet.answer_task(fleet.requester, text, text, text), fleet.task_continue(fleet.requester, text, text, text),
+    fleet.task_explain(fleet.requester, text),
     fleet.task_retry(fleet.requester, text, boolean, text), fleet.task_cancel(fleet.requester, text, text),
     fleet.host_detail(fleet.requester, text), fleet.host_act(fleet.requester, text, text, text, int),
     fleet.host_put(fleet.requester, text, jsonb), fleet.host_delete(fleet.requester, text),
@@ -49,7 +51,7 @@ to fleet_server;
 
 -- people
 grant execute on function
-    fleet.answer(text, text), fleet.keep(text, text), fleet.unkeep(text), fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.free_slot(text, int, text), fleet.set(text, bigint), fleet.host_accept(text),
+    fleet.answer(text, text), fleet.continue(text, text), fleet.keep(text, text), fleet.unkeep(text), fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.free_slot(text, int, text), fleet.set(text, bigint), fleet.host_accept(text),
     fleet.cordon(text, text), fleet.uncordon(text), fleet.drain(text, text, int), fleet.declare_dead(text, text), fleet.check_host(text),
     fleet.put_host(jsonb), fleet.forget_host(text), fleet.executor_accept(text), fleet.park(text, text, timestamptz),
     fleet.explain_task(text), fleet.check_all(), fleet.metrics(), fleet.schema_version(), fleet.session_list(), fleet.end_session(int)

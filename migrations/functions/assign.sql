@@ -26,6 +26,7 @@ create function fleet.pin_task(t fleet.task, p_mode text, e fleet.executor, p_ac
 declare v_lane int := fleet.lane_for(t.requirements, p_mode, t.repo, '{}', e.executor);
 begin
     perform fleet.dequeue(t.task);
+    delete from fleet.pin where task = t.task;
     update fleet.task set lane = v_lane, execution_mode = p_mode where task = t.task;
     perform fleet.enqueue(t.task, t.run_at);
     perform fleet.note(t.task, 'pinned', null, p_actor, jsonb_build_object('agent_id', e.agent_id, 'execution_mode', p_mode));

@@ -65,10 +65,10 @@ begin
         from pair join fleet.slot s on s.slot_id = pair.slot_id
         join fleet.executor e on e.executor = s.executor
         where t.task = pair.task
-        returning t.task, t.attempt_number, t.executor, t.run_at, pair.slot_id, e.node, e.handover_secs
+        returning t.task, t.attempt_number, t.executor, t.run_at, pair.slot_id, s.ordinal, e.node, e.handover_secs
     ), made as (
-        insert into fleet.attempt (task, number, executor, slot_id, node, nonce, due_at, ready_at)
-        select task, attempt_number, executor, slot_id, coalesce(node, p_node),
+        insert into fleet.attempt (task, number, executor, slot_id, ordinal, node, nonce, due_at, ready_at)
+        select task, attempt_number, executor, slot_id, ordinal, coalesce(node, p_node),
                left(encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'), 32),
                now() + make_interval(secs => handover_secs), run_at
         from assigned

@@ -89,6 +89,7 @@ begin
         retry_count = 0, attempts = 0, release_count = 0
     where task = t.task;
     perform fleet.reindex_labels(t);
+    perform fleet.close_follow(t, true);
     perform fleet.again(t, 'resubmitted', p_actor, null);
 end $$;
 
@@ -98,6 +99,7 @@ create function fleet.relabel_waiting(t fleet.task, p_labels text[], p_actor tex
 declare v_requirements text[] := fleet.requirements_of(p_labels);
 begin
     perform fleet.dequeue(t.task);
+    delete from fleet.pin where task = t.task;
     update fleet.task
     set labels = p_labels, requirements = v_requirements, priority = fleet.priority_of(p_labels),
         lane = fleet.lane_for(v_requirements, execution_mode, repo), changed_at = now()
@@ -147,11 +149,11 @@ begin
             perform fleet.resubmit_issue(t, v_new, p.max_attempts_total, p_actor);
             reason := 'resubmitted';
         end if;
-    elsif t.task is not null and t.status = 'created' then
+    elsif t.task is not null and t.status in ('created', 'review_pending') then
         if v_had and not v_has then
-            perform fleet.cancel_waiting(t.task, 'label_removed', null, p_actor);
+            perform fleet.cancel_idle(t, 'label_removed', null, p_actor);
             reason := 'label_removed';
-        elsif v_has and i.labels is distinct from p_labels then
+        elsif t.status = 'created' and v_has and i.labels is distinct from p_labels then
             perform fleet.relabel_waiting(t, p_labels, p_actor);
             reason := 'relabelled';
         end if;
@@ -168,8 +170,8 @@ create function fleet.issue_closed(p_task_id text, p_actor text) returns text
 declare t fleet.task;
 begin
     select * into t from fleet.task where task_id = p_task_id for update;
-    if t.status = 'created' then
-        perform fleet.cancel_waiting(t.task, 'issue_closed', null, p_actor);
+    if t.status in ('created', 'review_pending') then
+        perform fleet.cancel_idle(t, 'issue_closed', null, p_actor);
         return 'cancelled';
     elsif t.status in ('assigned', 'running', 'agent_lost') then
         perform fleet.ask_cancel(t, 'issue_closed', p_actor);

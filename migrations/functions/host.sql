@@ -1,6 +1,6 @@
 -- Hosts and their executors: what workers' configurations list, and what workers see.
 
--- Makes the slots fit max_concurrency. Too many: free ones go at once, busy ones at their end.
+-- Makes the slots fit max_concurrency. Too many: free ones go at once, busy ones at their end. New ones take the smallest free ordinals.
 create function fleet.fit_slots(p_executor int) returns void
     language plpgsql as $$
 declare
@@ -12,16 +12,19 @@ begin
     select count(*) filter (where not retiring) into v_have from fleet.slot where executor = p_executor;
     if v_have < v_want then
         update fleet.slot set retiring = false where slot_id in (
-            select slot_id from fleet.slot where executor = p_executor and retiring order by slot_id limit v_want - v_have);
+            select slot_id from fleet.slot where executor = p_executor and retiring order by ordinal limit v_want - v_have);
         select count(*) into v_have from fleet.slot where executor = p_executor and not retiring;
-        insert into fleet.slot (executor) select p_executor from generate_series(1, v_want - v_have);
+        insert into fleet.slot (executor, ordinal)
+        select p_executor, o from generate_series(0, v_want + (select count(*) from fleet.slot where executor = p_executor)::int) o
+        where not exists (select from fleet.slot s where s.executor = p_executor and s.ordinal = o)
+        order by o limit v_want - v_have;
     elsif v_have > v_want then
         delete from fleet.slot where slot_id in (
-            select slot_id from fleet.slot where executor = p_executor and attempt is null order by slot_id desc limit v_have - v_want);
+            select slot_id from fleet.slot where executor = p_executor and attempt is null order by ordinal desc limit v_have - v_want);
         select count(*) filter (where not retiring) into v_have from fleet.slot where executor = p_executor;
         update fleet.slot set retiring = true where slot_id in (
             select slot_id from fleet.slot where executor = p_executor and not retiring
-            order by slot_id desc limit v_have - v_want);
+            order by ordinal desc limit v_have - v_want);
     end if;
 end $$;
 

@@ -60,6 +60,19 @@ begin
     update fleet.task set lane = fleet.lane_for(t.requirements, t.execution_mode, t.repo, v_barred) where task = t.task;
 end $$;
 
+-- Where a task is tried again at p_at: where its workspace is, unless that host is to blame or a person said where. (Its lane is one that
+-- no follow-up pinned.)
+create function fleet.place_retry(t fleet.task, a fleet.attempt, p_at timestamptz) returns void
+    language plpgsql as $$
+declare v_rule text := fleet.retry_rule(a);
+begin
+    if v_rule = 'other_host' then
+        perform fleet.prefer_other_host(t, a);
+    elsif v_rule <> 'elsewhere' and a.work is not null and not exists (select from fleet.lane where lane = t.lane and pinned is not null) then
+        update fleet.task set lane = coalesce(fleet.lane_of_last(t, p_at), lane) where task = t.task;
+    end if;
+end $$;
+
 -- Who waited long enough for another host takes any again. Answers how many.
 create function fleet.unbar() returns int
     language plpgsql as $$

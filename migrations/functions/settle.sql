@@ -20,6 +20,69 @@ begin
     end if;
 end $$;
 
+-- May the facts change what a task is? As long as its run was under way; and when it has ended (t.status), for what came since.
+create function fleet.undecided(t fleet.task, a fleet.attempt) returns boolean
+    language plpgsql stable as $$
+begin
+    return a.ended_at is not null and case t.status
+        when 'created' then false
+        when 'cancelled' then false
+        when 'completed' then fleet.follow_wanted(t)
+        when 'failed' then fleet.follow_wanted(t) or t.failure_reason = 'host_lost' and a.outcome in ('succeeded', 'no_change')
+        when 'review_pending' then fleet.follow_wanted(t) or t.cancel_at is not null
+        else true end;
+end $$;
+
+-- A run that ended well: its task is done, or waits for a person when it asks.
+create function fleet.settle_good(t fleet.task, a fleet.attempt, p_actor text, p_facts jsonb) returns void
+    language plpgsql as $$
+begin
+    if t.cancel_at is not null then
+        perform fleet.note(t.task, 'cancel_too_late', a.number, p_actor);
+    end if;
+    if t.status = 'failed' then
+        perform fleet.note(t.task, 'given_up_too_soon', a.number, p_actor);
+    end if;
+    if a.reason = 'needs_input' then
+        update fleet.task set failure_reason = 'needs_input' where task = t.task;
+        perform fleet.move(t.task, 'review_pending', 'needs_input', a.number, p_actor,
+                           p_facts || jsonb_build_object('question', a.question));
+    else
+        update fleet.task set failure_reason = null where task = t.task;
+        perform fleet.move(t.task, 'completed', 'completed', a.number, p_actor, p_facts);
+    end if;
+end $$;
+
+-- A run that was given back: its task waits again, no retry is counted. What never reached its agent goes to another one at once, the
+-- first time.
+create function fleet.settle_released(t fleet.task, a fleet.attempt, p_actor text, p_facts jsonb) returns void
+    language plpgsql as $$
+declare
+    v_wait interval := case when a.reason = 'not_delivered' and t.release_count = 0 then interval '0'
+                            else fleet.backoff(t.release_count, 'release_base_ms', 'release_max_ms') end;
+begin
+    update fleet.task set release_count = release_count + 1 where task = t.task;
+    perform fleet.wait_again(t.task, 'released', a.number, p_actor, now() + v_wait, p_facts);
+end $$;
+
+-- A run that ended badly: it is tried again where that may help, on another host, or where its workspace is.
+create function fleet.settle_failed(t fleet.task, a fleet.attempt, p_actor text, p_facts jsonb) returns void
+    language plpgsql as $$
+declare v_again timestamptz;
+begin
+    t.lane := fleet.leave_pin(t);
+    v_again := case when t.retry_count < t.max_retries then fleet.retry_at(t, a) end;
+    update fleet.task set failure_reason = coalesce(a.reason, a.outcome),
+           retry_count = retry_count + (v_again is not null)::int where task = t.task;
+    if v_again is null then
+        perform fleet.move(t.task, 'failed', 'failed', a.number, p_actor, p_facts);
+        return;
+    end if;
+    perform fleet.place_retry(t, a, v_again);
+    perform fleet.wait_again(t.task, 'retry_scheduled', a.number, p_actor, v_again,
+                             p_facts || jsonb_build_object('retry', t.retry_count + 1));
+end $$;
+
 -- Decides the status from the stored facts, first rule that applies. Under the task's lock, at each fact; while an attempt lives
 -- nothing is decided. A proven success is never thrown away: not behind a cancel, not behind a host that was given up. Answers the
 -- status.
@@ -30,30 +93,22 @@ declare
     a fleet.attempt;
     v_good boolean;
     v_facts jsonb;
-    v_wait interval;
-    v_again timestamptz;
 begin
     select * into strict t from fleet.task where task = p_task;
     select * into a from fleet.attempt where task = p_task and abandoned_at is null order by number desc limit 1;
-    v_good := a.outcome in ('succeeded', 'no_change');
-    if not found or a.ended_at is null or t.status in ('created', 'completed', 'cancelled')
-       or (t.status = 'failed' and not (v_good and t.failure_reason = 'host_lost')) then
+    if not fleet.undecided(t, a) then
         return t.status;
     end if;
+    v_good := a.outcome in ('succeeded', 'no_change');
     v_facts := jsonb_build_object('outcome', a.outcome, 'reason', a.reason);
 
-    if t.cancel_at is not null and not v_good then
+    if t.cancel_at is not null and not (v_good and a.reason is distinct from 'needs_input') then
         update fleet.task set failure_reason = 'cancelled' where task = p_task;
         perform fleet.move(p_task, 'cancelled', 'cancelled', a.number, p_actor, v_facts);
+    elsif fleet.follow_wanted(t) then
+        perform fleet.go_on(t, p_actor);
     elsif v_good then
-        if t.cancel_at is not null then
-            perform fleet.note(p_task, 'cancel_too_late', a.number, p_actor);
-        end if;
-        if t.status = 'failed' then
-            perform fleet.note(p_task, 'given_up_too_soon', a.number, p_actor);
-        end if;
-        update fleet.task set failure_reason = null where task = p_task;
-        perform fleet.move(p_task, 'completed', 'completed', a.number, p_actor, v_facts);
+        perform fleet.settle_good(t, a, p_actor, v_facts);
     elsif a.outcome = 'cancelled' then
         update fleet.task set failure_reason = 'cancelled' where task = p_task;
         perform fleet.move(p_task, 'cancelled', 'cancelled', a.number, p_actor, v_facts);
@@ -63,24 +118,9 @@ begin
         where task = p_task;
         perform fleet.move(p_task, 'failed', 'failed', a.number, p_actor, v_facts || '{"attempts_exhausted": true}');
     elsif a.outcome = 'released' then
-        -- what never reached its agent goes to another one at once, the first time
-        v_wait := case when a.reason = 'not_delivered' and t.release_count = 0 then interval '0'
-                       else fleet.backoff(t.release_count, 'release_base_ms', 'release_max_ms') end;
-        update fleet.task set release_count = release_count + 1 where task = p_task;
-        perform fleet.wait_again(p_task, 'released', a.number, p_actor, now() + v_wait, v_facts);
+        perform fleet.settle_released(t, a, p_actor, v_facts);
     else
-        v_again := case when t.retry_count < t.max_retries then fleet.retry_at(t, a) end;
-        update fleet.task set failure_reason = coalesce(a.reason, a.outcome),
-               retry_count = retry_count + (v_again is not null)::int where task = p_task;
-        if v_again is null then
-            perform fleet.move(p_task, 'failed', 'failed', a.number, p_actor, v_facts);
-        else
-            if fleet.retry_rule(a) = 'other_host' then
-                perform fleet.prefer_other_host(t, a);
-            end if;
-            perform fleet.wait_again(p_task, 'retry_scheduled', a.number, p_actor, v_again,
-                                     v_facts || jsonb_build_object('retry', t.retry_count + 1));
-        end if;
+        perform fleet.settle_failed(t, a, p_actor, v_facts);
     end if;
     select status into t.status from fleet.task where task = p_task;
     return t.status;
@@ -171,20 +211,30 @@ begin
     end if;
 end $$;
 
-create function fleet.finish(p_node uuid, p_attempt bigint, p_epoch int, p_outcome text, p_reason text, p_exit int, p_signal int,
-                             p_session_id text default null, p_summary text default null, p_error text default null,
-                             p_stopped text default null, p_input_tokens bigint default null,
-                             p_cached_input_tokens bigint default null, p_output_tokens bigint default null,
-                             p_reasoning_tokens bigint default null, p_retry_at bigint default null,
-                             p_proof text default null) returns text
+-- What a worker says of a run, each member within bounds. work is of hosts, all else of agents: claims.
+create function fleet.report_of(p jsonb) returns jsonb
+    language plpgsql immutable as $$
+begin
+    return jsonb_strip_nulls(jsonb_build_object(
+        'session_id', case when p ->> 'session_id' ~ '^[A-Za-z0-9_-]{1,128}$' then p -> 'session_id' end,
+        'model', left(p ->> 'model', 200), 'summary', left(p ->> 'summary', 65536), 'error', left(p ->> 'error', 65536),
+        'stopped', left(p ->> 'stopped', 200), 'agent_version', left(p ->> 'agent_version', 200), 'profile', left(p ->> 'profile', 64),
+        'isolation', left(p ->> 'isolation', 64), 'sandbox', left(p ->> 'sandbox', 64), 'cost_source', left(p ->> 'cost_source', 64),
+        'cost_usd', case when jsonb_typeof(p -> 'cost_usd') = 'number' and p -> 'cost_usd' between '0' and '1000000000' then p -> 'cost_usd' end,
+        'tokens', (select jsonb_object_agg(k, p -> 'tokens' -> k) from unnest('{input,cached_input,output,reasoning}'::text[]) k
+                   where jsonb_typeof(p -> 'tokens' -> k) = 'number' and p -> 'tokens' ->> k ~ '^[0-9]{1,18}$'),
+        'limit', case when jsonb_typeof(p -> 'limit') = 'object' then nullif(jsonb_strip_nulls(jsonb_build_object(
+                          'window', left(p -> 'limit' ->> 'window', 64), 'text', left(p -> 'limit' ->> 'text', 1000))), '{}') end));
+end $$;
+
+create function fleet.finish_run(p_node uuid, p_attempt bigint, p_epoch int, p_outcome text, p_reason text, p_exit int, p_signal int,
+                                 p_report jsonb, p_resets_at bigint, p_proof text) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
     set plan_cache_mode = force_generic_plan as $$
 declare
     a fleet.attempt := fleet.fence(p_node, p_attempt, p_epoch);
-    v_tokens jsonb := jsonb_strip_nulls(jsonb_build_object(
-        'input', p_input_tokens, 'cached_input', p_cached_input_tokens, 'output', p_output_tokens, 'reasoning', p_reasoning_tokens));
-    v_report jsonb := jsonb_strip_nulls(jsonb_build_object(
-        'session_id', p_session_id, 'summary', p_summary, 'error', p_error, 'stopped', p_stopped, 'tokens', nullif(v_tokens, '{}')));
+    v_work jsonb := fleet.work_of(p_report -> 'work');
+    v record;
 begin
     if a.ended_at is null and p_outcome = 'lost' then
         perform fleet.same_machine(a);
@@ -196,12 +246,38 @@ begin
         p_outcome := 'released';
         p_reason := 'drained';
     end if;
+    if a.work is not null or v_work is not null then
+        select * into v from fleet.work_verdict(p_outcome, p_reason, v_work);
+        p_outcome := v.outcome;
+        p_reason := v.reason;
+    end if;
+    if a.ended_at is null and (v_work is not null or p_report ->> 'question' is not null) then
+        update fleet.attempt set work = coalesce(work, '{}') || coalesce(v_work, '{}'), question = left(p_report ->> 'question', 16384)
+        where attempt = a.attempt;
+    end if;
     return coalesce(fleet.ended_before(a, p_outcome),
-                    fleet.end_attempt(a, p_outcome, p_reason, p_exit, p_signal, v_report, p_retry_at, p_proof));
+                    fleet.end_attempt(a, p_outcome, p_reason, p_exit, p_signal, fleet.report_of(p_report), p_resets_at, p_proof));
+end $$;
+comment on function fleet.finish_run(uuid, bigint, int, text, text, int, int, jsonb, bigint, text) is
+    'The proven end of a run. Answers the task''s new status; repeated, the same answer.';
+
+-- The same for workers of the release before.
+create function fleet.finish(p_node uuid, p_attempt bigint, p_epoch int, p_outcome text, p_reason text, p_exit int, p_signal int,
+                             p_session_id text default null, p_summary text default null, p_error text default null,
+                             p_stopped text default null, p_input_tokens bigint default null,
+                             p_cached_input_tokens bigint default null, p_output_tokens bigint default null,
+                             p_reasoning_tokens bigint default null, p_retry_at bigint default null,
+                             p_proof text default null) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
+    set plan_cache_mode = force_generic_plan as $$
+begin
+    return fleet.finish_run(p_node, p_attempt, p_epoch, p_outcome, p_reason, p_exit, p_signal, jsonb_build_object(
+        'session_id', p_session_id, 'summary', p_summary, 'error', p_error, 'stopped', p_stopped, 'tokens', jsonb_build_object(
+            'input', p_input_tokens, 'cached_input', p_cached_input_tokens, 'output', p_output_tokens, 'reasoning', p_reasoning_tokens)),
+        p_retry_at, p_proof);
 end $$;
 comment on function fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint,
-                                bigint, text) is
-    'The proven end of a run. Answers the task''s new status; repeated, the same answer.';
+                                bigint, text) is 'finish_run() for workers of the release before.';
 
 -- Gives back what was claimed and of whose start the caller knows that not a byte left it. Of a start that an owner before it
 -- announced it cannot know.

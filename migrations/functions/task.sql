@@ -25,13 +25,13 @@ begin
     return fleet.say(p_http, json_build_object('task_id', p_task_id, 'status', p_status)::text);
 end $$;
 
--- Takes a waiting task out. Under the task's lock.
-create function fleet.cancel_waiting(p_task bigint, p_reason text, p_why text, p_actor text) returns void
+-- Takes out a task that waits, for an agent or for a person's answer. Under the task's lock.
+create function fleet.cancel_idle(t fleet.task, p_reason text, p_why text, p_actor text) returns void
     language plpgsql as $$
 begin
-    perform fleet.dequeue(p_task);
-    update fleet.task set cancel_at = now(), cancel_by = p_actor, cancel_reason = p_why, failure_reason = p_reason where task = p_task;
-    perform fleet.move(p_task, 'cancelled', 'cancelled', null, p_actor, jsonb_build_object('reason', coalesce(p_why, p_reason)));
+    perform fleet.dequeue(t.task);
+    update fleet.task set cancel_at = now(), cancel_by = p_actor, cancel_reason = p_why, failure_reason = p_reason where task = t.task;
+    perform fleet.move(t.task, 'cancelled', 'cancelled', null, p_actor, jsonb_build_object('reason', coalesce(p_why, p_reason)));
 end $$;
 
 -- Records the wish to stop; whoever owns the attempt is told by renew(). Under the task's lock.
@@ -52,8 +52,8 @@ begin
     select * into t from fleet.task where task_id = p_task_id for update;
     if not found then
         return 'not_found';
-    elsif t.status = 'created' then
-        perform fleet.cancel_waiting(t.task, 'cancelled', p_reason, p_actor);
+    elsif t.status in ('created', 'review_pending') then
+        perform fleet.cancel_idle(t, 'cancelled', p_reason, p_actor);
         return 'cancelled';
     elsif t.status in ('completed', 'failed', 'cancelled') then
         return 'ended';
@@ -100,13 +100,19 @@ begin
     return fleet.say_status(case v_verdict when 'cancelling' then 202 else 200 end, p_task_id, v_verdict);
 end $$;
 
--- Back to created with fresh facts; attempt numbers go on. Under the task's lock.
-create function fleet.again(t fleet.task, p_event text, p_actor text, p_payload jsonb) returns void
+-- Back to created with fresh facts; attempt numbers go on. p_there: where its session and workspace are, if that can be. Under the
+-- task's lock.
+create function fleet.again(t fleet.task, p_event text, p_actor text, p_payload jsonb, p_there boolean default false) returns void
     language plpgsql as $$
+declare v_lane int;
 begin
+    delete from fleet.pin where task = t.task;
+    if p_there then
+        v_lane := fleet.lane_of_last(t, now());
+    end if;
     update fleet.task
     set cancel_at = null, cancel_by = null, cancel_reason = null, failure_reason = null, assigned_at = null,
-        lane = fleet.lane_for(requirements, execution_mode, repo) -- its old one may be gone
+        lane = coalesce(v_lane, fleet.lane_for(requirements, execution_mode, repo)) -- its old one may be gone
     where task = t.task;
     perform fleet.move(t.task, 'created', p_event, t.attempt_number, p_actor, p_payload);
     perform fleet.enqueue(t.task, now());
@@ -151,7 +157,8 @@ begin
     set retry_count = case when v_force then 0 else retry_count + 1 end,
         attempts = case when v_force then 0 else attempts end, release_count = 0
     where task = t.task;
-    perform fleet.again(t, 'retried', p_actor, jsonb_build_object('force', v_force));
+    perform fleet.close_follow(t, t.status = 'completed');
+    perform fleet.again(t, 'retried', p_actor, jsonb_build_object('force', v_force), t.status <> 'completed');
     perform fleet.hint(); -- not wake(): who goes to sleep before this commits is not seen here
     return 'created';
 end $$;
@@ -278,25 +285,33 @@ end $$;
 comment on function fleet.free_slot(text, int, text) is
     'Frees the slot of a run that nobody can prove ended (freed); it may go on all the same. Or answers ended, not_found, busy (try again).';
 
--- ---------------------------------------------------------------- answers
+-- ---------------------------------------------------------------- answers and follow-ups
 
--- The run that asks, and what it asks: null when it does not. Under the task's lock.
+-- The run that asks, and what it asks: one that lives, or the one that ended with a question. Nulls when none does. Under the task's lock.
 create function fleet.asking(p_task_id text) returns fleet.attempt
     language plpgsql stable as $$
 declare a fleet.attempt;
 begin
     select x.* into a from fleet.attempt x join fleet.task t on t.task = x.task
-    where t.task_id = p_task_id and x.ended_at is null and x.abandoned_at is null and x.question is not null;
+    where t.task_id = p_task_id and x.abandoned_at is null and x.question is not null
+      and (x.ended_at is null or t.status = 'review_pending' and x.number = t.attempt_number);
     return a;
 end $$;
 
--- Its agent is told with its next heartbeat, until it says that it runs. Another answer before that takes the place of the first. The
--- history shows p_shown, which is the text without credentials.
-create function fleet.give_answer(a fleet.attempt, p_text text, p_shown text, p_actor text) returns void
+-- An agent that runs is told with its next heartbeat, until it says that it goes on: another answer before that takes the place of the
+-- first. Behind a run that has ended another one follows. The history shows p_shown, which is the text without credentials. Answers the
+-- task's status.
+create function fleet.give_answer(a fleet.attempt, p_text text, p_shown text, p_actor text) returns text
     language plpgsql as $$
 begin
-    update fleet.attempt set answer = p_text where attempt = a.attempt;
     perform fleet.note(a.task, 'answered', a.number, p_actor, jsonb_build_object('question', a.question, 'text', p_shown));
+    if a.ended_at is null then
+        update fleet.attempt set answer = p_text where attempt = a.attempt;
+        return (select t.status from fleet.task t where t.task = a.task);
+    end if;
+    insert into fleet.follow (task, number, kind, question, text, shown, asked_by)
+    values (a.task, a.number, 'answer', a.question, p_text, p_shown, p_actor);
+    return fleet.settle(a.task, p_actor);
 end $$;
 
 create function fleet.answer_task(p_by fleet.requester, p_task_id text, p_text text, p_shown text) returns fleet.reply
@@ -304,6 +319,7 @@ create function fleet.answer_task(p_by fleet.requester, p_task_id text, p_text t
 declare
     v_before jsonb := fleet.hold_task_for(p_by, p_task_id);
     a fleet.attempt;
+    v_status text;
 begin
     if v_before is null then
         return fleet.no_task(p_task_id);
@@ -312,18 +328,17 @@ begin
     if a.attempt is null then
         return fleet.refuse(409, 'not_asking', format('the task asks nothing: it is %s', v_before ->> 'status'), v_before);
     end if;
-    perform fleet.give_answer(a, p_text, p_shown, fleet.token_actor((p_by).token_id));
+    v_status := fleet.give_answer(a, p_text, p_shown, fleet.token_actor((p_by).token_id));
     perform fleet.trail(p_by, 'task_answer', p_task_id, null, jsonb_build_object('attempt', a.number, 'bytes', octet_length(p_text)));
-    return fleet.say(202, json_build_object('task_id', p_task_id, 'status', v_before ->> 'status', 'attempt', a.number)::text);
+    return fleet.say(202, json_build_object('task_id', p_task_id, 'status', v_status, 'attempt', a.number)::text);
 end $$;
 
 create function fleet.answer(p_task_id text, p_text text) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare a fleet.attempt;
 begin
-    if coalesce(p_text, '') = '' then
-        raise exception 'an answer has a text: fleet.answer(task_id, text)' using errcode = 'AF007';
-    elsif fleet.hold_task(p_task_id) is null then
+    perform fleet.check_wish('answer', p_text);
+    if fleet.hold_task(p_task_id) is null then
         return 'not_found';
     end if;
     a := fleet.asking(p_task_id);
@@ -337,4 +352,73 @@ exception when lock_not_available or deadlock_detected then
     return 'busy';
 end $$;
 comment on function fleet.answer(text, text) is
-    'Answers a task that asks (answered): its agent is told with its next heartbeat. Or answers not_asking, not_found, busy (try again).';
+    'Answers a task that asks (answered): its agent is told, or goes on with it. Or answers not_asking, not_found, busy (try again).';
+
+-- What a person says to a task by psql has a text, and no more than by REST.
+create function fleet.check_wish(p_call text, p_text text) returns void
+    language plpgsql immutable as $$
+begin
+    if coalesce(octet_length(p_text), 0) not between 1 and 65536 then
+        raise exception 'a text of 1 to 65536 bytes is wanted: fleet.%(task_id, text)', p_call using errcode = 'AF007';
+    end if;
+end $$;
+
+-- More is wanted of a task whose run has ended, well or badly. Verdicts as those of cancel_task(). p_shown: the text without credentials.
+create function fleet.continue_task(p_task_id text, p_text text, p_shown text, p_actor text) returns text
+    language plpgsql as $$
+declare t fleet.task;
+begin
+    select * into t from fleet.task where task_id = p_task_id for update;
+    if not found then
+        return 'not_found';
+    elsif t.status not in ('completed', 'failed', 'review_pending') or t.attempt_number = 0 then
+        return 'not_ended';
+    elsif exists (select from fleet.attempt where task = t.task and ended_at is null and abandoned_at is null) then
+        return 'not_proven_ended';
+    end if;
+    update fleet.task set cancel_at = null, cancel_by = null, cancel_reason = null where task = t.task;
+    insert into fleet.follow (task, number, kind, text, shown, asked_by)
+    values (t.task, t.attempt_number, 'continue', p_text, p_shown, p_actor);
+    perform fleet.note(t.task, 'continued', t.attempt_number, p_actor, jsonb_build_object('text', p_shown));
+    return fleet.settle(t.task, p_actor);
+end $$;
+
+create function fleet.task_continue(p_by fleet.requester, p_task_id text, p_text text, p_shown text) returns fleet.reply
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    v_before jsonb := fleet.hold_task_for(p_by, p_task_id);
+    v_verdict text;
+begin
+    if v_before is null then
+        return fleet.no_task(p_task_id);
+    end if;
+    v_verdict := fleet.continue_task(p_task_id, p_text, p_shown, fleet.token_actor((p_by).token_id));
+    if v_verdict = 'not_proven_ended' then
+        return fleet.refuse_retry(p_task_id, v_verdict);
+    elsif v_verdict <> 'created' then
+        return fleet.refuse(409, 'not_ended', format('only a task that has run and ended can be continued: it is %s', v_before ->> 'status'), v_before);
+    end if;
+    perform fleet.trail(p_by, 'task_continue', p_task_id, v_before, jsonb_build_object('status', v_verdict, 'bytes', octet_length(p_text)));
+    return fleet.say_status(202, p_task_id, v_verdict);
+end $$;
+
+create function fleet.continue(p_task_id text, p_text text) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    v_before jsonb;
+    v_verdict text;
+begin
+    perform fleet.check_wish('continue', p_text);
+    v_before := fleet.hold_task(p_task_id);
+    v_verdict := fleet.continue_task(p_task_id, p_text, p_text, fleet.caller());
+    if v_verdict = 'created' then
+        perform fleet.trail_psql('task_continue', p_task_id, v_before,
+                                 jsonb_build_object('status', v_verdict, 'bytes', octet_length(p_text)));
+    end if;
+    return v_verdict;
+exception when lock_not_available or deadlock_detected then
+    return 'busy';
+end $$;
+comment on function fleet.continue(text, text) is
+    'Asks more of a task whose run has ended (created): it goes on where its session and workspace are. Or answers not_ended,'
+    ' not_proven_ended, not_found, busy (try again).';

@@ -29,6 +29,7 @@ begin
     end if;
     if p_to not in ('created', 'assigned', 'running', 'agent_lost') then
         insert into fleet.ended (status, task) values (p_to, p_task);
+        delete from fleet.pin where task = p_task;
     end if;
     insert into fleet.event (task, event_type, from_status, to_status, attempt, actor, payload)
     values (p_task, p_event, v_from, p_to, p_number, p_actor, p_payload);

@@ -66,7 +66,7 @@ begin
     )
     insert into fleet.queue (lane, prio, task) select due.lane, -due.priority, due.task from due join gone using (task);
     get diagnostics v_count = row_count;
-    v_count := v_count + fleet.unbar();
+    v_count := v_count + fleet.unbar() + fleet.unpin();
     perform fleet.drain_hosts();
     if v_count > 0 then
         -- not wake(): who goes to sleep before this commits is not seen here

@@ -36,7 +36,7 @@ select pg_temp.fires('check_slot', 'update fleet.slot set attempt = (select max(
   'a slot held by what ended');
 select pg_temp.fires('check_slot', 'update fleet.slot s set attempt = a.attempt from fleet.attempt a where a.ended_at is null and s.attempt is null',
   'an attempt in two slots');
-select pg_temp.fires('check_slot', 'insert into fleet.slot (executor) select executor from fleet.executor', 'a slot too many');
+select pg_temp.fires('check_slot', 'insert into fleet.slot (executor, ordinal) select executor, 99 from fleet.executor', 'a slot too many');
 select pg_temp.fires('check_slot', 'delete from fleet.slot where attempt is null', 'a slot too few');
 select pg_temp.fires('check_slot', 'update fleet.slot set retiring = true where attempt is null', 'a free slot that retires');
 select pg_temp.fires('check_live', 'drop index fleet.attempt_live; insert into fleet.attempt (task, number, executor, slot_id, node, nonce) select task, number + 1, executor, slot_id, node, nonce from fleet.attempt where ended_at is null',
