@@ -1,0 +1,381 @@
+/* Commits what an agent did not. */
+#include "worker/runner/leftover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "worker/runner/file.h"
+#include "worker/runner/secret.h"
+
+#define PATH_SIZE 4096
+#define LOOK "index.look"
+#define NEW "index.new"
+#define QUESTION ".fleet-question" /* of the agent to us, never work */
+
+/* Texts of paths, each with a NUL, growing. */
+struct paths {
+    char *bytes; /* owned */
+    size_t len, size;
+    bool failed;
+};
+
+struct finding {
+    struct leftover *leftover;
+    char look[sizeof((struct stage *)NULL)->path + 16],
+        made[sizeof((struct stage *)NULL)->path + 16];
+    char head[REFS_COMMIT_SIZE], base[REFS_COMMIT_SIZE]; /* "": none */
+    struct paths adds, gone; /* of index.new: for --stdin, and for --index-info */
+    int64_t bytes;
+    size_t named; /* bytes of leftover->names */
+};
+
+static void add_bytes(struct paths *paths, const char *bytes, size_t len)
+{
+    if (paths->size - paths->len < len) {
+        size_t size = 2 * paths->size + len + 4096;
+        char *larger = size <= GIT_TEXT_MAX ? realloc(paths->bytes, size) : NULL;
+        paths->failed |= larger == NULL;
+        if (paths->failed)
+            return;
+        paths->bytes = larger;
+        paths->size = size;
+    }
+    memcpy(paths->bytes + paths->len, bytes, len);
+    paths->len += len;
+}
+
+/* --- What lies there --- */
+
+static int open_parent(int tree, const char *parent)
+{
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV};
+    long fd = syscall(SYS_openat2, tree, parent, &how, sizeof how);
+    if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
+        return (int)fd;
+    char part[PATH_SIZE];
+    int at = dup(tree);
+    for (const char *end; at >= 0 && *parent != '\0'; parent = *end == '/' ? end + 1 : end) {
+        end = parent + strcspn(parent, "/");
+        snprintf(part, sizeof part, "%.*s", (int)(end - parent), parent);
+        int next = openat(at, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        close(at);
+        at = next;
+    }
+    return at;
+}
+
+enum lies { LIES_NOTHING, LIES_FILE, LIES_LINK, LIES_OTHER };
+
+/* What lies under a path of which no part but the last is a link; *parent and *name to open it. */
+static enum lies look(int tree, const char *path, int *parent, const char **name,
+                      struct stat *status)
+{
+    char folder[PATH_SIZE];
+    const char *slash = strrchr(path, '/');
+    *parent = -1;
+    *name = slash != NULL ? slash + 1 : path;
+    if (strlen(path) >= sizeof folder)
+        return LIES_OTHER;
+    snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - path) : 1,
+             slash != NULL ? path : ".");
+    *parent = open_parent(tree, folder);
+    if (*parent < 0 || !file_look(*parent, *name, status))
+        return LIES_NOTHING;
+    if (S_ISREG(status->st_mode))
+        return LIES_FILE;
+    return S_ISLNK(status->st_mode) ? LIES_LINK : LIES_OTHER;
+}
+
+/* --- What is withheld --- */
+
+static void name_withheld(struct finding *finding, const char *path, const char *why)
+{
+    struct leftover *leftover = finding->leftover;
+    char quoted[160];
+    size_t len = 0;
+    leftover->withheld++;
+    for (; *path != '\0' && len + 5 < sizeof quoted; path++) {
+        unsigned char byte = (unsigned char)*path;
+        bool plain = byte > ' ' && byte < 127 && strchr("\\,()", byte) == NULL;
+        len += (size_t)snprintf(quoted + len, sizeof quoted - len, plain ? "%c" : "\\%03o", byte);
+    }
+    size_t room = sizeof leftover->names - finding->named;
+    int put = snprintf(leftover->names + finding->named, room, "%s%s (%s)",
+                       finding->named > 0 ? ", " : "", quoted, why);
+    if (put >= 0 && (size_t)put < room)
+        finding->named += (size_t)put;
+    else
+        leftover->names[finding->named] = '\0';
+}
+
+/* NULL: it may be committed. */
+static const char *why_withheld(struct finding *finding, enum lies lies, int parent,
+                                const char *name, const struct stat *status)
+{
+    if (secret_is_name(name))
+        return "by its name";
+    if (lies == LIES_LINK)
+        return NULL;
+    if (status->st_size > LEFTOVER_FILE_MAX)
+        return "too large";
+    if (status->st_size > LEFTOVER_BYTES_MAX - finding->bytes)
+        return "too much";
+    int fd = file_open(parent, name, O_RDONLY);
+    if (fd < 0)
+        return "unreadable";
+    bool secret = secret_is_in_file(fd);
+    close(fd);
+    return secret ? "by its content" : NULL;
+}
+
+/* --- The lists --- */
+
+static void take_gone(struct finding *finding, const char *path)
+{
+    char none[REFS_COMMIT_SIZE + 8];
+    size_t digits = strlen(finding->head);
+    snprintf(none, sizeof none, "0 %.*s\t", (int)digits,
+             "0000000000000000000000000000000000000000000000000000000000000000");
+    add_bytes(&finding->gone, none, strlen(none));
+    add_bytes(&finding->gone, path, strlen(path) + 1);
+    finding->leftover->files++;
+}
+
+/* `tracked`: the branch's head has it, so that its absence is a deletion. */
+static void take_path(struct finding *finding, const char *path, bool tracked)
+{
+    struct stat status;
+    const char *name;
+    int parent;
+    size_t len = strlen(path);
+    if (len == 0 || path[len - 1] == '/' || strcmp(path, QUESTION) == 0)
+        return; /* somebody else's repository within it; what is not work */
+    enum lies lies = look(finding->leftover->tree, path, &parent, &name, &status);
+    const char *why = NULL;
+    if (lies == LIES_FILE || lies == LIES_LINK)
+        why = why_withheld(finding, lies, parent, name, &status);
+    if (parent >= 0)
+        close(parent);
+    if (why != NULL) {
+        name_withheld(finding, path, why);
+    } else if (lies == LIES_FILE || lies == LIES_LINK) {
+        finding->bytes += lies == LIES_FILE ? status.st_size : 0;
+        add_bytes(&finding->adds, path, len + 1);
+        finding->leftover->files++;
+    } else if (tracked) {
+        take_gone(finding, path);
+    }
+}
+
+/* "<mode> <hash> <stage>\t<path>" a text, of what changed; each path may come twice in a row. */
+static void take_tracked(struct finding *finding, const struct git_text *text)
+{
+    const char *last = "";
+    for (const char *at = text->bytes; at < text->bytes + text->len; at += strlen(at) + 1) {
+        const char *tab = strchr(at, '\t');
+        if (tab == NULL || strncmp(at, "160000 ", 7) == 0 || strcmp(tab + 1, last) == 0)
+            continue; /* a submodule's commit stays as it is */
+        last = tab + 1;
+        take_path(finding, last, true);
+    }
+}
+
+static void take_others(struct finding *finding, const struct git_text *text)
+{
+    for (const char *at = text->bytes; at < text->bytes + text->len; at += strlen(at) + 1)
+        take_path(finding, at, false);
+}
+
+/* --- Indexes of ours --- */
+
+static struct git_child with_index(const struct finding *finding, const char *index)
+{
+    return (struct git_child){.dir = finding->leftover->stage->path,
+                              .tree = finding->leftover->tree_path,
+                              .index = index};
+}
+
+static bool read_head(struct finding *finding, const char *index)
+{
+    struct git_child child = with_index(finding, index);
+    child.tree = NULL;
+    if (finding->head[0] == '\0')
+        return git_run(finding->leftover->git, &child, "read-tree", "--empty", NULL);
+    return git_run(finding->leftover->git, &child, "read-tree", finding->head, NULL);
+}
+
+/* ":<mode> <mode> <hash> <hash> <status>" and a path in turn: how the base has them. */
+static void list_trusted(const struct git_text *text, struct paths *list)
+{
+    for (const char *at = text->bytes, *end = at + text->len; at < end;) {
+        const char *path = at + strlen(at) + 1;
+        char mode[8], hash[REFS_COMMIT_SIZE], line[REFS_COMMIT_SIZE + 16];
+        if (path >= end || sscanf(at, ":%*6s %7s %*64s %64s", mode, hash) != 2)
+            return;
+        snprintf(line, sizeof line, "%s %s\t", strcmp(mode, "000000") == 0 ? "0" : mode, hash);
+        add_bytes(list, line, strlen(line));
+        add_bytes(list, path, strlen(path) + 1);
+        at = path + strlen(path) + 1;
+    }
+}
+
+/* What configures agents lies there as the base has it: what is still so is no change. */
+static bool put_trusted(struct finding *finding)
+{
+    const char *words[32] = {"diff-tree",   "-r",          "-z", "--no-renames",
+                             finding->head, finding->base, "--"};
+    struct leftover *leftover = finding->leftover;
+    struct git_text text = {0};
+    struct paths list = {0};
+    struct git_child child = with_index(finding, finding->look);
+    if (finding->head[0] == '\0' || finding->base[0] == '\0')
+        return true;
+    for (size_t i = 0; stage_trusted[i] != NULL; i++)
+        words[7 + i] = stage_trusted[i];
+    child.tree = NULL;
+    child.text = &text;
+    bool done = git_run_words(leftover->git, &child, words);
+    if (done)
+        list_trusted(&text, &list);
+    child.text = NULL;
+    child.input = list.bytes;
+    child.input_len = list.len;
+    if (done && list.len > 0)
+        done = !list.failed &&
+               git_run(leftover->git, &child, "update-index", "-z", "--index-info", NULL);
+    free(list.bytes);
+    git_text_release(&text);
+    return done;
+}
+
+static bool find(struct finding *finding)
+{
+    struct git_text text = {0};
+    struct git *git = finding->leftover->git;
+    struct git_child child = with_index(finding, finding->look);
+    if (!read_head(finding, finding->look) || !put_trusted(finding))
+        return false;
+    child.text = &text;
+    bool found = git_run(git, &child, "ls-files", "-z", "-s", "-m", "-d", NULL);
+    if (found)
+        take_tracked(finding, &text);
+    found = found && git_run(git, &child, "ls-files", "-z", "-o", "--exclude-standard", NULL);
+    if (found)
+        take_others(finding, &text);
+    git_text_release(&text);
+    return found && !finding->adds.failed && !finding->gone.failed;
+}
+
+static bool change(struct finding *finding, const struct paths *paths, const char *how)
+{
+    struct git_child child = with_index(finding, finding->made);
+    const char *info[] = {"update-index", "-z", "--index-info", NULL};
+    const char *adds[] = {"update-index", "-z", "--add", "--replace", "--remove", how, NULL};
+    child.input = paths->bytes;
+    child.input_len = paths->len;
+    return paths->len == 0 ||
+           git_run_words(finding->leftover->git, &child, how == NULL ? info : adds);
+}
+
+/* --- The commit --- */
+
+/* "Name <mail>"; git drops what a name may not have. */
+static void name_author(const struct runner_blob *author, char name[static 2][300],
+                        char mail[static 2][300])
+{
+    static const char *const who[] = {"AUTHOR", "COMMITTER"};
+    char text[256];
+    snprintf(text, sizeof text, "%.*s", (int)(author->len < 255 ? author->len : 255),
+             author->len > 0 ? (const char *)author->bytes : "");
+    char *open = strrchr(text, '<'), *address = open != NULL ? open + 1 : text + strlen(text);
+    if (open != NULL)
+        *open = '\0';
+    address[strcspn(address, ">")] = '\0';
+    for (int i = 0; i < 2; i++) {
+        snprintf(name[i], 300, "GIT_%s_NAME=%s", who[i],
+                 text[strspn(text, " ")] != '\0' ? text : "Agent Fleet");
+        snprintf(mail[i], 300, "GIT_%s_EMAIL=%s", who[i],
+                 *address != '\0' ? address : "agent-fleet@localhost");
+    }
+}
+
+static bool commit(struct finding *finding, const char *tree)
+{
+    char name[2][300], mail[2][300], made[REFS_COMMIT_SIZE], ref[REFS_NAME_SIZE];
+    struct leftover *leftover = finding->leftover;
+    struct git_child child = {.dir = leftover->stage->path};
+    name_author(&leftover->author, name, mail);
+    const char *const variables[] = {name[0], mail[0], name[1], mail[1], NULL};
+    child.variables = variables;
+    child.input =
+        leftover->message.len > 0 ? leftover->message.bytes : "Changes that were not committed\n";
+    child.input_len = leftover->message.len > 0 ? leftover->message.len : strlen(child.input);
+    bool done = finding->head[0] != '\0'
+                    ? git_ask(leftover->git, &child, made, sizeof made, "commit-tree", "-p",
+                              finding->head, tree, NULL)
+                    : git_ask(leftover->git, &child, made, sizeof made, "commit-tree", tree, NULL);
+    snprintf(ref, sizeof ref, "refs/heads/%.200s", leftover->branch);
+    return done && refs_is_commit(made, strlen(made)) && stage_set(leftover->stage, ref, made);
+}
+
+/* The tree of the branch's head; "": it has none. */
+static bool tree_of_head(struct finding *finding, char tree[static REFS_COMMIT_SIZE])
+{
+    char name[REFS_COMMIT_SIZE + 8];
+    struct git_child child = {.dir = finding->leftover->stage->path};
+    tree[0] = '\0';
+    if (finding->head[0] == '\0')
+        return true;
+    snprintf(name, sizeof name, "%s^{tree}", finding->head);
+    return git_ask(finding->leftover->git, &child, tree, REFS_COMMIT_SIZE, "rev-parse", "--verify",
+                   name, NULL);
+}
+
+static bool commit_found(struct finding *finding)
+{
+    char old[REFS_COMMIT_SIZE], tree[REFS_COMMIT_SIZE];
+    struct git_child child = with_index(finding, finding->made);
+    child.tree = NULL;
+    if (finding->leftover->files == 0 || !finding->leftover->commit)
+        return true;
+    if (!read_head(finding, finding->made) || !change(finding, &finding->gone, NULL) ||
+        !change(finding, &finding->adds, "--stdin") || !tree_of_head(finding, old) ||
+        !git_ask(finding->leftover->git, &child, tree, sizeof tree, "write-tree", NULL))
+        return false;
+    if (strcmp(old, tree) != 0)
+        return commit(finding, tree);
+    finding->leftover->files = 0; /* another mtime, or line ends that are none */
+    return true;
+}
+
+bool leftover_take(struct leftover *leftover)
+{
+    struct finding finding = {.leftover = leftover};
+    char ref[REFS_NAME_SIZE];
+    const char *const indexes[] = {LOOK, NEW, LOOK ".lock", NEW ".lock"};
+    snprintf(ref, sizeof ref, "refs/heads/%.200s", leftover->branch);
+    snprintf(finding.look, sizeof finding.look, "%s/" LOOK, leftover->stage->path);
+    snprintf(finding.made, sizeof finding.made, "%s/" NEW, leftover->stage->path);
+    stage_ref(leftover->stage, ref, finding.head);
+    stage_ref(leftover->stage, STAGE_BASE, finding.base);
+    leftover->files = leftover->withheld = 0;
+    leftover->names[0] = '\0';
+    for (size_t i = 0; i < 4; i++)
+        file_remove(leftover->stage->dir, indexes[i]);
+    bool done = find(&finding) && commit_found(&finding);
+    int why = errno;
+    for (size_t i = 0; i < 4; i++)
+        file_remove(leftover->stage->dir, indexes[i]);
+    free(finding.adds.bytes);
+    free(finding.gone.bytes);
+    errno = why;
+    return done;
+}

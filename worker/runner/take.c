@@ -1,0 +1,310 @@
+/* From a repository that an agent wrote into the stage. */
+#include "worker/runner/take.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "worker/runner/carry.h"
+#include "worker/runner/file.h"
+
+#define BYTES_MAX (INT64_C(4) << 30)
+#define FILES_MAX 1000000
+#define QUARANTINE "quarantine"
+
+/* What old and odd histories have, and no harm comes of. */
+#define STRICT                                                                             \
+    "--strict=zeroPaddedFilemode=ignore,badTimezone=ignore,missingSpaceBeforeDate=ignore," \
+    "badFilemode=ignore,duplicateEntries=error"
+
+/* A commit that may count. */
+struct candidate {
+    char commit[REFS_COMMIT_SIZE]; /* "": there is none */
+    bool taken;                    /* it is in the stage, whole */
+};
+
+struct taking {
+    struct take *take;
+    struct ref head;             /* HEAD, as the agent left it */
+    struct candidate own, other; /* its branch, and HEAD where that is elsewhere */
+    char base[REFS_COMMIT_SIZE], old[REFS_COMMIT_SIZE]; /* of the stage */
+    char objects[sizeof((struct stage *)NULL)->path + 64],
+        known[sizeof((struct stage *)NULL)->path + 64];
+};
+
+static void note(struct take *take, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void note(struct take *take, const char *format, ...)
+{
+    size_t len = strlen(take->note);
+    va_list args;
+    if (len > 0 && len + 3 < sizeof take->note)
+        len += (size_t)snprintf(take->note + len, sizeof take->note - len, "; ");
+    va_start(args, format);
+    vsnprintf(take->note + len, sizeof take->note - len, format, args);
+    va_end(args);
+}
+
+/* --- What git answers --- */
+
+static struct git_child in_stage(const struct take *take)
+{
+    return (struct git_child){.dir = take->stage->path};
+}
+
+static bool is_our_fault(const struct git *git)
+{
+    return git->end != GIT_DONE && git->end != GIT_REFUSED;
+}
+
+static enum take_end fault_of(const struct git *git)
+{
+    if (strstr(git->words, "No space left") != NULL || strstr(git->words, "quota exceeded") != NULL)
+        return TAKE_FULL;
+    return is_our_fault(git) ? TAKE_FAILED : TAKE_TAMPERED;
+}
+
+static bool is_ancestor(const struct take *take, const char *old, const char *young)
+{
+    struct git_child child = in_stage(take);
+    return old[0] != '\0' && young[0] != '\0' &&
+           (strcmp(old, young) == 0 ||
+            git_run(take->git, &child, "merge-base", "--is-ancestor", old, young, NULL));
+}
+
+static bool is_commit(const struct take *take, const char *commit)
+{
+    struct git_child child = in_stage(take);
+    char type[16];
+    return git_ask(take->git, &child, type, sizeof type, "cat-file", "-t", commit, NULL) &&
+           strcmp(type, "commit") == 0;
+}
+
+/* --- The quarantine --- */
+
+static enum take_end open_quarantine(struct taking *taking, int git)
+{
+    const struct stage *stage = taking->take->stage;
+    struct carry carry = {.bytes_max = BYTES_MAX, .files_max = FILES_MAX};
+    file_remove(stage->dir, QUARANTINE);
+    int to = file_make_folder(stage->dir, QUARANTINE);
+    int from = file_open_folder(git, "objects");
+    enum carry_end end = to >= 0 ? carry_objects(&carry, from, to) : CARRY_FAILED;
+    int why = errno;
+    if (from >= 0)
+        close(from);
+    if (to >= 0)
+        close(to);
+    if (end == CARRY_TOO_MUCH)
+        note(taking->take, "its repository has more than %lld bytes or %d files of new objects",
+             (long long)carry.bytes_max, FILES_MAX);
+    if (end == CARRY_FAILED)
+        return why == ENOSPC || why == EDQUOT ? TAKE_FULL : TAKE_FAILED;
+    return end == CARRY_DONE ? TAKE_DONE : TAKE_TAMPERED;
+}
+
+/* Of packs only the objects are believed: what is where in them is found out anew. */
+static enum take_end index_packs(struct taking *taking)
+{
+    char name[256], path[sizeof taking->objects + 300];
+    enum take_end end = TAKE_DONE;
+    struct git_child child = in_stage(taking->take);
+    int quarantine = file_open_folder(taking->take->stage->dir, QUARANTINE);
+    int fd = quarantine >= 0 ? file_open_folder(quarantine, "pack") : -1;
+    DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
+    for (const struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;) {
+        snprintf(name, sizeof name, "%.255s", entry->d_name);
+        if (strchr(name, '.') == NULL || strcmp(strchr(name, '.'), ".pack") != 0)
+            continue;
+        snprintf(path, sizeof path, "%s/pack/%s", taking->objects, name);
+        if (git_run(taking->take->git, &child, "index-pack", path, NULL))
+            continue;
+        end = fault_of(taking->take->git);
+        if (end != TAKE_TAMPERED)
+            break;
+        note(taking->take, "a pack is broken: %.120s", taking->take->git->words);
+    }
+    if (entries != NULL)
+        closedir(entries);
+    if (quarantine >= 0)
+        close(quarantine);
+    return end;
+}
+
+/* --- One commit, with all that is new of it --- */
+
+static bool pack(struct taking *taking, const char *commit, int to)
+{
+    char revisions[8 * REFS_COMMIT_SIZE + 16], pushed[REFS_COMMIT_SIZE];
+    const char *const have[] = {taking->base, taking->old, pushed,
+                                taking->own.taken ? taking->own.commit : ""};
+    struct git_child child = in_stage(taking->take);
+    stage_ref(taking->take->stage, STAGE_PUSHED, pushed);
+    size_t len = (size_t)snprintf(revisions, sizeof revisions, "%s\n", commit);
+    for (size_t i = 0; i < sizeof have / sizeof have[0]; i++)
+        if (have[i][0] != '\0')
+            len += (size_t)snprintf(revisions + len, sizeof revisions - len, "^%s\n", have[i]);
+    child.objects = taking->objects;
+    child.alternates = taking->known;
+    child.input = revisions;
+    child.input_len = len;
+    child.out = to;
+    return git_run(taking->take->git, &child, "pack-objects", "--revs", "--stdout", "-q", NULL);
+}
+
+static bool unpack(struct taking *taking, int from)
+{
+    char limit[48];
+    struct git_child child = in_stage(taking->take);
+    snprintf(limit, sizeof limit, "--max-input-size=%lld", (long long)BYTES_MAX);
+    child.in = from;
+    return git_run(taking->take->git, &child, "index-pack", "--stdin", STRICT, limit, NULL);
+}
+
+static enum take_end bring(struct taking *taking, struct candidate *candidate)
+{
+    const struct take *take = taking->take;
+    int fd = openat(take->stage->dir, QUARANTINE "/new",
+                    O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return TAKE_FAILED;
+    bool brought =
+        pack(taking, candidate->commit, fd) && lseek(fd, 0, SEEK_SET) == 0 && unpack(taking, fd);
+    close(fd);
+    candidate->taken = brought && is_commit(take, candidate->commit);
+    if (candidate->taken)
+        return TAKE_DONE;
+    if (!brought && fault_of(take->git) != TAKE_TAMPERED)
+        return fault_of(take->git);
+    note(taking->take, "commit %.12s is broken: %.160s", candidate->commit,
+         brought ? "it is no commit" : take->git->words);
+    return TAKE_TAMPERED;
+}
+
+static bool is_known(const struct taking *taking, const struct candidate *candidate)
+{
+    return candidate->commit[0] == '\0' || strcmp(candidate->commit, taking->old) == 0 ||
+           strcmp(candidate->commit, taking->base) == 0;
+}
+
+static enum take_end bring_all(struct taking *taking, int git)
+{
+    struct candidate *all[] = {&taking->own, &taking->other};
+    enum take_end end = TAKE_DONE, worst = TAKE_DONE;
+    bool opened = false;
+    for (size_t i = 0; i < 2 && end != TAKE_FULL && end != TAKE_FAILED; i++) {
+        all[i]->taken = all[i]->commit[0] != '\0' && is_known(taking, all[i]);
+        if (all[i]->taken || all[i]->commit[0] == '\0')
+            continue;
+        if (!opened) {
+            end = open_quarantine(taking, git);
+            if (end == TAKE_DONE)
+                end = index_packs(taking);
+        }
+        opened = true;
+        if (end == TAKE_DONE || end == TAKE_TAMPERED) {
+            enum take_end one = bring(taking, all[i]);
+            end = end == TAKE_TAMPERED && one == TAKE_DONE ? TAKE_DONE : one;
+        }
+        worst = end > worst ? end : worst;
+    }
+    file_remove(taking->take->stage->dir, QUARANTINE);
+    return worst;
+}
+
+/* --- What counts --- */
+
+/* Of HEAD that is not on the branch. */
+static const char *choose(struct taking *taking)
+{
+    struct take *take = taking->take;
+    const char *own = taking->own.taken ? taking->own.commit : "";
+    const char *other = taking->other.taken ? taking->other.commit : "";
+    char where[120];
+    if (other[0] == '\0' || is_ancestor(take, other, own))
+        return own;
+    snprintf(where, sizeof where, "%s%.90s",
+             taking->head.name[0] != '\0' ? "HEAD was on " : "HEAD was detached",
+             taking->head.name);
+    if (taking->base[0] != '\0' && !is_ancestor(take, taking->base, other)) {
+        note(take, "%s and does not descend from the base: its commits are not taken", where);
+        return own;
+    }
+    if (own[0] != '\0' && !is_ancestor(take, own, other)) {
+        stage_set(take->stage, "refs/fleet/left", own);
+        note(take,
+             "%s, which went another way than %s: HEAD counts, %.12s of the branch stays on the "
+             "host",
+             where, take->branch, own);
+    } else {
+        note(take, "%s: its commits are taken", where);
+    }
+    return other;
+}
+
+static enum take_end move_branch(struct taking *taking, enum take_end end)
+{
+    struct take *take = taking->take;
+    char name[REFS_NAME_SIZE];
+    const char *commit = choose(taking);
+    snprintf(take->head, sizeof take->head, "%s", taking->old);
+    if (is_our_fault(take->git))
+        return TAKE_FAILED;
+    if (commit[0] == '\0' || is_ancestor(take, commit, taking->old))
+        return end;
+    snprintf(name, sizeof name, "refs/heads/%.200s", take->branch);
+    if (!stage_set(take->stage, name, commit))
+        return errno == ENOSPC || errno == EDQUOT ? TAKE_FULL : TAKE_FAILED;
+    snprintf(take->head, sizeof take->head, "%s", commit);
+    return end;
+}
+
+static const char *what_stands(int tree)
+{
+    struct stat status;
+    if (!file_look(tree, ".git", &status))
+        return "is gone";
+    if (S_ISLNK(status.st_mode))
+        return "was replaced by a link";
+    return S_ISREG(status.st_mode) ? "was replaced by a file" : "was replaced by something else";
+}
+
+static void read_references(struct taking *taking, int git)
+{
+    char name[REFS_NAME_SIZE];
+    snprintf(name, sizeof name, "refs/heads/%.200s", taking->take->branch);
+    if (!refs_commit(git, name, taking->own.commit))
+        taking->own.commit[0] = '\0';
+    if (!refs_head(git, &taking->head))
+        note(taking->take, "its HEAD is none");
+    else if (strcmp(taking->head.name, name) != 0)
+        memcpy(taking->other.commit, taking->head.commit, REFS_COMMIT_SIZE);
+}
+
+enum take_end take_in(struct take *take)
+{
+    struct taking taking = {.take = take};
+    char name[REFS_NAME_SIZE];
+    snprintf(name, sizeof name, "refs/heads/%.200s", take->branch);
+    snprintf(taking.objects, sizeof taking.objects, "%s/" QUARANTINE, take->stage->path);
+    snprintf(taking.known, sizeof taking.known, "%s/objects", take->stage->path);
+    stage_ref(take->stage, STAGE_BASE, taking.base);
+    stage_ref(take->stage, name, taking.old);
+    memcpy(take->head, taking.old, sizeof take->head);
+    take->note[0] = '\0';
+    take->git->end = GIT_DONE;
+    int git = file_open_folder(take->tree, ".git");
+    if (git < 0) {
+        note(take, ".git %s: what it had committed cannot be read", what_stands(take->tree));
+        return TAKE_NONE;
+    }
+    read_references(&taking, git);
+    enum take_end end = bring_all(&taking, git);
+    close(git);
+    return end == TAKE_FULL || end == TAKE_FAILED ? end : move_branch(&taking, end);
+}
