@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -408,38 +407,14 @@ bool git_run_words(struct git *git, const struct git_child *child, const char *c
     return git->end == GIT_DONE;
 }
 
-/* The words of a variable argument list. */
-static bool gather(const char **words, va_list args)
+bool git_ask_words(struct git *git, const struct git_child *child, char *line, size_t size,
+                   const char *const *words)
 {
-    size_t count = 0;
-    while (count < WORDS_MAX && (words[count] = va_arg(args, const char *)) != NULL)
-        count++;
-    words[WORDS_MAX] = NULL;
-    return count < WORDS_MAX;
-}
-
-bool git_run(struct git *git, const struct git_child *child, ...)
-{
-    const char *words[WORDS_MAX + 1];
-    va_list args;
-    va_start(args, child);
-    bool all = gather(words, args);
-    va_end(args);
-    return all && git_run_words(git, child, words);
-}
-
-bool git_ask(struct git *git, const struct git_child *child, char *line, size_t size, ...)
-{
-    const char *words[WORDS_MAX + 1];
     struct git_text text = {0};
     struct git_child asked = *child;
-    va_list args;
-    va_start(args, size);
-    bool all = gather(words, args);
-    va_end(args);
     asked.text = &text;
     line[0] = '\0';
-    bool told = all && git_run_words(git, &asked, words);
+    bool told = git_run_words(git, &asked, words);
     size_t len = told ? strcspn(text.bytes, "\n") : size;
     told = told && len > 0 && len < size;
     if (told)
@@ -462,7 +437,7 @@ bool git_init(struct git *git, const char *path, int channel, int64_t deadline)
                  "there is no git in PATH (%s): install the package git on this host", version);
         return false;
     }
-    if (!git_ask(git, &(struct git_child){0}, version, sizeof version, "--version", NULL))
+    if (!git_ask(git, &(struct git_child){0}, version, sizeof version, "--version"))
         return false;
     if (sscanf(version, "git version %d.%d", &major, &minor) == 2 &&
         (major > OLDEST_MAJOR || (major == OLDEST_MAJOR && minor >= OLDEST_MINOR)))

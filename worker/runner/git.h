@@ -61,14 +61,18 @@ struct git_child {
 /* Looks for git. False: there is none in `path`, or it is too old; `words` is a sentence. */
 bool git_init(struct git *git, const char *path, int channel, int64_t deadline);
 
-/* Runs one with the words that follow, NULL at the end; true: GIT_DONE. */
-bool git_run(struct git *git, const struct git_child *child, ...) __attribute__((sentinel));
-bool git_run_words(struct git *git, const struct git_child *child, const char *const *words);
-
+/* Runs one with the words that follow; true: GIT_DONE. */
+#define git_run(git, child, ...) git_run_words(git, child, GIT_ALL(__VA_ARGS__))
 /* The first line of what it says, without its newline: false, and "", when it is none or does not
  * fit. */
-bool git_ask(struct git *git, const struct git_child *child, char *line, size_t size, ...)
-    __attribute__((sentinel));
+#define git_ask(git, child, line, size, ...) \
+    git_ask_words(git, child, line, size, GIT_ALL(__VA_ARGS__))
+#define GIT_ALL(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* The same with a list, NULL at its end. */
+bool git_run_words(struct git *git, const struct git_child *child, const char *const *words);
+bool git_ask_words(struct git *git, const struct git_child *child, char *line, size_t size,
+                   const char *const *words);
 
 /* False: it would be too long, or there is no memory. */
 bool git_text_add(struct git_text *text, const void *bytes, size_t len);

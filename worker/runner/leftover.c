@@ -13,43 +13,23 @@
 
 #include "worker/runner/file.h"
 #include "worker/runner/secret.h"
+#include "worker/runner/workspace.h"
 
 #define PATH_SIZE 4096
 #define LOOK "index.look"
 #define NEW "index.new"
 #define QUESTION ".fleet-question" /* of the agent to us, never work */
 
-/* Texts of paths, each with a NUL, growing. */
-struct paths {
-    char *bytes; /* owned */
-    size_t len, size;
-    bool failed;
-};
-
 struct finding {
     struct leftover *leftover;
     char look[sizeof((struct stage *)NULL)->path + 16],
         made[sizeof((struct stage *)NULL)->path + 16];
-    char head[REFS_COMMIT_SIZE], base[REFS_COMMIT_SIZE]; /* "": none */
-    struct paths adds, gone; /* of index.new: for --stdin, and for --index-info */
+    char head[REFS_COMMIT_SIZE], trusted[REFS_COMMIT_SIZE]; /* "": none */
+    struct git_text adds, gone; /* of index.new: for --stdin, and for --index-info */
     int64_t bytes;
+    bool failed;  /* the lists are too long */
     size_t named; /* bytes of leftover->names */
 };
-
-static void add_bytes(struct paths *paths, const char *bytes, size_t len)
-{
-    if (paths->size - paths->len < len) {
-        size_t size = 2 * paths->size + len + 4096;
-        char *larger = size <= GIT_TEXT_MAX ? realloc(paths->bytes, size) : NULL;
-        paths->failed |= larger == NULL;
-        if (paths->failed)
-            return;
-        paths->bytes = larger;
-        paths->size = size;
-    }
-    memcpy(paths->bytes + paths->len, bytes, len);
-    paths->len += len;
-}
 
 /* --- What lies there --- */
 
@@ -144,8 +124,8 @@ static void take_gone(struct finding *finding, const char *path)
     size_t digits = strlen(finding->head);
     snprintf(none, sizeof none, "0 %.*s\t", (int)digits,
              "0000000000000000000000000000000000000000000000000000000000000000");
-    add_bytes(&finding->gone, none, strlen(none));
-    add_bytes(&finding->gone, path, strlen(path) + 1);
+    finding->failed |= !git_text_add(&finding->gone, none, strlen(none)) ||
+                       !git_text_add(&finding->gone, path, strlen(path) + 1);
     finding->leftover->files++;
 }
 
@@ -168,7 +148,7 @@ static void take_path(struct finding *finding, const char *path, bool tracked)
         name_withheld(finding, path, why);
     } else if (lies == LIES_FILE || lies == LIES_LINK) {
         finding->bytes += lies == LIES_FILE ? status.st_size : 0;
-        add_bytes(&finding->adds, path, len + 1);
+        finding->failed |= !git_text_add(&finding->adds, path, len + 1);
         finding->leftover->files++;
     } else if (tracked) {
         take_gone(finding, path);
@@ -208,52 +188,29 @@ static bool read_head(struct finding *finding, const char *index)
     struct git_child child = with_index(finding, index);
     child.tree = NULL;
     if (finding->head[0] == '\0')
-        return git_run(finding->leftover->git, &child, "read-tree", "--empty", NULL);
-    return git_run(finding->leftover->git, &child, "read-tree", finding->head, NULL);
+        return git_run(finding->leftover->git, &child, "read-tree", "--empty");
+    return git_run(finding->leftover->git, &child, "read-tree", finding->head);
 }
 
-/* ":<mode> <mode> <hash> <hash> <status>" and a path in turn: how the base has them. */
-static void list_trusted(const struct git_text *text, struct paths *list)
+/* What the workspace was given: the head, with the configuration of agents as the base has it. What
+ * is still so is no change. Files that stand as they were then are not read again. */
+static bool read_given(struct finding *finding)
 {
-    for (const char *at = text->bytes, *end = at + text->len; at < end;) {
-        const char *path = at + strlen(at) + 1;
-        char mode[8], hash[REFS_COMMIT_SIZE], line[REFS_COMMIT_SIZE + 16];
-        if (path >= end || sscanf(at, ":%*6s %7s %*64s %64s", mode, hash) != 2)
-            return;
-        snprintf(line, sizeof line, "%s %s\t", strcmp(mode, "000000") == 0 ? "0" : mode, hash);
-        add_bytes(list, line, strlen(line));
-        add_bytes(list, path, strlen(path) + 1);
-        at = path + strlen(path) + 1;
-    }
-}
-
-/* What configures agents lies there as the base has it: what is still so is no change. */
-static bool put_trusted(struct finding *finding)
-{
-    const char *words[32] = {"diff-tree",   "-r",          "-z", "--no-renames",
-                             finding->head, finding->base, "--"};
+    char tree[REFS_COMMIT_SIZE];
     struct leftover *leftover = finding->leftover;
-    struct git_text text = {0};
-    struct paths list = {0};
     struct git_child child = with_index(finding, finding->look);
-    if (finding->head[0] == '\0' || finding->base[0] == '\0')
+    if (finding->head[0] == '\0')
+        return read_head(finding, finding->look);
+    if (!trusted_overlay(leftover->git, leftover->stage->path, finding->made, finding->head,
+                         finding->trusted, tree, NULL))
+        return false;
+    file_remove(leftover->stage->dir, LOOK);
+    if (linkat(leftover->stage->dir, "index", leftover->stage->dir, LOOK, 0) == 0 &&
+        git_run(leftover->git, &child, "read-tree", "-m", tree))
         return true;
-    for (size_t i = 0; stage_trusted[i] != NULL; i++)
-        words[7 + i] = stage_trusted[i];
+    file_remove(leftover->stage->dir, LOOK);
     child.tree = NULL;
-    child.text = &text;
-    bool done = git_run_words(leftover->git, &child, words);
-    if (done)
-        list_trusted(&text, &list);
-    child.text = NULL;
-    child.input = list.bytes;
-    child.input_len = list.len;
-    if (done && list.len > 0)
-        done = !list.failed &&
-               git_run(leftover->git, &child, "update-index", "-z", "--index-info", NULL);
-    free(list.bytes);
-    git_text_release(&text);
-    return done;
+    return git_run(leftover->git, &child, "read-tree", tree);
 }
 
 static bool find(struct finding *finding)
@@ -261,20 +218,20 @@ static bool find(struct finding *finding)
     struct git_text text = {0};
     struct git *git = finding->leftover->git;
     struct git_child child = with_index(finding, finding->look);
-    if (!read_head(finding, finding->look) || !put_trusted(finding))
+    if (!read_given(finding))
         return false;
     child.text = &text;
-    bool found = git_run(git, &child, "ls-files", "-z", "-s", "-m", "-d", NULL);
+    bool found = git_run(git, &child, "ls-files", "-z", "-s", "-m", "-d");
     if (found)
         take_tracked(finding, &text);
-    found = found && git_run(git, &child, "ls-files", "-z", "-o", "--exclude-standard", NULL);
+    found = found && git_run(git, &child, "ls-files", "-z", "-o", "--exclude-standard");
     if (found)
         take_others(finding, &text);
     git_text_release(&text);
-    return found && !finding->adds.failed && !finding->gone.failed;
+    return found && !finding->failed;
 }
 
-static bool change(struct finding *finding, const struct paths *paths, const char *how)
+static bool change(struct finding *finding, const struct git_text *paths, const char *how)
 {
     struct git_child child = with_index(finding, finding->made);
     const char *info[] = {"update-index", "-z", "--index-info", NULL};
@@ -320,8 +277,8 @@ static bool commit(struct finding *finding, const char *tree)
     child.input_len = leftover->message.len > 0 ? leftover->message.len : strlen(child.input);
     bool done = finding->head[0] != '\0'
                     ? git_ask(leftover->git, &child, made, sizeof made, "commit-tree", "-p",
-                              finding->head, tree, NULL)
-                    : git_ask(leftover->git, &child, made, sizeof made, "commit-tree", tree, NULL);
+                              finding->head, tree)
+                    : git_ask(leftover->git, &child, made, sizeof made, "commit-tree", tree);
     snprintf(ref, sizeof ref, "refs/heads/%.200s", leftover->branch);
     return done && refs_is_commit(made, strlen(made)) && stage_set(leftover->stage, ref, made);
 }
@@ -336,7 +293,7 @@ static bool tree_of_head(struct finding *finding, char tree[static REFS_COMMIT_S
         return true;
     snprintf(name, sizeof name, "%s^{tree}", finding->head);
     return git_ask(finding->leftover->git, &child, tree, REFS_COMMIT_SIZE, "rev-parse", "--verify",
-                   name, NULL);
+                   name);
 }
 
 static bool commit_found(struct finding *finding)
@@ -348,7 +305,7 @@ static bool commit_found(struct finding *finding)
         return true;
     if (!read_head(finding, finding->made) || !change(finding, &finding->gone, NULL) ||
         !change(finding, &finding->adds, "--stdin") || !tree_of_head(finding, old) ||
-        !git_ask(finding->leftover->git, &child, tree, sizeof tree, "write-tree", NULL))
+        !git_ask(finding->leftover->git, &child, tree, sizeof tree, "write-tree"))
         return false;
     if (strcmp(old, tree) != 0)
         return commit(finding, tree);
@@ -365,7 +322,7 @@ bool leftover_take(struct leftover *leftover)
     snprintf(finding.look, sizeof finding.look, "%s/" LOOK, leftover->stage->path);
     snprintf(finding.made, sizeof finding.made, "%s/" NEW, leftover->stage->path);
     stage_ref(leftover->stage, ref, finding.head);
-    stage_ref(leftover->stage, STAGE_BASE, finding.base);
+    stage_ref(leftover->stage, WORKSPACE_TRUSTED, finding.trusted);
     leftover->files = leftover->withheld = 0;
     leftover->names[0] = '\0';
     for (size_t i = 0; i < 4; i++)
@@ -374,8 +331,8 @@ bool leftover_take(struct leftover *leftover)
     int why = errno;
     for (size_t i = 0; i < 4; i++)
         file_remove(leftover->stage->dir, indexes[i]);
-    free(finding.adds.bytes);
-    free(finding.gone.bytes);
+    git_text_release(&finding.adds);
+    git_text_release(&finding.gone);
     errno = why;
     return done;
 }

@@ -165,7 +165,7 @@ static bool ask_server(struct mirror *mirror)
                               .variables = mirror->access->variables,
                               .text = &text};
     bool told = git_run(mirror->git, &child, "ls-remote", "--symref", "--", mirror->work->url,
-                        "HEAD", "refs/heads/*", NULL);
+                        "HEAD", "refs/heads/*");
     if (told)
         read_refs(mirror, text.bytes);
     git_text_release(&text);
@@ -185,7 +185,7 @@ static bool fetch_into(struct mirror *mirror, const char *path)
     return git_run(mirror->git, &child, "fetch", "--progress", "--prune", "--no-tags", "--force",
                    "--no-write-fetch-head", "--update-shallow", "--no-auto-maintenance",
                    "--no-show-forced-updates", "--", mirror->work->url,
-                   "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", NULL);
+                   "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*");
 }
 
 /* Every fetch makes a pack. */
@@ -194,7 +194,7 @@ static void put_together(struct mirror *mirror)
     struct git_child child = {.dir = mirror->path};
     if (repository_packs(mirror->dir) > PACKS_MAX)
         git_run(mirror->git, &child, "repack", "--geometric=2", "-d", "-q",
-                "--no-write-bitmap-index", NULL);
+                "--no-write-bitmap-index");
 }
 
 /* --- Made anew --- */
@@ -214,7 +214,7 @@ static void save_packs(struct mirror *mirror, int made)
             continue;
         snprintf(path, sizeof path, "%s/objects/pack/%s", mirror->path, entry->d_name);
         snprintf(pack, sizeof pack, "%.*s.pack", len, entry->d_name);
-        if (to >= 0 && git_run(mirror->git, &child, "verify-pack", "--", path, NULL) &&
+        if (to >= 0 && git_run(mirror->git, &child, "verify-pack", "--", path) &&
             linkat(from, pack, to, pack, 0) == 0)
             linkat(from, entry->d_name, to, entry->d_name, 0);
     }

@@ -15,7 +15,7 @@ static bool read_head(struct git *git, const struct mirror *mirror, const char *
     char spec[REFS_NAME_SIZE + 32];
     struct git_child child = {.dir = mirror->path};
     snprintf(spec, sizeof spec, "%s^{commit}", name);
-    if (git_ask(git, &child, commit, REFS_COMMIT_SIZE, "rev-parse", "-q", "--verify", spec, NULL))
+    if (git_ask(git, &child, commit, REFS_COMMIT_SIZE, "rev-parse", "-q", "--verify", spec))
         return true;
     if (git->end != GIT_REFUSED || git->words[0] != '\0')
         return false;
@@ -27,8 +27,8 @@ static bool is_empty(struct git *git, const struct mirror *mirror, bool *empty)
 {
     struct git_text text = {0};
     struct git_child child = {.dir = mirror->path, .text = &text};
-    bool told = git_run(git, &child, "for-each-ref", "--count=1", "--format=%(refname)",
-                        "refs/heads", NULL);
+    bool told =
+        git_run(git, &child, "for-each-ref", "--count=1", "--format=%(refname)", "refs/heads");
     *empty = told && text.len == 0;
     git_text_release(&text);
     return told;
@@ -98,7 +98,7 @@ static bool is_in(struct git *git, const struct stage *stage, const char *old, c
                   bool *in)
 {
     struct git_child child = {.dir = stage->path};
-    *in = git_run(git, &child, "merge-base", "--is-ancestor", old, new, NULL);
+    *in = git_run(git, &child, "merge-base", "--is-ancestor", old, new);
     if (*in)
         return true;
     if (git->end != GIT_REFUSED || git->exit != 1)
@@ -131,8 +131,7 @@ static bool find_began(struct origin *origin, struct git *git, const struct stag
     if (origin->base[0] == '\0' || strcmp(origin->base, origin->start) == 0)
         return true;
     char common[REFS_COMMIT_SIZE];
-    if (git_ask(git, &child, common, sizeof common, "merge-base", origin->base, origin->start,
-                NULL))
+    if (git_ask(git, &child, common, sizeof common, "merge-base", origin->base, origin->start))
         memcpy(origin->began, common, sizeof origin->began);
     else if (git->end != GIT_REFUSED || git->exit != 1)
         return false;

@@ -15,23 +15,6 @@
 #define LOCK_MS 20000
 #define LOCK_PAUSE_MS 20
 
-const char *const stage_trusted[] = {
-    ".claude",
-    ".codex",
-    ".gemini",
-    ".opencode",
-    ".mcp.json",
-    "opencode.json",
-    "opencode.jsonc",
-    ".aider.conf.yml",
-    ":(glob)**/CLAUDE.md",
-    ":(glob)**/CLAUDE.local.md",
-    ":(glob)**/AGENTS.md",
-    ":(glob)**/AGENTS.override.md",
-    ":(glob)**/GEMINI.md",
-    NULL,
-};
-
 static bool take_lock(struct stage *stage)
 {
     const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};

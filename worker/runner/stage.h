@@ -26,10 +26,6 @@
 #define STAGE_START "refs/fleet/start"
 #define STAGE_PUSHED "refs/fleet/pushed"
 
-/* Pathspecs of what configures agents: it lies in a workspace as the base has it. NULL at the end.
- */
-extern const char *const stage_trusted[];
-
 struct stage {
     int dir, lock;   /* owned; -1: not open */
     char path[4352]; /* absolute */

@@ -74,14 +74,14 @@ static bool is_ancestor(const struct take *take, const char *old, const char *yo
     struct git_child child = in_stage(take);
     return old[0] != '\0' && young[0] != '\0' &&
            (strcmp(old, young) == 0 ||
-            git_run(take->git, &child, "merge-base", "--is-ancestor", old, young, NULL));
+            git_run(take->git, &child, "merge-base", "--is-ancestor", old, young));
 }
 
 static bool is_commit(const struct take *take, const char *commit)
 {
     struct git_child child = in_stage(take);
     char type[16];
-    return git_ask(take->git, &child, type, sizeof type, "cat-file", "-t", commit, NULL) &&
+    return git_ask(take->git, &child, type, sizeof type, "cat-file", "-t", commit) &&
            strcmp(type, "commit") == 0;
 }
 
@@ -122,7 +122,7 @@ static enum take_end index_packs(struct taking *taking)
         if (strchr(name, '.') == NULL || strcmp(strchr(name, '.'), ".pack") != 0)
             continue;
         snprintf(path, sizeof path, "%s/pack/%s", taking->objects, name);
-        if (git_run(taking->take->git, &child, "index-pack", path, NULL))
+        if (git_run(taking->take->git, &child, "index-pack", path))
             continue;
         end = fault_of(taking->take->git);
         if (end != TAKE_TAMPERED)
@@ -154,7 +154,7 @@ static bool pack(struct taking *taking, const char *commit, int to)
     child.input = revisions;
     child.input_len = len;
     child.out = to;
-    return git_run(taking->take->git, &child, "pack-objects", "--revs", "--stdout", "-q", NULL);
+    return git_run(taking->take->git, &child, "pack-objects", "--revs", "--stdout", "-q");
 }
 
 static bool unpack(struct taking *taking, int from)
@@ -163,7 +163,7 @@ static bool unpack(struct taking *taking, int from)
     struct git_child child = in_stage(taking->take);
     snprintf(limit, sizeof limit, "--max-input-size=%lld", (long long)BYTES_MAX);
     child.in = from;
-    return git_run(taking->take->git, &child, "index-pack", "--stdin", STRICT, limit, NULL);
+    return git_run(taking->take->git, &child, "index-pack", "--stdin", STRICT, limit);
 }
 
 static enum take_end bring(struct taking *taking, struct candidate *candidate)

@@ -76,8 +76,7 @@ static const char *next_entry(const char *at, const char *end, struct entry *ent
 static bool list(struct git *git, const char *dir, const char *commit, struct git_text *text)
 {
     struct git_child child = {.dir = dir, .text = text};
-    return commit[0] == '\0' ||
-           git_run(git, &child, "ls-tree", "-r", "-z", "--full-tree", commit, NULL);
+    return commit[0] == '\0' || git_run(git, &child, "ls-tree", "-r", "-z", "--full-tree", commit);
 }
 
 /* --- The overlay --- */
@@ -159,16 +158,16 @@ static bool write_overlay(struct git *git, struct git_child *child, const char *
                           const struct git_text *lines, char tree[static REFS_COMMIT_SIZE])
 {
     unlink(child->index);
-    bool read = commit[0] == '\0' ? git_run(git, child, "read-tree", "--empty", NULL)
-                                  : git_run(git, child, "read-tree", commit, NULL);
+    bool read = commit[0] == '\0' ? git_run(git, child, "read-tree", "--empty")
+                                  : git_run(git, child, "read-tree", commit);
     if (!read)
         return false;
     child->input = lines->bytes;
     child->input_len = lines->len;
-    if (lines->len > 0 && !git_run(git, child, "update-index", "-z", "--index-info", NULL))
+    if (lines->len > 0 && !git_run(git, child, "update-index", "-z", "--index-info"))
         return false;
     child->input = NULL;
-    return git_ask(git, child, tree, REFS_COMMIT_SIZE, "write-tree", NULL);
+    return git_ask(git, child, tree, REFS_COMMIT_SIZE, "write-tree");
 }
 
 bool trusted_overlay(struct git *git, const char *dir, const char *index, const char *commit,
@@ -207,7 +206,7 @@ bool trusted_instructions(struct git *git, const char *dir, const char *base, ch
     struct entry entry;
     size_t len = 0;
     text[0] = '\0';
-    bool told = base[0] == '\0' || git_run(git, &child, "ls-tree", "-z", "--full-tree", base, NULL);
+    bool told = base[0] == '\0' || git_run(git, &child, "ls-tree", "-z", "--full-tree", base);
     for (size_t i = 0; told && i < COUNT(instructions); i++)
         if (find(&entries, instructions[i], &entry) && len + strlen(instructions[i]) + 2 < size)
             len += (size_t)snprintf(text + len, size - len, "%s%s", len > 0 ? " " : "",

@@ -66,8 +66,8 @@ static bool check_out(struct workspace *workspace, const struct trusted_paths *p
     struct git_child child = of_tree(workspace, index);
     child.input = paths->put.bytes;
     child.input_len = paths->put.len;
-    return paths->put.len == 0 || git_run(workspace->git, &child, "checkout-index", "-f", "-u",
-                                          "-q", "-z", "--stdin", NULL);
+    return paths->put.len == 0 ||
+           git_run(workspace->git, &child, "checkout-index", "-f", "-u", "-q", "-z", "--stdin");
 }
 
 static bool mark_moving(const struct workspace *workspace, bool moving)
@@ -82,7 +82,7 @@ static bool reset_to(struct workspace *workspace, const char *tree)
 {
     char index[PATH_SIZE];
     struct git_child child = of_tree(workspace, index);
-    return git_run(workspace->git, &child, "read-tree", "--reset", "-u", tree, NULL);
+    return git_run(workspace->git, &child, "read-tree", "--reset", "-u", tree);
 }
 
 /* The old one is kept within the stage, and a new one begins. */
@@ -105,12 +105,12 @@ static bool move(struct workspace *workspace, const char *from, const char *to)
 {
     char index[PATH_SIZE];
     struct git_child child = of_tree(workspace, index);
-    if (!git_run(workspace->git, &child, "read-tree", "-i", "-m", from, NULL))
+    if (!git_run(workspace->git, &child, "read-tree", "-i", "-m", from))
         return false;
     if (strcmp(from, to) == 0)
         return true;
-    git_run(workspace->git, &child, "update-index", "-q", "--refresh", NULL); /* 1: some differ */
-    if (git_run(workspace->git, &child, "read-tree", "-m", "-u", from, to, NULL))
+    git_run(workspace->git, &child, "update-index", "-q", "--refresh"); /* 1: some differ */
+    if (git_run(workspace->git, &child, "read-tree", "-m", "-u", from, to))
         return true;
     return workspace->git->end == GIT_REFUSED && put_aside(workspace) && reset_to(workspace, to);
 }
@@ -179,7 +179,7 @@ static bool make_refs(struct workspace *workspace, int dir, const char *head, co
     struct git_child child = {.dir = workspace->mirror, .text = &refs};
     char line[2 * REFS_NAME_SIZE];
     bool made = git_run(workspace->git, &child, "for-each-ref", "--format=%(objectname) %(refname)",
-                        "refs/tags", NULL);
+                        "refs/tags");
     if (head[0] != '\0') {
         int len = snprintf(line, sizeof line, "%s refs/heads/%s\n", head, workspace->work->branch);
         made = made && git_text_add(&refs, line, (size_t)len);
@@ -222,12 +222,12 @@ static bool make_index(struct workspace *workspace, int dir, const char *name, c
     if (head[0] == '\0')
         return true;
     if (!copy_index(workspace->stage->dir, dir) ||
-        !git_run(workspace->git, &child, "read-tree", "-i", "-m", head, NULL))
+        !git_run(workspace->git, &child, "read-tree", "-i", "-m", head))
         return false;
     child.input = paths->flagged.bytes;
     child.input_len = paths->flagged.len;
-    return paths->flagged.len == 0 || git_run(workspace->git, &child, "update-index", "-z",
-                                              "--skip-worktree", "--stdin", NULL);
+    return paths->flagged.len == 0 ||
+           git_run(workspace->git, &child, "update-index", "-z", "--skip-worktree", "--stdin");
 }
 
 /* The folder of a submodule, which stays empty. No link on the way is followed. */
