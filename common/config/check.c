@@ -32,6 +32,17 @@ static const struct tree_node *entry(const struct tree_node *list, size_t index)
     return node;
 }
 
+/* Whose commands the worker brings: worker/adapter/template.c has them. */
+static bool is_built_in(const char *agent_type)
+{
+    static const char *const names[] = {"codex-cli", "claude-code", "opencode", "gemini-cli",
+                                        "aider"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], agent_type) == 0)
+            return true;
+    return false;
+}
+
 /* A worker leaves out what it cannot start of a host that the API made: others may know it. */
 static bool has_adapter(const struct config_reading *reading, const char *agent_type)
 {
@@ -42,7 +53,7 @@ static bool has_adapter(const struct config_reading *reading, const char *agent_
         if (strcmp(config->adapters[i].agent_type, agent_type) == 0)
             return true;
     }
-    return strcmp(agent_type, "codex-cli") == 0; /* built in */
+    return is_built_in(agent_type);
 }
 
 static void check_agents(struct config_reading *reading, const struct config_host *host,
@@ -64,8 +75,9 @@ static void check_agents(struct config_reading *reading, const struct config_hos
         }
         if (!has_adapter(reading, agent->agent_type))
             config_problem(reading, type,
-                           "no adapter is known for %s; use codex-cli, or describe its command "
-                           "under adapters: { %s: { command: [ … ] } }",
+                           "no adapter is known for %s; use codex-cli, claude-code, opencode, "
+                           "gemini-cli or aider, or describe its command under adapters: { %s: { "
+                           "command: [ … ] } }",
                            agent->agent_type, agent->agent_type);
         if (strcmp(agent->profile, "full") == 0)
             config_warning(reading, tree_child(at, "profile"),
@@ -171,7 +183,8 @@ static void check_orchestrator(struct config_reading *reading, const struct tree
 static void check_command(struct config_reading *reading, const struct config_list *command,
                           const struct tree_node *list)
 {
-    static const char known[] = "{work_dir} {task_id} {branch} {run_dir}";
+    static const char known[] = "{work_dir} {task_id} {branch} {run_dir} {model} {session} "
+                                "{workspace} {prompt_file}";
     size_t bytes = 0;
     for (size_t i = 0; i < command->count; i++)
         bytes += strlen(command->items[i]) + 1;
@@ -189,6 +202,16 @@ static void check_command(struct config_reading *reading, const struct config_li
                            (int)len + 1, word, known);
         }
     }
+}
+
+/* What is built in may be given variables alone, or another command. */
+static void check_adapter(struct config_reading *reading, const struct config_adapter *adapter,
+                          const struct tree_node *node)
+{
+    if (adapter->command.count == 0 && !is_built_in(adapter->agent_type))
+        config_problem(reading, node, "needs a command: %s is not built in", adapter->agent_type);
+    check_command(reading, &adapter->command, child(node, "command"));
+    check_command(reading, &adapter->resume, child(node, "resume"));
 }
 
 static void check_database(struct config_reading *reading, const struct tree_node *root)
@@ -220,8 +243,7 @@ void config_check(struct config_reading *reading, const struct tree_node *root)
     check_forgejo(reading, root);
     check_orchestrator(reading, root);
     for (size_t i = 0; i < config->adapter_count; i++)
-        check_command(reading, &config->adapters[i].command,
-                      child(entry(child(root, "adapters"), i), "command"));
+        check_adapter(reading, &config->adapters[i], entry(child(root, "adapters"), i));
     for (size_t i = 0; i < config->host_count; i++)
         config_check_host(reading, i, entry(hosts, i));
     if (config->host_count == 0 && reading->node == CONFIG_WORKER)

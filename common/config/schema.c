@@ -358,9 +358,10 @@ static const struct config_field variable_fields[] = {
 };
 
 static const struct config_field adapter_fields[] = {
-    {"command", FIELD_TEXTS, FIELD_REQUIRED | FIELD_RAW, ADAPTER(command), .min = 1, .max = 32768,
+    {"command", FIELD_TEXTS, FIELD_RAW, ADAPTER(command), .min = 1, .max = 32768,
      .help = "the program and its arguments; {work_dir} {task_id} {branch} {run_dir} {model} "
-             "{session} are filled in, the prompt comes on stdin"},
+             "{session} {workspace} {prompt_file} are filled in, the prompt comes on stdin; when "
+             "not given that of the agent of this name that is built in"},
     {"resume", FIELD_TEXTS, FIELD_RAW, ADAPTER(resume), .max = 32768,
      .help = "the same, to go on with an earlier {session}; when not given every run begins anew"},
     {"output", FIELD_TEXT, ADAPTER(output), .text = "text",
@@ -382,7 +383,7 @@ static const struct config_field adapter_fields[] = {
 
 static const struct config_field agent_fields[] = {
     {"agent_type", FIELD_TEXT, FIELD_REQUIRED, AGENT(agent_type), .check = check_name,
-     .help = "codex-cli, or a name under adapters"},
+     .help = "codex-cli, claude-code, opencode, gemini-cli, aider, or a name under adapters"},
     {"max_concurrency", FIELD_INT, AGENT(max_concurrency), RANGE(1, 256, "1", "runs"),
      .help = "how many of it at once on this host"},
     {"capabilities", FIELD_TEXTS, FIELD_CAPABILITY, AGENT(capabilities), .check = check_capability,
@@ -449,7 +450,8 @@ const struct config_field config_fields[] = {
     {"adapters", FIELD_ITEMS, FIELD_NAMED, AT(adapters), .check = check_name,
      .fields = adapter_fields, .size = sizeof(struct config_adapter),
      .count_offset = offsetof(struct config, adapter_count),
-     .about = "agents beside codex-cli, which is known",
+     .about =
+         "agents beside codex-cli, claude-code, opencode, gemini-cli and aider, which are known",
      .help = "how each is called; its name is what agents[].agent_type says"},
     {"hosts", FIELD_ITEMS, AT(hosts), .fields = config_host_fields,
      .size = sizeof(struct config_host), .count_offset = offsetof(struct config, host_count),

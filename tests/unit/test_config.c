@@ -55,7 +55,7 @@ static const char full[] =
     "orchestrator: { task_timeout_secs: 60, default_max_retries: 0, retry_on: [ limit, timed_out "
     "],\n"
     "  max_output_bytes: 1099511627776 }\n"
-    "adapters:\n  my-agent: { command: [run, '--in', '{prompt_file}', '${HOME} x {branch}', ''], "
+    "adapters:\n  my-agent: { command: [run, '--in', '{prompts}', '${HOME} x {branch}', ''], "
     "output: "
     "codex-json }\n"
     "  other: { command: [true], env: { API_KEY: 'x y', PLACE: '${HOME}', _1: a } }\n"
@@ -111,9 +111,30 @@ START_TEST(everything)
     ck_assert(warned(c, "forgejo.trigger_users: \"*\""));
     ck_assert(warned(c, "database.insecure_plaintext"));
     ck_assert(warned(c, "agents[0].profile: full"));
-    ck_assert(warned(c, "adapters.my-agent.command[2]: {prompt_file} is passed as it is"));
+    ck_assert(warned(c, "adapters.my-agent.command[2]: {prompts} is passed as it is"));
     ck_assert(!warned(c, "{branch} is"));
     config_free(c);
+}
+END_TEST
+
+/* By their names alone, with variables alone, or with a command of one's own. */
+START_TEST(agents_that_are_built_in)
+{
+    static const char *const types[] = {"codex-cli", "claude-code", "opencode", "gemini-cli",
+                                        "aider"};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        char *text =
+            mem_printf(DATABASE "adapters: { %s: { env: { A: b } } }\n"
+                                "hosts: [ { host_id: a, hostname: localhost, work_dir: /w,\n"
+                                "           agents: [ { agent_type: %s } ] } ]\n",
+                       types[i], types[i]);
+        struct config *c = parse(text, CONFIG_WORKER);
+        ck_assert_msg(c != NULL, "%s", err.text);
+        ck_assert_uint_eq(c->adapters[0].command.count, 0);
+        ck_assert_uint_eq(c->adapters[0].env_count, 1);
+        config_free(c);
+        free(text);
+    }
 }
 END_TEST
 
@@ -314,6 +335,7 @@ int main(void)
     tcase_set_timeout(tests, 30);
     tcase_add_test(tests, defaults);
     tcase_add_test(tests, everything);
+    tcase_add_test(tests, agents_that_are_built_in);
     tcase_add_test(tests, a_server_needs_no_host_keys);
     tcase_add_test(tests, a_command_needs_the_database_and_nothing_else);
     tcase_add_test(tests, a_visitor_needs_the_way_to_hosts_only);

@@ -161,7 +161,9 @@ START_TEST(forms)
     refuse(DATABASE "adapters: { a b: { command: [x] } }\n", "2:13: adapters.a b: ", "wrong name");
     refuse(DATABASE "adapters: { a: { command: [] } }\n",
            "2:27: adapters.a.command: ", "0 entries");
-    refuse(DATABASE "adapters: { a: { } }\n", "2:16: adapters.a.command: ", "missing");
+    refuse(DATABASE "adapters: { a: { } }\n", "2:16: adapters.a: ", "needs a command");
+    refuse(DATABASE "adapters: { a: { env: { A: b } } }\n",
+           "2:16: adapters.a: ", "a is not built in");
     refuse(DATABASE "server: { bind: \"127.0.0.1\\n\" }\n", "2:17", "control characters");
 }
 END_TEST
