@@ -7,7 +7,8 @@ BUILD=${BUILD:-$PWD/build/tests}
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
 FLEET_SECRET=end-to-end-secret
 
-# fleet_begin: database, migrations, short intervals, login roles, an sshd, tokens' place.
+# fleet_begin: database, migrations, short intervals, login roles, an sshd (where the account's home is ACCOUNT_HOME, when
+# that is set), tokens' place.
 fleet_begin() {
     E2E=$TEST_DIR/fleet
     mkdir -p "$E2E"/{etc,log,run,work,ledger.d}
@@ -25,6 +26,7 @@ fleet_begin() {
     sshd_create "$E2E/sshd"
     SSHD_PORT=$(free_port)
     sshd_configure "$E2E/sshd" "$SSHD_PORT"
+    [[ -z ${ACCOUNT_HOME-} ]] || echo "SetEnv HOME=$ACCOUNT_HOME" >>"$E2E/sshd/sshd_config"
     sshd_up
     cp tests/e2e/agent "$E2E/agent"
     at_exit fleet_end
@@ -52,7 +54,7 @@ sshd_down() {
     process_stop "$E2E/run" sshd KILL
 }
 
-# Adds a host to the configuration of the workers started after: host ID WORK_DIR AGENTS(yaml lines).
+# Adds a host to the configuration of the workers started after: host ID AGENTS(yaml lines). WORKSPACE is its kind.
 HOSTS=
 host() {
     local id=$1 agents=$2
@@ -64,7 +66,7 @@ host() {
     ssh_key_path: $E2E/sshd/client_key
     known_hosts: $E2E/sshd/known_hosts
     work_dir: $E2E/work/$id
-    workspace: plain
+    workspace: ${WORKSPACE:-plain}
     agents:
 $agents
 "
@@ -93,6 +95,7 @@ adapters:
   counter: { command: [ /bin/sh, "$E2E/agent", "$LEDGER" ], output: text }
   other: { command: [ /bin/sh, "$E2E/agent", "$LEDGER" ], output: text }
 ${ADAPTERS:-}
+${GIT:+git: $GIT}
 hosts:
 ${HOSTS:-  []}
 YAML
