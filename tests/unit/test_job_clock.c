@@ -91,10 +91,10 @@ START_TEST(test_provider_down)
     scene_until(stopped_on_host, "stop");
     ck_assert_str_eq(scene_job()->stop_reason, "provider_down");
     scene_ends(1, "provider_down");
-    while (sql("finish")->calls == 0)
+    while (sql("finish_run")->calls == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
-    ck_assert_str_eq(sql("finish")->last[3], "failed");
-    ck_assert_str_eq(sql("finish")->last[4], "provider_down");
+    ck_assert_str_eq(sql("finish_run")->last[3], "failed");
+    ck_assert_str_eq(sql("finish_run")->last[4], "provider_down");
 }
 END_TEST
 

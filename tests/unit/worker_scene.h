@@ -10,20 +10,27 @@
 
 #include "tests/unit/worker_scene_host.h"
 
+/* A suite may say more of its host, and of its task, before it includes this. */
+#ifndef SCENE_GIT
+#define SCENE_GIT ""
+#define SCENE_WORKSPACE ""
+#define SCENE_REPO "<null>"
+#endif
+
 static const char scene_config[] =
     "database: { url: 'postgresql://nobody@127.0.0.1/none' }\n"
-    "orchestrator: { start_timeout_secs: 60, silence_timeout_secs: 60 }\n"
+    "orchestrator: { start_timeout_secs: 60, silence_timeout_secs: 60 }\n" SCENE_GIT
     "adapters: { demo: { command: [ demo, '{task_id}' ], output: codex-json } }\n"
     "hosts:\n"
     "  - host_id: h1\n"
     "    hostname: localhost\n"
-    "    work_dir: /tmp/scene\n"
+    "    work_dir: /tmp/scene\n" SCENE_WORKSPACE
     "    agents: [ { agent_type: demo, max_concurrency: 2, capabilities: [ x ] } ]\n";
 
 #define SCENE_JOB(phase, epoch, run, stored, checkpoint, cancel)                                   \
     "attempt=11;task_id=t-1;number=1;epoch=" epoch ";nonce=00112233445566778899aabbccddeeff;"      \
     "phase=" phase ";run=" run ";host_id=h1;agent_type=demo;title=T;body=B;labels={agent:x};"      \
-    "requirements={x};repo=<null>;issue_number=<null>;slug=t1;branch_name=task/"                   \
+    "requirements={x};repo=" SCENE_REPO ";issue_number=<null>;slug=t1;branch_name=task/"           \
     "t1;timeout_secs=60;"                                                                          \
     "prompt=" run ";command=" run ";stdout_bytes=" stored ";stderr_bytes=0;checkpoint=" checkpoint \
     ";cancel=" cancel                                                                              \

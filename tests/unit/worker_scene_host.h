@@ -182,6 +182,9 @@ static void scene_reply(struct scene_asked *asked)
     asked->on_reply(asked->data, &reply, NULL);
 }
 
+/* What the agent asks in its file, when it is harvested. */
+static const char *scene_asks;
+
 static void scene_worked(struct scene_asked *asked)
 {
     static const char *const words[] = {"ready", "no_change", "pushed", "kept", "failed", "fenced"};
@@ -198,6 +201,9 @@ static void scene_worked(struct scene_asked *asked)
         snprintf(worked.pushed, sizeof worked.pushed, "%s", SCENE_HEAD);
     if (rest != NULL)
         snprintf(worked.reason, sizeof worked.reason, "%s", rest + 1);
+    if (scene_asks != NULL)
+        worked.question =
+            (struct runner_blob){.bytes = scene_asks, .len = (uint32_t)strlen(scene_asks)};
     asked->on_worked(asked->data, &worked, NULL);
 }
 

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/crypto.h"
 #include "common/db/internal.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "tests/unit/fake_rows.h"
@@ -25,7 +26,7 @@ struct scene_sql {
     int times;         /* how often this answer is given; 0 = always */
     int calls;
     bool held;           /* no answer before it is let go; what it then says is decided then */
-    char last[17][4096]; /* parameters of the last call */
+    char last[17][8192]; /* parameters of the last call */
 };
 
 static struct scene_sql scene_sql[] = {
@@ -43,7 +44,11 @@ static struct scene_sql scene_sql[] = {
     {.name = "started", .rows = "started="},
     {.name = "phase", .rows = "phase="},
     {.name = "append"},
-    {.name = "finish", .rows = "status=completed"},
+    {.name = "briefing",
+     .rows = "base_branch=<null>;pushed_head=<null>;session_id=<null>;follow_up=<null>;"
+             "earlier_summary=<null>;question=<null>;slot_ordinal=0"},
+    {.name = "prepared", .rows = "prepared="},
+    {.name = "finish_run", .rows = "status=completed"},
     {.name = "release", .rows = "status=created"},
     {.name = "void_confirmed", .rows = "status=created"},
     {.name = "promote", .rows = "count=0"},
@@ -62,6 +67,26 @@ static struct scene_sql *sql(const char *name)
         if (strcmp(scene_sql[i].name, name) == 0)
             return &scene_sql[i];
     ck_abort_msg("no such SQL function: %s", name);
+}
+
+/* A member of what finish_run() was told last, "tokens.input" of one inside; "<null>": none. */
+static inline const char *reported(const char *name)
+{
+    static char text[8192];
+    struct error err;
+    const char *report = sql("finish_run")->last[7], *dot = strchr(name, '.');
+    struct json_object *whole = json_parse(report, strlen(report), &err), *at = whole;
+    ck_assert_msg(whole != NULL, "no report: %s", report);
+    if (dot != NULL) {
+        char outer[64];
+        snprintf(outer, sizeof outer, "%.*s", (int)(dot - name), name);
+        at = json_member(at, outer);
+        name = dot + 1;
+    }
+    at = at != NULL ? json_member(at, name) : NULL;
+    snprintf(text, sizeof text, "%s", at != NULL ? json_object_get_string(at) : "<null>");
+    json_object_put(whole);
+    return text;
 }
 
 struct scene_query {

@@ -402,11 +402,17 @@ const struct config_host *host_entry(const struct host *host)
     return host->entry;
 }
 
-bool host_template(const struct host *host, const char *agent_type, struct adapter_template *found)
+const struct config_agent *host_agent(const struct host *host, const char *agent_type)
 {
     const struct config_host *entry = host_entry(host);
     for (size_t i = 0; entry != NULL && i < entry->agent_count; i++)
         if (strcmp(entry->agents[i].agent_type, agent_type) == 0)
-            return adapter_find(node_settings(host->node), &entry->agents[i], found);
-    return false;
+            return &entry->agents[i];
+    return NULL;
+}
+
+bool host_template(const struct host *host, const char *agent_type, struct adapter_template *found)
+{
+    const struct config_agent *agent = host_agent(host, agent_type);
+    return agent != NULL && adapter_find(node_settings(host->node), agent, found);
 }

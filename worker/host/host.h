@@ -121,6 +121,8 @@ bool host_boot_differs(const struct host *host,
                        const char *boot); /* false when either is unknown */
 /* The newest; NULL when it left. */
 const struct config_host *host_entry(const struct host *host);
+/* Of the newest entry; NULL when it has none of that type. */
+const struct config_agent *host_agent(const struct host *host, const char *agent_type);
 bool host_template(const struct host *host, const char *agent_type, struct adapter_template *found);
 
 /* --- Calls (call.c) --- */

@@ -133,9 +133,10 @@ static void on_start(void *data, const struct runner_reply *reply, const struct 
 
 void job_host_start(struct job *job)
 {
-    struct buf script;
+    struct buf script, writable;
     struct adapter_template template;
     buf_init(&script, SCRIPT_MAX);
+    buf_init(&writable, SCRIPT_MAX);
     if (host_template(job->host, job->agent_type, &template))
         adapter_environment(&script, &template);
     buf_adds(&script, job->command);
@@ -148,10 +149,16 @@ void job_host_start(struct job *job)
         .prompt = job->prompt,
         .prompt_len = (uint32_t)strlen(job->prompt)};
     snprintf(start.folder, sizeof start.folder, "%s", job->folder);
-    job_begin(job);
-    host_start(job->host, &job->key, &start, on_start, job);
+    bool confined = job_confine(job, &start, &writable);
+    if (confined) {
+        job_begin(job);
+        host_start(job->host, &job->key, &start, on_start, job);
+    }
     crypto_wipe(script.data, script.len);
     buf_release(&script);
+    buf_release(&writable);
+    if (!confined)
+        job_give_up_start(job, "start_refused");
 }
 
 /* --- raise --- */

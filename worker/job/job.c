@@ -17,9 +17,9 @@
 
 const char *job_state_name(enum job_state state)
 {
-    static const char *const names[] = {"claimed",   "starting",  "raise",   "start",  "started",
-                                        "running",   "stopping",  "voiding", "voided", "ending",
-                                        "finishing", "releasing", "gone"};
+    static const char *const names[] = {"claimed", "preparing",  "starting",  "raise",     "start",
+                                        "started", "running",    "stopping",  "voiding",   "voided",
+                                        "ending",  "harvesting", "finishing", "releasing", "gone"};
     return names[state];
 }
 
@@ -148,9 +148,23 @@ struct job *job_new(struct jobs *jobs, struct host *host, const struct db_result
 
 static void job_free(struct job *job)
 {
-    char *texts[] = {job->task_id, job->agent_type, job->title,   job->body,
-                     job->labels,  job->repo,       job->branch,  job->folder,
-                     job->command, job->prompt,     job->unstored};
+    char *texts[] = {job->task_id,
+                     job->agent_type,
+                     job->title,
+                     job->body,
+                     job->labels,
+                     job->repo,
+                     job->branch,
+                     job->folder,
+                     job->command,
+                     job->prompt,
+                     job->unstored,
+                     job->question,
+                     job->briefing.base_branch,
+                     job->briefing.session,
+                     job->briefing.follow_up,
+                     job->briefing.summary,
+                     job->briefing.question};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     for (size_t i = 0; i < job->secrets.count; i++) {

@@ -17,6 +17,8 @@
  *   later. Draining: nothing, others adopt. No lease: nothing but looking. A host that is down, or
  *   that answers everything but this: phase unreachable with the reason, whose clocks run in SQL.
  * - claimed: host down, cancel, nothing to run: releasing.
+ * - preparing: host down, cancel: releasing, and what the host still does of it is nobody's. It
+ *   cannot: finishing with its reason.
  * - starting: cancel, or refused for good: releasing. AF001 (it has ended): dropped.
  * - raise: the host says how it stands: start, started, running, voided, voiding, or finishing of
  *   what was started and left nothing.
@@ -28,6 +30,8 @@
  * - voiding: voided, or raise when it did start. A full disk: again, ever later.
  * - voided: AF001 (it was seen running): running, which finds that nothing is left.
  * - ending: bytes that never come are tampering; bytes that SQL refuses for minutes are left out.
+ * - harvesting: a server that is away: again, as long as a push may take; else finishing with what
+ *   the host says of it. An end that is not known to be of this run's making is not harvested.
  * - finishing: refused for good: without the agent's words.
  * - releasing: AF001 (an owner before us announced it): dropped, and taken up as it is stored. */
 #ifndef FLEET_JOB_H
@@ -49,29 +53,44 @@
 /* bytes of a run's output that may be on their way to the database: what a watch is granted */
 #define JOB_CREDIT ((size_t)512 << 10)
 
-#define JOB_STOP_AGAIN_MS 60000 /* a run that was to be stopped and did not end */
+#define JOB_REPORT_MAX ((size_t)256 << 10) /* bytes of what finish_run() is told of a run */
+#define JOB_STOP_AGAIN_MS 60000            /* a run that was to be stopped and did not end */
 
 /* `missing`: the host answers, but nothing that we asked of it */
 #define JOB_NO_ANSWER "no_answer"
 
 enum job_state {
-    JOB_CLAIMED,   /* ours, nothing was asked of anybody: prepare the prompt */
-    JOB_STARTING,  /* starting() has to commit */
-    JOB_RAISE,     /* adopted: the host has to learn our epoch before anything else */
-    JOB_START,     /* committed: the host has to start it */
-    JOB_STARTED,   /* the host said so: started() has to commit */
-    JOB_RUNNING,   /* followed by a watch */
-    JOB_STOPPING,  /* followed by a watch; the host has to stop it */
-    JOB_VOIDING,   /* the host has to leave a tombstone: then it never started */
-    JOB_VOIDED,    /* tombstone seen: void_confirmed() has to commit */
-    JOB_ENDING,    /* proven ended; the rest of its output has to be read and stored */
-    JOB_FINISHING, /* finish() has to commit */
-    JOB_RELEASING, /* release() has to commit: not a byte of a start left us */
-    JOB_GONE,      /* no longer ours; waits for its callbacks */
+    JOB_CLAIMED,    /* ours, nothing was asked of anybody */
+    JOB_PREPARING,  /* the host has to make the workspace */
+    JOB_STARTING,   /* starting() has to commit */
+    JOB_RAISE,      /* adopted: the host has to learn our epoch before anything else */
+    JOB_START,      /* committed: the host has to start it */
+    JOB_STARTED,    /* the host said so: started() has to commit */
+    JOB_RUNNING,    /* followed by a watch */
+    JOB_STOPPING,   /* followed by a watch; the host has to stop it */
+    JOB_VOIDING,    /* the host has to leave a tombstone: then it never started */
+    JOB_VOIDED,     /* tombstone seen: void_confirmed() has to commit */
+    JOB_ENDING,     /* proven ended; the rest of its output has to be read and stored */
+    JOB_HARVESTING, /* the host has to take in what the agent did, and to push it */
+    JOB_FINISHING,  /* finish() has to commit */
+    JOB_RELEASING,  /* release() has to commit: not a byte of a start left us */
+    JOB_GONE,       /* no longer ours; waits for its callbacks */
 };
 
 /* What SQL was last told of a live run. */
 enum job_phase { PHASE_RUNNING, PHASE_UNREACHABLE, PHASE_STOPPING };
+
+/* What SQL knows of a task beside its row, that only some attempts need: fleet.briefing(). Texts
+ * are owned, NULL where there is none. */
+struct job_briefing {
+    bool known;
+    char *base_branch;
+    char *session;   /* to go on with */
+    char *follow_up; /* what is asked now */
+    char *summary;   /* of the attempt before */
+    char *question;  /* that it ended with */
+    int ordinal;     /* of the slot */
+};
 
 /* One stream on its way from the host's file to the database. */
 struct job_stream {
@@ -116,6 +135,7 @@ struct job {
     struct config_list secrets; /* values of its agent's variables, kept out of what is stored */
     /* as stored with the attempt; NULL before starting() and after started() */
     char *command, *prompt;
+    struct job_briefing briefing;
     char number_text[12];
     struct log_field about[4]; /* task=… attempt=… host=… */
 
@@ -158,7 +178,14 @@ struct job {
     bool tampered;               /* its output was */
     struct runner_record record; /* the last one */
 
-    const char *outcome, *reason; /* literals or inside `record`: what finish() says */
+    bool working;              /* a prepare or harvest is in flight on the host */
+    bool has_work;             /* the host has answered one: `work` */
+    struct runner_worked work; /* without its question */
+    char *question;            /* owned; what the agent asks, in its file */
+    struct error trouble;      /* why there is no workspace: `text` is "" or a sentence */
+
+    /* literals, or inside `record` or `work`: what finish() says */
+    const char *outcome, *reason;
 };
 
 /* What ended, as job_judge() sees it. */
@@ -203,6 +230,21 @@ void job_give_up_start(struct job *job,
                        const char *reason); /* release or void, by what the host may know */
 bool job_tell_sight(struct job *job, enum job_phase seen); /* true: a call of it is in flight */
 bool job_prepare(struct job *job); /* prompt and command; false (logged) when there is no adapter */
+void job_harvest(struct job *job); /* it has ended, and is judged: what did it leave? */
+
+/* --- work.c: tasks of a repository --- */
+
+bool job_has_repository(const struct job *job); /* and this host makes a clone of it */
+/* Adds what is known of the run beside its outcome, as one JSON object: attempt.report
+ * (migrations/README.md). `plain`: without what the agent says of itself. */
+void job_report(const struct job *job, struct buf *out, bool plain);
+bool job_must_ask(struct job *job); /* SQL has to say more first: asked now */
+void job_take_briefing(struct job *job, const struct db_result *res);
+void job_host_prepare(struct job *job);
+void job_host_harvest(struct job *job);
+/* As whom and where a start is confined to; `writable` holds a part of it. False (job->trouble):
+ * the configuration has no account for this slot. */
+bool job_confine(struct job *job, struct runner_start *start, struct buf *writable);
 
 bool job_is_followed(const struct job *job); /* follow.c */
 void job_follow(struct job *job);            /* begins or ends the watch as the state wants */
@@ -213,6 +255,8 @@ bool job_record_tampered(const struct job *job, const struct runner_record *reco
 /* Proven started, yet the host says that nothing lives and nothing of ours lies there. */
 void job_nothing_left(struct job *job, const struct runner_record *record);
 
+void job_sql_briefing(struct job *job);
+void job_sql_prepared(struct job *job);
 void job_sql_starting(struct job *job);
 void job_sql_started(struct job *job);
 void job_sql_phase(struct job *job, enum job_phase phase, const char *reason);

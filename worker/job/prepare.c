@@ -29,7 +29,14 @@ static bool build_prompt(struct job *job)
                                .labels = buf_text(&labels),
                                .repo = job->repo,
                                .issue_number = job->issue_number,
-                               .branch = job->branch};
+                               .branch = job->branch,
+                               .repository = job->has_work,
+                               .base_branch = job->has_work ? job->work.base_branch : NULL,
+                               .instructions = job->has_work ? job->work.instructions : NULL,
+                               .resumed = job->briefing.session != NULL,
+                               .summary = job->briefing.summary,
+                               .question = job->briefing.question,
+                               .follow_up = job->briefing.follow_up};
     char fence[PROMPT_FENCE_SIZE];
     prompt_fence(&task, fence);
     bool fits = prompt_build(&prompt, &task, fence);

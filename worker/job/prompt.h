@@ -18,6 +18,14 @@ struct prompt_task {
     const char *repo;   /* "owner/name" */
     int issue_number;   /* 0: none */
     const char *branch; /* as SQL named it */
+
+    bool repository;          /* the current directory is a clone, on that branch */
+    const char *base_branch;  /* of it */
+    const char *instructions; /* files for agents that the base branch has, "AGENTS.md …" */
+    bool resumed;             /* the agent knows the session before */
+    const char *summary;      /* of the attempt before; of the agent's making */
+    const char *question;     /* that it ended with */
+    const char *follow_up;    /* what a person answered, or asks for now */
 };
 
 /* A random fence that occurs nowhere in the task's text. */

@@ -10,6 +10,7 @@
 #include "common/mem.h"
 #include "worker/adapter/limit.h"
 #include "worker/job/job.h"
+#include "worker/workspace/workspace.h"
 
 #define REFUSALS_MAX 3
 
@@ -74,6 +75,50 @@ static enum answer answered(struct job *job, const char *what, const struct erro
     }
     refused(job, what, err);
     return is_state(err, "AF001") ? ANSWER_CONTRADICTED : ANSWER_LATER;
+}
+
+/* --- briefing and prepared --- */
+
+static void on_briefing(void *data, const struct db_result *res, const struct error *err)
+{
+    struct job *job = data;
+    enum answer answer = answered(job, "briefing", err);
+    if (answer == ANSWER_LATER && is_plain(job) && job->state == JOB_CLAIMED)
+        job_give_up_start(job, "start_refused");
+    if (answer != ANSWER_GOOD || db_rows(res) != 1)
+        return;
+    job_take_briefing(job, res);
+    job_step(job);
+}
+
+void job_sql_briefing(struct job *job)
+{
+    struct key key = key_of(job);
+    const char *params[] = {job->node->id, key.attempt, key.epoch};
+    call(job, "select * from fleet.briefing($1, $2, $3)", 3, params, on_briefing);
+}
+
+/* Nothing waits for a word about the workspace that is refused. */
+static void on_prepared(void *data, const struct db_result *res, const struct error *err)
+{
+    struct job *job = data;
+    enum answer answer = answered(job, "prepared", err);
+    (void)res;
+    if (answer == ANSWER_DROPPED || (answer == ANSWER_LATER && !is_plain(job)))
+        return;
+    job_set(job, JOB_CLAIMED);
+    job_step(job);
+}
+
+void job_sql_prepared(struct job *job)
+{
+    struct key key = key_of(job);
+    struct buf work;
+    buf_init(&work, JOB_REPORT_MAX);
+    workspace_report(&work, &job->work, job->branch);
+    const char *params[] = {job->node->id, key.attempt, key.epoch, buf_text(&work)};
+    call(job, "select fleet.prepared($1, $2, $3, $4)", 4, params, on_prepared);
+    buf_release(&work);
 }
 
 /* --- starting --- */
@@ -248,37 +293,8 @@ void job_sql_void_confirmed(struct job *job)
     call(job, "select fleet.void_confirmed($1, $2, $3, $4) as status", 4, params, on_end);
 }
 
-/* A count that the agent gave, as a parameter. */
-struct count {
-    char text[24];
-};
-
-static const char *count_text(struct count *count, const struct adapter_facts *facts, int64_t value)
-{
-    if (!facts->has_tokens)
-        return NULL;
-    snprintf(count->text, sizeof count->text, "%" PRId64, value);
-    return count->text;
-}
-
-/* What went wrong: what we have to say of it, or the agent; for one that had no time for any word,
- * which signal ended it. */
-static const char *error_text(const struct job *job, const struct adapter_facts *facts,
-                              char signal[static 64])
-{
-    const char *name = job->record.signal > 0 ? sigabbrev_np(job->record.signal) : NULL;
-    if (is_plain(job))
-        return "the database refused what the agent says of itself";
-    if (job->unstored != NULL)
-        return job->unstored;
-    if (facts->ending == ENDING_COMPLETED || known(facts->error) != NULL || name == NULL)
-        return facts->ending == ENDING_COMPLETED ? NULL : known(facts->error);
-    snprintf(signal, 64, "ended by SIG%s", name);
-    return signal;
-}
-
 /* Seconds since 1970 at which a limit that ended the run is over; NULL when nobody said. */
-static const char *retry_at(const struct job *job, char text[static 24])
+static const char *resets_at(const struct job *job, char text[static 24])
 {
     int64_t end;
     if (job->reason == NULL || strcmp(job->reason, "rate_limited") != 0 ||
@@ -290,11 +306,8 @@ static const char *retry_at(const struct job *job, char text[static 24])
 
 void job_sql_finish(struct job *job)
 {
-    static const struct adapter_facts silence = {.ending = ENDING_NONE};
-    char signal[64];
     struct key key = key_of(job);
-    const struct adapter_facts *facts = is_plain(job) ? &silence : &job->adapter.facts;
-    struct count input, cached, output, reasoning;
+    struct buf report;
     char status[16], number[16], again[24];
     bool gone = job->record.state != RUNNER_ENDED; /* the host looked for what lives */
     const char *proof = gone ? "supervisor_gone no_mark" : known(job->record.proof);
@@ -302,6 +315,8 @@ void job_sql_finish(struct job *job)
     bool killed = ended && job->record.signal > 0;
     snprintf(status, sizeof status, "%d", job->record.exit);
     snprintf(number, sizeof number, "%d", job->record.signal);
+    buf_init(&report, JOB_REPORT_MAX);
+    job_report(job, &report, is_plain(job));
     const char *params[] = {job->node->id,
                             key.attempt,
                             key.epoch,
@@ -309,22 +324,12 @@ void job_sql_finish(struct job *job)
                             job->reason,
                             ended ? status : NULL,
                             killed ? number : NULL,
-                            known(facts->session_id),
-                            known(facts->summary),
-                            error_text(job, facts, signal),
-                            job->stop_reason,
-                            count_text(&input, facts, facts->tokens.input),
-                            count_text(&cached, facts, facts->tokens.cached_input),
-                            count_text(&output, facts, facts->tokens.output),
-                            count_text(&reasoning, facts, facts->tokens.reasoning),
-                            retry_at(job, again),
-                            proof};
-    call(job,
-         "select fleet.finish($1, $2, $3, $4, $5, $6, $7, p_session_id => $8, p_summary => $9, "
-         "p_error => $10, p_stopped => $11, p_input_tokens => $12, p_cached_input_tokens => $13, "
-         "p_output_tokens => $14, p_reasoning_tokens => $15, p_retry_at => $16, "
-         "p_proof => $17) as status",
-         17, params, on_end);
+                            buf_text(&report),
+                            resets_at(job, again),
+                            job->sent ? proof : NULL};
+    call(job, "select fleet.finish_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) as status", 10,
+         params, on_end);
+    buf_release(&report);
 }
 
 /* --- Who owns it --- */

@@ -13,6 +13,11 @@ static void step_claimed(struct job *job)
         job_give_up_start(job, "cancelled");
     } else if (host_down(job->host)) {
         job_give_up_start(job, "host_unreachable");
+    } else if (job_must_ask(job)) {
+        return;
+    } else if (job_has_repository(job) && !job->has_work) {
+        job_set(job, JOB_PREPARING);
+        job_step(job);
     } else if (!job_prepare(job)) {
         job_give_up_start(job, "adapter_missing");
     } else {
@@ -27,6 +32,17 @@ void job_give_up_start(struct job *job, const char *reason)
     job->give_up = reason;
     job_set(job, job->sent ? JOB_VOIDING : JOB_RELEASING);
     job_step(job);
+}
+
+/* A clone may take long: whoever does not want it any more does not wait for it. */
+static void step_preparing(struct job *job)
+{
+    if (job->cancel)
+        job_give_up_start(job, "cancelled");
+    else if (host_down(job->host))
+        job_give_up_start(job, "host_unreachable");
+    else if (!job->working && host_ready(job->host) && node_may_act(job->node))
+        job_host_prepare(job);
 }
 
 /* Nobody has proof that it started: not for ever. */
@@ -67,7 +83,7 @@ static void step_start(struct job *job)
         job_give_up_start(job, "cancelled");
     else if (!job->sent && host_down(job->host))
         job_give_up_start(job, "host_unreachable");
-    else
+    else if (!job_must_ask(job))
         when_reachable(job, job_host_start);
 }
 
@@ -137,9 +153,21 @@ static void step_ending(struct job *job)
                           .exit = job->record.signal > 0 ? -1 : job->record.exit,
                           .signal = job->record.signal,
                           .adapter = &job->adapter};
-    const char *reason;
-    const char *outcome = job_judge(&end, &reason);
-    job_finish(job, outcome, reason);
+    job->outcome = job_judge(&end, &job->reason);
+    job_harvest(job);
+}
+
+void job_harvest(struct job *job)
+{
+    bool ours = !job->tampered && job->forged == 0 && job->record.state != RUNNER_FOREIGN;
+    job_set(job, ours && job_has_repository(job) ? JOB_HARVESTING : JOB_FINISHING);
+    job_step(job);
+}
+
+static void step_harvesting(struct job *job)
+{
+    if (!job_must_ask(job) && !job->working)
+        when_reachable(job, job_host_harvest);
 }
 
 void job_finish(struct job *job, const char *outcome, const char *reason)
@@ -170,6 +198,9 @@ void job_step(struct job *job)
     case JOB_CLAIMED:
         step_claimed(job);
         break;
+    case JOB_PREPARING:
+        step_preparing(job);
+        break;
     case JOB_STARTING:
         job_sql_starting(job);
         break;
@@ -196,6 +227,9 @@ void job_step(struct job *job)
         break;
     case JOB_ENDING:
         step_ending(job);
+        break;
+    case JOB_HARVESTING:
+        step_harvesting(job);
         break;
     case JOB_FINISHING:
         job_sql_finish(job);

@@ -1,0 +1,97 @@
+/* What SQL is told of a run beside its outcome: fleet.finish_run(). */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "worker/job/job.h"
+#include "worker/workspace/workspace.h"
+
+static void member(struct buf *out, const char *name)
+{
+    buf_addf(out, "%s\"%s\":", out->len > 0 && out->data[out->len - 1] != '{' ? "," : "", name);
+}
+
+static void text(struct buf *out, const char *name, const char *value)
+{
+    if (value == NULL || value[0] == '\0')
+        return;
+    member(out, name);
+    json_quote(out, value, strlen(value));
+}
+
+static void number(struct buf *out, const char *name, int64_t value)
+{
+    member(out, name);
+    buf_addf(out, "%" PRId64, value);
+}
+
+/* What went wrong: what we have to say of it, or the agent; for one that had no time for any word,
+ * which signal ended it. */
+static const char *error_text(const struct job *job, bool plain, char signal[static 64])
+{
+    const struct adapter_facts *facts = &job->adapter.facts;
+    const char *name = job->record.signal > 0 ? sigabbrev_np(job->record.signal) : NULL;
+    bool said = !plain && facts->error != NULL && facts->error[0] != '\0';
+    if (job->trouble.text[0] != '\0')
+        return job->trouble.text;
+    if (plain)
+        return "the database refused what the agent says of itself";
+    if (job->unstored != NULL)
+        return job->unstored;
+    if (facts->ending == ENDING_COMPLETED)
+        return NULL;
+    if (said || name == NULL)
+        return facts->error;
+    snprintf(signal, 64, "ended by SIG%s", name);
+    return signal;
+}
+
+static void tokens(struct buf *out, const struct adapter_facts *facts)
+{
+    if (!facts->has_tokens)
+        return;
+    member(out, "tokens");
+    buf_adds(out, "{");
+    number(out, "input", facts->tokens.input);
+    number(out, "cached_input", facts->tokens.cached_input);
+    number(out, "output", facts->tokens.output);
+    number(out, "reasoning", facts->tokens.reasoning);
+    buf_adds(out, "}");
+}
+
+static void said(const struct job *job, struct buf *out)
+{
+    const struct adapter_facts *facts = &job->adapter.facts;
+    text(out, "session_id", facts->session_id);
+    text(out, "summary", facts->summary);
+    text(out, "question", job->question);
+    tokens(out, facts);
+}
+
+/* How it was run; of what the configuration says now. */
+static void setting(const struct job *job, struct buf *out)
+{
+    const struct config_agent *agent = host_agent(job->host, job->agent_type);
+    if (agent == NULL)
+        return;
+    text(out, "profile", agent->profile);
+    text(out, "isolation", agent->isolation);
+    text(out, "sandbox", agent->sandbox);
+}
+
+void job_report(const struct job *job, struct buf *out, bool plain)
+{
+    char signal[64];
+    buf_adds(out, "{");
+    text(out, "error", error_text(job, plain, signal));
+    text(out, "stopped", job->stop_reason);
+    setting(job, out);
+    if (!plain)
+        said(job, out);
+    if (job->has_work) {
+        member(out, "work");
+        workspace_report(out, &job->work, job->branch);
+    }
+    buf_adds(out, "}");
+}
