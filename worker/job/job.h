@@ -230,6 +230,8 @@ void job_give_up_start(struct job *job,
                        const char *reason); /* release or void, by what the host may know */
 bool job_tell_sight(struct job *job, enum job_phase seen); /* true: a call of it is in flight */
 bool job_prepare(struct job *job); /* prompt and command; false (logged) when there is no adapter */
+/* Id of the session that its agent has, as far as that is known before it speaks; "" else. */
+void job_session(const struct job *job, char id[static 129]);
 void job_harvest(struct job *job); /* it has ended, and is judged: what did it leave? */
 
 /* --- work.c: tasks of a repository --- */

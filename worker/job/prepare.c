@@ -1,6 +1,7 @@
 /* What an attempt needs before starting(): its names on the host, the job script and the prompt. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "worker/job/job.h"
@@ -15,6 +16,34 @@ static void labels_text(const struct job *job, struct buf *out)
     for (const char *c = job->labels; c != NULL && *c != '\0'; c++)
         if (*c != '{' && *c != '}' && *c != '"')
             buf_adds(out, *c == ',' ? ", " : (char[]){*c, '\0'});
+}
+
+static struct adapter_values values_of(const struct job *job, const char *run_dir)
+{
+    return (struct adapter_values){.work_dir = host_work_dir(job->host),
+                                   .task_id = job->task_id,
+                                   .branch = job->branch,
+                                   .run_dir = run_dir,
+                                   .nonce = job->key.nonce,
+                                   .session = job->briefing.session,
+                                   .repository = job_has_repository(job)};
+}
+
+void job_session(const struct job *job, char id[static 129])
+{
+    struct adapter_template found;
+    struct adapter_values values = values_of(job, "");
+    id[0] = '\0';
+    if (host_template(job->host, job->agent_type, &found))
+        adapter_session(&found, &values, id);
+}
+
+/* The agent goes on where it was, and knows what was said. */
+static bool is_resumed(const struct job *job)
+{
+    char id[129];
+    job_session(job, id);
+    return job->briefing.session != NULL && strcmp(id, job->briefing.session) == 0;
 }
 
 static bool build_prompt(struct job *job)
@@ -33,7 +62,7 @@ static bool build_prompt(struct job *job)
                                .repository = job->has_work,
                                .base_branch = job->has_work ? job->work.base_branch : NULL,
                                .instructions = job->has_work ? job->work.instructions : NULL,
-                               .resumed = job->briefing.session != NULL,
+                               .resumed = is_resumed(job),
                                .summary = job->briefing.summary,
                                .question = job->briefing.question,
                                .follow_up = job->briefing.follow_up};
@@ -53,10 +82,7 @@ static bool build_command(struct job *job)
     struct buf script;
     buf_init(&script, SCRIPT_MAX);
     char *run_dir = host_run_dir(job->host, job->key.run);
-    struct adapter_values values = {.work_dir = host_work_dir(job->host),
-                                    .task_id = job->task_id,
-                                    .branch = job->branch,
-                                    .run_dir = run_dir};
+    struct adapter_values values = values_of(job, run_dir);
     bool fits = adapter_script(&script, &found, &values);
     free(run_dir);
     job->command = buf_take(&script);

@@ -63,7 +63,9 @@ static void tokens(struct buf *out, const struct adapter_facts *facts)
 static void said(const struct job *job, struct buf *out)
 {
     const struct adapter_facts *facts = &job->adapter.facts;
-    text(out, "session_id", facts->session_id);
+    char session[129];
+    job_session(job, session);
+    text(out, "session_id", facts->session_id[0] != '\0' ? facts->session_id : session);
     text(out, "summary", facts->summary);
     text(out, "question", job->question);
     tokens(out, facts);
