@@ -28,6 +28,13 @@ as() {
     fi
 }
 
+# ssh wants its account to have a name: one in this mount namespace only.
+name_account() {
+    [[ $ACCOUNT != "$EUID" ]] || return 0
+    { cat /etc/passwd && echo "runner:x:$ACCOUNT:$ACCOUNT::$HOME:/bin/sh"; } >"$TEST_DIR/passwd"
+    mount --bind "$TEST_DIR/passwd" /etc/passwd
+}
+
 runner_begin() {
     ACCOUNT=$(account)
     mkdir -p "$TEST_DIR"/{sanitizer,home,jobs}

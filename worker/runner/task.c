@@ -163,10 +163,17 @@ static void do_question(struct tasks *tasks, const struct task *task, struct fra
     send_reply(socket, task->id, &reply);
 }
 
-/* Nothing of the channel stays with it: who reads stdout must see its end. */
+/* Nothing of the channel stays with it: who reads stdout must see its end, and so must whoever
+ * answers another question. */
 static void leave_channel(const struct tasks *tasks)
 {
     sigset_t none;
+    list_each(link, &tasks->running)
+    {
+        const struct task *task = list_entry(link, struct task, link);
+        if (task->socket >= 0)
+            close(task->socket);
+    }
     setrlimit(RLIMIT_NOFILE, &tasks->files);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -275,6 +282,7 @@ static bool task_fork(struct task *task, struct frame_in payload)
         return false;
     task->pid = fork();
     if (task->pid == 0) {
+        close(ends[0]);
         leave_channel(tasks);
         do_question(tasks, task, payload, ends[1]);
         _exit(0);

@@ -145,12 +145,16 @@ static bool take_away(struct overlay *overlay)
 
 static bool put_in(struct overlay *overlay)
 {
-    struct entry entry;
+    struct entry entry, own;
     const char *at = overlay->theirs.bytes, *end = at + overlay->theirs.len;
     bool done = true;
-    while (done && overlay->theirs.len > 0 && (at = next_entry(at, end, &entry)) != NULL)
-        done = put_line(&overlay->lines, &entry, false) &&
-               (overlay->paths == NULL || append_path(&overlay->paths->put, entry.path));
+    while (done && overlay->theirs.len > 0 && (at = next_entry(at, end, &entry)) != NULL) {
+        done = put_line(&overlay->lines, &entry, false);
+        if (overlay->paths != NULL && done)
+            done = append_path(&overlay->paths->put, entry.path) &&
+                   (find(&overlay->ours, entry.path, &own) ||
+                    append_path(&overlay->paths->added, entry.path));
+    }
     return done;
 }
 
@@ -196,6 +200,7 @@ void trusted_release(struct trusted_paths *paths)
     git_text_release(&paths->links);
     git_text_release(&paths->put);
     git_text_release(&paths->flagged);
+    git_text_release(&paths->added);
 }
 
 bool trusted_instructions(struct git *git, const char *dir, const char *base, char *text,

@@ -24,6 +24,7 @@ struct trusted_paths {
     struct git_text links;   /* submodules of the commit */
     struct git_text put;     /* configuration in the overlay */
     struct git_text flagged; /* of the commit: the overlay has another version, or none */
+    struct git_text added;   /* in the overlay, and not in the commit */
 };
 
 /* Makes the overlay of `commit` with what `base` has ("": nothing) in the repository `dir`, by an

@@ -230,6 +230,28 @@ static bool make_index(struct workspace *workspace, int dir, const char *name, c
            git_run(workspace->git, &child, "update-index", "-z", "--skip-worktree", "--stdin");
 }
 
+/* What the base has and the branch has not is no news to the agent's git. */
+static bool make_exclude(int dir, const struct trusted_paths *paths)
+{
+    struct git_text lines = {0};
+    const char *path = paths->added.bytes, *end = path + paths->added.len;
+    bool made = true;
+    int info = openat(dir, "info", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (; made && path < end; path += strlen(path) + 1) {
+        made = git_text_add(&lines, "/", 1);
+        for (const char *at = path; made && *at != '\0'; at++)
+            made = (strchr("\\*?[ ", *at) == NULL || git_text_add(&lines, "\\", 1)) &&
+                   git_text_add(&lines, at, 1);
+        made = made && git_text_add(&lines, "\n", 1);
+    }
+    made = made &&
+           (lines.len == 0 || (info >= 0 && file_write(info, "exclude", lines.bytes, lines.len)));
+    if (info >= 0)
+        close(info);
+    git_text_release(&lines);
+    return made;
+}
+
 /* The folder of a submodule, which stays empty. No link on the way is followed. */
 static void make_link_folder(int tree, const char *path)
 {
@@ -265,7 +287,7 @@ bool workspace_make_git(struct workspace *workspace, const char *head, const cha
     const char *links = paths->links.bytes, *end = links + paths->links.len;
     for (; links < end; links += strlen(links) + 1)
         make_link_folder(workspace->tree, links);
-    bool made = dir >= 0 && make_empty(workspace, dir) &&
+    bool made = dir >= 0 && make_empty(workspace, dir) && make_exclude(dir, paths) &&
                 make_refs(workspace, dir, head, base_name, base) &&
                 make_index(workspace, dir, name, head, paths) && put_in_place(workspace, name);
     int why = errno;
