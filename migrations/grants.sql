@@ -11,7 +11,8 @@ grant execute on function
 to fleet_server, fleet_worker;
 
 grant execute on function
-    fleet.configure(uuid, text, text[], fleet.host_entry[], fleet.agent_entry[]), fleet.made_hosts(),
+    fleet.configure(uuid, text, text[], fleet.host_entry[], fleet.agent_entry[]),
+    fleet.configure_hosts(uuid, text, text[], fleet.host_entry[], fleet.agent_entry[], jsonb), fleet.made_hosts(),
     fleet.host_report(uuid, text, int, boolean, fleet.identity, bigint, fleet.agent_seen[], text, text),
     fleet.node_report(uuid, jsonb), fleet.claim(uuid, int), fleet.jobs(uuid, bigint[]), fleet.adopt(uuid, uuid, bigint, int),
     fleet.hold(int, uuid), fleet.peers(uuid),
@@ -35,8 +36,8 @@ grant execute on function
     fleet.task_retry(fleet.requester, text, boolean, text), fleet.task_cancel(fleet.requester, text, text),
     fleet.host_detail(fleet.requester, text), fleet.host_act(fleet.requester, text, text, text, int),
     fleet.host_put(fleet.requester, text, jsonb), fleet.host_delete(fleet.requester, text),
-    fleet.account_list(fleet.requester, int, text), fleet.account_park(fleet.requester, text, timestamptz, text),
-    fleet.account_unpark(fleet.requester, text, text),
+    fleet.account_list(fleet.requester, int, text), fleet.account_detail(fleet.requester, text),
+    fleet.account_park(fleet.requester, text, timestamptz, text), fleet.account_unpark(fleet.requester, text, text),
     fleet.agent_list, fleet.agent_detail, fleet.host_list(fleet.requester, int, text), fleet.node_list, fleet.stats, fleet.metrics(), fleet.explain_task(text), fleet.check_all(),
     fleet.token_create, fleet.token_rows, fleet.token_list, fleet.token_revoke
 to fleet_server;
@@ -53,7 +54,7 @@ to fleet_server;
 grant execute on function
     fleet.answer(text, text), fleet.continue(text, text), fleet.keep(text, text), fleet.unkeep(text), fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.free_slot(text, int, text), fleet.set(text, bigint), fleet.host_accept(text),
     fleet.cordon(text, text), fleet.uncordon(text), fleet.drain(text, text, int), fleet.declare_dead(text, text), fleet.check_host(text),
-    fleet.put_host(jsonb), fleet.forget_host(text), fleet.executor_accept(text), fleet.park(text, text, timestamptz),
+    fleet.put_host(jsonb), fleet.forget_host(text), fleet.executor_accept(text), fleet.park(text, text, timestamptz), fleet.unpark(text),
     fleet.explain_task(text), fleet.check_all(), fleet.metrics(), fleet.schema_version(), fleet.session_list(), fleet.end_session(int)
 to fleet_operator;
 
@@ -63,7 +64,7 @@ grant select on fleet.sessions, fleet.audit_trail to fleet_operator;
 
 grant select on
     fleet.tasks, fleet.task_details, fleet.running, fleet.attempt_details, fleet.host_details,
-    fleet.held_slots, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.reasons, fleet.history, fleet.attempts, fleet.nodes, fleet.deliveries,
+    fleet.held_slots, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.accounts, fleet.reasons, fleet.history, fleet.attempts, fleet.nodes, fleet.deliveries,
     fleet.settings, fleet.storage, fleet.explanations, fleet.check_slot, fleet.check_live, fleet.check_status_event, fleet.check_epoch, fleet.check_queue,
     fleet.check_executor_lane, fleet.check_agent, fleet.check_status, fleet.check_list
 to fleet_operator, fleet_reader, fleet_reader_full;

@@ -148,9 +148,10 @@ declare
     e fleet.executor;
     v_self boolean := exists (select from fleet.token where token_id = p_by.token_id and registered);
 begin
-    insert into fleet.executor as x (agent_id, kind, agent_type, capabilities, max_concurrency, hostname, metadata, version, repositories,
-                                     registered_by)
-    values (p_agent_id, 'http_pull', coalesce(p ->> 'agent_type', 'other'), p_skills, p_units, p ->> 'hostname',
+    insert into fleet.account (account) values (p_agent_id) on conflict do nothing;
+    insert into fleet.executor as x (agent_id, account, kind, agent_type, capabilities, max_concurrency, hostname, metadata, version,
+                                     repositories, registered_by)
+    values (p_agent_id, p_agent_id, 'http_pull', coalesce(p ->> 'agent_type', 'other'), p_skills, p_units, p ->> 'hostname',
             coalesce(p -> 'metadata', '{}'), left(p #>> '{metadata,version}', 100), p_repositories, p_by.token_id)
     on conflict (agent_id) do update
     set agent_type = excluded.agent_type, capabilities = excluded.capabilities, max_concurrency = excluded.max_concurrency,
@@ -291,7 +292,8 @@ begin
         'answers', (select coalesce(jsonb_agg(jsonb_build_object('task_id', t.task_id, 'text', a.answer) order by a.attempt), '[]')
                     from fleet.attempt a join fleet.task t on t.task = a.task
                     where a.node = v_node and a.ended_at is null and a.answer is not null),
-        'drain', coalesce(e.out_until > now(), false))::text);
+        'drain', coalesce(e.out_until > now(), false)
+                 or exists (select from fleet.account k where k.account = e.account and k.state = 'parked'))::text);
 end $$;
 
 -- What it runs goes back to the queue. What somebody else holds, or a claim gives it meanwhile, is found by tend().

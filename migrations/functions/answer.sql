@@ -196,7 +196,7 @@ begin
         'reason', case when x.status in ('out_of_service', 'resting') then x.out_reason when x.status = 'cordoned' then x.cordon_reason
                        when x.status = 'offline' then coalesce(x.reason, 'no worker reported it lately') end,
         'out_until', case when x.out_until <> 'infinity' then fleet.utc(x.out_until) end,
-        'last_heartbeat_at', fleet.utc(x.seen_at), 'version', x.version);
+        'account_id', x.account, 'last_heartbeat_at', fleet.utc(x.seen_at), 'version', x.version);
 end $$;
 
 -- What runs tasks, by its id. The cursor is the last id of the page before.

@@ -1,13 +1,15 @@
 -- Free slots meet waiting tasks. Never waits for a lock: what another transaction holds is skipped.
 
--- SSH executors that this node may place work on now.
-create function fleet.open_executors(p_node uuid) returns int[]
+-- SSH executors that this node may place work on now, and whose account is in this state: open, or half_open with nothing that runs
+-- ahead.
+create function fleet.open_executors(p_node uuid, p_state text) returns int[]
     language plpgsql stable as $$
 begin
     return (select coalesce(array_agg(e.executor), '{}')
     from fleet.node_host nh
     join fleet.host h on h.host_id = nh.host_id
     join fleet.executor e on e.host_id = h.host_id
+    join fleet.account k on k.account = e.account and k.state = p_state and k.probe is null
     where nh.node = p_node and nh.reachable and nh.reported_at > now() - fleet.ms('host_fresh_ms')
       and h.cordoned_at is null and e.enabled and coalesce(e.out_until <= now(), true)
       and exists (select from fleet.slot s where s.executor = e.executor and s.attempt is null and not s.retiring));
@@ -115,13 +117,13 @@ begin
     return (select count(*) from (select from fleet.queue x where x.lane = p_lane and x.prio <= p_stop_prio limit p_want) w);
 end $$;
 
--- One lane a statement.
-create function fleet.claim(p_node uuid, p_want int) returns setof fleet.job
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
+-- Up to p_want tasks for these executors, one lane a statement. Answers the new attempts.
+create function fleet.take_for(p_node uuid, p_open int[], p_want int) returns bigint[]
+    language plpgsql
     set plan_cache_mode = force_generic_plan as $$
 declare
-    v_left int := least(coalesce(p_want, 0), 1000);
-    v_open int[];
+    v_left int := p_want;
+    v_open int[] := p_open;
     v_dry int[] := array[]::int[]; -- lanes of which nothing more can be had in this call
     v_slots bigint[];
     v_got bigint[];
@@ -129,8 +131,6 @@ declare
     v_lane int;
     v_stop int;
 begin
-    perform fleet.node_check(p_node);
-    v_open := fleet.open_executors(p_node);
     while v_left > 0 and cardinality(v_open) > 0 loop
         select b.lane, b.stop into v_lane, v_stop from fleet.best_lane(v_open, v_dry, null) b;
         exit when v_lane is null;
@@ -148,6 +148,44 @@ begin
         v_all := v_all || v_got;
         v_left := v_left - cardinality(v_got);
     end loop;
+    return v_all;
+end $$;
+
+-- One task for each account that is half open, with what others left.
+create function fleet.take_probes(p_node uuid, p_want int) returns bigint[]
+    language plpgsql
+    set plan_cache_mode = force_generic_plan as $$
+declare
+    v_account text;
+    v_open int[];
+    v_got bigint[];
+    v_all bigint[] := array[]::bigint[];
+begin
+    if p_want <= 0 or not exists (select from fleet.account where state = 'half_open' and probe is null) then
+        return v_all; -- as it is nearly always
+    end if;
+    v_open := fleet.open_executors(p_node, 'half_open');
+    for v_account in select distinct e.account from fleet.executor e where e.executor = any (v_open) order by 1 loop
+        exit when cardinality(v_all) >= p_want;
+        continue when not fleet.may_probe(v_account);
+        v_got := fleet.take_for(p_node, array(select e.executor from fleet.executor e
+                                              where e.account = v_account and e.executor = any (v_open)), 1);
+        perform fleet.set_probe(v_account, v_got);
+        v_all := v_all || v_got;
+    end loop;
+    return v_all;
+end $$;
+
+create function fleet.claim(p_node uuid, p_want int) returns setof fleet.job
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
+    set plan_cache_mode = force_generic_plan as $$
+declare
+    v_want int := least(coalesce(p_want, 0), 1000);
+    v_all bigint[];
+begin
+    perform fleet.node_check(p_node);
+    v_all := fleet.take_for(p_node, fleet.open_executors(p_node, 'open'), v_want);
+    v_all := v_all || fleet.take_probes(p_node, v_want - cardinality(v_all));
     return query select * from fleet.job_rows(v_all);
 end $$;
 comment on function fleet.claim(uuid, int) is 'Gives a worker up to p_want tasks, each with a new attempt in a free slot.';

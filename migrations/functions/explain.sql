@@ -37,6 +37,11 @@ begin
         when 'barred' then format('nothing: %s may take it again soon', v_names)
         when 'full' then format('a free slot of %s: wait for one, or raise max_concurrency', v_names)
         when 'cordoned' then format('uncordoning the host of %s', v_names)
+        when 'account' then (
+            select string_agg(distinct case when k.parked_until = 'infinity' then format('looking at account %s, then unparking it', k.account)
+                                            when k.state = 'half_open' then format('nothing: one run of account %s goes first', k.account)
+                                            else format('nothing: account %s opens by itself; unparking it opens it now', k.account) end, '; ')
+            from fleet.executor e join fleet.account k on k.account = e.account where e.agent_id = any (p_agents))
         when 'out_of_service' then format('looking at %s, then putting it back into service (unpark)', v_names)
         when 'resting' then format('waiting until %s has rested, or unparking it', v_names)
         when 'offline' then format('bringing %s back within reach', v_names)

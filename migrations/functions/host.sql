@@ -38,26 +38,35 @@ create type fleet.agent_entry as (host_id text, agent_type text, max_concurrency
 create type fleet.identity as (host_key text, machine text, owner text, boot text);
 create type fleet.agent_seen as (agent_type text, found boolean, version text);
 
--- A changed entry is a new chance for an executor that is out of service.
-create function fleet.configure_executors(p_host_id text, p_agents fleet.agent_entry[]) returns void
+-- A changed entry is a new chance for an executor that is out of service, and for a login that was refused. p_accounts: {agent_id:
+-- account} of those that do not have one of their own; null: who calls does not know of accounts, and they stay.
+create function fleet.configure_executors(p_host_id text, p_agents fleet.agent_entry[], p_accounts jsonb) returns void
     language plpgsql as $$
 declare
     g fleet.agent_entry;
     e fleet.executor;
+    v_id text;
     v_skills text[];
     v_seen int[] := array[]::int[];
+    v_changed text[] := array[]::text[]; -- accounts
+    v_account text;
 begin
     foreach g in array p_agents loop
         continue when g.host_id <> p_host_id;
+        v_id := p_host_id || '/' || g.agent_type;
         v_skills := fleet.capabilities_of(g.capabilities);
-        insert into fleet.executor (agent_id, kind, host_id, agent_type, capabilities, max_concurrency)
-        values (p_host_id || '/' || g.agent_type, 'ssh_cli', p_host_id, g.agent_type, v_skills, g.max_concurrency)
+        v_account := coalesce(case when p_accounts is null then (select x.account from fleet.executor x where x.agent_id = v_id)
+                                   else p_accounts ->> v_id end, v_id);
+        insert into fleet.account (account) values (v_account) on conflict do nothing;
+        insert into fleet.executor (agent_id, account, kind, host_id, agent_type, capabilities, max_concurrency, enabled)
+        values (v_id, v_account, 'ssh_cli', p_host_id, g.agent_type, v_skills, g.max_concurrency, false)
         on conflict (agent_id) do nothing;
-        select * into strict e from fleet.executor where agent_id = p_host_id || '/' || g.agent_type for update;
-        if (e.capabilities, e.max_concurrency, e.enabled) is distinct from (v_skills, g.max_concurrency, true) then
-            update fleet.executor set capabilities = v_skills, max_concurrency = g.max_concurrency, enabled = true
+        select * into strict e from fleet.executor where agent_id = v_id for update;
+        if (e.capabilities, e.max_concurrency, e.enabled, e.account) is distinct from (v_skills, g.max_concurrency, true, v_account) then
+            update fleet.executor set capabilities = v_skills, max_concurrency = g.max_concurrency, enabled = true, account = v_account
             where executor = e.executor;
-            perform fleet.take_back(e.executor);
+            perform fleet.put_back(e.executor);
+            v_changed := v_changed || v_account;
         end if;
         v_seen := v_seen || e.executor;
     end loop;
@@ -66,14 +75,18 @@ begin
         perform fleet.fit_slots(e.executor);
         perform fleet.relane_executor(e.executor);
     end loop;
+    perform fleet.try_login(v_changed);
+    perform fleet.recall(k) from (select distinct unnest(v_changed) order by 1) x (k);
 end $$;
 
 -- A host as workers compare it: all but the number of the way, which each counts for itself, and who made the entry.
-create function fleet.entry_json(h fleet.host_entry, p_agents fleet.agent_entry[]) returns jsonb
+create function fleet.entry_json(h fleet.host_entry, p_agents fleet.agent_entry[], p_accounts jsonb) returns jsonb
     language plpgsql immutable as $$
 begin
     return to_jsonb(h) - 'way' - 'revision' || jsonb_build_object('agents', (
-        select coalesce(jsonb_agg(to_jsonb(g) order by g.agent_type), '[]') from unnest(p_agents) g where g.host_id = h.host_id));
+        select coalesce(jsonb_agg(to_jsonb(g) || jsonb_strip_nulls(jsonb_build_object('account', p_accounts -> (h.host_id || '/' || g.agent_type)))
+                                  order by g.agent_type), '[]')
+        from unnest(p_agents) g where g.host_id = h.host_id));
 end $$;
 
 -- In what the configurations of other living workers differ about a host from this one's; null when they agree.
@@ -84,22 +97,23 @@ begin
 end $$;
 
 -- Remembers one host of a worker's configuration. A new way in has not been tried yet: nothing is placed on the word of the old one.
-create function fleet.list_host(p_node uuid, h fleet.host_entry, p_agents fleet.agent_entry[]) returns void
+create function fleet.list_host(p_node uuid, h fleet.host_entry, p_entry jsonb) returns void
     language plpgsql as $$
 declare v_way int;
 begin
     select way into v_way from fleet.node_host where node = p_node and host_id = h.host_id for update;
     if not found then
         insert into fleet.node_host (node, host_id, way, entry)
-        values (p_node, h.host_id, h.way, fleet.entry_json(h, p_agents));
+        values (p_node, h.host_id, h.way, p_entry);
         return;
     end if;
-    update fleet.node_host set way = h.way, entry = fleet.entry_json(h, p_agents)
+    update fleet.node_host set way = h.way, entry = p_entry
     where node = p_node and host_id = h.host_id;
     if v_way <> h.way then
         update fleet.node_host set reachable = false, reason = 'not tried yet on its new way in', reason_code = null, reported_at = now()
         where node = p_node and host_id = h.host_id;
-        perform fleet.take_back(executor) from fleet.executor where host_id = h.host_id order by executor;
+        perform fleet.put_back(executor) from fleet.executor where host_id = h.host_id order by executor;
+        perform fleet.try_login(array(select account from fleet.executor where host_id = h.host_id and enabled));
     end if;
 end $$;
 
@@ -125,8 +139,9 @@ end $$;
 -- What the worker serves: the hosts of its configuration, and those made by the API that it has taken. Cordons set by people stay.
 -- Where workers' files differ about a host the newest counts, and each is told in what. Verdicts: ok; differs; taken_over (the API had
 -- made it, from now on the file counts); changed (it is not the API's entry any more: made_hosts() says what is).
-create function fleet.configure(p_node uuid, p_config_hash text, p_retry_on text[], p_hosts fleet.host_entry[],
-                                p_agents fleet.agent_entry[])
+-- p_accounts: {"host_id/agent_type": account} of agents that do not have one of their own.
+create function fleet.configure_hosts(p_node uuid, p_config_hash text, p_retry_on text[], p_hosts fleet.host_entry[],
+                                      p_agents fleet.agent_entry[], p_accounts jsonb)
     returns table (host_id text, verdict text, reason text)
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 #variable_conflict use_column
@@ -145,13 +160,13 @@ begin
         select x.* into k from fleet.host x where x.host_id = h.host_id and x.forgotten_at is null;
         if h.revision is null then
             perform fleet.configure_host(h);
-            perform fleet.configure_executors(h.host_id, p_agents);
+            perform fleet.configure_executors(h.host_id, p_agents, p_accounts);
         elsif k.origin is distinct from 'api' or k.revision <> h.revision then
             v_hosts := array_remove(v_hosts, h.host_id);
             return query select h.host_id, 'changed', 'the API has changed or removed it';
             continue;
         end if;
-        perform fleet.list_host(p_node, h, p_agents);
+        perform fleet.list_host(p_node, h, fleet.entry_json(h, p_agents, p_accounts));
         if h.revision is null and k.origin = 'api' then
             perform fleet.hint('host');
             return query select h.host_id, 'taken_over', 'the API had made it; from now on the file counts';
@@ -162,6 +177,15 @@ begin
     end loop;
     delete from fleet.node_host nh where nh.node = p_node and nh.host_id <> all (v_hosts);
     perform fleet.cordon_unlisted();
+end $$;
+
+-- The same, as programs up to schema 16 call it.
+create function fleet.configure(p_node uuid, p_config_hash text, p_retry_on text[], p_hosts fleet.host_entry[],
+                                p_agents fleet.agent_entry[])
+    returns table (host_id text, verdict text, reason text)
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+begin
+    return query select * from fleet.configure_hosts(p_node, p_config_hash, p_retry_on, p_hosts, p_agents, null);
 end $$;
 
 -- A host of the configuration takes new work only while a live worker lists it.
@@ -194,7 +218,7 @@ begin
         if not g.found then
             perform fleet.take_out(e.executor, 'infinity', 'adapter_missing', 'its command was not found on the host');
         elsif not e.found and e.out_reason = 'adapter_missing' then
-            perform fleet.take_back(e.executor);
+            perform fleet.put_back(e.executor);
         end if;
     end loop;
 end $$;

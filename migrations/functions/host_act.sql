@@ -286,7 +286,9 @@ begin
         repositories = excluded.repositories, forgotten_at = null;
     perform fleet.configure_executors(p_host_id, array(
         select row(p_host_id, g.agent_type, g.max_concurrency, g.capabilities)::fleet.agent_entry
-        from jsonb_to_recordset(p_entry -> 'agents') g (agent_type text, max_concurrency int, capabilities text[])));
+        from jsonb_to_recordset(p_entry -> 'agents') g (agent_type text, max_concurrency int, capabilities text[])), (
+        select coalesce(jsonb_object_agg(p_host_id || '/' || (g ->> 'agent_type'), g ->> 'account'), '{}')
+        from jsonb_array_elements(p_entry -> 'agents') g));
     perform fleet.hint('host');
 end $$;
 
@@ -335,7 +337,7 @@ begin
         where nh.host_id = p_host_id) then
         raise exception 'a living worker lists host %: take it out of the configuration first', p_host_id using errcode = 'AF004';
     end if;
-    perform fleet.configure_executors(p_host_id, '{}'); -- waits for claims under way
+    perform fleet.configure_executors(p_host_id, '{}', null); -- waits for claims under way
     if exists (select from fleet.slot s join fleet.executor e on e.executor = s.executor
                where e.host_id = p_host_id and s.attempt is not null) then
         raise exception 'host % has runs that are not proven ended: drain it, or declare it dead', p_host_id using errcode = 'AF006';

@@ -303,8 +303,10 @@ begin
         with host as materialized (
             select h.host_id, h.status, h.disk_free, row_number() over (order by h.host_id) as place from fleet.host_now h where not h.gone
         ), agent as materialized (
-            select x.kind, x.status, x.running, x.free, x.host_id, e.out_reason, x.out_since
-            from fleet.executor_now x join fleet.executor e on e.executor = x.executor where not x.gone)
+            select x.kind, x.status, x.running, x.free, x.host_id from fleet.executor_now x where not x.gone
+        ), account as materialized (
+            select k.account, k.reason, k.parked_until, row_number() over (order by k.account) as place
+            from fleet.account k where k.state <> 'open')
         select fleet.stock_row('fleet_hosts', array[s], (select count(*) from host where host.status = s))
         from unnest('{online,offline,cordoned}'::text[]) s
         union all
@@ -324,8 +326,10 @@ begin
         select fleet.stock_row('fleet_agents', array[k, s], (select count(*) from agent where agent.kind = k and agent.status = s))
         from unnest('{ssh_cli,http_pull}'::text[]) k, unnest('{online,offline,disabled,cordoned,out_of_service,resting}'::text[]) s
         union all
-        select fleet.stock_row('fleet_accounts_parked', array[r.reason], count(*))
-        from agent a join fleet.reason r on r.reason = a.out_reason where a.out_since is not null group by r.reason
+        select fleet.stock_row('fleet_accounts_parked', array[k.reason], count(*)) from account k group by k.reason
+        union all
+        select fleet.stock_row('fleet_account_opens_seconds', array[k.account], greatest(0, extract(epoch from k.parked_until - now())))
+        from account k where k.place <= 200 and k.parked_until <> 'infinity'
         union all
         select fleet.stock_row('fleet_nodes', array[k, s], (select count(*) from fleet.node_now n where n.kind = k and n.status = s))
         from unnest('{server,worker}'::text[]) k, unnest('{live,silent}'::text[]) s;

@@ -42,7 +42,8 @@ begin
 end $$;
 
 -- Locks a free slot for each in the line, until there are p_want. Whoever has none, or may not be given work now, is passed over.
-create function fleet.take_turns(p_line int[], p_want int, out slots bigint[], out passed int[])
+-- p_state: of their accounts.
+create function fleet.take_turns(p_line int[], p_want int, p_state text, out slots bigint[], out passed int[])
     language plpgsql
     set plan_cache_mode = force_generic_plan as $$
 declare
@@ -55,6 +56,7 @@ begin
         exit when cardinality(slots) >= p_want;
         select s.slot_id into v_slot from fleet.executor e
         join fleet.node n on n.node = e.node
+        join fleet.account k on k.account = e.account and k.state = p_state and k.probe is null
         join fleet.slot s on s.executor = e.executor
         where e.executor = v_executor and e.kind = 'http_pull' and e.enabled and coalesce(e.out_until <= now(), true)
           and n.dead_at is null and n.stopped_at is null and s.attempt is null and not s.retiring and s.slot_id <> all (slots)
@@ -94,15 +96,13 @@ begin
     order by array_position(p_attempts, a.attempt);
 end $$;
 
--- Up to p_want tasks for the calls that wait: an entry of p_executors for each, the longest waiting first, all narrowed to the same
--- capabilities (null: not narrowed). At most one task a call, and never more than the agent's free slots.
-create function fleet.pull(p_executors int[], p_capabilities text[], p_want int)
-    returns table (executor int, attempt bigint, epoch int, node uuid, body text)
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set plan_cache_mode = force_generic_plan as $$
-#variable_conflict use_column
+-- Up to p_want tasks for a line of agents whose accounts are in this state. Answers the new attempts.
+create function fleet.pull_for(p_line int[], p_capabilities text[], p_want int, p_state text) returns bigint[]
+    language plpgsql
+    set plan_cache_mode = force_generic_plan as $$
 declare
-    v_left int := least(coalesce(p_want, 0), 1000);
-    v_line int[] := coalesce(p_executors, '{}');
+    v_left int := p_want;
+    v_line int[] := p_line;
     v_dry int[] := array[]::int[]; -- lanes of which nothing more can be had in this call
     v_turn record;
     v_got bigint[];
@@ -115,7 +115,7 @@ begin
         select b.lane, b.stop into v_lane, v_stop from fleet.best_lane(v_line, v_dry, p_capabilities) b;
         exit when v_lane is null;
         v_need := fleet.lane_need(v_lane, v_stop, v_left);
-        select * into v_turn from fleet.take_turns(fleet.in_lane(v_line, v_lane), v_need);
+        select * into v_turn from fleet.take_turns(fleet.in_lane(v_line, v_lane), v_need, p_state);
         v_got := array[]::bigint[];
         if cardinality(v_turn.slots) > 0 then
             v_got := fleet.take_tasks(null, v_lane, v_stop, v_turn.slots);
@@ -129,6 +129,41 @@ begin
         -- who is full or being filled leaves too: none may fall through to something less urgent
         v_line := fleet.leave_line(v_line, v_turn.passed || array(select a.executor from fleet.attempt a where a.attempt = any (v_got)));
     end loop;
+    return v_all;
+end $$;
+
+-- One task for each agent in the line whose account is half open.
+create function fleet.pull_probes(p_line int[], p_capabilities text[], p_want int) returns bigint[]
+    language plpgsql
+    set plan_cache_mode = force_generic_plan as $$
+declare
+    e fleet.executor;
+    v_got bigint[];
+    v_all bigint[] := array[]::bigint[];
+begin
+    for e in select x.* from fleet.account k join fleet.executor x on x.account = k.account
+             where k.state = 'half_open' and k.probe is null and x.executor = any (p_line) order by k.account loop
+        exit when cardinality(v_all) >= p_want;
+        continue when not fleet.may_probe(e.account);
+        v_got := fleet.pull_for(array[e.executor], p_capabilities, 1, 'half_open');
+        perform fleet.set_probe(e.account, v_got);
+        v_all := v_all || v_got;
+    end loop;
+    return v_all;
+end $$;
+
+-- Up to p_want tasks for the calls that wait: an entry of p_executors for each, the longest waiting first, all narrowed to the same
+-- capabilities (null: not narrowed). At most one task a call, and never more than the agent's free slots.
+create function fleet.pull(p_executors int[], p_capabilities text[], p_want int)
+    returns table (executor int, attempt bigint, epoch int, node uuid, body text)
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+    v_want int := least(coalesce(p_want, 0), 1000);
+    v_all bigint[];
+begin
+    v_all := fleet.pull_for(coalesce(p_executors, '{}'), p_capabilities, v_want, 'open');
+    v_all := v_all || fleet.pull_probes(p_executors, p_capabilities, v_want - cardinality(v_all));
     return query select * from fleet.handover(v_all);
 end $$;
 comment on function fleet.pull(int[], text[], int) is 'Gives the HTTP agents that wait for tasks one each, the longest waiting first.';

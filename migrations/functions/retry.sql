@@ -109,7 +109,7 @@ create function fleet.take_out(p_executor int, p_until timestamptz, p_reason tex
     language plpgsql as $$
 begin
     update fleet.executor
-    set out_since = coalesce(out_since, now()), out_until = p_until, out_reason = p_reason, out_detail = nullif(p_detail, ''), out_by = null
+    set out_since = coalesce(out_since, now()), out_until = p_until, out_reason = p_reason, out_detail = nullif(p_detail, '')
     where executor = p_executor and (out_until is null or out_until < p_until);
 end $$;
 
@@ -117,20 +117,12 @@ create function fleet.put_back(p_executor int) returns void
     language plpgsql as $$
 begin
     update fleet.executor
-    set out_since = null, out_until = null, out_reason = null, out_detail = null, out_by = null, start_failures = 0
+    set out_since = null, out_until = null, out_reason = null, out_detail = null, start_failures = 0
     where executor = p_executor and (out_until is not null or start_failures > 0);
 end $$;
 
--- A new chance, unless a person parked it.
-create function fleet.take_back(p_executor int) returns void
-    language plpgsql as $$
-begin
-    if exists (select from fleet.executor where executor = p_executor and (out_by is null or out_until <= now())) then
-        perform fleet.put_back(p_executor);
-    end if;
-end $$;
-
--- What the end of an attempt says of its executor. Before the slot is locked: configure() locks the executor first.
+-- What the end of an attempt says of its executor; judge_account() of its login. Before the slot is locked: configure() locks the
+-- executor first.
 create function fleet.judge_executor(a fleet.attempt) returns void
     language plpgsql as $$
 declare
@@ -141,6 +133,8 @@ begin
     select * into r from fleet.reason where reason = a.reason;
     if a.outcome in ('succeeded', 'no_change') then
         update fleet.executor set start_failures = 0 where executor = a.executor and start_failures > 0;
+    elsif r.class = 'login' then
+        return; -- its account's
     elsif r.retry = 'elsewhere' and a.outcome <> 'released' then
         perform fleet.take_out(a.executor, 'infinity', a.reason, left(a.report ->> 'error', 500));
     elsif r.retry = 'later' and a.outcome <> 'released' then

@@ -20,7 +20,8 @@ begin
     return (select format('%s (%s) must be at most %s%s (%s)', a.name, a.value, case when r.times > 1 then '1/' || r.times || ' of ' end,
                           b.name, b.value)
             from (values ('beat_ms', 'dead_ms', 2), ('dead_ms', 'lease_ms', 1), ('retry_base_ms', 'retry_max_ms', 1),
-                         ('release_base_ms', 'release_max_ms', 1), ('lost_ms', 'reattach_ms', 1)) r (smaller, larger, times)
+                         ('release_base_ms', 'release_max_ms', 1),
+                         ('quota_unknown_ms', 'quota_unknown_max_ms', 1), ('lost_ms', 'reattach_ms', 1)) r (smaller, larger, times)
             join fleet.setting a on a.name = r.smaller
             join fleet.setting b on b.name = r.larger
             where a.value * r.times > b.value

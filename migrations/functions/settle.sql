@@ -65,6 +65,22 @@ begin
     perform fleet.wait_again(t.task, 'released', a.number, p_actor, now() + v_wait, p_facts);
 end $$;
 
+-- A run that was limited is nobody's failure: no retry counts, nor an attempt that came to nothing. Its task waits for the end of the
+-- quota, unless an agent of another account can have it.
+create function fleet.settle_limited(t fleet.task, a fleet.attempt, p_actor text, p_facts jsonb) returns void
+    language plpgsql as $$
+declare v_at timestamptz;
+begin
+    t.lane := fleet.leave_pin(t);
+    v_at := fleet.quota_at(t);
+    update fleet.task set failure_reason = a.reason, attempts = attempts - (not fleet.made_progress(a))::int where task = t.task;
+    if v_at > now() then
+        perform fleet.place_retry(t, a, v_at);
+    end if;
+    perform fleet.wait_again(t.task, 'quota_reached', a.number, p_actor, v_at,
+                             p_facts || jsonb_build_object('account', (select account from fleet.executor where executor = a.executor)));
+end $$;
+
 -- A run that ended badly: it is tried again where that may help, on another host, or where its workspace is.
 create function fleet.settle_failed(t fleet.task, a fleet.attempt, p_actor text, p_facts jsonb) returns void
     language plpgsql as $$
@@ -112,6 +128,8 @@ begin
     elsif a.outcome = 'cancelled' then
         update fleet.task set failure_reason = 'cancelled' where task = p_task;
         perform fleet.move(p_task, 'cancelled', 'cancelled', a.number, p_actor, v_facts);
+    elsif a.outcome = 'failed' and fleet.retry_rule(a) = 'quota' and (t.attempts < t.max_attempts_total or not fleet.made_progress(a)) then
+        perform fleet.settle_limited(t, a, p_actor, v_facts);
     elsif t.attempts >= t.max_attempts_total then
         update fleet.task
         set failure_reason = case when a.outcome = 'released' then 'attempts_exhausted' else coalesce(a.reason, a.outcome) end
@@ -124,14 +142,6 @@ begin
     end if;
     select status into t.status from fleet.task where task = p_task;
     return t.status;
-end $$;
-
--- When the limit ends that the agent ran into, as it says (seconds since 1970); within what is believed.
-create function fleet.limit_end(p_seconds bigint) returns timestamptz
-    language plpgsql stable as $$
-begin
-    return case when p_seconds is not null
-                then greatest(now(), to_timestamp(least(p_seconds, extract(epoch from now() + fleet.ms('limit_max_ms'))::float8))) end;
 end $$;
 
 -- Its slot is free, unless a person gave it to others before. When there are more than max_concurrency, this end is that of one too
@@ -166,11 +176,12 @@ begin
     update fleet.attempt
     set phase = 'ended', ended_at = now(), outcome = p_outcome, reason = fleet.known_reason(p_reason), exit_status = p_exit,
         exit_signal = p_signal, report = p_report, phase_reason = null, unreachable_at = null, answer = null,
-        proof = left(regexp_replace(p_proof, '[^a-z0-9_.:= -]', ' ', 'g'), 500), retry_at = fleet.limit_end(p_retry_at)
+        proof = left(regexp_replace(p_proof, '[^a-z0-9_.:= -]', ' ', 'g'), 500), retry_at = fleet.limit_end(p_retry_at, p_report #>> '{limit,window}')
     where attempt = a.attempt
     returning * into a;
     perform fleet.judge_executor(a);
     perform fleet.vacate(a);
+    perform fleet.judge_account(a);
     if a.due_at is not null then
         perform fleet.hint('slot'); -- a call of this agent may be waiting for it, on any server
     end if;

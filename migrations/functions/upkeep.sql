@@ -68,6 +68,7 @@ begin
     get diagnostics v_count = row_count;
     v_count := v_count + fleet.unbar() + fleet.unpin();
     perform fleet.drain_hosts();
+    v_count := v_count + fleet.tend_accounts();
     if v_count > 0 then
         -- not wake(): who goes to sleep before this commits is not seen here
         perform fleet.hint();
@@ -186,7 +187,7 @@ begin
         for update skip locked));
     get diagnostics v_count = row_count;
     v_sum := v_sum + v_count + fleet.forget_freed() + fleet.forget_lanes(1000) + fleet.forget_trail(10000)
-           + fleet.forget_agents(100);
+           + fleet.forget_agents(100) + fleet.forget_accounts();
     return v_sum + fleet.retain(now(), 500); -- the last: what it locks is free with our end
 end $$;
 

@@ -36,7 +36,7 @@ cross join lateral (select case
     when x.host_id = any (o.barred) then 'barred'
     when not exists (select from fleet.executor_lane_wanted l where l.executor = x.executor and l.lane = t.lane) then 'repository'
     when x.cordoned_at is not null then 'cordoned'
-    when x.status in ('out_of_service', 'resting') then x.status
+    when x.status in ('out_of_service', 'resting') then case when x.out_account is not null then 'account' else x.status end
     when not coalesce(x.reachable, false) then 'offline'
     when d.run_at is not null then 'waits'
     when x.free = 0 then 'full'
@@ -50,6 +50,7 @@ cross join lateral (select case c.code
     when 'repository' then format(case x.kind when 'http_pull' then 'the token that registered it is not bound to %s' else 'its host does not list %s' end,
                                   coalesce('repository ' || t.repo, 'none: tasks of no repository'))
     when 'cordoned' then format('its host is cordoned by %s: %s', x.cordoned_by, x.cordon_reason)
+    when 'account' then x.out_reason || case x.status when 'out_of_service' then format('; fleet.unpark(%L) opens it', x.out_account) else '' end
     when 'out_of_service'
         then format('is out of service since %s: %s; fleet.executor_accept(%L) puts it back',
                     to_char(x.out_since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), x.out_reason, x.agent_id)

@@ -25,19 +25,45 @@ cross join lateral (
     from jsonb_each(nh.entry) a where a.value is distinct from oh.entry -> a.key) k
 group by nh.node, nh.host_id;
 
+create view fleet.account_now as
+select k.account, k.state, k.parked_at, k.parked_until, k.reason, k.detail, r.advice, k.limit_window, k.told_until, k.reported_by, k.parks, k.probe,
+       x.agents, x.running, x.max_concurrency, k.state = 'open' and x.agents = '{}' as gone,
+       case when k.state = 'half_open' then format('account %s opens again: one run goes first', k.account)
+            when k.state = 'open' then null
+            when k.reason = 'parked' then format('account %s is parked%s by %s: %s', k.account, ' until ' || u.until, k.reported_by, k.detail)
+            when r.retry = 'quota' then format('quota of account %s until %s, %s', k.account, u.until, case
+                when k.told_until is not null then 'as reported by the agent' else 'when one run tries again: the agent did not say when it ends' end)
+            else format('account %s: %s', k.account, concat_ws(': ', k.reason, k.detail)) end as why
+from fleet.account k
+left join fleet.reason r on r.reason = k.reason
+cross join lateral (
+    select case when k.parked_until <> 'infinity' then to_char(k.parked_until at time zone 'UTC', case
+        when (k.parked_until at time zone 'UTC')::date = (now() at time zone 'UTC')::date then 'HH24:MI "UTC"' else 'YYYY-MM-DD HH24:MI "UTC"' end)
+        end as until) u
+cross join lateral (
+    select coalesce(array_agg(e.agent_id order by e.agent_id), '{}') as agents, coalesce(sum(e.max_concurrency), 0)::int as max_concurrency,
+           (select count(s.attempt) from fleet.executor b join fleet.slot s on s.executor = b.executor where b.account = k.account)::int as running
+    from fleet.executor e left join fleet.host h on h.host_id = e.host_id
+    where e.account = k.account and e.enabled and h.forgotten_at is null) x;
+
 create view fleet.executor_now as
 select e.executor, e.agent_id, e.kind, e.host_id, e.agent_type, coalesce(h.hostname, e.hostname) as hostname, e.capabilities, e.max_concurrency, e.version,
-       e.enabled, h.cordoned_at, h.cordoned_by, h.cordon_reason, s.running,
+       e.account, e.enabled, h.cordoned_at, h.cordoned_by, h.cordon_reason, s.running,
        case when e.enabled and h.cordoned_at is null and u.since is null then s.free else 0 end as free,
-       r.seen_at, r.reachable, r.reason, u.since as out_since, u.until as out_until, u.why as out_reason,
+       r.seen_at, r.reachable, r.reason, u.since as out_since, u.until as out_until, u.why as out_reason, u.account as out_account,
        case when not e.enabled then 'disabled' when h.cordoned_at is not null then 'cordoned'
-            when u.until = 'infinity' then 'out_of_service' when u.until is not null then 'resting'
+            when u.until = 'infinity' then 'out_of_service' when u.since is not null then 'resting'
             when r.reachable then 'online' else 'offline' end as status,
        h.forgotten_at is not null or ((h.cordoned_by is not distinct from 'config' or not e.enabled) and s.running = 0) as gone
 from fleet.executor e
+left join fleet.account k on k.account = e.account and (k.state = 'parked' or k.probe is not null)
 left join lateral (
-    select e.out_since as since, e.out_until as until, concat_ws(': ', e.out_reason, e.out_detail) as why
-    where e.out_until > now()) u on true
+    select o.* from (
+        select e.out_since as since, e.out_until as until, concat_ws(': ', e.out_reason, e.out_detail) as why, null::text as account
+        where e.out_until > now()
+        union all
+        select n.parked_at, case n.state when 'parked' then n.parked_until end, n.why, n.account from fleet.account_now n where n.account = k.account) o
+    order by o.until desc nulls last limit 1) u on true
 left join fleet.host h on h.host_id = e.host_id
 left join lateral (
     select r.seen_at, r.reachable, r.reason from fleet.host_reach r where r.host_id = e.host_id

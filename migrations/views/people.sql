@@ -69,7 +69,7 @@ where not h.gone;
 comment on view fleet.hosts is 'Hosts and their agents: reachable or not, in service or not, slots in use and free. Why, in host_details.';
 
 create view fleet.host_details as
-select h.host_id, h.status, h.reason_code, h.reason, h.origin, x.agent_type, x.status as agent_status, x.out_reason, x.capabilities,
+select h.host_id, h.status, h.reason_code, h.reason, h.origin, x.agent_type, x.status as agent_status, x.account, x.out_reason, x.capabilities,
        x.max_concurrency, x.running, x.free, x.version, h.repositories, h.checked_at, h.disk_free, h.cordoned_by, h.cordoned_at,
        h.cordon_reason, h.differs, h.owner_changed_at
 from fleet.host_now h
@@ -82,12 +82,22 @@ comment on column fleet.host_details.differs is 'workers whose configurations di
 
 create view fleet.agents as
 select x.agent_id, x.status, x.out_since, case when x.out_until <> 'infinity' then x.out_until end as out_until, x.out_reason, r.advice,
-       x.capabilities, x.max_concurrency, x.running, x.free, x.version
+       x.account, x.capabilities, x.max_concurrency, x.running, x.free, x.version
 from fleet.executor_now x
 left join fleet.executor e on e.executor = x.executor
-left join fleet.reason r on r.reason = e.out_reason and x.out_since is not null
+left join fleet.account k on k.account = x.out_account
+left join fleet.reason r on r.reason = case when x.out_account is null then e.out_reason else k.reason end and x.out_since is not null
 where not x.gone;
-comment on view fleet.agents is 'What runs tasks: in service, or out of it with the reason; fleet.executor_accept(agent_id) puts it back.';
+comment on view fleet.agents is
+    'What runs tasks: in service, or out of it with the reason; fleet.executor_accept(agent_id) or fleet.unpark(account) puts it back.';
+
+create view fleet.accounts as
+select account, state, agents, running, max_concurrency, parked_at as parked_since,
+       case when parked_until <> 'infinity' then parked_until end as parked_until, reason, limit_window, told_until, reported_by, detail, advice
+from fleet.account_now where not gone;
+comment on view fleet.accounts is
+    'Logins of agents: open; parked, with the reason; half_open: one run goes first. fleet.park(account, reason, until), fleet.unpark(account).';
+comment on column fleet.accounts.told_until is 'when the limit ends, as the agent told; null while parked by a limit: it did not say';
 
 create view fleet.reasons as select reason, class, retry, advice from fleet.reason;
 comment on view fleet.reasons is 'Why attempts end and hosts are down: what follows, and what a person can do about it.';

@@ -3,6 +3,7 @@
 
 create view fleet.storage as
 with rules (name, grows_by, rule) as (values
+    ('account', 'an agent of a configuration, an HTTP agent', 'when no agent has it any more'),
     ('attempt', 'a claim', 'with its task'),
     ('audit', 'a change by a person, a registration', 'audit_days'),
     ('delayed', 'a task that waits for its time', 'gone when that has come'),

@@ -48,6 +48,7 @@ const struct metric_entry metrics_table[] = {
     FLEET(GAUGE, "host_disk_free_bytes", "host", "Free bytes where the host's work_dir is. Of the first 200."),
     FLEET(GAUGE, "agents", "kind status", "What runs tasks, by status: online, offline, disabled, cordoned, out_of_service, resting."),
     FLEET(GAUGE, "accounts_parked", "reason", "Agents' logins that get no work for now, by reason."),
+    FLEET(GAUGE, "account_opens_seconds", "account", "How long until a parked login is given work again; of the first 200."),
     FLEET(GAUGE, "nodes", "kind status", "Servers and workers, by status: live, or silent for longer than dead_ms."),
     FLEET(GAUGE, "node_up", "node kind version", "1: the node lives; 0: it is silent, or died within the hour."),
     FLEET(GAUGE, "node_beat_age_seconds", "node kind", "Since the node's last beat."),

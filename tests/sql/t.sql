@@ -126,10 +126,12 @@ $$;
 -- A worker reads its configuration; "host verdict" of each.
 create function t.configure(p_name text, variadic p_hosts jsonb[]) returns text language plpgsql as $$
 begin
-  return (select string_agg(c.host_id || ' ' || c.verdict, ', ' order by c.host_id) from fleet.configure(
+  return (select string_agg(c.host_id || ' ' || c.verdict, ', ' order by c.host_id) from fleet.configure_hosts(
     t.node(p_name), md5(p_name), '{all}',
     array(select jsonb_populate_record(null::fleet.host_entry, h) from unnest(p_hosts) h),
-    array(select g from unnest(p_hosts) h, jsonb_populate_recordset(null::fleet.agent_entry, h -> 'agents') g)) c);
+    array(select g from unnest(p_hosts) h, jsonb_populate_recordset(null::fleet.agent_entry, h -> 'agents') g),
+    (select coalesce(jsonb_object_agg(concat_ws('/', g ->> 'host_id', g ->> 'agent_type'), h ->> 'account'), '{}')
+     from unnest(p_hosts) h, jsonb_array_elements(h -> 'agents') g where h ? 'account')) c);
 end $$;
 
 -- What a worker tells of a host; the verdict.

@@ -11,6 +11,7 @@ insert into granted values
   ('reap(uuid)', '{server,worker}'),
   ('promote(integer)', '{server,worker}'),
   ('configure(uuid,text,text[],host_entry[],agent_entry[])', '{worker}'),
+  ('configure_hosts(uuid,text,text[],host_entry[],agent_entry[],jsonb)', '{worker}'),
   ('host_report(uuid,text,integer,boolean,identity,bigint,agent_seen[],text,text)', '{worker}'),
   ('made_hosts()', '{worker}'),
   ('claim(uuid,integer)', '{worker}'),
@@ -79,6 +80,7 @@ insert into granted values
   ('host_put(requester,text,jsonb)', '{server}'),
   ('host_delete(requester,text)', '{server}'),
   ('account_list(requester,integer,text)', '{server}'),
+  ('account_detail(requester,text)', '{server}'),
   ('account_park(requester,text,timestamp with time zone,text)', '{server}'),
   ('account_unpark(requester,text,text)', '{server}'),
   ('stats(requester)', '{server}'),
@@ -103,12 +105,13 @@ insert into granted values
   ('check_host(text)', '{operator}'),
   ('park(text,text,timestamp with time zone)', '{operator}'),
   ('forget_host(text)', '{operator}'),
-  ('executor_accept(text)', '{operator}');
+  ('executor_accept(text)', '{operator}'),
+  ('unpark(text)', '{operator}');
 
 -- What readers may read; fleet_reader_full and fleet_operator see the first list too.
 create temp table readable (name text primary key, roles text[]);
 insert into readable
-select unnest('{tasks,task_details,running,attempt_details,host_details,held_slots,queue_overview,hosts,agents,reasons,history,attempts,nodes,deliveries,settings,storage,explanations}'::text[]), '{operator,reader,reader_full}'::text[]
+select unnest('{tasks,task_details,running,attempt_details,host_details,held_slots,queue_overview,hosts,agents,accounts,reasons,history,attempts,nodes,deliveries,settings,storage,explanations}'::text[]), '{operator,reader,reader_full}'::text[]
 union all select relname, '{operator,reader,reader_full}'::text[] from pg_class where relnamespace = 'fleet'::regnamespace and relname like 'check\_%' and relkind = 'v'
 union all select unnest('{sessions,audit_trail}'::text[]), '{operator}'::text[]
 union all select unnest('{task_texts,attempt_texts,logs,host_addresses}'::text[]), '{reader_full}'::text[];

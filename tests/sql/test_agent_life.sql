@@ -194,7 +194,7 @@ select t.work('one');
 select fleet.park('a1', 'new battery');
 select t.is(t.member(t.heartbeat('a1'), 'drain'), 'true', 'it is told to drain');
 select t.is(t.pull('a1'), '', 'and gets nothing');
-select fleet.executor_accept('a1');
+select fleet.unpark('a1');
 select t.is(t.member(t.heartbeat('a1'), 'drain'), 'false', 'until it may again');
 select t.is(t.pull('a1'), 'a1:one', 'and does');
 rollback;

@@ -6,8 +6,9 @@ create function t.sees(p_token bigint) returns text language sql as $$
   from fleet.task x where (fleet.find_task(t.by(p_token), x.task_id)).task is not null;
 $$;
 create function t.agent(p_agent_id text, p_by bigint) returns int language sql as $$
-  insert into fleet.executor (agent_id, kind, agent_type, capabilities, max_concurrency, registered_by)
-  values (p_agent_id, 'http_pull', 'codex', '{}', 1, p_by) returning executor;
+  insert into fleet.account (account) values (p_agent_id) on conflict do nothing;
+  insert into fleet.executor (agent_id, account, kind, agent_type, capabilities, max_concurrency, registered_by)
+  values (p_agent_id, p_agent_id, 'http_pull', 'codex', '{}', 1, p_by) returning executor;
 $$;
 -- It holds the task, or held it.
 create function t.held(p_executor int, p_task_id text, p_number int, p_ended boolean) returns void language sql as $$

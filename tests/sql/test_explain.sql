@@ -33,13 +33,13 @@ select t.is(pg_temp.ask('a') ->> 'summary', 'it waits; none of 8 agents can take
 select t.is(pg_temp.row('a', 'full/codex-cli'), 'ssh_cli false slots full: all 1 are in use', 'slots full');
 select t.is(pg_temp.row('a', 'cord/codex-cli'), format('ssh_cli false its host is cordoned by psql:%s: new disk', session_user), 'cordoned');
 select t.is(pg_temp.row('a', 'docs/codex-cli'), 'ssh_cli false lacks code:rust', 'a capability');
-select t.ok(pg_temp.row('a', 'parked/codex-cli') like 'ssh_cli false is out of service since %: parked: bill; %', 'parked');
+select t.ok(pg_temp.row('a', 'parked/codex-cli') like 'ssh_cli false account parked/codex-cli is parked by psql:%: bill; fleet.unpark(''parked/codex-cli'') opens it', 'parked');
 select t.is(pg_temp.row('a', 'down/codex-cli'), 'ssh_cli false its host is offline: w1: no answer', 'offline');
 select t.is(pg_temp.row('a', 'list/codex-cli'), 'ssh_cli false its host does not list none: tasks of no repository', 'a repository');
 select t.is(pg_temp.row('a', 'pull'), 'http_pull false the task wants ssh_cli, this is http_pull', 'another mode');
 select t.is(pg_temp.help('a'), 'a free slot of full/codex-cli: wait for one, or raise max_concurrency; an agent of kind ssh_cli, or another execution_mode; '
   'bringing down/codex-cli back within reach; letting list/codex-cli take tasks of no repository; '
-  'looking at parked/codex-cli, then putting it back into service (unpark); uncordoning the host of cord/codex-cli', 'each with what would help');
+  'looking at account parked/codex-cli, then unparking it; uncordoning the host of cord/codex-cli', 'each with what would help');
 select t.is(pg_temp.ask('a') -> 'executors' -> -1 ->> 'agent_id', 'docs/codex-cli', 'who could never take it comes last');
 select t.submit('any', '{agent:code:rust}', '{"execution_mode": "undecided"}');
 select t.is(pg_temp.ask('any') ->> 'summary', 'it waits; 1 of 8 agents can take it now', 'open to HTTP agents it is theirs');

@@ -49,15 +49,17 @@ select t.submit(x) from unnest('{a,b}'::text[]) x;
 select t.claim('w1', 1);
 select t.is(pg_temp.fail('a', 'auth_failed', '{"error": "401 Unauthorized"}'), 'failed', 'is not tried again on the same host');
 select t.is(t.claim('w1', 9), '', 'and its executor gets no other task');
-select t.is((select row(status, out_reason)::text from fleet.agents), '(out_of_service,"auth_failed: 401 Unauthorized")', 'it is out of service with the reason');
-select t.is((select row(agent_status, out_reason, free)::text from fleet.host_details), '(out_of_service,"auth_failed: 401 Unauthorized",0)', 'fleet.host_details says so');
+select t.is((select row(status, out_reason)::text from fleet.agents), '(out_of_service,"account h/codex-cli: auth_failed: 401 Unauthorized")', 'it is out of service with the reason');
+select t.is((select row(agent_status, out_reason, free)::text from fleet.host_details), '(out_of_service,"account h/codex-cli: auth_failed: 401 Unauthorized",0)', 'fleet.host_details says so');
 select t.is((select row(j->>'status', j->>'reason')::text from (select (fleet.agent_list(t.by(0), 50, null)).body::jsonb->0 as j) x),
-  '(out_of_service,"auth_failed: 401 Unauthorized")', 'REST too');
-select t.ok((select reason like 'is out of service since %: auth_failed: 401 Unauthorized; fleet.executor_accept(''h/codex-cli'')%'
-  from fleet.explanations where task_id = 'b'), 'and why the next one waits');
+  '(out_of_service,"account h/codex-cli: auth_failed: 401 Unauthorized")', 'REST too');
+select t.is((select reason from fleet.explanations where task_id = 'b'),
+  'account h/codex-cli: auth_failed: 401 Unauthorized; fleet.unpark(''h/codex-cli'') opens it', 'and why the next one waits');
 select t.report('w1', 'h', t.identity('h'), array[row('codex-cli', true, '1.2')::fleet.agent_seen]);
 select t.is(t.claim('w1', 9), '', 'a hello that finds the command says nothing about the login');
 select fleet.executor_accept('h/codex-cli');
+select t.is(t.claim('w1', 9), '', 'nor does who looks at the executor');
+select fleet.unpark('h/codex-cli');
 select t.is(t.claim('w1', 9), 'b', 'a person puts it back');
 select t.throws($$select fleet.executor_accept('nobody')$$, 'AF003', 'only one that exists');
 rollback;
@@ -107,42 +109,25 @@ select t.report('w1', 'bad', t.identity('bad'), array[row('codex-cli', true, nul
 select t.is((select version from fleet.agents where agent_id = 'bad/codex-cli'), 'codex-cli 0.1', 'a version that was not asked for stays');
 rollback;
 
-\echo 'a usage limit'
-begin;
-select t.worker('w1', t.host('h', '{code:rust}', 2));
-select t.submit('t' || i) from generate_series(1, 10) i;
-create temp table until as select date_trunc('second', now() + interval '3 h') as at;
-create function pg_temp.round() returns void language plpgsql as $$
-declare r record;
-begin
-  for r in select task_id, attempt, epoch from fleet.claim(t.node('w1'), 32) loop
-    perform fleet.starting(t.node('w1'), r.attempt, r.epoch, 'run-' || r.attempt, 'agent', 'prompt');
-    perform pg_temp.fail(r.task_id, 'rate_limited', jsonb_build_object('retry_at', extract(epoch from (select at from until))::bigint));
-  end loop;
-  perform t.due();
-end $$;
-select pg_temp.round() from generate_series(1, 30);
-select t.is((select count(*) from fleet.attempt), 2::bigint, 'burns one attempt for each slot, not thirty');
-select t.is((select out_until from fleet.agents), (select at from until), 'the executor rests until its end');
-select t.is((select status from fleet.agents), 'resting', 'and is shown so');
-select t.ok((select bool_and(reason like 'rests until %: rate_limited') from fleet.explanations e join fleet.task using (task_id) where attempts = 0), 'the others say what they wait for');
-update fleet.executor set out_until = now() - interval '1 s';
-select t.is((select status from fleet.agents), 'online', 'then it works again');
-select t.is(t.claim('w1', 1) <> '', true, 'and is given work');
-rollback;
+\echo 'a provider that does not answer'
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 9));
 select t.submit(x) from unnest('{known,unknown,far,past}'::text[]) x;
 select t.claim('w1', 9);
-select pg_temp.fail('known', 'rate_limited', jsonb_build_object('retry_at', extract(epoch from now() + interval '3 h')::bigint));
-select pg_temp.fail('unknown', 'rate_limited');
-select pg_temp.fail('far', 'rate_limited', '{"retry_at": 9007199254740992}');
-select pg_temp.fail('past', 'rate_limited', '{"retry_at": -5}');
-select t.ok(pg_temp.wait_of('known') between interval '2 h 59 min' and interval '3 h 1 min', 'a limit whose end is known waits until then');
-select t.ok(pg_temp.wait_of('unknown') between interval '5 min' and interval '6.3 min', 'another one longer than usual');
-select t.ok(pg_temp.wait_of('far') <= interval '7 d 1 min', 'nobody is made to wait for ever');
-select t.ok((select run_at < now() + interval '1 min' from fleet.task where task_id = 'past'), 'a limit that is over does not count');
-select t.ok((select out_until <= now() + interval '1 d' from fleet.agents), 'a rest ends after a day at the latest');
+select pg_temp.fail('known', 'provider_down', jsonb_build_object('retry_at', extract(epoch from now() + interval '3 h')::bigint));
+select pg_temp.fail('unknown', 'provider_down');
+select pg_temp.fail('far', 'provider_down', '{"retry_at": 9007199254740992}');
+select pg_temp.fail('past', 'provider_down', '{"retry_at": -5}');
+select t.ok(pg_temp.wait_of('known') between interval '2 h 59 min' and interval '3 h 1 min', 'where it says when, it waits until then');
+select t.ok(pg_temp.wait_of('unknown') between interval '5 min' and interval '6.3 min', 'else longer than usual');
+select t.ok(pg_temp.wait_of('far') <= interval '8 d 1 min', 'nobody is made to wait for ever');
+select t.ok(pg_temp.wait_of('past') between interval '5 min' and interval '6.3 min', 'a time that is over says nothing');
+select t.is((select sum(retry_count) from fleet.task), 4::bigint, 'a retry is counted');
+select t.is((select status from fleet.agents), 'resting', 'the executor rests');
+select t.ok((select out_until <= now() + interval '1 d' from fleet.agents), 'for a day at most');
+select t.is((select state from fleet.accounts), 'open', 'it is not its account''s fault');
+select t.submit('next');
+select t.ok((select reason like 'rests until %: provider_down' from fleet.explanations where task_id = 'next'), 'others say what they wait for');
 rollback;
 
 \echo 'another host first'

@@ -81,8 +81,9 @@ select t.is((select string_agg(concat_ws(' ', actor, token_prefix, address, acti
   'the trail has each once, and tells two tokens of one name apart');
 select t.is((select changes from fleet.audit_trail where what = 'token_revoke' and object = 'token:root#' || t.got('root')), 'state: valid → revoked', '... in words');
 select t.put('family', t.token('family', 'agent'));
-insert into fleet.executor (agent_id, kind, agent_type, capabilities, max_concurrency, registered_by)
-values ('kid', 'http_pull', 'codex', '{}', 1, t.got('family'));
+insert into fleet.account (account) values ('kid');
+insert into fleet.executor (agent_id, account, kind, agent_type, capabilities, max_concurrency, registered_by)
+values ('kid', 'kid', 'http_pull', 'codex', '{}', 1, t.got('family'));
 select t.token('kid', 'agent', p_agent_id => 'kid'), t.token('own', 'agent', p_agent_id => 'kid');
 update fleet.token set registered = true where name = 'kid';
 select t.revoke(t.got('family'));

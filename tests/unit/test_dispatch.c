@@ -26,11 +26,12 @@ START_TEST(test_registers)
     ck_assert_int_eq(sql("node_start")->calls, 1);
     ck_assert_uint_eq(strlen(sql("node_start")->last[0]), 36);
     ck_assert_str_eq(sql("node_start")->last[1], "w1");
-    ck_assert_uint_eq(strlen(sql("configure")->last[1]), 64);
-    ck_assert_str_eq(sql("configure")->last[3],
+    ck_assert_uint_eq(strlen(sql("configure_hosts")->last[1]), 64);
+    ck_assert_str_eq(sql("configure_hosts")->last[3],
                      "{\"(\\\"h1\\\",\\\"0\\\",\\\"localhost\\\",\\\"22\\\",\\\"\\\","
                      "\\\"/tmp/scene\\\",\\\"plain\\\",\\\"{\\\\\\\"*\\\\\\\"}\\\",)\"}");
-    ck_assert_ptr_nonnull(strstr(sql("configure")->last[4], "(\\\"h1\\\",\\\"demo\\\",\\\"2\\\""));
+    ck_assert_ptr_nonnull(
+        strstr(sql("configure_hosts")->last[4], "(\\\"h1\\\",\\\"demo\\\",\\\"2\\\""));
     ck_assert_str_eq(scene.dispatch->node.fleet_id, "f1");
 }
 END_TEST
@@ -61,7 +62,7 @@ END_TEST
 
 static bool is_reborn(void)
 {
-    return sql("node_start")->calls == 2 && sql("configure")->calls == 2;
+    return sql("node_start")->calls == 2 && sql("configure_hosts")->calls == 2;
 }
 
 START_TEST(test_declared_dead)
@@ -74,7 +75,7 @@ START_TEST(test_declared_dead)
     sql("renew")->state = "AF002";
     sql("renew")->times = 1;
     scene_until(is_reborn, "a new life");
-    ck_assert_str_eq(sql("configure")->last[2], "{\"all\"}"); /* what is tried again */
+    ck_assert_str_eq(sql("configure_hosts")->last[2], "{\"all\"}"); /* what is tried again */
     ck_assert_str_ne(before, scene.dispatch->node.id);
     ck_assert_ptr_null(scene_job());
     ck_assert_int_eq(sql("finish_run")->calls + sql("release")->calls, 0);
@@ -330,7 +331,7 @@ END_TEST
 
 static bool configured_again(void)
 {
-    return sql("configure")->calls >= 2;
+    return sql("configure_hosts")->calls >= 2;
 }
 
 START_TEST(test_reload)
@@ -340,14 +341,16 @@ START_TEST(test_reload)
                                "adapters: { demo: { command: [ demo ] } }\n"
                                "hosts:\n"
                                "  - { host_id: h2, hostname: localhost, work_dir: /tmp/other,\n"
-                               "      agents: [ { agent_type: demo } ] }\n";
+                               "      agents: [ { agent_type: demo, account: team } ] }\n";
     scene_until(live, "live");
+    ck_assert_str_eq(sql("configure_hosts")->last[5], "{}"); /* each has an account of its own */
     struct config *config = config_parse(text, strlen(text), "x.yaml", CONFIG_WORKER, &err);
     ck_assert_msg(config != NULL, "%s", config == NULL ? err.text : "");
     dispatch_reload(scene.dispatch, config);
     scene_until(configured_again, "configured again");
-    ck_assert_ptr_nonnull(strstr(sql("configure")->last[3], "(\\\"h2\\\""));
-    ck_assert_ptr_null(strstr(sql("configure")->last[3], "(\\\"h1\\\""));
+    ck_assert_ptr_nonnull(strstr(sql("configure_hosts")->last[3], "(\\\"h2\\\""));
+    ck_assert_ptr_null(strstr(sql("configure_hosts")->last[3], "(\\\"h1\\\""));
+    ck_assert_str_eq(sql("configure_hosts")->last[5], "{\"h2/demo\": \"team\"}");
     ck_assert_ptr_nonnull(dispatch_host(scene.dispatch, "h2"));
     while (dispatch_host(scene.dispatch, "h1") != NULL)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);

@@ -233,7 +233,7 @@ static bool claim_hangs(void)
 
 static bool configured_again(void)
 {
-    return sql("configure")->calls >= 2 && dispatch_host(scene.dispatch, "h2") != NULL;
+    return sql("configure_hosts")->calls >= 2 && dispatch_host(scene.dispatch, "h2") != NULL;
 }
 
 START_TEST(test_claim_on_a_host_that_leaves)

@@ -14,7 +14,7 @@ static const char *wanted; /* in the list of the last configure() */
 
 static bool listed(void)
 {
-    return strstr(sql("configure")->last[3], wanted) != NULL;
+    return strstr(sql("configure_hosts")->last[3], wanted) != NULL;
 }
 
 static bool not_listed(void)
@@ -38,7 +38,7 @@ START_TEST(one_is_taken_at_the_start_and_let_go)
 {
     sql("made_hosts")->rows = "host_id=made;revision=3;entry=" ENTRY("made", "");
     scene_until(live, "live");
-    ck_assert_int_eq(sql("configure")->calls, 1); /* with the first list already whole */
+    ck_assert_int_eq(sql("configure_hosts")->calls, 1); /* with the first list already whole */
     until_listed("(\\\"made\\\",\\\"0\\\",\\\"localhost\\\",\\\"22\\\",\\\"\\\",\\\"/tmp/made\\\","
                  "\\\"plain\\\",\\\"{\\\\\\\"*\\\\\\\"}\\\",\\\"3\\\")");
     until_listed("(\\\"h1\\\"");
@@ -60,7 +60,7 @@ START_TEST(a_changed_one_is_taken_again)
     until_listed("\\\"1\\\")");
     sql("made_hosts")->rows =
         "host_id=made;revision=2;entry=" ENTRY("made", ", \"ssh_port\": 2222");
-    scene_once("configure", "host_id=made;verdict=changed;reason=x");
+    scene_once("configure_hosts", "host_id=made;verdict=changed;reason=x");
     dispatch_told(scene.dispatch, "host");
     until_listed("\\\"2222\\\",");
     until_listed("\\\"2\\\")");
@@ -76,7 +76,7 @@ START_TEST(one_that_changed_meanwhile_is_asked_for)
 {
     scene_until(live, "live");
     sql("made_hosts")->rows = "host_id=made;revision=1;entry=" ENTRY("made", "");
-    scene_once("configure", "host_id=made;verdict=changed;reason=x");
+    scene_once("configure_hosts", "host_id=made;verdict=changed;reason=x");
     dispatch_told(scene.dispatch, "host");
     scene_until(asked_again, "asked for again");
 }
@@ -86,8 +86,8 @@ START_TEST(the_file_wins)
 {
     sql("made_hosts")->rows = "host_id=h1;revision=3;entry=" ENTRY("h1", "");
     scene_until(live, "live");
-    ck_assert_ptr_nonnull(strstr(sql("configure")->last[3], "\\\"/tmp/scene\\\""));
-    ck_assert_ptr_null(strstr(sql("configure")->last[3], "\\\"/tmp/made\\\""));
+    ck_assert_ptr_nonnull(strstr(sql("configure_hosts")->last[3], "\\\"/tmp/scene\\\""));
+    ck_assert_ptr_null(strstr(sql("configure_hosts")->last[3], "\\\"/tmp/made\\\""));
     ck_assert_int_eq(dispatch_host(scene.dispatch, "h1")->revision, 0);
 }
 END_TEST

@@ -33,7 +33,7 @@ static struct scene_sql scene_sql[] = {
     {.name = "node_start",
      .rows = "fleet_id=f1;schema_version=999;beat_ms=50;dead_ms=400;lease_ms=60000"},
     {.name = "made_hosts"},
-    {.name = "configure", .rows = "host_id=h1;verdict=ok;reason=<null>"},
+    {.name = "configure_hosts", .rows = "host_id=h1;verdict=ok;reason=<null>"},
     {.name = "host_report", .rows = "verdict=ok;differs=<null>;told=<null>"},
     {.name = "renew"},
     {.name = "peers"},

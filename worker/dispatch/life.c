@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "worker/dispatch/dispatch.h"
@@ -133,6 +134,23 @@ static void add_agents(struct buf *out, const struct config *config, const struc
     }
 }
 
+/* {"host_id/agent_type": "account"}, of those that do not have one of their own. */
+static void add_accounts(struct buf *out, const struct config_host *host)
+{
+    for (size_t i = 0; i < host->agent_count; i++) {
+        const struct config_agent *agent = &host->agents[i];
+        char id[140];
+        if (agent->account == NULL)
+            continue;
+        snprintf(id, sizeof id, "%s/%s", host->host_id, agent->agent_type);
+        if (out->len > 1)
+            buf_adds(out, ", ");
+        json_quote(out, id, strlen(id));
+        buf_adds(out, ": ");
+        json_quote(out, agent->account, strlen(agent->account));
+    }
+}
+
 /* fleet.host_entry. */
 static void add_host(struct buf *out, const struct host *host)
 {
@@ -156,11 +174,13 @@ static void add_host(struct buf *out, const struct host *host)
     buf_release(&repositories);
 }
 
-static void add_hosts(struct buf *hosts, struct buf *agents, const struct dispatch *dispatch)
+static void add_hosts(struct buf *hosts, struct buf *agents, struct buf *accounts,
+                      const struct dispatch *dispatch)
 {
     struct list *list = (struct list *)&dispatch->hosts;
     db_array_begin(hosts);
     db_array_begin(agents);
+    buf_adds(accounts, "{");
     list_each(link, list)
     {
         const struct host *host = list_entry(link, struct host, link);
@@ -168,9 +188,11 @@ static void add_hosts(struct buf *hosts, struct buf *agents, const struct dispat
             continue;
         add_host(hosts, host);
         add_agents(agents, node_settings(&dispatch->node), host_entry(host));
+        add_accounts(accounts, host_entry(host));
     }
     db_array_end(hosts);
     db_array_end(agents);
+    buf_adds(accounts, "}");
 }
 
 static void on_configure(void *data, const struct db_result *res, const struct error *err)
@@ -208,7 +230,7 @@ static void on_configure(void *data, const struct db_result *res, const struct e
 static void configure(struct dispatch *dispatch)
 {
     const struct config_list *retry_on = &node_settings(&dispatch->node)->orchestrator.retry_on;
-    struct buf hosts, agents, retry;
+    struct buf hosts, agents, accounts, retry;
     buf_init(&retry, CONFIGURE_MAX);
     db_array_begin(&retry);
     for (size_t i = 0; i < retry_on->count; i++)
@@ -216,17 +238,20 @@ static void configure(struct dispatch *dispatch)
     db_array_end(&retry);
     buf_init(&hosts, CONFIGURE_MAX);
     buf_init(&agents, CONFIGURE_MAX);
-    add_hosts(&hosts, &agents, dispatch);
+    buf_init(&accounts, CONFIGURE_MAX);
+    add_hosts(&hosts, &agents, &accounts, dispatch);
     const char *params[] = {dispatch->node.id, node_settings(&dispatch->node)->hash,
-                            buf_text(&retry), buf_text(&hosts), buf_text(&agents)};
+                            buf_text(&retry),  buf_text(&hosts),
+                            buf_text(&agents), buf_text(&accounts)};
     dispatch->calling = true;
     dispatch->configure_due = false;
     db_query_locking(dispatch->node.db, "configure", 0,
-                     "select * from fleet.configure($1, $2, $3, $4, $5)", DB_REPEAT, 5, params,
-                     on_configure, dispatch_call_new(dispatch));
+                     "select * from fleet.configure_hosts($1, $2, $3, $4, $5, $6)", DB_REPEAT, 6,
+                     params, on_configure, dispatch_call_new(dispatch));
     buf_release(&retry);
     buf_release(&hosts);
     buf_release(&agents);
+    buf_release(&accounts);
 }
 
 void dispatch_register(struct dispatch *dispatch)
