@@ -15,6 +15,7 @@
 #include "worker/runner/file.h"
 
 #define OOM_STEP 200
+#define PAIRS 11
 #define PLAIN_PATH "/usr/local/bin:/usr/bin:/bin"
 
 /* Short, for a socket's path in it has 107 bytes: 8 digits of the nonce, and what follows the last
@@ -114,8 +115,17 @@ static char *set(const char *name, const char *value)
     return pair;
 }
 
+/* Where this program lies, for the job script. */
+static char *own_program(void)
+{
+    char path[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[len < 0 ? 0 : len] = '\0';
+    return set("FLEET_RUNNER", path);
+}
+
 /* Nothing of ours goes into an agent's environment but this list. */
-static void make_environment(const struct job *job, char *pairs[static 9])
+static void make_environment(const struct job *job, char *pairs[static PAIRS])
 {
     const char *name = own_name();
     char tmp[RUNNER_RUN_SIZE + 10], path[sizeof job->base->path + sizeof tmp + 8];
@@ -133,7 +143,9 @@ static void make_environment(const struct job *job, char *pairs[static 9])
     pairs[5] = keep("SHELL", "/bin/sh");
     pairs[6] = set("TMPDIR", path);
     pairs[7] = set("FLEET_RUN", mark);
-    pairs[8] = NULL;
+    pairs[8] = own_program();
+    pairs[9] = job->fresh ? set("FLEET_FRESH", "1") : NULL;
+    pairs[10] = NULL;
 }
 
 static void reset_signals(void)
@@ -168,7 +180,7 @@ static _Noreturn void become_agent(const struct job *job)
     prctl(PR_SET_DUMPABLE, 1); /* its /proc is its own again */
     if (job->oom_score_adj != INT_MIN)
         set_oom_score(job->oom_score_adj);
-    char *pairs[9], script[sizeof job->base->path + RUNNER_RUN_SIZE + 48];
+    char *pairs[PAIRS], script[sizeof job->base->path + RUNNER_RUN_SIZE + 48];
     make_environment(job, pairs);
     snprintf(script, sizeof script, "%s/runs/%s/up.%u/job.sh", job->base->path, job->key->run,
              (unsigned)job->key->epoch);

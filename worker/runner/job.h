@@ -2,6 +2,7 @@
 #ifndef FLEET_RUNNER_JOB_H
 #define FLEET_RUNNER_JOB_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "worker/runner/frame.h"
@@ -15,6 +16,7 @@ struct job {
     int up;             /* up.<epoch>: job.sh and prompt */
     int out, err;       /* write ends */
     int oom_score_adj;  /* its own; INT_MIN: as it is */
+    bool fresh;         /* no agent ever worked in `folder` */
 };
 
 /* Forks it, in a session and group of its own whose number is its pid. -1: no process. What cannot

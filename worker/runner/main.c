@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "worker/runner/access.h"
+#include "worker/runner/limit.h"
 #include "worker/runner/serve.h"
 #include "worker/runner/supervise.h"
 
@@ -17,6 +18,8 @@ int main(int argc, char **argv)
         return supervise_main(argc, argv);
     if (strcmp(word, "slay") == 0)
         return slay_main(argc, argv);
+    if (strcmp(word, "limit") == 0)
+        return limit_main(argc, argv);
     fprintf(stderr, "fleet-runner " FLEET_VERSION ": run by fleet-worker, which brings it here\n");
     return 2;
 }

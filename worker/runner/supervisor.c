@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "worker/runner/fresh.h"
 #include "worker/runner/job.h"
 #include "worker/runner/ladder.h"
 #include "worker/runner/output.h"
@@ -20,6 +21,7 @@
 #include "worker/runner/record.h"
 #include "worker/runner/supervise.h"
 
+#define HOOK_FAILED 120
 #define LINGER_MS 5000     /* for what an agent leaves behind */
 #define LIMIT_TERM_SECS 10 /* after the total time, the cap, a full disk */
 #define LINGER_TERM_SECS 5
@@ -265,6 +267,12 @@ static void prove(const struct supervisor *s, char proof[static 96])
         proof[len - 1] = '\0';
 }
 
+/* A script whose hooks failed ends with HOOK_FAILED; one that was killed may have been at them. */
+static bool came_to_agent(const struct supervisor *s)
+{
+    return s->exit != HOOK_FAILED && !(s->cause != NULL && s->exit == 128 + SIGKILL);
+}
+
 static void finish(struct supervisor *s)
 {
     for (int stream = 0; stream < 2; stream++) {
@@ -273,6 +281,8 @@ static void finish(struct supervisor *s)
             s->cause = reason;
     }
     job_remove_tmp(&s->base, &s->key);
+    if (came_to_agent(s))
+        fresh_end(&s->base, s->folder);
     struct stat run;
     if (fstat(s->run, &run) != 0 || run.st_nlink == 0)
         return; /* there is nowhere to write a status */
@@ -359,6 +369,7 @@ static bool start_agent(struct supervisor *s)
         .out = s->out[0].agent,
         .err = s->out[1].agent,
         .oom_score_adj = job_oom_score(),
+        .fresh = fresh_is(&s->base, s->folder),
     };
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     /* After this our /proc is root's: an agent sees no descriptor of ours. Where it would be hidden
