@@ -4,6 +4,7 @@
 
 #include "common/config/read.h"
 #include "common/network.h"
+#include "common/text.h"
 
 #define COMMAND_MAX 65536 /* bytes: it travels with every attempt, and execve has a limit */
 
@@ -32,28 +33,61 @@ static const struct tree_node *entry(const struct tree_node *list, size_t index)
     return node;
 }
 
-/* Whose commands the worker brings: worker/adapter/template.c has them. */
+/* ---- Adapters and the agents that use them ---- */
+
+#define KNOWN_AGENTS "codex-cli, claude-code, opencode, gemini-cli and aider"
+
 static bool is_built_in(const char *agent_type)
 {
-    static const char *const names[] = {"codex-cli", "claude-code", "opencode", "gemini-cli",
-                                        "aider"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(names[i], agent_type) == 0)
+    static const char *const known[] = {"codex-cli",  "claude-code", "opencode",
+                                        "gemini-cli", "aider",       NULL};
+    return text_listed(agent_type, known);
+}
+
+/* NULL: it has no entry. */
+static const struct config_adapter *find_adapter(const struct config_reading *reading,
+                                                 const char *agent_type)
+{
+    const struct config *config = reading->beside != NULL ? reading->beside : reading->config;
+    for (size_t i = 0; i < config->adapter_count; i++) {
+        if (strcmp(config->adapters[i].agent_type, agent_type) == 0)
+            return &config->adapters[i];
+    }
+    return NULL;
+}
+
+static bool names(const struct config_list *command, const char *placeholder)
+{
+    for (size_t i = 0; i < command->count; i++) {
+        if (strstr(command->items[i], placeholder) != NULL)
             return true;
+    }
     return false;
 }
 
 /* A worker leaves out what it cannot start of a host that the API made: others may know it. */
-static bool has_adapter(const struct config_reading *reading, const char *agent_type)
+static void check_adapter_of(struct config_reading *reading, const struct config_agent *agent,
+                             const struct tree_node *node)
 {
-    const struct config *config = reading->beside != NULL ? reading->beside : reading->config;
-    if (reading->beside != NULL && reading->node == CONFIG_WORKER)
-        return true;
-    for (size_t i = 0; i < config->adapter_count; i++) {
-        if (strcmp(config->adapters[i].agent_type, agent_type) == 0)
-            return true;
-    }
-    return is_built_in(agent_type);
+    const struct config_adapter *adapter = find_adapter(reading, agent->agent_type);
+    bool elsewhere = reading->beside != NULL && reading->node == CONFIG_WORKER;
+    if (adapter == NULL && !elsewhere && !is_built_in(agent->agent_type))
+        config_problem(reading, tree_child(node, "agent_type"),
+                       "no adapter is known for %s; use one of " KNOWN_AGENTS
+                       ", or describe its command under adapters: { %s: { command: [ … ] } }",
+                       agent->agent_type, agent->agent_type);
+    if (adapter == NULL || adapter->command.count == 0)
+        return;
+    bool named = names(&adapter->command, "{model}") || names(&adapter->resume, "{model}");
+    if (named && agent->model == NULL)
+        config_problem(reading, node,
+                       "no model is given, and the command of adapters.%s names {model}; say "
+                       "model: … here, or take {model} out there",
+                       agent->agent_type);
+    if (!named && agent->model != NULL)
+        config_problem(reading, tree_child(node, "model"),
+                       "%s would never hear of it: the command of adapters.%s names no {model}",
+                       agent->agent_type, agent->agent_type);
 }
 
 static void check_agents(struct config_reading *reading, const struct config_host *host,
@@ -73,12 +107,7 @@ static void check_agents(struct config_reading *reading, const struct config_hos
                                "max_concurrency",
                                agent->agent_type, j);
         }
-        if (!has_adapter(reading, agent->agent_type))
-            config_problem(reading, type,
-                           "no adapter is known for %s; use codex-cli, claude-code, opencode, "
-                           "gemini-cli or aider, or describe its command under adapters: { %s: { "
-                           "command: [ … ] } }",
-                           agent->agent_type, agent->agent_type);
+        check_adapter_of(reading, agent, at);
         if (strcmp(agent->profile, "full") == 0)
             config_warning(reading, tree_child(at, "profile"),
                            "full: %s runs on this host without a sandbox", agent->agent_type);
@@ -179,12 +208,10 @@ static void check_orchestrator(struct config_reading *reading, const struct tree
                        "made by fleet-server token create --scope agent");
 }
 
-/* "{word}" in an argument that no adapter fills in: perhaps a typing error, perhaps meant so. */
+/* "{word}" in an argument that nobody fills in: perhaps a typing error, perhaps meant so. */
 static void check_command(struct config_reading *reading, const struct config_list *command,
-                          const struct tree_node *list)
+                          const struct tree_node *list, const char *known)
 {
-    static const char known[] = "{work_dir} {task_id} {branch} {run_dir} {model} {session} "
-                                "{workspace} {prompt_file}";
     size_t bytes = 0;
     for (size_t i = 0; i < command->count; i++)
         bytes += strlen(command->items[i]) + 1;
@@ -196,7 +223,7 @@ static void check_command(struct config_reading *reading, const struct config_li
         for (; word != NULL; word = strchr(word + 1, '{')) {
             size_t len = 1 + strspn(word + 1, "abcdefghijklmnopqrstuvwxyz_");
             if (len == 1 || len > 30 || word[len] != '}' ||
-                memmem(known, sizeof known - 1, word, len + 1) != NULL)
+                memmem(known, strlen(known), word, len + 1) != NULL)
                 continue;
             config_warning(reading, entry(list, i), "%.*s is passed as it is; placeholders are %s",
                            (int)len + 1, word, known);
@@ -204,14 +231,42 @@ static void check_command(struct config_reading *reading, const struct config_li
     }
 }
 
-/* What is built in may be given variables alone, or another command. */
+#define PLACEHOLDERS "{work_dir} {task_id} {branch} {run_dir} {workspace}"
+
 static void check_adapter(struct config_reading *reading, const struct config_adapter *adapter,
                           const struct tree_node *node)
 {
+    static const char known[] = PLACEHOLDERS " {model} {session} {prompt_file}";
+    static const char *const its_own[] = {"resume", "output", "versions"};
+    const struct tree_node *resume = child(node, "resume");
+    check_command(reading, &adapter->command, child(node, "command"), known);
+    check_command(reading, &adapter->resume, resume, known);
     if (adapter->command.count == 0 && !is_built_in(adapter->agent_type))
-        config_problem(reading, node, "needs a command: %s is not built in", adapter->agent_type);
-    check_command(reading, &adapter->command, child(node, "command"));
-    check_command(reading, &adapter->resume, child(node, "resume"));
+        config_problem(reading, node, "command is missing; those of " KNOWN_AGENTS " are built in");
+    for (size_t i = 0; adapter->command.count == 0 && i < 3; i++) {
+        if (child(node, its_own[i]) != NULL && is_built_in(adapter->agent_type))
+            config_problem(reading, child(node, its_own[i]),
+                           "%s goes with a command; that of %s is built in, and so is this",
+                           its_own[i], adapter->agent_type);
+    }
+    if (adapter->resume.count > 0 && !names(&adapter->resume, "{session}"))
+        config_problem(reading, resume,
+                       "names no {session}; with it, it says which session goes on");
+}
+
+static void check_hooks(struct config_reading *reading, const struct tree_node *root)
+{
+    const struct config *config = reading->config;
+    const struct {
+        const char *key;
+        const struct config_list *command;
+    } hooks[] = {{"after_create", &config->git.after_create},
+                 {"before_run", &config->git.before_run},
+                 {"after_run", &config->git.after_run},
+                 {"before_remove", &config->git.before_remove}};
+    for (size_t i = 0; i < sizeof hooks / sizeof hooks[0]; i++)
+        check_command(reading, hooks[i].command, child(child(root, "git"), hooks[i].key),
+                      PLACEHOLDERS);
 }
 
 static void check_database(struct config_reading *reading, const struct tree_node *root)
@@ -244,6 +299,7 @@ void config_check(struct config_reading *reading, const struct tree_node *root)
     check_orchestrator(reading, root);
     for (size_t i = 0; i < config->adapter_count; i++)
         check_adapter(reading, &config->adapters[i], entry(child(root, "adapters"), i));
+    check_hooks(reading, root);
     for (size_t i = 0; i < config->host_count; i++)
         config_check_host(reading, i, entry(hosts, i));
     if (config->host_count == 0 && reading->node == CONFIG_WORKER)

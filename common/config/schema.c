@@ -362,7 +362,7 @@ static const struct config_field adapter_fields[] = {
      .help = "the program and its arguments; {work_dir} {task_id} {branch} {run_dir} {model} "
              "{session} {workspace} {prompt_file} are filled in, the prompt comes on stdin; when "
              "not given that of the agent of this name that is built in"},
-    {"resume", FIELD_TEXTS, FIELD_RAW, ADAPTER(resume), .max = 32768,
+    {"resume", FIELD_TEXTS, FIELD_RAW, ADAPTER(resume), .min = 1, .max = 32768,
      .help = "the same, to go on with an earlier {session}; when not given every run begins anew"},
     {"output", FIELD_TEXT, ADAPTER(output), .text = "text",
      .one_of = "text|codex-json|claude-json|opencode-json|gemini-json|aider",

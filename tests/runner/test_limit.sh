@@ -21,12 +21,12 @@ for wrong in '0 -- true' '-1 -- true' 'x -- true' '10 true' '10 --' '' '99999999
     # shellcheck disable=SC2086 # words
     check "limit $wrong: usage" status_of 2 limit $wrong
 done
-check "limit: what takes too long is ended" status_of 124 limit 1 -- sleep 1000
+check "limit: what takes too long is ended" status_of 124 limit 1 -- sleep 1000 # payload: sleep
 check "... which is said" grep -qxF "fleet: sleep took longer than 1 s and is ended" "$TEST_DIR/limit.err"
 check "... with all that it started, and that takes no TERM" status_of 124 \
-    limit 1 -- sh -c 'trap "" TERM; sleep 1000 & sleep 1001 & wait; wait; wait'
+    limit 1 -- sh -c 'trap "" TERM; sleep 1000 & sleep 1001 & wait; wait; wait' # payload: sleep
 wait_for 10 "no process of it" no_process
-printf '%s\n' 'trap "echo hears; exit 9" TERM' 'echo there' 'while :; do sleep 0.1; done' >"$TEST_DIR/listens"
+printf '%s\n' 'trap "echo hears; exit 9" TERM' 'echo there' 'while :; do sleep 0.1; done' >"$TEST_DIR/listens" # payload: sleep
 chmod 755 "$TEST_DIR/listens"
 passes_on() {
     local pid
@@ -56,7 +56,7 @@ wait_for 20 "the end" ended f.3
 start f.4 1 $N 60 1000 "${shows#exec }; exit 120" >/dev/null
 wait_for 20 "the end" ended f.4
 check "a workspace whose hooks failed stays fresh" stdout_is f.4 1
-start f.5 1 $N 60 1000 'trap "" TERM; echo there; while :; do /bin/sleep 1; done' >/dev/null
+start f.5 1 $N 60 1000 'trap "" TERM; echo there; while :; do /bin/sleep 1; done' >/dev/null # payload: sleep
 wait_for 20 "it to run" grep -q there "$DIR/f.5/out"
 call stop f.5 1 $N 0 1 cancelled >/dev/null
 wait_for 20 "the end" ended f.5

@@ -161,9 +161,7 @@ START_TEST(forms)
     refuse(DATABASE "adapters: { a b: { command: [x] } }\n", "2:13: adapters.a b: ", "wrong name");
     refuse(DATABASE "adapters: { a: { command: [] } }\n",
            "2:27: adapters.a.command: ", "0 entries");
-    refuse(DATABASE "adapters: { a: { } }\n", "2:16: adapters.a: ", "needs a command");
-    refuse(DATABASE "adapters: { a: { env: { A: b } } }\n",
-           "2:16: adapters.a: ", "a is not built in");
+    refuse(DATABASE "adapters: { a: { } }\n", "2:16: adapters.a: command is missing", "built in");
     refuse(DATABASE "server: { bind: \"127.0.0.1\\n\" }\n", "2:17", "control characters");
 }
 END_TEST
@@ -206,6 +204,42 @@ START_TEST(hosts)
            "6:64: ", "already");
     refuse(DATABASE HOST_HEAD "    agents: [{agent_type: codex-cli, max_concurrency: 257}]\n",
            "6:55: ", "1 to 256");
+}
+END_TEST
+
+START_TEST(adapters_that_cannot_be_meant)
+{
+    static const char *const known[] = {"codex-cli", "claude-code", "opencode", "gemini-cli",
+                                        "aider"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        char *text = mem_printf(DATABASE HOST_HEAD "    agents: [{agent_type: %s, model: m}]\n"
+                                                   "adapters: { %s: { env: { K: v } } }\n",
+                                known[i], known[i]);
+        take(text, CONFIG_WORKER);
+        free(text);
+    }
+    refuse(DATABASE "adapters: { mine: { env: { K: v } } }\n",
+           "2:19: adapters.mine: command is missing", "gemini-cli and aider are built in");
+    refuse(DATABASE "adapters: { aider: { output: text } }\n",
+           "2:30: adapters.aider.output: output goes with a command", "built in");
+    refuse(DATABASE "adapters: { a: { command: [x], resume: [x, '{sesion}'] } }\n",
+           "2:40: adapters.a.resume: names no {session}", "goes on");
+    refuse(DATABASE HOST_HEAD "    agents: [{agent_type: a}]\n"
+                              "adapters: { a: { command: [x, '--model={model}'] } }\n",
+           "6:14: hosts[0].agents[0]: no model is given", "names {model}");
+    refuse(DATABASE HOST_HEAD "    agents: [{agent_type: a, model: m}]\n"
+                              "adapters: { a: { command: [x] } }\n",
+           "6:37: hosts[0].agents[0].model: a would never hear of it", "names no {model}");
+    take(DATABASE HOST_HEAD
+         "    agents: [{agent_type: a, model: m}]\n"
+         "adapters: { a: { command: [x], resume: [x, '{session}', '{model}'] } }\n",
+         CONFIG_WORKER);
+    struct config *c =
+        parse(DATABASE "git: { before_run: [x, '{model}', '{branch}'] }\n", CONFIG_WORKER);
+    ck_assert_msg(c != NULL, "%s", err.text);
+    ck_assert(warned(c, "git.before_run[1]: {model} is passed as it is"));
+    ck_assert(!warned(c, "git.before_run[2]"));
+    config_free(c);
 }
 END_TEST
 
@@ -302,6 +336,7 @@ int main(void)
     tcase_add_test(tests, ranges);
     tcase_add_test(tests, forms);
     tcase_add_test(tests, hosts);
+    tcase_add_test(tests, adapters_that_cannot_be_meant);
     tcase_add_test(tests, open_mode_is_local);
     tcase_add_test(tests, yaml_that_is_refused);
     tcase_add_test(tests, many_keys_are_refused_quickly);

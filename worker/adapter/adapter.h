@@ -103,7 +103,7 @@ bool adapter_session_valid(const char *id);
 /* Commands around an agent in a clone; empty or NULL: none. Borrowed from the configuration. */
 struct adapter_hooks {
     const struct config_list *after_create, *before_run, *after_run;
-    int secs; /* that each may take */
+    int secs; /* that each of them may take */
 };
 
 /* Where an agent type's command and format come from. */

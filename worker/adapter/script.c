@@ -33,15 +33,6 @@ static void choose_session(const char *nonce, char id[static UUID_LEN + 1])
 
 /* --- Words --- */
 
-struct script {
-    struct buf *out; /* borrowed, like all below */
-    const struct adapter_template *template;
-    const struct adapter_values *values;
-    bool resumed;
-    char session[129];
-    bool prompt_file; /* a word names it */
-};
-
 /* What a placeholder stands for: a value, or a variable that only the host can fill in. */
 struct placeholder {
     const char *name, *value, *variable;
@@ -101,7 +92,7 @@ static void add_word(struct script *script, const char *word, size_t len)
     buf_release(&text);
 }
 
-static void add_words(struct script *script, const struct config_list *words)
+void script_words(struct script *script, const struct config_list *words)
 {
     for (size_t i = 0; i < words->count; i++) {
         buf_adds(script->out, " ");
@@ -193,7 +184,8 @@ static void add_command(struct script *script)
     if (script->template->builtin != NULL)
         add_phrases(script, script->template->builtin->command);
     else
-        add_words(script, script->resumed ? script->template->resume : script->template->command);
+        script_words(script,
+                     script->resumed ? script->template->resume : script->template->command);
     buf_adds(script->out, script->prompt_file ? " </dev/null" : "");
 }
 
@@ -213,8 +205,13 @@ bool adapter_script(struct buf *out, const struct adapter_template *template,
     if (script.prompt_file) /* TMPDIR is the run's own */
         buf_adds(out, "FLEET_PROMPT_FILE=$TMPDIR/prompt\n"
                       "(umask 077 && exec cat >\"$FLEET_PROMPT_FILE\") || exit 126\n");
-    buf_adds(out, buf_text(&command));
-    buf_adds(out, "\n");
+    script.out = out;
+    if (hook_any(&script)) {
+        hook_before(&script);
+        hook_around(&script, buf_text(&command));
+    } else {
+        buf_addf(out, "%s\n", buf_text(&command));
+    }
     out->failed = out->failed || command.failed;
     buf_release(&command);
     return !out->failed;

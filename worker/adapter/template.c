@@ -138,6 +138,19 @@ static int silence_secs(const struct config *config, const struct config_adapter
     return kind != &adapter_text ? config->orchestrator.silence_timeout_secs : 0;
 }
 
+static void take_configured(struct adapter_template *found, const struct config_adapter *adapter)
+{
+    found->env = adapter->env;
+    found->env_count = adapter->env_count;
+    if (adapter->command.count == 0)
+        return;
+    found->builtin = NULL;
+    found->kind = kind_named(adapter->output);
+    found->command = &adapter->command;
+    found->resume = &adapter->resume;
+    found->version = adapter->versions;
+}
+
 bool adapter_find(const struct config *config, const struct config_agent *agent,
                   struct adapter_template *found)
 {
@@ -145,19 +158,18 @@ bool adapter_find(const struct config *config, const struct config_agent *agent,
     const struct template_builtin *builtin = find_builtin(agent->agent_type);
     if (adapter == NULL && builtin == NULL)
         return false;
-    *found =
-        (struct adapter_template){.builtin = builtin, .full = strcmp(agent->profile, "full") == 0};
-    if (adapter != NULL && adapter->command.count > 0) {
-        found->builtin = NULL;
-        found->command = &adapter->command;
-    }
-    found->kind = kind_named(found->builtin != NULL ? builtin->output : adapter->output);
-    found->version = found->builtin != NULL;
+    *found = (struct adapter_template){
+        .builtin = builtin,
+        .kind = kind_named(builtin != NULL ? builtin->output : NULL),
+        .model = agent->model,
+        .full = strcmp(agent->profile, "full") == 0,
+        .version = true,
+        .hooks = {&config->git.after_create, &config->git.before_run, &config->git.after_run,
+                  config->git.hook_timeout_secs},
+    };
+    if (adapter != NULL)
+        take_configured(found, adapter);
     found->silence_secs = silence_secs(config, adapter, found->kind);
-    if (adapter != NULL) {
-        found->env = adapter->env;
-        found->env_count = adapter->env_count;
-    }
     return true;
 }
 

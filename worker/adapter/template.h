@@ -28,4 +28,23 @@ struct template_builtin {
     const char *login; /* what a person types to see whether it is logged in; NULL: nothing does */
 };
 
+/* A job script in the making. */
+struct script {
+    struct buf *out; /* borrowed, like all below */
+    const struct adapter_template *template;
+    const struct adapter_values *values;
+    bool resumed;
+    char session[129];
+    bool prompt_file; /* a word names it */
+};
+
+/* Adds each word, a space in front, quoted after its placeholders were replaced. */
+void script_words(struct script *script, const struct config_list *words);
+
+#define HOOK_FAILED "120" /* status of a script whose agent was not started */
+
+bool hook_any(const struct script *script);
+void hook_before(struct script *script);
+void hook_around(struct script *script, const char *agent);
+
 #endif
