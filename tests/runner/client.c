@@ -7,7 +7,8 @@
  * words; HASH is the SHA-256 of the program.
  *
  *   hello [version COMMAND | look COMMAND]...
- *   start RUN EPOCH NONCE TIMEOUT CAP FOLDER JOB_FILE PROMPT_FILE
+ *   start RUN EPOCH NONCE TIMEOUT CAP FOLDER JOB_FILE PROMPT_FILE [run_as=ACCOUNT] [sandbox=1]
+ *         [writable=PATH]
  *   void RUN EPOCH NONCE           raise RUN EPOCH NONCE [forged=EPOCH]
  *   gc RUN EPOCH NONCE             stop RUN EPOCH NONCE GRACE TERM REASON
  *   list                           ping
@@ -519,6 +520,11 @@ static void put_start_of(struct frame_out *frame, const struct words *words)
     void *prompt = read_file(word_at(words, 8), &start.prompt_len);
     start.job = job;
     start.prompt = prompt;
+    copy(start.run_as, sizeof start.run_as, option(words, "run_as"));
+    start.sandbox = option(words, "sandbox") != NULL;
+    const char *writable = option(words, "writable");
+    start.writable = writable;
+    start.writable_len = writable != NULL ? (uint32_t)strlen(writable) : 0;
     put_start(frame, &start);
     free(job);
     free(prompt);

@@ -63,11 +63,12 @@ call() { as "$CLIENT" "$RUNNER" "$BASE" "$HASH" "$@"; }
 channel() { as "$CLIENT" "$RUNNER" "$BASE" "$HASH"; }
 
 job_files=0
+start_words=() # of every start: run_as=ACCOUNT and the like
 start() { # run epoch nonce timeout cap job [prompt]
     local file=$TEST_DIR/jobs/$BASHPID.$((job_files++))
     printf %s "$6" >"$file.job"
     printf %s "${7-}" >"$file.prompt"
-    call start "$1" "$2" "$3" "$4" "$5" "$(folder_of "$1")" "$file.job" "$file.prompt"
+    call start "$1" "$2" "$3" "$4" "$5" "$(folder_of "$1")" "$file.job" "$file.prompt" "${start_words[@]}"
 }
 # A line for channel(): the same, with files that stand.
 start_line() { # run epoch nonce timeout cap job_file [prompt_file]

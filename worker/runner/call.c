@@ -14,7 +14,10 @@
 #include "worker/runner/file.h"
 #include "worker/runner/job.h"
 #include "worker/runner/legacy.h"
+#include "worker/runner/move.h"
 #include "worker/runner/process.h"
+#include "worker/runner/sandbox.h"
+#include "worker/runner/seat.h"
 #include "worker/runner/source.h"
 #include "worker/runner/supervise.h"
 
@@ -71,7 +74,8 @@ static bool write_reserve(int dir)
 static bool write_upload(int dir, const struct runner_start *start)
 {
     return write_new(dir, "job.sh", start->job, start->job_len) &&
-           write_new(dir, "prompt", start->prompt, start->prompt_len) && write_reserve(dir);
+           write_new(dir, "prompt", start->prompt, start->prompt_len) &&
+           write_new(dir, "writable", start->writable, start->writable_len) && write_reserve(dir);
 }
 
 /* All but what call_make_directory() made: uploads of owners before us were of no use (their
@@ -122,9 +126,10 @@ static void wait_for_its_end(const struct call *call)
         nanosleep(&pause, NULL);
 }
 
-static void start_supervisor(struct call *call, const struct runner_start *start, const char *path)
+static void start_supervisor(struct call *call, const struct runner_start *start, const char *path,
+                             const struct seat *seat)
 {
-    switch (supervise_start(call->base, &call->key, start, path, call->lock)) {
+    switch (supervise_start(call->base, &call->key, start, path, call->lock, seat)) {
     case SUPERVISE_STARTED:
         call_answer_record(call, RUNNER_STARTED);
         break;
@@ -142,13 +147,42 @@ static void start_supervisor(struct call *call, const struct runner_start *start
     }
 }
 
+static bool can_be_sandboxed(struct call *call, const struct runner_start *start)
+{
+    char why[SANDBOX_WHY];
+    return !start->sandbox || sandbox_try(why) || call_refuse(call, "sandbox_missing");
+}
+
+/* In another account, which is this run's until its supervisor ends. */
+static void start_elsewhere(struct call *call, const struct runner_start *start, const char *path)
+{
+    struct seat seat;
+    const char *why = seat_take(call->base, start->run_as, &seat);
+    if (why != NULL) {
+        call_refuse(call, why);
+        return;
+    }
+    why = move_folder(call->base, start->folder, &seat, true);
+    if (why == NULL && !seat_give(&seat, &call->key))
+        why = "host_disk_full";
+    if (why != NULL)
+        call_refuse(call, why);
+    else if (upload(call, start))
+        start_supervisor(call, start, path, &seat);
+    seat_leave(&seat);
+}
+
 static void call_start(struct call *call, const struct runner_start *start, const char *path)
 {
     bool made;
-    if (call_make_directory(call, RUNNER_EXISTS, start->first, &made) &&
-        call_enter(call, 0, RUNNER_EXISTS) && !was_started(call, made) &&
-        make_task_folder(call, start->folder) && upload(call, start))
-        start_supervisor(call, start, path);
+    if (!call_make_directory(call, RUNNER_EXISTS, start->first, &made) ||
+        !call_enter(call, 0, RUNNER_EXISTS) || was_started(call, made) ||
+        !can_be_sandboxed(call, start))
+        return;
+    if (start->run_as[0] != '\0')
+        start_elsewhere(call, start, path);
+    else if (make_task_folder(call, start->folder) && upload(call, start))
+        start_supervisor(call, start, path, NULL);
 }
 
 /* --- raise and void --- */
@@ -239,7 +273,7 @@ static bool is_over(enum runner_state state)
 
 static void call_gc(struct call *call)
 {
-    char name[RUNNER_RUN_SIZE + 32];
+    char name[RUNNER_RUN_SIZE + 32], account[RUNNER_ACCOUNT_SIZE];
     struct stat status;
     if (!file_look(call->base->runs, call->key.run, &status)) {
         call_answer_record(call, RUNNER_STATE);
@@ -249,10 +283,11 @@ static void call_gc(struct call *call)
         return;
     run_look(call->base, &call->key, &call->reply->record);
     if (is_over(call->reply->record.state)) {
+        run_account(call->base, &call->key, account);
         snprintf(name, sizeof name, ".gone.%s.%d", call->key.run, (int)getpid());
         if (renameat(call->base->runs, call->key.run, call->base->runs, name) == 0)
             clean_leftovers(call->base->runs, clock_now() + CLEAN_MS);
-        job_remove_tmp(call->base, &call->key);
+        job_remove_tmp(call->base, &call->key, account);
         run_look(call->base, &call->key, &call->reply->record);
     }
     call_answer(call, RUNNER_STATE);

@@ -2,7 +2,6 @@
 #ifndef FLEET_RUNNER_JOB_H
 #define FLEET_RUNNER_JOB_H
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 #include "worker/runner/frame.h"
@@ -11,12 +10,14 @@
 struct job {
     const struct base *base; /* borrowed, like all below */
     const struct runner_key *key;
-    const char *folder; /* under <work_dir>/tasks: its cwd */
-    const char *path;   /* PATH; "": a plain one */
-    int up;             /* up.<epoch>: job.sh and prompt */
-    int out, err;       /* write ends */
-    int oom_score_adj;  /* its own; INT_MIN: as it is */
-    bool fresh;         /* no agent ever worked in `folder` */
+    const char *folder;  /* under <work_dir>/tasks: its cwd */
+    const char *path;    /* PATH; "": a plain one; another account has its own */
+    const char *account; /* that it gets; "": ours */
+    bool sandbox;
+    int up;            /* up.<epoch>: job.sh, prompt and writable */
+    int out, err;      /* write ends */
+    int oom_score_adj; /* its own; INT_MIN: as it is */
+    bool fresh;        /* no agent ever worked in `folder` */
 };
 
 /* Forks it, in a session and group of its own whose number is its pid. -1: no process. What cannot
@@ -27,9 +28,9 @@ pid_t job_start(const struct job *job);
  * that is permitted, and says what its agent's is to be; INT_MIN: as it is. */
 int job_oom_score(void);
 
-/* TMPDIR of the run: made anew, of this account only; removed whatever modes its files have, and no
- * link is followed. */
-void job_make_tmp(const struct base *base, const struct runner_key *key);
-void job_remove_tmp(const struct base *base, const struct runner_key *key);
+/* TMPDIR of the run: made anew, of its account only (which makes it itself where it is not ours);
+ * removed whatever modes its files have, and no link is followed. `account`: "": ours. */
+void job_make_tmp(const struct base *base, const struct runner_key *key, const char *account);
+void job_remove_tmp(const struct base *base, const struct runner_key *key, const char *account);
 
 #endif

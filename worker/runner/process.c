@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "worker/runner/file.h"
+#include "worker/runner/sha256.h"
 
 /* Of a command line; those of ours and of the script are far shorter. */
 #define COMMAND_MAX 16384
@@ -105,9 +106,10 @@ const char *process_boot(void)
     return boot;
 }
 
-/* The directory of a process belongs to whoever it runs as; that of one which may not be dumped
- * belongs to root, so its status is asked. */
-static bool is_ours(pid_t pid)
+/* Its real, effective, saved and file system's account. The directory of a process belongs to
+ * whoever it runs as; that of one which may not be dumped belongs to root, so its status is
+ * asked. */
+static bool read_accounts(pid_t pid, unsigned uid[static 4])
 {
     char text[1024];
     int fd = open_proc(pid, "status");
@@ -118,7 +120,13 @@ static bool is_ours(pid_t pid)
         return false;
     text[got] = '\0';
     const char *line = strstr(text, "\nUid:");
-    return line != NULL && strtoul(line + 5, NULL, 10) == getuid();
+    return line != NULL && sscanf(line + 5, "%u %u %u %u", &uid[0], &uid[1], &uid[2], &uid[3]) == 4;
+}
+
+static bool is_ours(pid_t pid)
+{
+    unsigned uid[4];
+    return read_accounts(pid, uid) && uid[0] == getuid();
 }
 
 /* Whether `want`, with its NUL, is one of the NUL-ended texts of the file. Read in pieces: an
@@ -197,6 +205,35 @@ int process_marked(const struct runner_key *key, void (*each)(void *data, pid_t 
     return marked.count;
 }
 
+struct counted {
+    uid_t uid;
+    int count;
+};
+
+static bool visit_account(void *data, pid_t pid)
+{
+    struct counted *counted = data;
+    struct process process;
+    unsigned uid[4];
+    if (!read_accounts(pid, uid) || !process_read(pid, &process) || !process_lives(&process))
+        return true;
+    for (int i = 0; i < 4; i++) {
+        if (uid[i] == counted->uid) {
+            counted->count++;
+            break;
+        }
+    }
+    return true;
+}
+
+int process_count(uid_t uid)
+{
+    struct counted counted = {.uid = uid};
+    for (int times = 0; times < 2 && counted.count == 0; times++)
+        walk(visit_account, &counted);
+    return counted.count;
+}
+
 /* --- Supervisors --- */
 
 #define WORDS 9 /* of a command line, that are looked at */
@@ -222,9 +259,23 @@ static bool read_words(pid_t pid, struct words *words)
     return len > 0;
 }
 
+void process_tag(const char *nonce, char tag[static PROCESS_TAG_SIZE])
+{
+    char hex[SHA256_HEX_SIZE];
+    struct sha256 sum;
+    sha256_init(&sum);
+    sha256_take(&sum, (const uint8_t *)nonce, strlen(nonce));
+    sha256_hex(&sum, hex);
+    snprintf(tag, PROCESS_TAG_SIZE, "%.32s", hex);
+}
+
 static bool is_of(const struct runner_key *key, const char *run, const char *nonce)
 {
-    return strcmp(run, key->run) == 0 && strcmp(nonce, key->nonce) == 0;
+    char tag[PROCESS_TAG_SIZE];
+    if (strcmp(run, key->run) != 0)
+        return false;
+    process_tag(key->nonce, tag);
+    return strcmp(nonce, key->nonce) == 0 || strcmp(nonce, tag) == 0;
 }
 
 enum supervisor_kind { KIND_NONE, KIND_OURS, KIND_SCRIPT };

@@ -29,14 +29,20 @@ const char *process_boot(void);
  * account only, and to root of all). Calls `each` for every one; returns how many. `each` may be
  * NULL. */
 int process_marked(const struct runner_key *key, void (*each)(void *data, pid_t pid), void *data);
+/* What stands for a nonce where others can read it. */
+#define PROCESS_TAG_SIZE RUNNER_NONCE_SIZE
+void process_tag(const char *nonce, char tag[static PROCESS_TAG_SIZE]);
 /* The living supervisor of the run: a process of our uid that leads a session and whose command
- * line is that of this run's and nonce's `supervise`, this program's or the script's that came
- * before it. `hint` (0: none) is looked at first. 0 when there is none. A pid that `key` knows from
- * the database counts by its start time alone, while the boot is the same, and no other does. */
+ * line is that of this run's and nonce's (or its tag's) `supervise`, this program's or the script's
+ * that came before it. `hint` (0: none) is looked at first. 0 when there is none. A pid that `key`
+ * knows from the database counts by its start time alone, while the boot is the same, and no other
+ * does. */
 pid_t process_supervisor(const struct runner_key *key, pid_t hint);
 /* Whether a process works in a directory, or somewhere below it; nobody else's is seen. */
 bool process_works_in(const char *path);
 bool process_executes(const struct stat *file); /* by somebody, as far as we see */
+/* Alive and of this account, in any of its four numbers. */
+int process_count(uid_t uid);
 /* It is one of the script that came before this program. */
 bool process_is_script(pid_t pid, const struct runner_key *key);
 

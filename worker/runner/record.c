@@ -48,9 +48,18 @@ static enum supervise_said failure(void)
     return errno == ENOSPC || errno == EDQUOT ? SUPERVISE_DISK_FULL : SUPERVISE_FAILED;
 }
 
-static bool move_into_go(int up, int go)
+static int record_account(int up, const char *account)
+{
+    char text[RUNNER_ACCOUNT_SIZE + 1];
+    snprintf(text, sizeof text, "%s\n", account);
+    return make_record(up, "account", text);
+}
+
+/* Who finds the supervisor's there finds all. `other`: there is an account. */
+static bool move_into_go(int up, int go, bool other)
 {
     return renameat(up, "output", go, "output") == 0 &&
+           (!other || renameat(up, "account", go, "account") == 0) &&
            renameat(up, "supervisor", go, "supervisor") == 0;
 }
 
@@ -58,18 +67,20 @@ static bool move_into_go(int up, int go)
  * before has started nothing: the next call about the run finds go without a supervisor and makes
  * it a tombstone, or with one that is gone, and takes it for lost. */
 enum supervise_said record_go(int run, int up, const struct runner_key *key,
-                              const struct output out[static 2])
+                              const struct output out[static 2], const char *account)
 {
     int supervisor = record_supervisor(up, key), output = record_output(up, out), go = -1;
-    bool recorded = supervisor >= 0 && output >= 0;
+    int other = account[0] != '\0' ? record_account(up, account) : -1;
+    bool recorded = supervisor >= 0 && output >= 0 && (other >= 0 || account[0] == '\0');
     bool made = recorded && mkdirat(run, "go", 0700) == 0;
     enum supervise_said said = SUPERVISE_STARTED;
     if (recorded && !made && errno == EEXIST)
         said = SUPERVISE_EXISTS;
-    else if (!made || (go = file_open_folder(run, "go")) < 0 || !move_into_go(up, go) ||
-             fsync(supervisor) != 0 || fsync(output) != 0 || fsync(go) != 0 || fsync(run) != 0)
+    else if (!made || (go = file_open_folder(run, "go")) < 0 || !move_into_go(up, go, other >= 0) ||
+             fsync(supervisor) != 0 || fsync(output) != 0 || (other >= 0 && fsync(other) != 0) ||
+             fsync(go) != 0 || fsync(run) != 0)
         said = failure();
-    int all[] = {supervisor, output, go};
+    int all[] = {supervisor, output, other, go};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (all[i] >= 0)
             close(all[i]);

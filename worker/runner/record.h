@@ -16,9 +16,10 @@ struct ending {
     const char *proof; /* words */
 };
 
-/* go/supervisor and go/output, durable; mkdir of go is the only compare-and-set. */
+/* go/supervisor, go/output and, unless it is "", go/account, durable; mkdir of go is the only
+ * compare-and-set. */
 enum supervise_said record_go(int run, int up, const struct runner_key *key,
-                              const struct output out[static 2]);
+                              const struct output out[static 2], const char *account);
 /* Into the reserved block, then over whatever an agent put under the name. */
 bool record_status(int run, int up, const struct runner_key *key, const struct output out[static 2],
                    const struct ending *ending);

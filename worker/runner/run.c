@@ -12,6 +12,7 @@
 
 #include "worker/runner/file.h"
 #include "worker/runner/process.h"
+#include "worker/runner/seat.h"
 
 #define LOOKS_MAX 3 /* at a directory that changes while we look */
 
@@ -252,15 +253,42 @@ static void describe(const struct remains *remains, const struct runner_key *key
         read_supervisor(remains->go, record);
 }
 
+static bool read_account(int go, char name[static RUNNER_ACCOUNT_SIZE])
+{
+    char line[FILE_SMALL_MAX + 1];
+    bool there = go >= 0 && file_line(go, "account", line) &&
+                 is_made_of(line, FRAME_ACCOUNT, RUNNER_ACCOUNT_SIZE) && line[0] != '-' &&
+                 line[0] != '.';
+    snprintf(name, RUNNER_ACCOUNT_SIZE, "%.64s", there ? line : "");
+    return there;
+}
+
+bool run_account(const struct base *base, const struct runner_key *key,
+                 char name[static RUNNER_ACCOUNT_SIZE])
+{
+    struct remains remains = remains_open(base, key);
+    bool there = read_account(remains.go, name);
+    remains_close(&remains);
+    return there;
+}
+
+/* In its account, whose processes bear no mark that we could read. */
+static bool lives_elsewhere(const struct base *base, const struct remains *remains,
+                            const struct runner_key *key)
+{
+    char account[RUNNER_ACCOUNT_SIZE];
+    return read_account(remains->go, account) && seat_lives(base, account, key);
+}
+
 /* True when what lives decided, or what does not: without /proc nothing is proven gone. */
-static bool judge_by_processes(const struct remains *remains, const struct runner_key *key,
-                               struct runner_record *record)
+static bool judge_by_processes(const struct base *base, const struct remains *remains,
+                               const struct runner_key *key, struct runner_record *record)
 {
     bool fits = record->pid > 1 && record->pid <= INT32_MAX;
     pid_t pid = process_supervisor(key, fits ? (pid_t)record->pid : 0);
     if (pid > 0)
         judge_living(remains, pid, record);
-    else if (process_marked(key, NULL, NULL) > 0)
+    else if (process_marked(key, NULL, NULL) > 0 || lives_elsewhere(base, remains, key))
         record->state = RUNNER_ORPHANED;
     else if ((remains->recorded || key->pid > 0) && !process_known())
         record->state = RUNNER_RUNNING;
@@ -276,7 +304,7 @@ void run_look(const struct base *base, const struct runner_key *key, struct runn
     for (int times = 0, same = false; times < LOOKS_MAX && !same; times++) {
         struct remains before = remains_open(base, key);
         describe(&before, key, record);
-        same = judge_by_processes(&before, key, record);
+        same = judge_by_processes(base, &before, key, record);
         if (!same) {
             struct remains after = remains_open(base, key);
             same = remains_same(&before, &after);

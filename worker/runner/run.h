@@ -10,10 +10,12 @@
  *       go/              mkdir of it is the only compare-and-set that starts or voids
  *         supervisor     "pid start_time boot epoch" of its winner, written before anything runs
  *         output         "dev inode dev inode" of out and err
+ *         account        the account of its job, where it is not ours
  *         void           a tombstone: never started
  *       out err          what the job wrote
  *       status           "status nonce exit ms reason out_bytes err_bytes ." and a second line,
  *                        "proof WORDS": the run has ended
+ *   <work_dir>/.fleet/seats/<account>      who has another account (worker/runner/seat.h)
  *   <work_dir>/.fleet/tmp/<8 hex of the nonce>.<the run after its last dash>/   TMPDIR of a run,
  *                                                                             removed at its end
  *   <work_dir>/tasks/<slug>/               cwd of a task's jobs
@@ -44,6 +46,9 @@ void run_record_init(struct runner_record *record, const struct runner_key *key)
 int64_t run_epoch(int dir);
 /* The run's directory when it is one of ours with this nonce, else -1; the caller closes it. */
 int run_open(const struct base *base, const struct runner_key *key);
+/* The account of its job; false, and "": it is ours, or nothing is known. */
+bool run_account(const struct base *base, const struct runner_key *key,
+                 char name[static RUNNER_ACCOUNT_SIZE]);
 /* "stdout" or "stderr" for reading, when it is the very file that the supervisor writes; -1 with
  * *replaced set when it is another, -1 when there is none. */
 int run_open_output(int run, int stream, bool *replaced);

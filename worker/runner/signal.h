@@ -1,5 +1,5 @@
-/* The only place of this program that signals anybody: never everybody, never the first process,
- * never ourselves, and never a process that is another by now. */
+/* The only place of this program that signals anybody: never the first process, never ourselves,
+ * and never a process that is another by now. */
 #ifndef FLEET_RUNNER_SIGNAL_H
 #define FLEET_RUNNER_SIGNAL_H
 
@@ -15,5 +15,8 @@ bool signal_process(pid_t pid, uint64_t start, int signal, int value);
 bool signal_child(pid_t pid, int signal);
 /* The whole group of such a child. */
 bool signal_group(pid_t group, int signal);
+/* Everybody whom this account may signal, in one step that no fork outruns; for accounts that hold
+ * nothing but one run. False, with EINVAL, for root. */
+bool signal_everybody(int signal);
 
 #endif

@@ -59,46 +59,57 @@ bool supervise_take_key(char *const argv[static 3], struct runner_key *key)
 {
     int64_t epoch;
     size_t len = strlen(argv[0]);
+    const char *kept = getenv(SUPERVISE_NONCE), *nonce = kept != NULL ? kept : argv[2];
     if (len < 1 || len >= sizeof key->run || argv[0][0] == '.' ||
         strspn(argv[0], FRAME_NAME ".") != len ||
         !supervise_take_number(argv[1], 1, INT32_MAX, &epoch) ||
-        strlen(argv[2]) != sizeof key->nonce - 1 ||
-        strspn(argv[2], FRAME_HEX) != sizeof key->nonce - 1)
+        strlen(nonce) != sizeof key->nonce - 1 || strspn(nonce, FRAME_HEX) != sizeof key->nonce - 1)
         return false;
     *key = (struct runner_key){.epoch = (uint32_t)epoch};
     memcpy(key->run, argv[0], len);
-    memcpy(key->nonce, argv[2], sizeof key->nonce);
+    memcpy(key->nonce, nonce, sizeof key->nonce);
     return true;
 }
 
 /* --- This program anew, detached --- */
 
-/* Nothing but the answer (and the lock) is left open of what the caller has. */
-static _Noreturn void become(char *const argv[], int answer, int lock)
+/* What a detached process keeps of what the caller has, beside its answer. */
+struct kept {
+    int lock, seat;    /* -1: none */
+    const char *nonce; /* for its environment; NULL: it is in the command line */
+};
+
+static _Noreturn void become(char *const argv[], int answer, const struct kept *kept)
 {
-    int kept[2] = {fcntl(answer, F_DUPFD, SUPERVISE_LOCK + 1),
-                   lock < 0 ? -1 : fcntl(lock, F_DUPFD, SUPERVISE_LOCK + 1)};
-    int null = open("/dev/null", O_RDWR);
-    if (kept[0] < 0 || (lock >= 0 && kept[1] < 0) || null < 0)
-        _exit(1);
+    int from[] = {answer, kept->lock, kept->seat}, moved[3];
+    int null = open("/dev/null", O_RDWR), first = SUPERVISE_ANSWER;
+    for (int i = 0; i < 3; i++) {
+        moved[i] = from[i] < 0 ? -1 : fcntl(from[i], F_DUPFD, SUPERVISE_SEAT + 1);
+        if (null < 0 || (from[i] >= 0 && moved[i] < 0))
+            _exit(1);
+    }
     for (int fd = 0; fd <= 2; fd++)
         dup2(null, fd);
-    dup2(kept[0], SUPERVISE_ANSWER);
-    if (lock >= 0)
-        dup2(kept[1], SUPERVISE_LOCK);
-    int first = lock >= 0 ? SUPERVISE_LOCK + 1 : SUPERVISE_LOCK;
+    for (int i = 0; i < 3; i++) {
+        if (moved[i] < 0)
+            close(SUPERVISE_ANSWER + i);
+        else
+            first = dup2(moved[i], SUPERVISE_ANSWER + i) + 1;
+    }
     if (syscall(SYS_close_range, first, ~0U, 0) != 0) { /* before Linux 5.9 */
         long most = sysconf(_SC_OPEN_MAX);
         for (int fd = first; fd < (most < 0 || most > 65536 ? 65536 : most); fd++)
             close(fd);
     }
-    if (setsid() >= 0 && chdir("/") == 0)
+    if ((kept->nonce != NULL ? setenv(SUPERVISE_NONCE, kept->nonce, 1)
+                             : unsetenv(SUPERVISE_NONCE)) == 0 &&
+        setsid() >= 0 && chdir("/") == 0)
         execv("/proc/self/exe", argv);
     _exit(1);
 }
 
 /* Nobody's child: the one between ends at once. The read end of its answer, or -1. */
-static int detach(char *const argv[], int lock)
+static int detach(char *const argv[], const struct kept *kept)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
@@ -107,7 +118,7 @@ static int detach(char *const argv[], int lock)
     if (between == 0) {
         pid_t detached = fork();
         if (detached == 0)
-            become(argv, ends[1], lock);
+            become(argv, ends[1], kept);
         _exit(detached < 0);
     }
     close(ends[1]);
@@ -131,15 +142,35 @@ static char read_answer(int answer)
 }
 
 enum supervise_said supervise_start(const struct base *base, const struct runner_key *key,
-                                    const struct runner_start *start, const char *path, int lock)
+                                    const struct runner_start *start, const char *path, int lock,
+                                    const struct seat *seat)
 {
-    char epoch[16], timeout[16], cap[24];
+    char epoch[16], timeout[16], cap[24], uid[16], tag[PROCESS_TAG_SIZE];
     snprintf(epoch, sizeof epoch, "%" PRIu32, key->epoch);
     snprintf(timeout, sizeof timeout, "%" PRIu32, start->timeout_secs);
     snprintf(cap, sizeof cap, "%" PRIu64, start->cap_bytes);
-    const char *argv[] = {"fleet-runner", "supervise", base->path,    key->run, epoch, key->nonce,
-                          timeout,        cap,         start->folder, path,     NULL};
-    int answer = detach((char *const *)argv, lock);
+    snprintf(uid, sizeof uid, "%u", seat != NULL ? (unsigned)seat->uid : 0);
+    process_tag(key->nonce, tag);
+    const char *argv[] = {"fleet-runner",
+                          "supervise",
+                          base->path,
+                          key->run,
+                          epoch,
+                          seat != NULL ? tag : key->nonce,
+                          timeout,
+                          cap,
+                          start->folder,
+                          path,
+                          seat != NULL ? seat->name : "",
+                          uid,
+                          start->sandbox ? "1" : "0",
+                          NULL};
+    const struct kept kept = {
+        .lock = lock,
+        .seat = seat != NULL ? seat->lock : -1,
+        .nonce = seat != NULL ? key->nonce : NULL,
+    };
+    int answer = detach((char *const *)argv, &kept);
     if (answer < 0)
         return SUPERVISE_FAILED;
     char said = read_answer(answer);
@@ -164,13 +195,16 @@ bool supervise_stop(pid_t pid, const struct runner_key *key, const struct runner
 bool supervise_slay(const struct base *base, const struct runner_key *key,
                     const struct runner_stop *stop)
 {
-    char epoch[16], grace[8], term[8];
+    char epoch[16], grace[8], term[8], account[RUNNER_ACCOUNT_SIZE], tag[PROCESS_TAG_SIZE];
     snprintf(epoch, sizeof epoch, "%" PRIu32, key->epoch);
     snprintf(grace, sizeof grace, "%u", stop->grace_secs);
     snprintf(term, sizeof term, "%u", stop->term_secs);
-    const char *argv[] = {"fleet-runner", "slay", base->path, key->run, epoch,
-                          key->nonce,     grace,  term,       NULL};
-    int answer = detach((char *const *)argv, -1);
+    process_tag(key->nonce, tag);
+    bool other = run_account(base, key, account);
+    const char *argv[] = {"fleet-runner",           "slay", base->path, key->run, epoch,
+                          other ? tag : key->nonce, grace,  term,       account,  NULL};
+    const struct kept kept = {.lock = -1, .seat = -1, .nonce = other ? key->nonce : NULL};
+    int answer = detach((char *const *)argv, &kept);
     if (answer < 0)
         return false;
     read_answer(answer);

@@ -13,13 +13,16 @@
 
 #include "worker/runner/frame.h"
 #include "worker/runner/run.h"
+#include "worker/runner/seat.h"
 
 /* Called under the run's lock with the upload in up.<epoch>/ and empty out and err. Starts this
  * program anew as `supervise`, detached (setsid, descriptors closed), hands the lock over and waits
- * for its word. `path`: PATH of the job. */
+ * for its word. `path`: PATH of the job. `seat`: of the account that the job gets, which goes with
+ * it; NULL: the job gets ours. */
 enum supervise_said { SUPERVISE_STARTED, SUPERVISE_EXISTS, SUPERVISE_DISK_FULL, SUPERVISE_FAILED };
 enum supervise_said supervise_start(const struct base *base, const struct runner_key *key,
-                                    const struct runner_start *start, const char *path, int lock);
+                                    const struct runner_start *start, const char *path, int lock,
+                                    const struct seat *seat);
 
 /* Asks the supervisor to stop the run; the first reason counts. False when there is no such process
  * any more, or the reason is none of RUNNER_STOP_REASONS. `pid` was confirmed by
@@ -29,8 +32,10 @@ bool supervise_stop(pid_t pid, const struct runner_key *key, const struct runner
 bool supervise_slay(const struct base *base, const struct runner_key *key,
                     const struct runner_stop *stop);
 
-/* `fleet-runner supervise BASE RUN EPOCH NONCE TIMEOUT CAP FOLDER PATH` and
- * `fleet-runner slay BASE RUN EPOCH NONCE GRACE TERM`: exit statuses. */
+/* `fleet-runner supervise BASE RUN EPOCH NONCE TIMEOUT CAP FOLDER PATH ACCOUNT UID SANDBOX` and
+ * `fleet-runner slay BASE RUN EPOCH NONCE GRACE TERM ACCOUNT`: exit statuses. ACCOUNT is "" where
+ * the job has ours; where it has another one, which sees command lines, NONCE is its tag and the
+ * nonce itself is in the environment. */
 int supervise_main(int argc, char **argv);
 int slay_main(int argc, char **argv);
 
@@ -38,7 +43,9 @@ int slay_main(int argc, char **argv);
 
 #define SUPERVISE_ANSWER 3 /* descriptor: one byte, '0' + supervise_said */
 #define SUPERVISE_LOCK 4   /* descriptor: the run's lock */
+#define SUPERVISE_SEAT 5   /* descriptor: the lock of another account; held to the end */
 #define SUPERVISE_STOP (SIGRTMIN + 3)
+#define SUPERVISE_NONCE "FLEET_NONCE"
 
 /* RUN EPOCH NONCE and a number of a command line. */
 bool supervise_take_key(char *const argv[static 3], struct runner_key *key);

@@ -16,6 +16,7 @@
 #include "worker/runner/fresh.h"
 #include "worker/runner/job.h"
 #include "worker/runner/ladder.h"
+#include "worker/runner/order.h"
 #include "worker/runner/output.h"
 #include "worker/runner/process.h"
 #include "worker/runner/record.h"
@@ -46,7 +47,9 @@ struct supervisor {
     int run, up;               /* owned; directories */
     int poll, signals, timer;  /* owned */
     struct output out[2];
-    struct ladder ladder;
+    struct ladder ladder; /* of a job in our account */
+    struct orders orders; /* to another account; "": there is none */
+    bool sandbox;
     pid_t agent;
     enum phase phase;
     const char *cause; /* static, or of `stop`; the first one; NULL: it ends by itself */
@@ -83,10 +86,26 @@ static void enter(struct supervisor *s, enum phase phase, int64_t ms)
     wake_at(s, s->deadline);
 }
 
+static bool is_elsewhere(const struct supervisor *s)
+{
+    return s->orders.account[0] != '\0';
+}
+
+/* Everything of the run. */
+static void signal_run(struct supervisor *s, int signal)
+{
+    if (is_elsewhere(s))
+        order_signal(&s->orders, signal);
+    else if (signal == SIGKILL)
+        ladder_kill(&s->ladder);
+    else
+        ladder_signal(&s->ladder, signal);
+}
+
 static void terminate(struct supervisor *s)
 {
     enter(s, PHASE_TERM, (int64_t)s->term_secs * 1000);
-    ladder_signal(&s->ladder, SIGTERM);
+    signal_run(s, SIGTERM);
 }
 
 /* The first cause stays. After the agent's own end it only says why the output is not whole. */
@@ -103,7 +122,7 @@ static void quit(struct supervisor *s, const char *cause, int grace_secs, int te
         return;
     }
     enter(s, PHASE_INT, (int64_t)grace_secs * 1000);
-    ladder_signal(&s->ladder, SIGINT);
+    signal_run(s, SIGINT);
 }
 
 static void over(struct supervisor *s)
@@ -113,12 +132,12 @@ static void over(struct supervisor *s)
 }
 
 /* Again and again, until none is left: a process that sleeps in the kernel takes its KILL when it
- * wakes, and one of another account (sudo) ends when it likes. */
+ * wakes, and one that has other rights (sudo) ends when it likes. */
 static void kill_all(struct supervisor *s)
 {
     if (s->phase != PHASE_KILL)
         s->again_ms = AGAIN_MS;
-    ladder_kill(&s->ladder);
+    signal_run(s, SIGKILL);
     enter(s, PHASE_KILL, s->again_ms);
     s->again_ms = s->again_ms * 2 > AGAIN_MAX_MS ? AGAIN_MAX_MS : s->again_ms * 2;
 }
@@ -147,14 +166,24 @@ static void on_deadline(struct supervisor *s)
 
 /* --- What happens --- */
 
-/* Nothing lives any more when no child is left and nothing bears the mark; of what is no child we
- * are not told, so it is looked for. */
+static bool is_nothing_left(struct supervisor *s)
+{
+    if (!is_elsewhere(s)) {
+        s->looked_for_marks = true;
+        return process_marked(&s->key, NULL, NULL) == 0;
+    }
+    if (!s->orders.none)
+        order_look(&s->orders);
+    return s->orders.none;
+}
+
+/* Nothing lives any more when no child is left and nothing bears the mark, or is of the account; of
+ * what is no child we are not told, so it is looked for. */
 static void settle(struct supervisor *s)
 {
     if (!s->ended || !s->no_child || s->phase == PHASE_OVER)
         return;
-    s->looked_for_marks = true;
-    if (process_marked(&s->key, NULL, NULL) == 0)
+    if (is_nothing_left(s))
         over(s);
     else
         wake_at(s, now_ms() + LOOK_MS < s->deadline ? now_ms() + LOOK_MS : s->deadline);
@@ -166,6 +195,7 @@ static void on_agent_end(struct supervisor *s, int status)
     s->ended_ms = now_ms();
     s->exit = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     s->ladder.group = 0; /* its number may soon be another's */
+    s->orders.none = false;
     if (s->phase == PHASE_RUN)
         enter(s, PHASE_LINGER, LINGER_MS);
 }
@@ -176,7 +206,7 @@ static void reap(void *data)
     pid_t pid;
     int status;
     while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
-        if (pid == s->agent && !s->ended)
+        if (!order_ended(&s->orders, pid, status) && pid == s->agent && !s->ended)
             on_agent_end(s, status);
     }
     s->no_child = pid < 0 && errno == ECHILD;
@@ -259,9 +289,9 @@ static void loop(struct supervisor *s)
 /* Only what was looked at. */
 static void prove(const struct supervisor *s, char proof[static 96])
 {
-    snprintf(proof, 96, "%s%s%s%s", s->no_child ? "no_child_left " : "",
+    snprintf(proof, 96, "%s%s%s%s%s", s->no_child ? "no_child_left " : "",
              s->ladder.signalled_group ? "group " : "", s->ladder.looked ? "children " : "",
-             s->looked_for_marks ? "mark " : "");
+             s->looked_for_marks ? "mark " : "", s->orders.none ? "uid " : "");
     size_t len = strlen(proof);
     if (len > 0)
         proof[len - 1] = '\0';
@@ -280,7 +310,7 @@ static void finish(struct supervisor *s)
         if (reason != NULL && s->cause == NULL)
             s->cause = reason;
     }
-    job_remove_tmp(&s->base, &s->key);
+    job_remove_tmp(&s->base, &s->key, s->orders.account);
     if (came_to_agent(s))
         fresh_end(&s->base, s->folder);
     struct stat run;
@@ -305,12 +335,17 @@ static void finish(struct supervisor *s)
 
 static bool take_arguments(struct supervisor *s, int argc, char **argv)
 {
-    if (argc != 10 || !supervise_take_key(argv + 3, &s->key) ||
+    int64_t uid;
+    if (argc != 13 || !supervise_take_key(argv + 3, &s->key) ||
         !supervise_take_number(argv[6], 1, INT32_MAX, &s->timeout_secs) ||
-        !supervise_take_number(argv[7], 1, INT64_MAX, &s->cap))
+        !supervise_take_number(argv[7], 1, INT64_MAX, &s->cap) ||
+        !supervise_take_number(argv[11], 0, UINT32_MAX - 1, &uid))
         return false;
     s->folder = argv[8];
     s->path = argv[9];
+    s->orders.account = argv[10];
+    s->orders.uid = (uid_t)uid;
+    s->sandbox = strcmp(argv[12], "1") == 0;
     return true;
 }
 
@@ -365,6 +400,8 @@ static bool start_agent(struct supervisor *s)
         .key = &s->key,
         .folder = s->folder,
         .path = s->path,
+        .account = s->orders.account,
+        .sandbox = s->sandbox,
         .up = s->up,
         .out = s->out[0].agent,
         .err = s->out[1].agent,
@@ -376,7 +413,7 @@ static bool start_agent(struct supervisor *s)
      * altogether, nobody could see that we live. */
     if (!process_hides())
         prctl(PR_SET_DUMPABLE, 0);
-    job_make_tmp(&s->base, &s->key);
+    job_make_tmp(&s->base, &s->key, s->orders.account);
     s->began_ms = now_ms();
     s->agent = job_start(&job);
     for (int stream = 0; stream < 2; stream++) {
@@ -406,13 +443,14 @@ int supervise_main(int argc, char **argv)
     static struct supervisor s;
     fcntl(SUPERVISE_ANSWER, F_SETFD, FD_CLOEXEC);
     fcntl(SUPERVISE_LOCK, F_SETFD, FD_CLOEXEC);
+    fcntl(SUPERVISE_SEAT, F_SETFD, FD_CLOEXEC);
     umask(077);
     prctl(PR_SET_NAME, "fleet-runner"); /* else "exe" */
     if (!take_arguments(&s, argc, argv))
         return 2;
     enum supervise_said said = SUPERVISE_FAILED;
     if (open_run(&s, argv[2]) && make_events(&s))
-        said = record_go(s.run, s.up, &s.key, s.out);
+        said = record_go(s.run, s.up, &s.key, s.out, s.orders.account);
     say(said);
     if (said != SUPERVISE_STARTED)
         return 1;
