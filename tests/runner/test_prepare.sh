@@ -135,6 +135,16 @@ for kind in file link none; do
 done
 check "... nothing is left of it" eval '[[ -z $(find "$TASKS" -maxdepth 1 -name ".*" ! -name . -newer "$HOME") ]]'
 
+# --- what an attempt left that nobody harvested ---
+
+check "an attempt" ready prepare left 1 acme/rocket
+agent left commit -q --allow-empty -m "of the agent" && mine=$(head_of left)
+as bash -c 'cd "$1" && echo new >new.txt && echo built >a.o' bash "$TASKS/left"
+check "the next has its commit, and one of what it left" eval 'ready prepare left 2 acme/rocket && [[ $(agent left rev-parse HEAD^) == "$mine" ]] && holds left/new.txt new && is_clean left'
+check "... what is ignored stays, too" holds left/a.o built
+agent left checkout -q -b other && agent left commit -q --allow-empty -m "elsewhere" && mine=$(head_of left)
+check "on another branch of its own" eval 'ready prepare left 3 acme/rocket && [[ $(head_of left) == "$mine" && $(agent left symbolic-ref HEAD) == refs/heads/task/left ]]'
+
 # --- agents' configuration ---
 
 commit=$(git_commit acme/rocket task/trust AGENTS.md "of the branch")

@@ -9,6 +9,7 @@
 #include "worker/runner/access.h"
 #include "worker/runner/fault.h"
 #include "worker/runner/file.h"
+#include "worker/runner/leftover.h"
 #include "worker/runner/look.h"
 #include "worker/runner/mirror.h"
 #include "worker/runner/origin.h"
@@ -16,6 +17,7 @@
 #include "worker/runner/repository.h"
 #include "worker/runner/source.h"
 #include "worker/runner/space.h"
+#include "worker/runner/take.h"
 #include "worker/runner/workspace.h"
 
 #define ANSWER_MS 30000 /* what is kept of the limit for the answer */
@@ -32,8 +34,17 @@ struct prepare {
     struct workspace workspace;
     struct origin origin;
     struct trusted_paths paths;
+    char note[WORK_DETAIL_SIZE]; /* what is said of it beside how it went */
     int64_t deadline;
 };
+
+static void note(struct prepare *prepare, const char *text)
+{
+    size_t len = strlen(prepare->note);
+    if (text[0] != '\0')
+        snprintf(prepare->note + len, sizeof prepare->note - len, "%s%s", len > 0 ? "; " : "",
+                 text);
+}
 
 /* What failed in git, or in the kernel when git did not. */
 static bool fail(struct prepare *prepare, const char *what)
@@ -119,6 +130,53 @@ static bool make_stage(struct prepare *prepare)
            fault_of_errno(prepare->worked, "the stage cannot be made");
 }
 
+/* --- What the last attempt left --- */
+
+static bool take_commits(struct prepare *prepare)
+{
+    struct take take = {.git = &prepare->git,
+                        .stage = &prepare->stage,
+                        .tree = prepare->workspace.tree,
+                        .branch = prepare->work->branch};
+    switch (take_in(&take)) {
+    case TAKE_DONE:
+    case TAKE_NONE:
+    case TAKE_TAMPERED:
+        note(prepare, take.note);
+        return true;
+    case TAKE_FULL:
+        return fault(prepare->worked, "host_disk_full",
+                     "there is no room for what the last attempt committed");
+    case TAKE_FAILED:
+        break;
+    }
+    return fail(prepare, "what the last attempt committed cannot be taken in");
+}
+
+static bool take_leftovers(struct prepare *prepare)
+{
+    struct leftover leftover = {.git = &prepare->git,
+                                .stage = &prepare->stage,
+                                .tree = prepare->workspace.tree,
+                                .tree_path = prepare->workspace.path,
+                                .branch = prepare->work->branch,
+                                .commit = true,
+                                .author = prepare->work->author,
+                                .message = prepare->work->message};
+    return leftover_take(&leftover) ||
+           fail(prepare, "what the last attempt left uncommitted cannot be taken in");
+}
+
+/* Mostly its harvest did that. A tree that we were moving is no agent's. */
+static bool take_last(struct prepare *prepare)
+{
+    char tree[REFS_COMMIT_SIZE];
+    if (!stage_ref(&prepare->stage, WORKSPACE_TREE, tree))
+        return true;
+    return take_commits(prepare) &&
+           (!prepare->work->leftovers || prepare->workspace.fresh || take_leftovers(prepare));
+}
+
 /* --- The workspace --- */
 
 static bool open_workspace(struct prepare *prepare)
@@ -141,7 +199,7 @@ static bool open_workspace(struct prepare *prepare)
     return true;
 }
 
-static bool note(struct prepare *prepare)
+static bool write_down(struct prepare *prepare)
 {
     const struct origin *origin = &prepare->origin;
     const struct stage *stage = &prepare->stage;
@@ -170,7 +228,7 @@ static bool make_workspace(struct prepare *prepare)
         !workspace_make_git(workspace, origin->start, origin->base_name, origin->base,
                             &prepare->paths))
         return fail(prepare, "the workspace cannot be made");
-    return note(prepare);
+    return write_down(prepare);
 }
 
 static bool find_origin(struct prepare *prepare)
@@ -186,7 +244,9 @@ static bool find_origin(struct prepare *prepare)
 static bool make(struct prepare *prepare)
 {
     prepare->git.deadline = prepare->deadline;
-    return make_stage(prepare) && find_origin(prepare) && make_workspace(prepare);
+    prepare->note[0] = '\0';
+    return make_stage(prepare) && take_last(prepare) && find_origin(prepare) &&
+           make_workspace(prepare);
 }
 
 /* --- PREPARE --- */
@@ -201,11 +261,15 @@ static void answer(struct prepare *prepare)
     snprintf(worked->base, sizeof worked->base, "%s", origin->began);
     snprintf(worked->head, sizeof worked->head, "%s", origin->start);
     snprintf(worked->pushed, sizeof worked->pushed, "%s", origin->server);
-    if (prepare->workspace.aside[0] != '\0')
-        snprintf(worked->detail, sizeof worked->detail,
+    if (prepare->workspace.aside[0] != '\0') {
+        char aside[sizeof prepare->stage.path + 256];
+        snprintf(aside, sizeof aside,
                  "uncommitted changes stood in the way of the branch's new head: that working tree "
-                 "is kept on the host as %.400s/%s",
+                 "is kept on the host as %s/%s",
                  prepare->stage.path, prepare->workspace.aside);
+        note(prepare, aside);
+    }
+    look_show(prepare->note, worked->detail, sizeof worked->detail);
     trusted_instructions(&prepare->git, prepare->stage.path, origin->base, worked->instructions,
                          sizeof worked->instructions);
 }
