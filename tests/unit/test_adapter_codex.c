@@ -86,10 +86,11 @@ START_TEST(test_failures_by_text)
     const char *cases[][2] = {
         {"unexpected status 401 Unauthorized: invalid api key", "auth_failed"},
         {"exceeded retry limit, last status: 429 Too Many Requests", "rate_limited"},
-        {"You've hit your usage limit.", "rate_limited"},
+        {"You've hit your usage limit.", "provider_quota"},
         {"Codex ran out of room in the model's context window.", "context_overflow"},
         {"We are currently experiencing high demand", "provider_down"},
-        {"stream disconnected before completion: error sending request", "provider_down"},
+        {"stream disconnected before completion", "provider_down"},
+        {"stream disconnected before completion: error sending request", "network_failed"},
         {"the tests do not pass", "agent_error"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -230,7 +231,7 @@ START_TEST(test_a_general_error_covers_no_cause)
     char *text = failed("something went wrong");
     char *both =
         mem_printf("{\"type\":\"error\",\"message\":\"You've hit your usage limit.\"}\n%s", text);
-    expect(both, 1, "failed", "rate_limited");
+    expect(both, 1, "failed", "provider_quota");
     free(both);
     free(text);
 }

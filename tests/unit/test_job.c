@@ -98,7 +98,7 @@ START_TEST(test_limit_that_ends)
     scene_prints("{\"type\":\"turn.failed\",\"error\":{\"message\":\"You've hit your usage limit. "
                  "Try again in 2 hours 30 minutes.\"}}\n");
     scene_ends(1, "exit");
-    expect_finish("failed", "rate_limited");
+    expect_finish("failed", "provider_quota");
     int64_t wait = strtoll(sql("finish_run")->last[8], NULL, 10) - (int64_t)time(NULL);
     ck_assert_int_ge(wait, 9000 - 60);
     ck_assert_int_le(wait, 9000);

@@ -3,7 +3,7 @@
 
 #define CLAIMED SCENE_JOB("claimed;proven=f", "1", "<null>", "0", "<null>", "f")
 #define RECONNECTING \
-    "{\"type\":\"error\",\"message\":\"Reconnecting... 1/5 (connection refused)\"}\n"
+    "{\"type\":\"error\",\"message\":\"Reconnecting... 1/5 (stream disconnected)\"}\n"
 #define MESSAGE \
     "{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"Hm.\"}}\n"
 

@@ -1,13 +1,13 @@
-/* The adapters by name, and what is common to them. */
+/* Reads a run's output, and judges by it. */
 #include "worker/adapter/adapter.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json.h"
 #include "common/mem.h"
-#include "common/redact.h"
-#include "worker/clean.h"
+#include "worker/adapter/facts.h"
+#include "worker/adapter/failure.h"
+#include "worker/adapter/line.h"
 
 void adapter_init(struct adapter *adapter, const struct adapter_kind *kind)
 {
@@ -17,49 +17,14 @@ void adapter_init(struct adapter *adapter, const struct adapter_kind *kind)
 
 void adapter_release(struct adapter *adapter)
 {
+    struct adapter_facts *facts = &adapter->facts;
     buf_release(&adapter->line);
-    free(adapter->facts.summary);
-    free(adapter->facts.error);
-    adapter->facts = (struct adapter_facts){0};
-}
-
-bool adapter_session_valid(const char *id)
-{
-    size_t len = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
-    return len > 0 && len <= 128 && id[len] == '\0' && id[0] != '-';
-}
-
-/* Text of the agent without credentials; before it is cut, which might leave half of one. */
-static char *without_secrets(const struct adapter *adapter, const char *text, size_t len,
-                             size_t max_chars)
-{
-    char *whole = mem_strndup(text, len);
-    redact_text(whole, &adapter->secrets);
-    char *clean = clean_copy(whole, strlen(whole), max_chars);
-    free(whole);
-    return clean;
-}
-
-static bool is_public(const struct adapter *adapter, const char *id)
-{
-    char *text = without_secrets(adapter, id, strlen(id), ADAPTER_ERROR_CHARS);
-    bool same = strcmp(text, id) == 0;
-    free(text);
-    return same;
-}
-
-void adapter_set_session(struct adapter *adapter, const char *id)
-{
-    if (id != NULL && adapter->facts.session_id[0] == '\0' && adapter_session_valid(id) &&
-        is_public(adapter, id))
-        memcpy(adapter->facts.session_id, id, strlen(id) + 1);
-}
-
-void adapter_set_text(const struct adapter *adapter, char **slot, const char *text,
-                      size_t max_chars)
-{
-    free(*slot);
-    *slot = text == NULL ? NULL : without_secrets(adapter, text, strlen(text), max_chars);
+    free(facts->summary);
+    free(facts->question);
+    free(facts->error);
+    free(facts->seen);
+    free(facts->limit.text);
+    *facts = (struct adapter_facts){0};
 }
 
 int64_t adapter_next(const struct adapter *adapter)
@@ -67,14 +32,40 @@ int64_t adapter_next(const struct adapter *adapter)
     return adapter->next;
 }
 
-bool adapter_in_tool(const struct adapter *adapter)
+/* --- Reading --- */
+
+static void on_object(void *data, const struct json_object *object)
 {
-    return adapter->facts.tools > 0;
+    struct adapter *adapter = data;
+    const char *type = json_string(object, "type", NULL);
+    if (type == NULL)
+        return;
+    fact_count(&adapter->facts.events);
+    adapter->kind->on_event(adapter, type, object);
 }
 
-const char *adapter_waits_for(const struct adapter *adapter)
+static void read_events(struct adapter *adapter, const char *line, size_t len)
 {
-    return adapter->facts.waits > 0 ? adapter->kind->waits_for(adapter) : NULL;
+    struct adapter_facts *facts = &adapter->facts;
+    int64_t before = facts->events;
+    line_objects(line, len, on_object, adapter);
+    if (facts->events > before || before == ADAPTER_COUNT_MAX)
+        return;
+    fact_count(&facts->ignored);
+    char *text = mem_strndup(line, len);
+    fact_text(adapter, &facts->seen, text, ADAPTER_SEEN_CHARS);
+    free(text);
+}
+
+static void read_line(struct adapter *adapter)
+{
+    const struct buf *line = &adapter->line;
+    if (line->len == 0)
+        return;
+    if (adapter->kind->on_event != NULL)
+        read_events(adapter, line->data, line->len);
+    else
+        adapter->kind->on_text(adapter, line->data, line->len);
 }
 
 /* One line, or the part of it that these bytes hold; `whole` when its \n was seen. */
@@ -86,23 +77,22 @@ static void take_line(struct adapter *adapter, const char *bytes, size_t len, bo
     }
     if (!whole)
         return;
-    if (adapter->facts.lines < ADAPTER_COUNT_MAX)
-        adapter->facts.lines++;
+    fact_count(&adapter->facts.lines);
     if (adapter->skipping)
-        adapter->facts.ignored++;
-    else if (adapter->line.len > 0)
-        adapter->kind->on_line(adapter, adapter->line.data, adapter->line.len);
+        fact_count(&adapter->facts.ignored);
+    else
+        read_line(adapter);
     adapter->skipping = false;
     buf_clear(&adapter->line);
 }
 
-void adapter_feed(struct adapter *adapter, const char *bytes, size_t len)
+static bool has_lines(const struct adapter_kind *kind)
 {
-    if (adapter->kind->on_bytes != NULL) {
-        adapter->next += (int64_t)len;
-        adapter->kind->on_bytes(adapter, bytes, len);
-        return;
-    }
+    return kind->on_event != NULL || kind->on_text != NULL;
+}
+
+static void take_lines(struct adapter *adapter, const char *bytes, size_t len)
+{
     while (len > 0) {
         const char *newline = memchr(bytes, '\n', len);
         size_t part = newline != NULL ? (size_t)(newline - bytes) : len;
@@ -114,6 +104,30 @@ void adapter_feed(struct adapter *adapter, const char *bytes, size_t len)
         if (newline != NULL || adapter->skipping)
             adapter->settled = adapter->next;
     }
+}
+
+/* Keeps the tail. A checkpoint says where the tail begins, so an adopter reads the same tail
+ * again. */
+static void take_tail(struct adapter *adapter, const char *bytes, size_t len)
+{
+    struct buf *tail = &adapter->line;
+    adapter->next += (int64_t)len;
+    if (len > ADAPTER_TAIL_MAX) {
+        bytes += len - ADAPTER_TAIL_MAX;
+        len = ADAPTER_TAIL_MAX;
+    }
+    if (tail->len + len > ADAPTER_TAIL_MAX)
+        buf_consume(tail, tail->len + len - ADAPTER_TAIL_MAX);
+    buf_add(tail, bytes, len);
+    adapter->settled = adapter->next - (int64_t)tail->len;
+}
+
+void adapter_feed(struct adapter *adapter, const char *bytes, size_t len)
+{
+    if (has_lines(adapter->kind))
+        take_lines(adapter, bytes, len);
+    else
+        take_tail(adapter, bytes, len);
 }
 
 /* The summary of plain text is its tail, from the first whole line on, or at least the first whole
@@ -132,111 +146,154 @@ static void summarise(struct adapter *adapter)
     len -= skipped;
     while (len > 0 && (*text & 0xc0) == 0x80)
         text++, len--;
-    free(adapter->facts.summary);
-    adapter->facts.summary =
-        len > 0 ? without_secrets(adapter, text, len, ADAPTER_SUMMARY_CHARS) : NULL;
+    char *summary = mem_strndup(text, len);
+    fact_message(adapter, summary);
+    free(summary);
 }
 
 void adapter_end(struct adapter *adapter)
 {
-    if (adapter->kind->on_bytes != NULL)
-        summarise(adapter);
-    if (adapter->kind->on_line != NULL && (adapter->line.len > 0 || adapter->skipping)) {
+    if (!has_lines(adapter->kind)) {
+        if (adapter->line.len > 0)
+            summarise(adapter);
+    } else if (adapter->line.len > 0 || adapter->skipping) {
         take_line(adapter, "", 0, true);
         adapter->settled = adapter->next;
     }
 }
 
-const char *adapter_judge(const struct adapter *adapter, int status, const char **reason)
+/* --- A session that goes on --- */
+
+void adapter_resumes(struct adapter *adapter, const char *session,
+                     const struct adapter_tokens *before)
 {
-    *reason = adapter->kind->judge(adapter, status);
-    return *reason == NULL ? "succeeded" : "failed";
+    struct adapter probe = {.secrets = adapter->secrets};
+    fact_session(&probe, session);
+    memcpy(adapter->wanted_session, probe.facts.session_id, ADAPTER_SESSION_SIZE);
+    adapter->before = (struct adapter_tokens){0};
+    if (adapter->wanted_session[0] != '\0' && before != NULL)
+        adapter->before = *before;
 }
 
-/* -- Checkpoints ------------------------------------------------------------------------------- */
-
-static void member_text(struct buf *out, const char *name, const char *text)
-{
-    if (text == NULL || text[0] == '\0')
-        return;
-    buf_addf(out, ",\"%s\":", name);
-    json_quote(out, text, strlen(text));
-}
-
-void adapter_checkpoint(const struct adapter *adapter, struct buf *out)
+bool adapter_lost_session(const struct adapter *adapter)
 {
     const struct adapter_facts *facts = &adapter->facts;
-    buf_addf(out, "{\"v\":1,\"kind\":\"%s\",\"at\":%lld,\"skipping\":%s,\"ending\":%d",
-             adapter->kind->name, (long long)adapter->settled, adapter->skipping ? "true" : "false",
-             (int)facts->ending);
-    buf_addf(out,
-             ",\"lines\":%lld,\"ignored\":%lld,\"warnings\":%lld,\"tools\":%lld,\"waits\":%lld",
-             (long long)facts->lines, (long long)facts->ignored, (long long)facts->warnings,
-             (long long)facts->tools, (long long)facts->waits);
-    if (facts->has_tokens)
-        buf_addf(out, ",\"tokens\":[%lld,%lld,%lld,%lld]", (long long)facts->tokens.input,
-                 (long long)facts->tokens.cached_input, (long long)facts->tokens.output,
-                 (long long)facts->tokens.reasoning);
-    member_text(out, "session", facts->session_id);
-    member_text(out, "summary", facts->summary);
-    member_text(out, "error", facts->error);
-    buf_adds(out, "}");
+    return adapter->kind->same_session && adapter->wanted_session[0] != '\0' &&
+           facts->session_id[0] != '\0' && strcmp(facts->session_id, adapter->wanted_session) != 0;
 }
 
-static int64_t count_of(const struct json_object *object, const char *name)
+/* --- While it runs --- */
+
+bool adapter_in_tool(const struct adapter *adapter)
 {
-    int64_t value = json_int(object, name, 0);
-    return value < 0 ? 0 : value > ADAPTER_COUNT_MAX ? ADAPTER_COUNT_MAX : value;
+    return adapter->facts.tools > 0 || (adapter->kind->silent_waits && adapter->facts.step);
 }
 
-static void restore_tokens(struct adapter_facts *facts, const struct json_object *object)
+bool adapter_done(const struct adapter *adapter)
 {
-    struct json_object *list = json_member(object, "tokens");
-    if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) != 4)
-        return;
-    int64_t *fields[] = {&facts->tokens.input, &facts->tokens.cached_input, &facts->tokens.output,
-                         &facts->tokens.reasoning};
-    for (size_t i = 0; i < 4; i++) {
-        int64_t value = json_object_get_int64(json_object_array_get_idx(list, i));
-        *fields[i] = value < 0 ? 0 : value;
+    return adapter->kind->lingers && adapter->facts.ending == ENDING_COMPLETED &&
+           adapter->facts.tools == 0 && adapter->line.len == 0;
+}
+
+const char *adapter_waits_for(const struct adapter *adapter)
+{
+    const struct adapter_facts *facts = &adapter->facts;
+    if (facts->waits == 0)
+        return NULL;
+    bool told = facts->cause != NULL && !fact_is(facts->cause, "agent_error");
+    return told ? facts->cause : "provider_down";
+}
+
+const char *adapter_silence(const struct adapter *adapter)
+{
+    const struct adapter_facts *facts = &adapter->facts;
+    bool waits = adapter->kind->silent_waits && !facts->step && facts->ending == ENDING_NONE;
+    return waits ? "provider_down" : "silence_timeout";
+}
+
+/* --- What it came to --- */
+
+/* It was asked to go on with a session and ended at once, without a word. */
+static bool never_went_on(const struct adapter *adapter)
+{
+    return adapter->wanted_session[0] != '\0' && adapter->kind->on_event != NULL &&
+           adapter->facts.events == 0;
+}
+
+/* Its events do not say how it ended. */
+static const char *by_status(const struct adapter *adapter, int status)
+{
+    const struct adapter_facts *facts = &adapter->facts;
+    bool told = facts->cause != NULL && !fact_is(facts->cause, "agent_error");
+    const char *reason =
+        status > 0 && adapter->kind->status != NULL ? adapter->kind->status(status) : NULL;
+    if (status == 0)
+        return has_lines(adapter->kind) ? "agent_no_result" : NULL;
+    if (status == 127)
+        return "adapter_missing"; /* sh found no such command */
+    if (status > 0 && told)
+        return facts->cause;
+    if (reason != NULL)
+        return reason;
+    if (status > 0 && facts->waits > 0)
+        return adapter_waits_for(adapter);
+    return status > 0 && status < 128 && never_went_on(adapter) ? "session_lost" : "exit_nonzero";
+}
+
+static const char *reason_of(const struct adapter *adapter, int status)
+{
+    const struct adapter_facts *facts = &adapter->facts;
+    const char *special = adapter->kind->status != NULL ? adapter->kind->status(status) : NULL;
+    if (adapter_lost_session(adapter))
+        return "session_lost";
+    switch (facts->ending) {
+    case ENDING_COMPLETED:
+        if (status != 0 && !adapter->kind->no_status)
+            return special != NULL ? special : "exit_nonzero";
+        return NULL;
+    case ENDING_FAILED:
+        if (special != NULL && (facts->cause == NULL || fact_is(facts->cause, "agent_error")))
+            return special;
+        return facts->cause != NULL ? facts->cause : "agent_error";
+    case ENDING_NONE:
+        break;
     }
-    facts->has_tokens = true;
+    return by_status(adapter, status);
 }
 
-static void restore_facts(struct adapter *adapter, const struct json_object *object)
+/* What a person can go by who has to find out. */
+static void tell_what_was_seen(struct adapter *adapter)
 {
     struct adapter_facts *facts = &adapter->facts;
-    int64_t ending = json_int(object, "ending", 0);
-    facts->ending = ending == ENDING_COMPLETED ? ENDING_COMPLETED
-                    : ending == ENDING_FAILED  ? ENDING_FAILED
-                                               : ENDING_NONE;
-    facts->lines = count_of(object, "lines");
-    facts->ignored = count_of(object, "ignored");
-    facts->warnings = count_of(object, "warnings");
-    facts->tools = count_of(object, "tools");
-    facts->waits = adapter->kind->waits_for != NULL ? count_of(object, "waits") : 0;
-    restore_tokens(facts, object);
-    adapter_set_session(adapter, json_string(object, "session", NULL));
-    adapter_set_text(adapter, &facts->summary, json_string(object, "summary", NULL),
-                     ADAPTER_SUMMARY_CHARS);
-    adapter_set_text(adapter, &facts->error, json_string(object, "error", NULL),
-                     ADAPTER_ERROR_CHARS);
+    if (facts->error != NULL)
+        return;
+    facts->error =
+        facts->lines == 0
+            ? mem_strdup("it printed nothing")
+            : mem_printf("no closing event in %lld lines, %lld of them understood%s%s",
+                         (long long)facts->lines, (long long)(facts->lines - facts->ignored),
+                         facts->seen != NULL ? "; last other line: " : "",
+                         facts->seen != NULL ? facts->seen : "");
 }
 
-bool adapter_restore(struct adapter *adapter, const char *checkpoint)
+const char *adapter_judge(struct adapter *adapter, int status, const char **reason)
 {
-    if (checkpoint == NULL)
-        return false;
-    struct error err;
-    struct json_object *object = json_parse(checkpoint, strlen(checkpoint), &err);
-    int64_t at = json_int(object, "at", -1);
-    bool known = json_object_is_type(object, json_type_object) && at >= 0 &&
-                 strcmp(json_string(object, "kind", ""), adapter->kind->name) == 0;
-    if (known) {
-        adapter->next = adapter->settled = at;
-        adapter->skipping = json_flag(object, "skipping", false);
-        restore_facts(adapter, object);
-    }
-    json_object_put(object);
-    return known;
+    *reason = reason_of(adapter, status);
+    if (*reason != NULL && fact_is(*reason, "agent_no_result"))
+        tell_what_was_seen(adapter);
+    if (*reason != NULL)
+        return "failed";
+    *reason = adapter->facts.question != NULL ? "needs_input" : NULL;
+    return "succeeded";
+}
+
+int64_t adapter_resets_at(const struct adapter *adapter, const struct limit_clock *clock,
+                          bool *guessed)
+{
+    const struct adapter_limit *limit = &adapter->facts.limit;
+    int64_t end;
+    *guessed = false;
+    if (limit->resets_at > clock->now)
+        return limit->resets_at;
+    return limit_end(limit->text, clock, &end, guessed) ? end : 0;
 }

@@ -100,16 +100,6 @@ static const struct template_builtin builtins[] = {
 };
 
 /* Output formats by the name that the configuration gives them. */
-static const struct adapter_kind *kind_named(const char *name)
-{
-    static const struct adapter_kind *const kinds[] = {&adapter_codex};
-    for (size_t i = 0; name != NULL && i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (strcmp(kinds[i]->name, name) == 0)
-            return kinds[i];
-    }
-    return &adapter_text;
-}
-
 static const struct template_builtin *find_builtin(const char *agent_type)
 {
     for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
@@ -145,7 +135,7 @@ static void take_configured(struct adapter_template *found, const struct config_
     if (adapter->command.count == 0)
         return;
     found->builtin = NULL;
-    found->kind = kind_named(adapter->output);
+    found->kind = adapter_kind_named(adapter->output);
     found->command = &adapter->command;
     found->resume = &adapter->resume;
     found->version = adapter->versions;
@@ -160,7 +150,7 @@ bool adapter_find(const struct config *config, const struct config_agent *agent,
         return false;
     *found = (struct adapter_template){
         .builtin = builtin,
-        .kind = kind_named(builtin != NULL ? builtin->output : NULL),
+        .kind = adapter_kind_named(builtin != NULL ? builtin->output : NULL),
         .model = agent->model,
         .full = strcmp(agent->profile, "full") == 0,
         .version = true,

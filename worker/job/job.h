@@ -195,9 +195,9 @@ struct job_end {
     bool tampered;           /* its output was */
     bool run_tampered;       /* we stopped it for that */
     bool rebooted;
-    int exit;   /* -1: by a signal */
-    int signal; /* 0: by none */
-    const struct adapter *adapter;
+    int exit;                /* -1: by a signal */
+    int signal;              /* 0: by none */
+    struct adapter *adapter; /* borrowed from its job */
 };
 
 const char *job_state_name(enum job_state state);

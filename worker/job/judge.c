@@ -41,6 +41,9 @@ const char *job_judge(const struct job_end *end, const char **reason)
                  {"cancelled", "cancelled"},   {"output_limit", "failed"},
                  {"provider_down", "failed"},  {"auth_failed", "failed"},
                  {"rate_limited", "failed"},   {"context_overflow", "failed"},
+                 {"provider_quota", "failed"}, {"network_failed", "failed"},
+                 {"agent_refused", "failed"},  {"agent_setup", "failed"},
+                 {"turn_limit", "failed"},     {"session_lost", "failed"},
                  {"host_disk_full", "failed"}, {"output_failed", "failed"},
                  {"status_invalid", "failed"}, {"output_tampered", "failed"},
                  {"run_tampered", "failed"},   {"run_lost", "lost"}};

@@ -296,9 +296,11 @@ void job_sql_void_confirmed(struct job *job)
 /* Seconds since 1970 at which a limit that ended the run is over; NULL when nobody said. */
 static const char *resets_at(const struct job *job, char text[static 24])
 {
-    int64_t end;
-    if (job->reason == NULL || strcmp(job->reason, "rate_limited") != 0 ||
-        !limit_end(job->adapter.facts.error, (int64_t)time(NULL), &end))
+    struct limit_clock clock = {.now = (int64_t)time(NULL)};
+    bool guessed;
+    int64_t end = adapter_resets_at(&job->adapter, &clock, &guessed);
+    if (job->reason == NULL || end == 0 ||
+        (strcmp(job->reason, "rate_limited") != 0 && strcmp(job->reason, "provider_quota") != 0))
         return NULL;
     snprintf(text, 24, "%lld", (long long)end);
     return text;

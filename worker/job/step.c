@@ -120,7 +120,7 @@ static void step_running(struct job *job)
     else if (is_unanswered(job))
         job_stop(job, adapter_waits_for(&job->adapter));
     else if (is_silent(job))
-        job_stop(job, "silence_timeout");
+        job_stop(job, adapter_silence(&job->adapter));
     if (job->state == JOB_STOPPING)
         job_step(job);
     else
