@@ -9,8 +9,7 @@
 /* When and where a text was read. */
 struct limit_clock {
     int64_t now;         /* seconds since 1970 */
-    int utc_offset_secs; /* of the host, whose clock a time without a zone means; east is positive
-                          */
+    int utc_offset_secs; /* of the host, for times without a zone */
     bool offset_known;   /* else UTC is taken */
 };
 
