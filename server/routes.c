@@ -61,6 +61,8 @@ const struct route server_routes[] = {
      {"task_explain", "Why it does not run, per executor, and what would help; or how it runs or ended.", NULL, "200 Explanation, 404"}},
     {"POST", "/api/v1/tasks/{}/answer", ROUTE_API, SCOPE_SUBMIT, NO_AGENTS, NULL, api_task_answer,
      {"task_answer", "Answers a task that asks.", "Answer", "202 Answered, 404, 409, 422"}},
+    {"POST", "/api/v1/tasks/{}/continue", ROUTE_API, SCOPE_OPERATE, NO_AGENTS, NULL, api_task_continue,
+     {"task_continue", "Asks more of a task that has ended; it goes on where its session and workspace are.", "Answer", "202 Status, 404, 409, 422"}},
     {"POST", "/api/v1/tasks/{}/cancel", ROUTE_API, SCOPE_SUBMIT, NO_AGENTS, NULL, api_task_cancel,
      {"task_cancel", "Cancels a task.", "Reason", "200 Status, 202 Status, 404, 409"}},
     {"POST", "/api/v1/tasks/{}/assign", ROUTE_API, SCOPE_OPERATE, NO_AGENTS, NULL, api_task_assign,

@@ -121,7 +121,8 @@ static void batch_send(struct batch *batch)
     db_query_locking(batch->submit->db, batch->key,
                      batch_is_alone(batch) ? 0 : clock_ms() + BATCH_MS,
                      "select request, status, body, task_id, created "
-                     "from fleet.submit($1::fleet.submission[], $2::int[], $3::fleet.new_task[])",
+                     "from fleet.submit_tasks($1::fleet.submission[], $2::int[], "
+                     "$3::fleet.wanted_task[])",
                      DB_REPEAT, 3, params, on_batch, batch);
     for (int i = 0; i < 3; i++)
         buf_release(lists[i]);
@@ -177,7 +178,7 @@ static void batch_answered(struct batch *batch, const struct db_result *res)
         batch->items[place - 1] = NULL;
     }
     struct error missing = {0};
-    error_set(&missing, "fleet.submit gave no answer to a request");
+    error_set(&missing, "fleet.submit_tasks gave no answer to a request");
     for (int i = 0; i < batch->count; i++) {
         if (batch->items[i] != NULL)
             item_done(batch->items[i], NULL, &missing);

@@ -13,10 +13,10 @@
 
 struct submit;
 
-/* A request with tasks, as fleet.submit takes it. */
+/* A request with tasks, as fleet.submit_tasks takes it. */
 struct submit_request {
     struct buf row;   /* owned: an element of fleet.submission[] */
-    struct buf tasks; /* owned: elements of fleet.new_task[], separated by commas */
+    struct buf tasks; /* owned: elements of fleet.wanted_task[], separated by commas */
     int count;        /* of tasks */
 };
 

@@ -14,8 +14,8 @@ begin atomic
     select coalesce('"' || to_char(p at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null');
 end;
 
--- A task as the API shows it. Words of ours, names of repositories and branches need no escapes.
-create function fleet.task_object(t fleet.task, e fleet.executor, p_advice text, p_output_at timestamptz) returns text
+-- A task as the API shows it, with its newest attempt. Words of ours, names of repositories and branches need no escapes.
+create function fleet.task_object(t fleet.task, e fleet.executor, p_advice text, a fleet.attempt) returns text
     language sql stable
 begin atomic
     select concat('{"task_id": ', fleet.quoted(t.task_id), ', "source": "', t.source, '", "task_type": ', fleet.quoted(t.task_type),
@@ -24,13 +24,15 @@ begin atomic
         ', "requirements": ', to_json(t.requirements), ', "priority": ', t.priority, ', "status": "', t.status,
         '", "execution_mode": "', coalesce(e.kind, t.execution_mode), '", "assigned_agent_id": ', fleet.quoted(e.agent_id),
         ', "assigned_host": ', fleet.quoted(e.host_id), ', "branch_name": "', t.branch_name,
-        '", "pr_number": null, "pr_title": null, "pr_url": null, "review_count": 0, "retry_count": ', t.retry_count,
+        '", "base_branch": ', fleet.quoted(t.base_branch), ', "work": ', coalesce(a.work::text, 'null'),
+        ', "question": ', fleet.quoted(case when a.ended_at is null or t.status = 'review_pending' then a.question end),
+        ', "pr_number": null, "pr_title": null, "pr_url": null, "review_count": 0, "retry_count": ', t.retry_count,
         ', "max_retries": ', t.max_retries, ', "timeout_secs": ', t.timeout_secs,
         ', "failure_reason": ', coalesce('"' || t.failure_reason || '"', 'null'), ', "advice": ', fleet.quoted(p_advice),
         ', "created_at": ', fleet.quoted_utc(t.created_at), ', "run_at": ', fleet.quoted_utc(t.run_at),
         ', "assigned_at": ', fleet.quoted_utc(t.assigned_at), ', "started_at": ', fleet.quoted_utc(t.started_at),
         ', "completed_at": ', fleet.quoted_utc(t.completed_at),
-        ', "last_activity_at": ', fleet.quoted_utc(greatest(t.changed_at, p_output_at)),
+        ', "last_activity_at": ', fleet.quoted_utc(greatest(t.changed_at, a.output_at)),
         ', "cancel_requested_at": ', fleet.quoted_utc(t.cancel_at), ', "kept": ',
         case when t.kept_at is null then 'null'
              else concat('{"at": ', fleet.quoted_utc(t.kept_at), ', "by": ', fleet.quoted(t.kept_by), ', "reason": ', fleet.quoted(t.kept_reason), '}') end,
@@ -42,7 +44,7 @@ create function fleet.tasks_json(p_tasks bigint[]) returns text
     language plpgsql stable as $$
 begin
     return '[' || coalesce((
-        select string_agg(fleet.task_object(t, e, r.advice, a.output_at), ', ' order by k.place)
+        select string_agg(fleet.task_object(t, e, r.advice, a), ', ' order by k.place)
         from unnest(p_tasks) with ordinality k (task, place)
         join fleet.task t on t.task = k.task
         left join fleet.executor e on e.executor = t.executor
@@ -54,7 +56,7 @@ create function fleet.task_objects(p_tasks bigint[]) returns table (task bigint,
     language plpgsql stable as $$
 begin
     return query
-        select t.task, fleet.task_object(t, e, r.advice, a.output_at)
+        select t.task, fleet.task_object(t, e, r.advice, a)
         from unnest(p_tasks) with ordinality k (task, place)
         join fleet.task t on t.task = k.task
         left join fleet.executor e on e.executor = t.executor
@@ -69,6 +71,14 @@ begin
     return fleet.tasks_json(array[p_task])::json -> 0;
 end $$;
 
+-- What a run was told beyond its task; null when nothing.
+create function fleet.told_object(p fleet.told) returns json
+    language plpgsql stable as $$
+begin
+    return case when p.text is not null then json_build_object(
+        'kind', p.kind, 'question', p.question, 'text', p.shown, 'asked_by', p.asked_by, 'asked_at', fleet.utc(p.asked_at)) end;
+end $$;
+
 -- Attempts of a task below a number, newest first.
 create function fleet.attempt_objects(p_task bigint, p_below int, p_want int) returns table (number int, object text)
     language plpgsql stable as $$
@@ -77,8 +87,10 @@ begin
         'attempt', a.number, 'epoch', a.epoch, 'agent_id', e.agent_id, 'host_id', e.host_id, 'agent_type', e.agent_type,
         'node', coalesce(n.name, a.node::text), 'adopted_from', a.adopted_from, 'phase', a.phase, 'phase_reason', a.phase_reason,
         'outcome', a.outcome, 'reason', a.reason, 'advice', r.advice, 'exit_status', a.exit_status, 'exit_signal', a.exit_signal,
-        'session_id', a.report ->> 'session_id', 'tokens', coalesce(a.report -> 'tokens', '{}'), 'cost_usd', null,
-        'cost_source', null, 'output_bytes', json_build_object('stdout', a.stdout_bytes, 'stderr', a.stderr_bytes),
+        'session_id', a.report ->> 'session_id', 'tokens', coalesce(a.report -> 'tokens', '{}'), 'cost_usd', a.report -> 'cost_usd',
+        'cost_source', a.report ->> 'cost_source', 'model', a.report ->> 'model', 'agent_version', a.report ->> 'agent_version',
+        'profile', a.report ->> 'profile', 'isolation', a.report ->> 'isolation', 'sandbox', a.report ->> 'sandbox', 'work', a.work,
+        'question', a.question, 'follow_up', fleet.told_object(fleet.told_to(a.task, a.number)), 'output_bytes', json_build_object('stdout', a.stdout_bytes, 'stderr', a.stderr_bytes),
         'summary', a.report ->> 'summary', 'error', a.report ->> 'error', 'stopped', a.report ->> 'stopped',
         'proof', a.proof, 'abandoned', a.abandoned_reason, 'freed', a.freed_reason, 'claimed_at', fleet.utc(a.claimed_at),
         'started_at', fleet.utc(a.started_at), 'ended_at', fleet.utc(a.ended_at))::text

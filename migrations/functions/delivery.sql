@@ -53,9 +53,9 @@ begin
 end $$;
 
 -- The task that an issue asks for, as the authorised person saw it. Its title is made one line.
-create function fleet.issue_task(i fleet.issue, p_labels text[], p fleet.incoming) returns fleet.new_task
+create function fleet.issue_task(i fleet.issue, p_labels text[], p fleet.incoming) returns fleet.wanted_task
     language plpgsql immutable as $$
-declare n fleet.new_task;
+declare n fleet.wanted_task;
 begin
     n.title := left(fleet.one_line(p.title, ' '), 500);
     n.body := p.body;
@@ -78,12 +78,12 @@ begin
 end $$;
 
 -- The same task again, with what the authorised person saw when asking: counters 0, attempt numbers go on.
-create function fleet.resubmit_issue(t fleet.task, p fleet.new_task, p_total int, p_actor text) returns void
+create function fleet.resubmit_issue(t fleet.task, p fleet.wanted_task, p_total int, p_actor text) returns void
     language plpgsql as $$
 begin
     update fleet.task
     set title = p.title, body = coalesce(p.body, ''), content_hash = fleet.content_hash(p.title, p.body, p.labels, p.any_agent, p.priority,
-            p.execution_mode, p.task_type, p.repo, p.issue_number, p.max_retries, p.timeout_secs, p.run_at, p.metadata), labels = p.labels,
+            p.execution_mode, p.task_type, p.repo, p.issue_number, p.max_retries, p.timeout_secs, p.run_at, p.metadata, p.base_branch), labels = p.labels,
         requirements = fleet.requirements_of(p.labels), priority = fleet.priority_of(p.labels), timeout_secs = p.timeout_secs,
         max_retries = p.max_retries, max_attempts_total = p_total,
         retry_count = 0, attempts = 0, release_count = 0
@@ -117,7 +117,7 @@ declare
     v_task_id text := i.repo || '#' || i.number;
     v_had boolean := fleet.requirements_of(i.labels) <> '{}';
     v_has boolean := fleet.requirements_of(p_labels) <> '{}';
-    v_new fleet.new_task;
+    v_new fleet.wanted_task;
     t fleet.task;
 begin
     reason := 'recorded';

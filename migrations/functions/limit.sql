@@ -19,7 +19,8 @@ begin atomic
         (11, 'timeout_secs', 1, 604800, 'a whole number from %s to %s'),
         (12, 'max_attempts_total', 1, 1000, 'a whole number from %s to %s'),
         (13, 'run_at', 0, 366, 'a time as RFC 3339 writes it, with its zone, at most %2$s days ahead'),
-        (14, 'metadata', 0, 16384, 'an object of at most %2$s bytes as JSON')) v (place, member, at_least, at_most, wanted);
+        (14, 'metadata', 0, 16384, 'an object of at most %2$s bytes as JSON'),
+        (15, 'base_branch', 1, 255, 'the name of a branch as git allows it, of %s to %s bytes')) v (place, member, at_least, at_most, wanted);
 end;
 
 -- Text without control characters that is not blank.
@@ -40,6 +41,14 @@ create function fleet.is_repo(p text) returns boolean
     language sql immutable
 begin atomic
     select p ~ '^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}$';
+end;
+
+-- A branch, as git check-ref-format allows names below refs/heads/, without what nobody sees.
+create function fleet.is_branch(p text) returns boolean
+    language sql immutable
+begin atomic
+    select p !~ '[\x01-\x20\x7f~^:?*[\\]' and p !~ '[\u0080-\u00a0\u00ad\u061c\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb]'
+       and p !~ '^[-/]|/$|[.]$|//|[.][.]|@[{]|(^|/)[.]|[.]lock(/|$)' and p not in ('', '@', 'HEAD');
 end;
 
 -- Clients and proxies take . and .. out of a path (RFC 3986 5.2.4); owner/repo#n is an issue's, and nothing that looks the same (by other

@@ -7,12 +7,17 @@ create type fleet.submission as (
     default_timeout_secs bigint, default_max_retries bigint, max_attempts_total bigint);
 
 -- A task on its way in. Numbers are bigint, so that one out of range is refused and no error.
-create type fleet.new_task as (
+create type fleet.wanted_task as (
     -- was the id made by the node, and not by the submitter?
     made_id boolean,
     -- what the submitter wrote
     task_id text, title text, body text, labels text[], any_agent boolean, priority bigint, execution_mode text, task_type text,
-    repo text, issue_number bigint, max_retries bigint, timeout_secs bigint, run_at text, metadata jsonb);
+    repo text, issue_number bigint, max_retries bigint, timeout_secs bigint, run_at text, metadata jsonb, base_branch text);
+
+-- The same from servers of the release before.
+create type fleet.new_task as (
+    made_id boolean, task_id text, title text, body text, labels text[], any_agent boolean, priority bigint, execution_mode text,
+    task_type text, repo text, issue_number bigint, max_retries bigint, timeout_secs bigint, run_at text, metadata jsonb);
 
 -- What many tasks of a call have in common, looked at once. words: its labels, each once.
 create type fleet.task_kind as (

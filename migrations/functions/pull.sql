@@ -89,7 +89,8 @@ declare v_tasks bigint[] := array(select a.task from fleet.attempt a where a.att
 begin
     return query
     select a.executor, a.attempt, a.epoch, a.node,
-           left(o.object, -1) || ', "body": ' || to_json(t.body)::text || format(', "attempt": %s, "epoch": %s}', a.number, a.epoch)
+           left(o.object, -1) || ', "body": ' || to_json(t.body)::text || ', "follow_up": ' || fleet.quoted((fleet.told_to(t.task, a.number)).text)
+               || format(', "attempt": %s, "epoch": %s}', a.number, a.epoch)
     from fleet.task_objects(v_tasks) o
     join fleet.task t on t.task = o.task
     join fleet.attempt a on a.task = o.task and a.attempt = any (p_attempts)

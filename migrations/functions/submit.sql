@@ -8,7 +8,7 @@ begin
 end $$;
 
 -- The first member that is out of its limits. What is null was not given, which a title and the numbers of each run may not be.
-create function fleet.limit_fault(p_request fleet.submission, p fleet.new_task) returns fleet.fault
+create function fleet.limit_fault(p_request fleet.submission, p fleet.wanted_task) returns fleet.fault
     language plpgsql stable as $$
 declare
     v_timeout bigint := coalesce(p.timeout_secs, p_request.default_timeout_secs);
@@ -34,7 +34,8 @@ begin
         ('max_attempts_total', coalesce(p_request.max_attempts_total, -1), true, to_jsonb(p_request.max_attempts_total)),
         ('run_at', greatest(ceil(extract(epoch from v_run_at - now()) / 86400), 0), p.run_at is null or v_run_at is not null,
          to_jsonb(left(p.run_at, 120))),
-        ('metadata', octet_length(p.metadata::text), jsonb_typeof(p.metadata) = 'object', to_jsonb(left(p.metadata::text, 120)))
+        ('metadata', octet_length(p.metadata::text), jsonb_typeof(p.metadata) = 'object', to_jsonb(left(p.metadata::text, 120))),
+        ('base_branch', octet_length(p.base_branch), fleet.is_branch(p.base_branch), to_jsonb(left(p.base_branch, 120)))
     ) v (member, size, fits, value)
     join fleet.task_limits() l using (member)
     where (v.size between l.at_least and l.at_most and v.fits) is false
@@ -59,7 +60,7 @@ begin
 end $$;
 
 -- A forgotten prefix must not make a task that every agent takes.
-create function fleet.agent_fault(p fleet.new_task) returns fleet.fault
+create function fleet.agent_fault(p fleet.wanted_task) returns fleet.fault
     language plpgsql stable as $$
 declare
     v_named boolean := fleet.requirements_of(p.labels) <> '{}';
@@ -81,12 +82,12 @@ begin
 end $$;
 
 -- Why a task by REST is refused; null when it is not. All are looked at before anything is written, so that none fails another.
-create function fleet.task_fault(p_request fleet.submission, p fleet.new_task) returns fleet.fault
+create function fleet.task_fault(p_request fleet.submission, p fleet.wanted_task) returns fleet.fault
     language plpgsql stable as $$
 declare v_fault fleet.fault := fleet.limit_fault(p_request, p);
 begin
-    if v_fault.code is null and p.issue_number is not null and p.repo is null then
-        v_fault := fleet.value_fault('repo', 'owner/name beside an issue_number', null);
+    if v_fault.code is null and p.repo is null and (p.issue_number is not null or p.base_branch is not null) then
+        v_fault := fleet.value_fault('repo', 'owner/name beside an issue_number or a base_branch', null);
     end if;
     if v_fault.code is null and not fleet.token_allows(p_request.token_id, p.repo) then
         v_fault := row('repository_not_allowed', case when p.repo is null
@@ -102,11 +103,12 @@ end $$;
 -- What the submitter wrote, so that a repeated submission can be told from a different one. (Inlined: no call a task.)
 create function fleet.content_hash(p_title text, p_body text, p_labels text[], p_any_agent boolean, p_priority bigint,
                                    p_execution_mode text, p_task_type text, p_repo text, p_issue_number bigint, p_max_retries bigint,
-                                   p_timeout_secs bigint, p_run_at text, p_metadata jsonb) returns bytea
+                                   p_timeout_secs bigint, p_run_at text, p_metadata jsonb, p_base_branch text) returns bytea
     language sql stable
 begin atomic
     select sha256(convert_to(row(p_title, p_body, p_labels, p_any_agent, p_priority, p_execution_mode, p_task_type, p_repo,
-                                 p_issue_number, p_max_retries, p_timeout_secs, p_run_at, p_metadata)::text, 'UTF8'));
+                                 p_issue_number, p_max_retries, p_timeout_secs, p_run_at, p_metadata)::text
+                             || coalesce(p_base_branch, ''), 'UTF8')); -- as it was before there were base branches
 end;
 
 -- May a task of this kind have no fault in what is common to its kind?
@@ -124,7 +126,7 @@ end $$;
 
 -- Sorts tasks into kinds, each looked at once, and finds those that may have a fault: task_fault() says which. The numbers here are
 -- those of task_limits(), as constants: a thousand tasks are compared in a millisecond.
-create function fleet.sort_tasks(p_requests fleet.submission[], p_of int[], p_items fleet.new_task[], out kinds fleet.task_kind[],
+create function fleet.sort_tasks(p_requests fleet.submission[], p_of int[], p_items fleet.wanted_task[], out kinds fleet.task_kind[],
                                  out kind_of int[], out doubtful int[])
     language plpgsql stable as $$
 begin
@@ -138,6 +140,7 @@ begin
                    and coalesce(e.priority between -1000 and 1000, true)
                    and (e.task_type is null or length(e.task_type) <= 64 and fleet.is_line(e.task_type))
                    and (e.issue_number is null or e.repo is not null and e.issue_number between 1 and 999999999)
+                   and (e.base_branch is null or e.repo is not null and octet_length(e.base_branch) <= 255 and fleet.is_branch(e.base_branch))
                    and coalesce(e.max_retries, r.default_max_retries) between 0 and 100
                    and coalesce(e.timeout_secs, r.default_timeout_secs) between 1 and 604800
                    and r.max_attempts_total between 1 and 1000
@@ -177,21 +180,21 @@ end $$;
 
 -- Inserts tasks and puts each where it waits; the numbers that were allotted, and how many of them were used: an id that stands
 -- already is left alone. Numbers follow the order of the tasks, the rows are locked in the order of their ids.
-create function fleet.insert_tasks(p_source text, p_requests fleet.submission[], p_of int[], p_items fleet.new_task[],
+create function fleet.insert_tasks(p_source text, p_requests fleet.submission[], p_of int[], p_items fleet.wanted_task[],
                                    p_kinds fleet.task_kind[], p_kind_of int[], p_go boolean[], out numbers bigint[], out made int)
     language plpgsql as $$
 begin
     numbers := array(select nextval('fleet.task_task_seq') from generate_subscripts(p_items, 1));
     with new as (
         insert into fleet.task (task, task_id, source, task_type, title, body, content_hash, labels, requirements, execution_mode,
-                                priority, repo, issue_number, branch_name, timeout_secs, max_retries, max_attempts_total, metadata,
+                                priority, repo, issue_number, branch_name, base_branch, timeout_secs, max_retries, max_attempts_total, metadata,
                                 submitted_by, lane, run_at)
         overriding system value
         select numbers[e.ordinality], e.task_id, p_source, e.task_type, e.title, coalesce(e.body, ''),
                fleet.content_hash(e.title, e.body, e.labels, e.any_agent, e.priority, e.execution_mode, e.task_type, e.repo,
-                                  e.issue_number, e.max_retries, e.timeout_secs, e.run_at, e.metadata),
+                                  e.issue_number, e.max_retries, e.timeout_secs, e.run_at, e.metadata, e.base_branch),
                k.labels, k.requirements, k.execution_mode, coalesce(e.priority, k.priority), k.repo, e.issue_number,
-               'task/' || case when e.made_id then e.task_id else fleet.slug_of(e.task_id) end,
+               'task/' || case when e.made_id then e.task_id else fleet.slug_of(e.task_id) end, e.base_branch,
                coalesce(e.timeout_secs, r.default_timeout_secs), coalesce(e.max_retries, r.default_max_retries), r.max_attempts_total,
                coalesce(e.metadata, '{}'), k.actor, k.lane,
                case when e.run_at is null then now() else greatest(fleet.time_of(e.run_at), now()) end
@@ -213,7 +216,7 @@ begin
 end $$;
 
 -- The task of an issue that is asked for the first time. Under the issue's lock.
-create function fleet.insert_issue_task(p_request fleet.submission, p fleet.new_task, p_actor text) returns void
+create function fleet.insert_issue_task(p_request fleet.submission, p fleet.wanted_task, p_actor text) returns void
     language plpgsql as $$
 declare
     v_requirements text[] := fleet.requirements_of(p.labels);
@@ -270,7 +273,7 @@ end $$;
 
 -- What became of each task of the requests that were done. In a statement after that which inserted: only there does one stand that
 -- came in between. p_all: all were inserted, so that there is nothing to look up.
-create function fleet.verdicts(p_requests fleet.submission[], p_ours boolean[], p_of int[], p_items fleet.new_task[],
+create function fleet.verdicts(p_requests fleet.submission[], p_ours boolean[], p_of int[], p_items fleet.wanted_task[],
                                p_kinds fleet.task_kind[], p_kind_of int[], p_faults fleet.fault[], p_numbers bigint[], p_all boolean)
     returns fleet.submitted[] language plpgsql as $$
 begin
@@ -283,7 +286,7 @@ begin
                         when (p_faults[e.ordinality]).code is not null then 422
                         when t.content_hash <> fleet.content_hash(
                             e.title, e.body, e.labels, e.any_agent, e.priority, e.execution_mode, e.task_type, e.repo, e.issue_number,
-                            e.max_retries, e.timeout_secs, e.run_at, e.metadata) then 409
+                            e.max_retries, e.timeout_secs, e.run_at, e.metadata, e.base_branch) then 409
                         when e.made_id then 201 else 200 end as status
             from unnest(p_items) with ordinality e
             join unnest(p_requests) with ordinality r on r.ordinality = p_of[e.ordinality]
@@ -360,7 +363,7 @@ end $$;
 -- verdict for each task: 201 created, 200 stands already with the same content, 409, 422, 403; none touches its neighbour. Each request
 -- is answered: one task by itself, many by their statuses. All callers make their lanes first, then take keys in one order, then ids
 -- in one order, so that none waits in a circle. Send wake() behind it.
-create function fleet.submit(p_requests fleet.submission[], p_of int[], p_items fleet.new_task[]) returns setof fleet.submitted
+create function fleet.submit_tasks(p_requests fleet.submission[], p_of int[], p_items fleet.wanted_task[]) returns setof fleet.submitted
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
     set plan_cache_mode = force_generic_plan as $$
 declare
@@ -395,4 +398,15 @@ begin
     perform fleet.free_keys(p_requests, v_results);
     return query select * from unnest(v_results);
 end $$;
-comment on function fleet.submit is 'Submits tasks of requests; an answer for each request.';
+comment on function fleet.submit_tasks is 'Submits tasks of requests; an answer for each request.';
+
+-- The same for servers of the release before.
+create function fleet.submit(p_requests fleet.submission[], p_of int[], p_items fleet.new_task[]) returns setof fleet.submitted
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
+    set plan_cache_mode = force_generic_plan as $$
+begin
+    return query select * from fleet.submit_tasks(p_requests, p_of, array(
+        select row(e.made_id, e.task_id, e.title, e.body, e.labels, e.any_agent, e.priority, e.execution_mode, e.task_type, e.repo,
+                   e.issue_number, e.max_retries, e.timeout_secs, e.run_at, e.metadata, null)::fleet.wanted_task
+        from unnest(p_items) with ordinality e order by e.ordinality));
+end $$;

@@ -19,6 +19,7 @@ void api_event_stream(struct call *call);
 void api_task_retry(struct call *call);
 void api_task_cancel(struct call *call);
 void api_task_answer(struct call *call);
+void api_task_continue(struct call *call);
 void api_task_explain(struct call *call);
 void api_task_assign(struct call *call);
 void api_agent_register(struct call *call);

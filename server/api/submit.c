@@ -1,5 +1,5 @@
-/* POST /api/v1/tasks: one task, or many, become one request of fleet.submit, whose answer is passed
- * on. */
+/* POST /api/v1/tasks: one task, or many, become one request of fleet.submit_tasks, whose answer is
+ * passed on. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* What people do to a task: retry, cancel, answer; and why it does not run. */
+/* What people do to a task: retry, cancel, answer, continue; and why it does not run. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,34 +72,44 @@ void api_task_cancel(struct call *call)
     json_object_put(body);
 }
 
-/* --- answer --- */
+/* --- what people say to a task --- */
 
-#define ANSWER_MAX 65536 /* bytes */
+#define TEXT_MAX 65536 /* bytes */
 
-static const char *const answer_members[] = {"text", NULL};
+static const char *const text_members[] = {"text", NULL};
 
-void api_task_answer(struct call *call)
+/* `sql` takes who asks, the task, the text, and the text without credentials. */
+static void say_text(struct call *call, const char *sql)
 {
     struct json_object *body;
     struct buf by;
-    if (!request_object(call, answer_members, &body))
+    if (!request_object(call, text_members, &body))
         return;
     const char *text = json_string(body, "text", "");
-    if (text[0] == '\0' || strlen(text) > ANSWER_MAX) {
+    if (text[0] == '\0' || strlen(text) > TEXT_MAX) {
         call_error(call, 422, "invalid_value", "{\"member\": \"text\"}",
-                   "'text' has to be a text of 1 to %d bytes", ANSWER_MAX);
+                   "'text' has to be a text of 1 to %d bytes", TEXT_MAX);
     } else {
         char *shown = mem_strdup(text);
         request_redact(call, shown);
         const char *params[] = {request_by(call, &by), call->match.id, text, shown};
-        reply_query_locking(call, call->match.id,
-                            "select status, body, next, location from "
-                            "fleet.answer_task($1::fleet.requester, $2, $3, $4)",
-                            DB_ONCE, 4, params);
+        reply_query_locking(call, call->match.id, sql, DB_ONCE, 4, params);
         buf_release(&by);
         free(shown);
     }
     json_object_put(body);
+}
+
+void api_task_answer(struct call *call)
+{
+    say_text(call, "select status, body, next, location from "
+                   "fleet.answer_task($1::fleet.requester, $2, $3, $4)");
+}
+
+void api_task_continue(struct call *call)
+{
+    say_text(call, "select status, body, next, location from "
+                   "fleet.task_continue($1::fleet.requester, $2, $3, $4)");
 }
 
 void api_task_explain(struct call *call)

@@ -12,7 +12,7 @@
 #define ROW_MAX ((size_t)256 << 20) /* bytes: twice the largest body, and more */
 #define NUMBER_MAX 40               /* characters of a number with a fraction or an exponent */
 
-/* The columns of the type fleet.new_task behind made_id, in its order; a test compares. */
+/* The columns of the type fleet.wanted_task behind made_id, in its order; a test compares. */
 struct member {
     const char *name;
     enum json_type type;
@@ -26,6 +26,7 @@ static const struct member members[] = {
     {"repo", json_type_string},           {"issue_number", json_type_int},
     {"max_retries", json_type_int},       {"timeout_secs", json_type_int},
     {"run_at", json_type_string},         {"metadata", json_type_object},
+    {"base_branch", json_type_string},
 };
 
 #define MEMBERS (sizeof members / sizeof members[0])

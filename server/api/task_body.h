@@ -1,4 +1,4 @@
-/* The body of POST /api/v1/tasks: one task, a list of them or a line each, and each as fleet.submit
+/* The body of POST /api/v1/tasks: one task, a list of them or a line each, and each as fleet.submit_tasks
  * takes it. What is no JSON, has no such member or another type is refused here; what values may be
  * is SQL's to say. Pure. */
 #ifndef FLEET_API_TASK_BODY_H
@@ -18,7 +18,7 @@
 /* What was sent: a task; a JSON array; newline-delimited JSON. */
 enum task_form { TASK_ONE, TASK_LIST, TASK_LINES };
 
-/* A request as fleet.submit takes it beside its tasks; texts are borrowed. */
+/* A request as fleet.submit_tasks takes it beside its tasks; texts are borrowed. */
 struct task_sender {
     int64_t token_id; /* 0: nobody, in open mode */
     const char *address, *request_id;
@@ -45,7 +45,7 @@ struct json_object *task_body_parse(const char *bytes, size_t len, enum task_for
 /* A request as an element of fleet.submission[]. */
 void task_body_request(struct buf *out, const struct task_sender *sender);
 
-/* A task of that array as one of fleet.new_task[], behind a comma unless it is the first in `out`.
+/* A task of that array as one of fleet.wanted_task[], behind a comma unless it is the first in `out`.
  * `id`: what it is called when it does not say so itself. `scratch` is initialised, and reused. */
 void task_body_add(struct buf *out, const struct json_object *task, const char *id,
                    struct buf *scratch);

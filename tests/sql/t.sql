@@ -179,13 +179,13 @@ create function t.items(variadic p_items jsonb[]) returns jsonb[] language plpgs
 declare v_word text;
 begin
   for v_word in select k from unnest(p_items) i, jsonb_object_keys(i) k where not exists (
-      select from pg_attribute where attrelid in ('fleet.new_task'::regclass, 'fleet.submission'::regclass) and attname = k and attnum > 0) loop
+      select from pg_attribute where attrelid in ('fleet.wanted_task'::regclass, 'fleet.submission'::regclass) and attname = k and attnum > 0) loop
     raise exception 'neither a task nor its request has a member %', v_word;
   end loop;
   return p_items;
 end $$;
-create function t.tasks(p_items jsonb[]) returns fleet.new_task[] language sql as $$
-  select coalesce(array_agg(jsonb_populate_record(null::fleet.new_task, i || case when i ->> 'task_id' is null
+create function t.tasks(p_items jsonb[]) returns fleet.wanted_task[] language sql as $$
+  select coalesce(array_agg(jsonb_populate_record(null::fleet.wanted_task, i || case when i ->> 'task_id' is null
       then jsonb_build_object('made_id', true, 'task_id', 't-' || left(translate(md5(random()::text || o), '0189', 'wxyz'), 12)) else '{}' end) order by o), '{}')
   from unnest(p_items) with ordinality x (i, o);
 $$;
@@ -198,11 +198,11 @@ create function t.submits(p_items jsonb[])
 returns table (ord int, verdict text, code text, detail text, details jsonb, task_id text, answer json) language sql as $$
   select s.request, case when s.status = 201 then 'created' when s.status = 200 then 'exists' when s.status = 409 then 'conflict' else 'refused' end,
     s.body::jsonb ->> 'code', s.body::jsonb ->> 'error', s.body::jsonb -> 'details', s.task_id, s.body::json
-  from fleet.submit(t.requests(p_items), array(select generate_subscripts(p_items, 1)), t.tasks(p_items)) s;
+  from fleet.submit_tasks(t.requests(p_items), array(select generate_subscripts(p_items, 1)), t.tasks(p_items)) s;
 $$;
 -- Submits all as one request; its answer. And the elements of a list's.
 create function t.submit_whole(p_items jsonb[], p_request jsonb) returns text language sql as $$
-  select s.status || ' ' || s.body from fleet.submit(t.requests(array[p_items[1] || p_request]), array_fill(1, array[cardinality(p_items)]), t.tasks(p_items)) s;
+  select s.status || ' ' || s.body from fleet.submit_tasks(t.requests(array[p_items[1] || p_request]), array_fill(1, array[cardinality(p_items)]), t.tasks(p_items)) s;
 $$;
 create function t.submit_list(p_items jsonb[], p_request jsonb default '{}') returns setof jsonb language sql as $$
   select jsonb_array_elements(substr(t.submit_whole(p_items, '{"form": "list"}' || p_request), 5)::jsonb);

@@ -91,7 +91,7 @@ apply fresh "$TEST_DIR/copy"
 check "... and everything is as in a new database" same "$(catalogue fresh)" "$(catalogue busy)"
 
 # ---- types and the code beside them
-sed -i -E '/^create type fleet.bounds /s/$/ -- as in f(x);/; /^create type fleet.new_task /s/$/ -- (a, b);/' "$TEST_DIR"/copy/functions/*.sql
+sed -i -E '/^create type fleet.bounds /s/$/ -- as in f(x);/; /^create type fleet.wanted_task /s/$/ -- (a, b);/' "$TEST_DIR"/copy/functions/*.sql
 check "comments in and behind a type" apply busy "$TEST_DIR/copy"
 for file in "$TEST_DIR"/copy/functions/*.sql; do echo "-- and another" >>"$file"; done
 oid=$(postgres_query busy "select 'fleet.submit(fleet.submission[], int[], fleet.new_task[])'::regprocedure::oid")

@@ -4,7 +4,7 @@
 cat >"$TEST_DIR/width.sql" <<'SQL'
 select t.worker('worker-1', t.host('demo-host', '{code:rust,code:go,docs}', 12), t.host('worker-02.lab', '{code:rust,review}', 4, 'claude-code'));
 select t.deliver('d' || i, 'opened', '{agent:code:rust}', '2026-01-01T10:00:00Z', jsonb_build_object('number', 1230 + i)) from generate_series(1, 9) i;
-select fleet.submit(array[row('n', 'h', null, 0, 0, 10)::fleet.submission], array[1], t.items(t.item(null, '{agent:code:rust}'))) where false;
+select fleet.submit_tasks(array[row('n', 'h', null, 0, 0, 10)::fleet.submission], array[1], t.items(t.item(null, '{agent:code:rust}'))) where false;
 select t.claim('worker-1', 8);
 select t.start('worker-1', task_id) from fleet.task where status = 'assigned' and task % 4 <> 0;
 select t.finish('worker-1', task_id, 'failed', 'host_unreachable', 1) from fleet.task where status = 'running' and task % 4 = 1;

@@ -114,19 +114,20 @@ static const struct {
     {"POST", "/api/v1/hosts/h/uncordon", "operate", "host_act", false},
     {"GET", "/api/v1/accounts", "read", "account_list", false},
     {"POST", "/api/v1/accounts/h%2Fcodex-cli/unpark", "operate", "account_unpark", false},
-    {"POST", TASKS, "submit", "submit", false},
+    {"POST", TASKS, "submit", "submit_tasks", false},
     {"POST", TASKS "/t-1/cancel", "submit", "task_cancel", false},
     {"GET", TASKS "/t-1/explain", "read", "task_explain", false},
     {"POST", TASKS "/t-1/answer", "submit", "answer_task", false},
     {"POST", TASKS "/t-1/retry", "operate", "task_retry", false},
+    {"POST", TASKS "/t-1/continue", "operate", "task_continue", false},
 };
 
 /* What a door takes, where it wants a body. */
 static const char *good_body(const char *sql)
 {
-    if (strcmp(sql, "submit") == 0)
+    if (strcmp(sql, "submit_tasks") == 0)
         return "{\"title\": \"T\", \"labels\": [\"agent:x\"]}";
-    if (strcmp(sql, "answer_task") == 0)
+    if (strcmp(sql, "answer_task") == 0 || strcmp(sql, "task_continue") == 0)
         return "{\"text\": \"T\"}";
     if (strcmp(sql, "host_put") == 0)
         return "{\"hostname\": \"localhost\", \"work_dir\": \"/w\", \"agents\": []}";

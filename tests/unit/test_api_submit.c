@@ -1,4 +1,4 @@
-/* POST /api/v1/tasks: from the body to fleet.submit, and from its verdicts to statuses. */
+/* POST /api/v1/tasks: from the body to fleet.submit_tasks, and from its verdicts to statuses. */
 #include <regex.h>
 
 #include "tests/unit/api_scene.h"
@@ -10,7 +10,7 @@
 
 static void says(const char *rows)
 {
-    api_sql("submit", rows);
+    api_sql("submit_tasks", rows);
     api_sql("wake", NULL);
 }
 
@@ -18,7 +18,7 @@ static void says(const char *rows)
  * PostgreSQL, each quote in them behind a backslash. */
 static const char *asked(int parameter)
 {
-    return api_asked("submit")->last[parameter];
+    return api_asked("submit_tasks")->last[parameter];
 }
 
 #define ROW(status, body, created) \
@@ -86,7 +86,7 @@ END_TEST
 START_TEST(the_database_does_not_take_it)
 {
     says(NULL);
-    api_sql_fails("submit", "08001");
+    api_sql_fails("submit_tasks", "08001");
     ck_assert_int_eq(api_ask("submit", "POST", TASKS, ONE), 503);
     ck_assert_int_eq(api_ask("submit", "POST", TASKS, "[" ONE "]"), 503);
     says(NULL); /* and no row for the request */
@@ -154,7 +154,7 @@ START_TEST(what_is_wrong_is_said_before_the_database)
     says(ROW("201", "{}", "1"));
     with_headers(bad[_i].headers, bad[_i].body);
     api_is_error(bad[_i].status, bad[_i].code);
-    ck_assert_int_eq(api_asked("submit")->calls, 0);
+    ck_assert_int_eq(api_asked("submit_tasks")->calls, 0);
 }
 END_TEST
 

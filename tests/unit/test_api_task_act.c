@@ -95,16 +95,21 @@ static const struct {
     {"{\"answer\": \"x\"}", 400, "unknown_member"},
 };
 
-START_TEST(an_answer_is_a_text)
+static void expect_text(const char *path, const char *function, int i)
 {
-    api_sql("answer_task", GRANTED);
-    ck_assert_int_eq(api_ask("submit", "POST", TASK "/answer", answers[_i].body),
-                     answers[_i].status);
-    ck_assert_int_eq(api_asked("answer_task")->calls, answers[_i].code == NULL);
-    if (answers[_i].code != NULL)
-        api_is_error(answers[_i].status, answers[_i].code);
+    api_sql(function, GRANTED);
+    ck_assert_int_eq(api_ask("operate", "POST", path, answers[i].body), answers[i].status);
+    ck_assert_int_eq(api_asked(function)->calls, answers[i].code == NULL);
+    if (answers[i].code != NULL)
+        api_is_error(answers[i].status, answers[i].code);
     else
-        ck_assert_str_eq(api_asked("answer_task")->last[2], "the second one");
+        ck_assert_str_eq(api_asked(function)->last[2], "the second one");
+}
+
+START_TEST(what_is_said_is_a_text)
+{
+    expect_text(TASK "/answer", "answer_task", _i);
+    expect_text(TASK "/continue", "task_continue", _i);
 }
 END_TEST
 
@@ -136,7 +141,7 @@ int main(void)
     tcase_add_test(tcase, cancel_reads_its_reason);
     tcase_add_loop_test(tcase, retry_reads_its_force, 0, sizeof retries / sizeof retries[0]);
     tcase_add_test(tcase, a_lost_answer_is_no_verdict);
-    tcase_add_loop_test(tcase, an_answer_is_a_text, 0, sizeof answers / sizeof answers[0]);
+    tcase_add_loop_test(tcase, what_is_said_is_a_text, 0, sizeof answers / sizeof answers[0]);
     tcase_add_test(tcase, an_answer_with_a_secret);
     tcase_add_test(tcase, an_explanation_is_passed_on);
     return api_run(tcase);

@@ -55,13 +55,14 @@ static void scene_schema(struct scene *scene)
     sql(scene, "drop schema if exists fleet cascade");
     sql(scene, "create schema fleet");
     sql(scene, "create type fleet.submission as (name text)");
-    sql(scene, "create type fleet.new_task as (n int, word text)");
+    sql(scene, "create type fleet.wanted_task as (n int, word text)");
     sql(scene, "create table fleet.ledger (items int)");
     sql(scene, "create table fleet.woken (at timestamptz default now())");
     sql(scene, "create function fleet.wake() returns void language sql as "
                "'insert into fleet.woken default values'");
     sql(scene,
-        "create function fleet.submit(r fleet.submission[], q int[], p fleet.new_task[]) returns "
+        "create function fleet.submit_tasks(r fleet.submission[], q int[], "
+        "p fleet.wanted_task[]) returns "
         "table (request int, status int, body text, task_id text, created int) language plpgsql "
         "as $$ begin"
         "  if exists (select from unnest(p) where word = 'fail') then raise 'poison'; end if;"

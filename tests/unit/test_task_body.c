@@ -49,13 +49,13 @@ static void expect_tasks(enum task_form form, const char *body, const char *want
 START_TEST(a_task_becomes_a_row)
 {
     expect_tasks(TASK_ONE, "{\"title\": \"x\", \"body\": null, \"max_retries\": 0}",
-                 "\"(\\\"t\\\",\\\"t-made\\\",\\\"x\\\",,,,,,,,,\\\"0\\\",,,)\"");
+                 "\"(\\\"t\\\",\\\"t-made\\\",\\\"x\\\",,,,,,,,,\\\"0\\\",,,,)\"");
     expect_tasks(TASK_ONE, "{\"title\": \"a\\\"b\", \"task_id\": \"mine\", \"labels\": [\"a,b\"]}",
-                 "\"(,\\\"mine\\\",\\\"a\\\\\\\"b\\\",,\\\"{\\\\\\\"a,b\\\\\\\"}\\\",,,,,,,,,,)\"");
+                 "\"(,\\\"mine\\\",\\\"a\\\\\\\"b\\\",,\\\"{\\\\\\\"a,b\\\\\\\"}\\\",,,,,,,,,,,)\"");
 }
 END_TEST
 
-#define ROW(title) "\"(\\\"t\\\",\\\"t-made\\\",\\\"" title "\\\",,,,,,,,,,,,)\""
+#define ROW(title) "\"(\\\"t\\\",\\\"t-made\\\",\\\"" title "\\\",,,,,,,,,,,,,)\""
 
 START_TEST(a_list_and_lines_have_a_row_each)
 {
@@ -130,7 +130,7 @@ END_TEST
 START_TEST(numbers_beyond_64_bits_stay_out_of_every_limit)
 {
     expect_tasks(TASK_ONE, "{\"title\": \"x\", \"priority\": 99999999999999999999}",
-                 "\"(\\\"t\\\",\\\"t-made\\\",\\\"x\\\",,,,\\\"9223372036854775807\\\",,,,,,,,)\"");
+                 "\"(\\\"t\\\",\\\"t-made\\\",\\\"x\\\",,,,\\\"9223372036854775807\\\",,,,,,,,,)\"");
 }
 END_TEST
 
