@@ -41,7 +41,7 @@ curl() {
 # What a line may wait for, so that the next finds what it needs.
 before() {
     case $1 in
-    *readme-1/logs) wait_for 30 "the run to end" task_is readme-1 completed ;;
+    *readme-1/logs | *readme-1/continue*) wait_for 30 "the run to end" task_is readme-1 completed ;;
     esac
 }
 

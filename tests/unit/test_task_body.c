@@ -50,8 +50,9 @@ START_TEST(a_task_becomes_a_row)
 {
     expect_tasks(TASK_ONE, "{\"title\": \"x\", \"body\": null, \"max_retries\": 0}",
                  "\"(\\\"t\\\",\\\"t-made\\\",\\\"x\\\",,,,,,,,,\\\"0\\\",,,,)\"");
-    expect_tasks(TASK_ONE, "{\"title\": \"a\\\"b\", \"task_id\": \"mine\", \"labels\": [\"a,b\"]}",
-                 "\"(,\\\"mine\\\",\\\"a\\\\\\\"b\\\",,\\\"{\\\\\\\"a,b\\\\\\\"}\\\",,,,,,,,,,,)\"");
+    expect_tasks(
+        TASK_ONE, "{\"title\": \"a\\\"b\", \"task_id\": \"mine\", \"labels\": [\"a,b\"]}",
+        "\"(,\\\"mine\\\",\\\"a\\\\\\\"b\\\",,\\\"{\\\\\\\"a,b\\\\\\\"}\\\",,,,,,,,,,,)\"");
 }
 END_TEST
 
@@ -129,8 +130,9 @@ END_TEST
 
 START_TEST(numbers_beyond_64_bits_stay_out_of_every_limit)
 {
-    expect_tasks(TASK_ONE, "{\"title\": \"x\", \"priority\": 99999999999999999999}",
-                 "\"(\\\"t\\\",\\\"t-made\\\",\\\"x\\\",,,,\\\"9223372036854775807\\\",,,,,,,,,)\"");
+    expect_tasks(
+        TASK_ONE, "{\"title\": \"x\", \"priority\": 99999999999999999999}",
+        "\"(\\\"t\\\",\\\"t-made\\\",\\\"x\\\",,,,\\\"9223372036854775807\\\",,,,,,,,,)\"");
 }
 END_TEST
 
