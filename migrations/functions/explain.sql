@@ -48,6 +48,8 @@ begin
         when 'repository' then format('letting %s take tasks of %s', v_names, coalesce(t.repo, 'no repository'))
         when 'mode' then format('an agent of kind %s, or another execution_mode', t.execution_mode)
         when 'assigned' then 'assigning it to another agent'
+        when 'pinned' then (select 'nothing: from ' || to_char(p.until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+                                   || format(' on %s may take it; assigning it does so now', v_names) from fleet.pin p where p.task = t.task)
         when 'nobody' then 'a worker that has hosts, or an HTTP agent that registers' end;
 end $$;
 
@@ -100,15 +102,16 @@ begin
     select * into a from fleet.attempt where task = t.task and number = t.attempt_number;
     select * into e from fleet.executor where executor = a.executor;
     v_help := case
-        when v_live and a.question is not null and a.answer is null then 'an answer: POST …/answer {"text": …}'
+        when (v_live or t.status = 'review_pending') and a.question is not null and a.answer is null then 'an answer: POST …/answer {"text": …}'
         when v_live and t.cancel_at is not null then 'nothing: it is being stopped'
         when t.status = 'agent_lost' then 'bringing its agent back; or retry with {"force": "abandon", "reason": …}, after which it may run twice'
         when v_live then 'nothing: it is under way'
-        when t.status = 'completed' then 'nothing: it is done; retry with {"force": true} runs it again'
+        when t.status = 'completed' then 'nothing: it is done; POST …/continue {"text": …} asks for more, retry with {"force": true} runs it again'
         when t.retry_count < t.max_retries and t.attempts < t.max_attempts_total then 'retry'
         else 'retry with {"force": true}: its retries are used up' end;
     return jsonb_build_object(
         'summary', case
+            when t.status = 'review_pending' and a.question is not null then format('it waits for an answer (attempt %s on %s): %s', a.number, e.agent_id, a.question)
             when v_live and a.question is not null then format('it runs on %s (attempt %s) and asks: %s', e.agent_id, a.number, a.question)
             when v_live then format('it is %s on %s (attempt %s, %s%s)', case t.status when 'running' then 'running' when 'assigned' then 'about to start'
                                     else 'lost' end, e.agent_id, a.number, a.phase, coalesce(': ' || nullif(a.phase_reason, ''), ''))

@@ -144,6 +144,19 @@ begin
     return t.status;
 end $$;
 
+-- A free slot whose number is beyond those that are left gets the smallest that is free. (Where another one takes that at the same time:
+-- with its own next end.)
+create function fleet.renumber(s fleet.slot) returns void
+    language plpgsql as $$
+begin
+    update fleet.slot set ordinal = x.free
+    from (select min(o) as free from generate_series(0, s.ordinal) o
+          where not exists (select from fleet.slot n where n.executor = s.executor and n.ordinal = o)) x
+    where slot_id = s.slot_id and attempt is null and x.free is not null;
+exception when unique_violation then
+    null;
+end $$;
+
 -- Its slot is free, unless a person gave it to others before. When there are more than max_concurrency, this end is that of one too
 -- many: another that was to retire stays.
 create function fleet.vacate(a fleet.attempt) returns void
@@ -162,6 +175,8 @@ begin
     delete from fleet.slot where slot_id = a.slot_id and attempt = a.attempt and retiring;
     if not found then
         update fleet.slot set attempt = null where slot_id = a.slot_id and attempt = a.attempt;
+        perform fleet.renumber(s) from fleet.slot s join fleet.executor e on e.executor = s.executor
+        where s.slot_id = a.slot_id and s.ordinal >= e.max_concurrency;
     end if;
 end $$;
 

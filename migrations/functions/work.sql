@@ -47,23 +47,23 @@ begin
     end if;
 end $$;
 
--- The attempt whose session this one goes on with: the last of the task that began, where it was on the same executor and, if accounts
--- are separate, as the same account; after a question or a wish of a person, or after an end that says nothing against the session.
+-- The session that a run goes on with: that of the task's last run which began, when it was on the same executor and, if accounts are
+-- separate, as the same account; after a question or a wish of a person, or after an end that says nothing against the session.
 create function fleet.session_of(a fleet.attempt, p_told boolean) returns text
     language plpgsql stable as $$
 declare
     b fleet.attempt;
+    v_class text;
 begin
     select * into b from fleet.attempt x
     where x.task = a.task and x.number < a.number and x.started_at is not null
     order by x.number desc limit 1;
-    if b.executor is distinct from a.executor or b.abandoned_at is not null
+    if b.executor is distinct from a.executor or b.abandoned_at is not null or b.reason in ('session_lost', 'context_overflow')
        or (b.report ->> 'isolation' = 'separate' and b.ordinal is distinct from a.ordinal) then
         return null;
     end if;
-    return case when p_told or b.reason in ('needs_input', 'timed_out', 'silence_timeout', 'provider_quota', 'rate_limited', 'provider_down')
-                     or exists (select from fleet.reason r where r.reason = b.reason and r.class in ('infrastructure', 'request', 'workspace'))
-                then b.report ->> 'session_id' end;
+    select r.class into v_class from fleet.reason r where r.reason = b.reason;
+    return case when p_told or v_class in ('limit', 'time', 'infrastructure', 'request', 'workspace') then b.report ->> 'session_id' end;
 end $$;
 
 -- What a run has to know beyond its task, before its workspace is made.

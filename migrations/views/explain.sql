@@ -5,7 +5,7 @@ select t.task_id, e.agent_id, null::boolean as can_take,
        'the task is ' || t.status || case
            when t.status in ('assigned', 'running', 'agent_lost')
                then format(' (attempt %s, %s%s)', a.number, a.phase, coalesce(': ' || nullif(a.phase_reason, ''), ''))
-           else to_char(t.completed_at at time zone 'UTC', ' "since" YYYY-MM-DD"T"HH24:MI:SS"Z"')
+           else to_char(coalesce(t.completed_at, t.changed_at) at time zone 'UTC', ' "since" YYYY-MM-DD"T"HH24:MI:SS"Z"')
                 || coalesce(': ' || t.failure_reason, '') end as reason,
        null as code
 from fleet.task t
@@ -26,13 +26,14 @@ cross join lateral (select case when count(*) > 1000 then 'more than 1000' else 
                           limit 1001) q) a
 left join fleet.delayed d on d.task = t.task and d.run_at > now()
 left join fleet.lane o on o.lane = t.lane
+left join fleet.pin p on p.task = t.task
 cross join fleet.executor_now x
 cross join lateral (select array(select r from unnest(t.requirements) r where r <> all (x.capabilities)) as missing) m
 cross join lateral (select case
     when m.missing <> '{}' then 'capability'
     when t.execution_mode not in ('undecided', x.kind) then 'mode'
     when not x.enabled then 'gone'
-    when o.pinned <> x.executor then 'assigned'
+    when o.pinned <> x.executor then case when p.task is null then 'assigned' else 'pinned' end
     when x.host_id = any (o.barred) then 'barred'
     when not exists (select from fleet.executor_lane_wanted l where l.executor = x.executor and l.lane = t.lane) then 'repository'
     when x.cordoned_at is not null then 'cordoned'
@@ -46,6 +47,9 @@ cross join lateral (select case c.code
     when 'mode' then format('the task wants %s, this is %s', t.execution_mode, x.kind)
     when 'gone' then case x.kind when 'http_pull' then 'was deregistered' else 'is not in the configuration any more' end
     when 'assigned' then format('the task is assigned to %s', (select e.agent_id from fleet.executor e where e.executor = o.pinned))
+    when 'pinned' then format('the task goes on at %s, which has its session and workspace; from %s on anyone may take it',
+                              (select e.agent_id from fleet.executor e where e.executor = o.pinned),
+                              to_char(p.until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
     when 'barred' then 'its host just failed it: another one is tried first'
     when 'repository' then format(case x.kind when 'http_pull' then 'the token that registered it is not bound to %s' else 'its host does not list %s' end,
                                   coalesce('repository ' || t.repo, 'none: tasks of no repository'))
