@@ -32,7 +32,7 @@ printf '%s\n' 'PATH=$HOME/.local/bin:$PATH' 'export SECRET=1' 'echo noise; echo 
 FLEET_SECRET=x start p.1 1 $N 600 100000 'env | cut -d= -f1 | sort | tr "\n" " "; echo; echo "$PATH"; echo "$HOME"' >/dev/null
 wait_for 30 "the end" ended p.1
 check "environment: the list and nothing else" grep -qxE \
-    '(FLEET_RUN|HOME|LANG|LOGNAME|OLDPWD|PATH|PWD|SHELL|SHLVL|TMPDIR|USER|_| )* ' <<<"$(head -1 "$DIR/p.1/out")"
+    '(FLEET_(RUN|RUNNER|FRESH)|HOME|LANG|LOGNAME|OLDPWD|PATH|PWD|SHELL|SHLVL|TMPDIR|USER|_| )* ' <<<"$(head -1 "$DIR/p.1/out")"
 check "environment: PATH of the profile" grep -q "^$HOME/.local/bin:" "$DIR/p.1/out"
 check "environment: HOME" grep -qx "$HOME" "$DIR/p.1/out"
 check "environment: no output of the profile" test "$(grep -c noise "$DIR/p.1/out")" -eq 0

@@ -18,7 +18,7 @@ struct parcel {
     const char *mark;   /* FLEET_RUN */
     const char *base;   /* path of the fleet's folder */
     bool sandbox;
-    bool fresh; /* no agent ever worked in `folder` */
+    bool fresh;           /* no agent ever worked in `folder` */
     const char *writable; /* of a sandbox, as struct scene has it */
     const void *job, *prompt;
     uint32_t job_len, prompt_len;

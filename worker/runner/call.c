@@ -44,6 +44,9 @@ static bool was_started(struct call *call, bool made)
 static bool make_task_folder(struct call *call, const char *folder)
 {
     struct stat status;
+    const char *taken = move_folder(call->base, folder, NULL);
+    if (taken != NULL)
+        return call_refuse(call, taken);
     mkdirat(call->base->work, "tasks", 0700);
     int tasks = openat(call->base->work, "tasks", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool made = tasks >= 0 && (mkdirat(tasks, folder, 0700) == 0 || errno == EEXIST) &&
@@ -162,7 +165,7 @@ static void start_elsewhere(struct call *call, const struct runner_start *start,
         call_refuse(call, why);
         return;
     }
-    why = move_folder(call->base, start->folder, &seat, true);
+    why = move_folder(call->base, start->folder, &seat);
     if (why == NULL && !seat_give(&seat, &call->key))
         why = "host_disk_full";
     if (why != NULL)
@@ -286,7 +289,7 @@ static void call_gc(struct call *call)
         run_account(call->base, &call->key, account);
         snprintf(name, sizeof name, ".gone.%s.%d", call->key.run, (int)getpid());
         if (renameat(call->base->runs, call->key.run, call->base->runs, name) == 0)
-            clean_leftovers(call->base->runs, clock_now() + CLEAN_MS);
+            clean_leftovers(call->base, call->base->runs, clock_now() + CLEAN_MS);
         job_remove_tmp(call->base, &call->key, account);
         run_look(call->base, &call->key, &call->reply->record);
     }

@@ -13,6 +13,7 @@
 
 #include "worker/runner/entry.h"
 #include "worker/runner/file.h"
+#include "worker/runner/move.h"
 #include "worker/runner/process.h"
 #include "worker/runner/source.h"
 
@@ -45,7 +46,8 @@ static bool is_older(int dir, const char *name, int64_t secs)
 /* --- What was left --- */
 
 struct leftovers {
-    const char *folder; /* of this task only; NULL: whatever it is of */
+    const struct base *base; /* borrowed */
+    const char *folder;      /* of this task only; NULL: whatever it is of */
     int64_t deadline;
     bool left;
 };
@@ -66,22 +68,33 @@ static bool remove_leftover(void *data, int dir, const char *name)
     struct leftovers *leftovers = data;
     bool begun = leftovers->folder == NULL && strncmp(name, ".new.", 5) == 0;
     if (is_gone(name, leftovers->folder) || (begun && is_older(dir, name, LEFTOVER_SECS)))
-        leftovers->left |= !file_remove_by(dir, name, leftovers->deadline);
+        leftovers->left |= !move_remove(leftovers->base, dir, name, leftovers->deadline);
     return clock_now() < leftovers->deadline;
 }
 
-static bool remove_leftovers(int dir, const char *folder, int64_t deadline)
+static bool remove_leftovers(const struct base *base, int dir, const char *folder, int64_t deadline)
 {
-    struct leftovers leftovers = {.folder = folder, .deadline = deadline};
+    struct leftovers leftovers = {.base = base, .folder = folder, .deadline = deadline};
     return each_name(dir, remove_leftover, &leftovers) && !leftovers.left;
 }
 
-bool clean_leftovers(int dir, int64_t deadline)
+bool clean_leftovers(const struct base *base, int dir, int64_t deadline)
 {
-    return remove_leftovers(dir, NULL, deadline);
+    return remove_leftovers(base, dir, NULL, deadline);
 }
 
 /* --- The working directory of a task --- */
+
+/* Its repository's, where it has one. */
+static bool has_stage(const struct base *base, const char *folder)
+{
+    struct stat status;
+    int stages = file_open_folder(base->dir, "stages");
+    bool there = stages >= 0 && file_look(stages, folder, &status);
+    if (stages >= 0)
+        close(stages);
+    return there;
+}
 
 struct use {
     const struct base *base;
@@ -126,6 +139,24 @@ static bool is_used(const struct base *base, const char *folder, int dir)
     return use.found;
 }
 
+/* One of another account's becomes ours first; NULL, also when there is none, or why it does not.
+ * What cannot be taken over is gone through only by who it is of: nothing of a repository is lost
+ * with it, for that would have been taken over. */
+static const char *take_over(const struct base *base, int tasks, const char *folder)
+{
+    struct stat status;
+    struct use use = {.base = base, .folder = folder};
+    if (!file_look(tasks, folder, &status) || status.st_uid == getuid() || !S_ISDIR(status.st_mode))
+        return NULL;
+    run_each(base, look_at_run, &use);
+    if (use.found)
+        return "in_use";
+    const char *why = move_folder(base, folder, NULL);
+    if (why == NULL || strcmp(why, "folder") != 0 || has_stage(base, folder))
+        return why;
+    return move_remove(base, tasks, folder, clock_now() + CLEAN_MS) ? NULL : why;
+}
+
 /* Under another name nothing begins to work in it; what began just before is seen then, and gets it
  * back. */
 static const char *put_aside(const struct base *base, int tasks, const char *folder, int dir)
@@ -146,8 +177,10 @@ static const char *put_aside(const struct base *base, int tasks, const char *fol
 static const char *remove_folder(const struct base *base, int tasks, const char *folder)
 {
     struct stat status;
-    const char *why = NULL;
     int64_t deadline = clock_now() + CLEAN_MS;
+    const char *why = take_over(base, tasks, folder);
+    if (why != NULL)
+        return why;
     if (file_look(tasks, folder, &status) && !S_ISDIR(status.st_mode))
         return unlinkat(tasks, folder, 0) == 0 ? NULL : "folder";
     int dir = file_open_folder(tasks, folder);
@@ -157,7 +190,7 @@ static const char *remove_folder(const struct base *base, int tasks, const char 
         why = put_aside(base, tasks, folder, dir);
         close(dir);
     }
-    if (why == NULL && !remove_leftovers(tasks, folder, deadline))
+    if (why == NULL && !remove_leftovers(base, tasks, folder, deadline))
         why = clock_now() >= deadline ? "busy" : "folder";
     return why;
 }
@@ -197,13 +230,13 @@ static const char *clean_rest(const struct base *base)
     int bin = file_open_folder(base->dir, "bin");
     if (bin >= 0) {
         each_name(bin, remove_old_runner, NULL);
-        clean_leftovers(bin, deadline);
+        clean_leftovers(base, bin, deadline);
         close(bin);
     }
     int tasks = file_open_folder(base->work, "tasks");
-    bool all = clean_leftovers(base->runs, deadline);
+    bool all = clean_leftovers(base, base->runs, deadline);
     if (tasks >= 0) {
-        all = clean_leftovers(tasks, deadline) && all;
+        all = clean_leftovers(base, tasks, deadline) && all;
         close(tasks);
     }
     return all ? NULL : "busy";

@@ -17,6 +17,6 @@ void clean(const struct base *base, const char *folder, struct runner_reply *rep
 
 /* What removals and calls that were killed on their way left in `dir`: names of theirs begin with a
  * dot. True: nothing is left. */
-bool clean_leftovers(int dir, int64_t deadline);
+bool clean_leftovers(const struct base *base, int dir, int64_t deadline);
 
 #endif

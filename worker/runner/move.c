@@ -183,12 +183,7 @@ static const char *take_back(struct move *move, uid_t uid)
     return replace(move, copy_from(move, account), true);
 }
 
-static const char *make_ours(const struct move *move)
-{
-    return mkdirat(move->tasks, move->folder, 0700) == 0 || errno == EEXIST ? NULL : reason(errno);
-}
-
-static const char *carry_out(struct move *move, const struct seat *to, bool make)
+static const char *carry_out(struct move *move, const struct seat *to)
 {
     struct stat status;
     bool there = file_look(move->tasks, move->folder, &status);
@@ -198,24 +193,30 @@ static const char *carry_out(struct move *move, const struct seat *to, bool make
         return S_ISDIR(status.st_mode) ? NULL : "folder";
     if (there && !S_ISDIR(status.st_mode)) /* somebody put it there: it is no task's */
         there = unlinkat(move->tasks, move->folder, 0) != 0;
-    if (!there && !make)
-        return NULL;
     if (there && status.st_uid != getuid())
         why = take_back(move, status.st_uid);
-    if (why != NULL || (to == NULL && there))
+    if (why != NULL || to == NULL)
         return why;
-    if (to == NULL)
-        return make_ours(move);
     name_anew(move, ".new", move->made);
     return replace(move, copy_to(move, to, there), there);
 }
 
-const char *move_folder(const struct base *base, const char *folder, const struct seat *to,
-                        bool make)
+/* Or there is none. */
+static bool is_ours(const struct base *base, const char *folder)
 {
+    char path[RUNNER_RUN_SIZE + 8];
+    struct stat status;
+    snprintf(path, sizeof path, "tasks/%s", folder);
+    return !file_look(base->work, path, &status) || status.st_uid == getuid();
+}
+
+const char *move_folder(const struct base *base, const char *folder, const struct seat *to)
+{
+    if (to == NULL && is_ours(base, folder))
+        return NULL;
     struct move move = {.base = base, .folder = folder, .tasks = -1};
     void (*before)(int) = signal(SIGPIPE, SIG_IGN);
-    const char *why = open_tasks(&move, to != NULL) ? carry_out(&move, to, make) : reason(errno);
+    const char *why = open_tasks(&move, to != NULL) ? carry_out(&move, to) : reason(errno);
     signal(SIGPIPE, before);
     if (move.tasks >= 0)
         close(move.tasks);

@@ -11,12 +11,11 @@
 #include "worker/runner/base.h"
 #include "worker/runner/seat.h"
 
-/* `to`: who gets it; NULL: we. Nothing is done where it is theirs already; where there is none it
- * is made when `make` says so. What had it is removed. NULL, or a reason: account_busy,
+/* `to`: who gets it, and one is made where there is none; NULL: we. Nothing is done where it is
+ * theirs already. What had it is removed. NULL, or a reason: account_busy,
  * account_failed, host_disk_full, folder (it is too deep or too much, or none of ours). May be
  * repeated after any interruption. */
-const char *move_folder(const struct base *base, const char *folder, const struct seat *to,
-                        bool make);
+const char *move_folder(const struct base *base, const char *folder, const struct seat *to);
 /* Whatever lies under the name in <work_dir>/tasks, by whomever it is of; `deadline`: clock_now. */
 bool move_remove(const struct base *base, int tasks, const char *name, int64_t deadline);
 

@@ -19,7 +19,7 @@ struct scene {
     const char *base;   /* path of the fleet's folder: hidden in a sandbox */
     const char *inside; /* path of `folder` */
     bool sandbox;
-    bool fresh; /* no agent ever worked in `folder` */
+    bool fresh;           /* no agent ever worked in `folder` */
     const char *writable; /* of a sandbox: paths, one a line; "~/" is HOME */
     int oom_score_adj;    /* INT_MIN: as it is */
 };
