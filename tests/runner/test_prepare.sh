@@ -145,6 +145,14 @@ check "... what is ignored stays, too" holds left/a.o built
 agent left checkout -q -b other && agent left commit -q --allow-empty -m "elsewhere" && mine=$(head_of left)
 check "on another branch of its own" eval 'ready prepare left 3 acme/rocket && [[ $(head_of left) == "$mine" && $(agent left symbolic-ref HEAD) == refs/heads/task/left ]]'
 
+# --- for the account of a slot ---
+
+check "a workspace that another account gets" ready prepare sep 1 acme/rocket run_as=somebody
+agent sep commit -q --allow-empty -m "of the agent" && mine=$(head_of sep)
+check "... reads in no stage" eval 'ready prepare sep 2 acme/rocket run_as=somebody && ! grep -q stages "$TASKS/sep/.git/objects/info/alternates"'
+check "... and has all objects" eval '[[ $(head_of sep) == "$mine" ]] && agent sep fsck --no-dangling && is_clean sep'
+check "... whoever knows no mirror's name finds none" eval '[[ $(stat -c %a "$BASE/mirrors") == 711 ]]'
+
 # --- agents' configuration ---
 
 commit=$(git_commit acme/rocket task/trust AGENTS.md "of the branch")
@@ -216,7 +224,7 @@ check "... a submodule is an empty folder, a large file its pointer" eval \
 
 # --- damage ---
 
-mirror=$(sed -n 2p "$TASKS/a/.git/objects/info/alternates")
+mirror=$(grep /mirrors/ "$TASKS/a/.git/objects/info/alternates")
 for pack in "$mirror"/pack/*.pack; do
     chmod 644 "$pack"
     head -c 100 "$pack" >"$TEST_DIR/jobs/cut" && cat "$TEST_DIR/jobs/cut" >"$pack"

@@ -223,7 +223,8 @@ static int become_ssh(int argc, char **argv)
 
 int access_main(int argc, char **argv)
 {
-    if (strcmp(getenv(ASKED), "ssh") == 0)
+    const char *asked = getenv(ASKED);
+    if (asked != NULL && strcmp(asked, "ssh") == 0)
         return become_ssh(argc, argv);
     return say_password(argc > 1 ? argv[1] : "");
 }

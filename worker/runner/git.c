@@ -429,7 +429,7 @@ bool git_ask_words(struct git *git, const struct git_child *child, char *line, s
 bool git_init(struct git *git, const char *path, int channel, int64_t deadline)
 {
     char version[128];
-    int major = 0, minor = 0;
+    char major[8] = "", minor[8] = "";
     *git = (struct git){.path = path, .channel = channel, .deadline = deadline};
     if (!look_find("git", path, git->file)) {
         look_show(path, version, sizeof version);
@@ -439,9 +439,11 @@ bool git_init(struct git *git, const char *path, int channel, int64_t deadline)
     }
     if (!git_ask(git, &(struct git_child){0}, version, sizeof version, "--version"))
         return false;
-    if (sscanf(version, "git version %d.%d", &major, &minor) == 2 &&
-        (major > OLDEST_MAJOR || (major == OLDEST_MAJOR && minor >= OLDEST_MINOR)))
-        return true;
+    if (sscanf(version, "git version %7[0-9].%7[0-9]", major, minor) == 2) {
+        long first = strtol(major, NULL, 10), second = strtol(minor, NULL, 10);
+        if (first > OLDEST_MAJOR || (first == OLDEST_MAJOR && second >= OLDEST_MINOR))
+            return true;
+    }
     look_show(version, version, sizeof version);
     snprintf(git->words, sizeof git->words, "%.200s says \"%.60s\": git %d.%d or later is needed",
              git->file, version, OLDEST_MAJOR, OLDEST_MINOR);

@@ -97,7 +97,7 @@ static bool take_lock(struct mirror *mirror)
 
 /* --- What the last fetch found --- */
 
-/* "boot began_ms ok sha head", or "boot began_ms reason - detail" */
+/* "boot began_ms ok 1|256 head", or "boot began_ms reason 0 detail" */
 static void write_told(const struct mirror *mirror, int64_t began, bool fetched)
 {
     char line[FILE_SMALL_MAX];
@@ -115,16 +115,16 @@ static void write_told(const struct mirror *mirror, int64_t began, bool fetched)
  * when nobody did. */
 static int read_told(struct mirror *mirror, int64_t asked)
 {
-    char line[FILE_SMALL_MAX + 1], boot[RUNNER_BOOT_SIZE], word[RUNNER_WORD_SIZE];
-    int64_t began;
-    int kind, end = 0;
+    char line[FILE_SMALL_MAX + 1], boot[RUNNER_BOOT_SIZE], word[RUNNER_WORD_SIZE], when[24],
+        kind[8];
+    int end = 0;
     if (!file_line(mirror->dir, "told", line) ||
-        sscanf(line, "%79s %" SCNd64 " %32s %d %n", boot, &began, word, &kind, &end) != 4 ||
-        end == 0)
+        sscanf(line, "%79s %23s %32s %7s %n", boot, when, word, kind, &end) != 4 || end == 0)
         return 0;
+    int64_t began = strtoll(when, NULL, 10);
     bool ok = strcmp(word, "ok") == 0;
     if (ok)
-        mirror->sha256 = kind == 256;
+        mirror->sha256 = strcmp(kind, "256") == 0;
     if (strcmp(boot, process_boot()) != 0 || began < asked)
         return 0;
     if (!ok)

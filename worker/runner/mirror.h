@@ -3,7 +3,7 @@
  *   <base>/mirrors/                0711: whoever does not know a name does not get in
  *     secret                       makes the names
  *     <name>-<32 hex>/             heads and tags as the server has them; objects are never pruned
- *       told                       what the last fetch found: "boot began_ms ok head" or "… reason"
+ *       told                       what the last fetch found: "boot began_ms ok …", or a reason
  *     <name>-<32 hex>.lock         flock: one fetch at a time
  *
  * The lock is inherited by git's keeper: nobody fetches while a git lives on. */

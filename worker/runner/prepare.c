@@ -12,6 +12,7 @@
 #include "worker/runner/leftover.h"
 #include "worker/runner/look.h"
 #include "worker/runner/mirror.h"
+#include "worker/runner/move.h"
 #include "worker/runner/origin.h"
 #include "worker/runner/process.h"
 #include "worker/runner/repository.h"
@@ -179,6 +180,22 @@ static bool take_last(struct prepare *prepare)
 
 /* --- The workspace --- */
 
+/* From the account of a slot that had it in the last run. */
+static bool bring_back(struct prepare *prepare)
+{
+    const char *why = move_folder(prepare->base, prepare->work->folder, NULL, true);
+    if (why == NULL)
+        return true;
+    if (strcmp(why, "account_busy") == 0)
+        return fault(prepare->worked, "workspace_busy",
+                     "something of the account that has the workspace lives");
+    if (strcmp(why, "host_disk_full") == 0)
+        return fault(prepare->worked, why, "the workspace cannot be brought back");
+    return fault(prepare->worked, "workspace_failed",
+                 strcmp(why, "folder") == 0 ? "the workspace is too deep, or none of ours"
+                                            : "the account that has the workspace cannot be used");
+}
+
 static bool open_workspace(struct prepare *prepare)
 {
     char commit[REFS_COMMIT_SIZE];
@@ -190,6 +207,8 @@ static bool open_workspace(struct prepare *prepare)
     workspace->mirror = prepare->mirror.path;
     workspace->mirror_dir = prepare->mirror.dir;
     workspace->sha256 = prepare->mirror.sha256;
+    if (!bring_back(prepare))
+        return false;
     if (!workspace_open(workspace, prepare->base->work))
         return fault_of_errno(prepare->worked, "the workspace cannot be opened");
     workspace->fresh = !stage_ref(&prepare->stage, WORKSPACE_TREE, commit) ||

@@ -159,6 +159,11 @@ static void put_user(const struct runner_work *work, char *text, size_t size)
              n > 0 ? name : "Agent Fleet", m > 0 ? mail : "agent-fleet@localhost");
 }
 
+static bool is_separate(const struct workspace *workspace)
+{
+    return workspace->work->run_as[0] != '\0';
+}
+
 static bool make_empty(struct workspace *workspace, int dir)
 {
     char stage[PATH_SIZE], mirror[PATH_SIZE + 64], user[512], head[REFS_NAME_SIZE + 16];
@@ -167,8 +172,27 @@ static bool make_empty(struct workspace *workspace, int dir)
     snprintf(head, sizeof head, "refs/heads/%s", workspace->work->branch);
     put_user(workspace->work, user, sizeof user);
     struct repository plan = {
-        .sha256 = workspace->sha256, .head = head, .alternates = {stage, mirror}, .more = user};
+        .sha256 = workspace->sha256, .head = head, .alternates = {mirror}, .more = user};
+    if (!is_separate(workspace))
+        plan.alternates[1] = stage;
     return repository_make(dir, &plan) && repository_copy_shallow(workspace->mirror_dir, dir);
+}
+
+/* What the head needs of the stage's own objects, for who may not read there. */
+static bool copy_objects(struct workspace *workspace, const char *path, const char *head)
+{
+    struct git *git = workspace->git;
+    int pack = openat(workspace->stage->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    struct git_child from = {
+        .dir = workspace->stage->path, .input = head, .input_len = strlen(head), .out = pack};
+    struct git_child to = {.dir = path, .in = pack};
+    bool copied = pack >= 0 &&
+                  git_run(git, &from, "pack-objects", "-q", "--revs", "--local", "--stdout",
+                          "--delta-base-offset") &&
+                  lseek(pack, 0, SEEK_SET) == 0 && git_run(git, &to, "index-pack", "--stdin");
+    if (pack >= 0)
+        close(pack);
+    return copied;
 }
 
 /* The task's branch, the base's head as origin has it, and the tags: one file. */
@@ -210,13 +234,11 @@ static bool copy_index(int from, int to)
 }
 
 /* Of the head, with what is known of the files; what differs by our doing is flagged. */
-static bool make_index(struct workspace *workspace, int dir, const char *name, const char *head,
+static bool make_index(struct workspace *workspace, int dir, const char *path, const char *head,
                        const struct trusted_paths *paths)
 {
     char index[PATH_SIZE + 64];
-    char *end = strrchr(workspace->path, '/');
-    snprintf(index, sizeof index, "%.*s/%s/index", (int)(end - workspace->path), workspace->path,
-             name);
+    snprintf(index, sizeof index, "%s/index", path);
     struct git_child child = {
         .dir = workspace->stage->path, .tree = workspace->path, .index = index};
     if (head[0] == '\0')
@@ -280,16 +302,20 @@ static bool put_in_place(struct workspace *workspace, const char *name)
 bool workspace_make_git(struct workspace *workspace, const char *head, const char *base_name,
                         const char *base, const struct trusted_paths *paths)
 {
-    char name[RUNNER_RUN_SIZE + 16];
+    char name[RUNNER_RUN_SIZE + 16], path[PATH_SIZE];
+    const char *slash = strrchr(workspace->path, '/');
     snprintf(name, sizeof name, ".new.%s", workspace->work->folder);
+    snprintf(path, sizeof path, "%.*s/%s", (int)(slash - workspace->path), workspace->path, name);
     file_remove(workspace->tasks, name);
     int dir = file_make_folder(workspace->tasks, name);
     const char *links = paths->links.bytes, *end = links + paths->links.len;
     for (; links < end; links += strlen(links) + 1)
         make_link_folder(workspace->tree, links);
-    bool made = dir >= 0 && make_empty(workspace, dir) && make_exclude(dir, paths) &&
-                make_refs(workspace, dir, head, base_name, base) &&
-                make_index(workspace, dir, name, head, paths) && put_in_place(workspace, name);
+    bool made =
+        dir >= 0 && make_empty(workspace, dir) && make_exclude(dir, paths) &&
+        make_refs(workspace, dir, head, base_name, base) &&
+        (!is_separate(workspace) || head[0] == '\0' || copy_objects(workspace, path, head)) &&
+        make_index(workspace, dir, path, head, paths) && put_in_place(workspace, name);
     int why = errno;
     if (dir >= 0)
         close(dir);
