@@ -69,6 +69,17 @@ static const char *meaning(const char *words)
     return NULL;
 }
 
+bool fault_of_move(struct runner_worked *worked, const char *why)
+{
+    if (strcmp(why, "account_busy") == 0)
+        return fault(worked, "workspace_busy", "another run has the account of the agent");
+    if (strcmp(why, "folder") == 0)
+        return fault(worked, "workspace_failed",
+                     "the workspace cannot go from one account to another: it is too deep, or of "
+                     "none that we know");
+    return fault(worked, why, "the workspace cannot go from one account to another");
+}
+
 bool fault_of_git(struct runner_worked *worked, const struct git *git, const char *otherwise)
 {
     char detail[GIT_WORDS_SIZE + 128];

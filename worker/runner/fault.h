@@ -11,6 +11,8 @@
 bool fault(struct runner_worked *worked, const char *reason, const char *detail);
 /* Of errno: host_disk_full where the disk is, else workspace_failed; `what` could not be done. */
 bool fault_of_errno(struct runner_worked *worked, const char *what);
+/* Of move_folder(). */
+bool fault_of_move(struct runner_worked *worked, const char *why);
 /* Of the last git that ran: what its words mean; `otherwise` where they mean nothing of this. */
 bool fault_of_git(struct runner_worked *worked, const struct git *git, const char *otherwise);
 

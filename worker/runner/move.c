@@ -223,6 +223,16 @@ const char *move_folder(const struct base *base, const char *folder, const struc
     return why;
 }
 
+const char *move_to(const struct base *base, const char *folder, const char *account)
+{
+    struct seat seat;
+    const char *why = seat_take(base, account, &seat);
+    if (why == NULL)
+        why = move_folder(base, folder, &seat);
+    seat_leave(&seat);
+    return why;
+}
+
 /* --- As the account --- */
 
 static int give_own(const char *path)

@@ -16,6 +16,8 @@
  * account_failed, host_disk_full, folder (it is too deep or too much, or none of ours). May be
  * repeated after any interruption. */
 const char *move_folder(const struct base *base, const char *folder, const struct seat *to);
+/* The same for an account that nobody has now: takes it first. */
+const char *move_to(const struct base *base, const char *folder, const char *account);
 /* Whatever lies under the name in <work_dir>/tasks, by whomever it is of; `deadline`: clock_now. */
 bool move_remove(const struct base *base, int tasks, const char *name, int64_t deadline);
 

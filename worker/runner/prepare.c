@@ -183,17 +183,8 @@ static bool take_last(struct prepare *prepare)
 /* From the account of a slot that had it in the last run. */
 static bool bring_back(struct prepare *prepare)
 {
-    const char *why = move_folder(prepare->base, prepare->work->folder, NULL, true);
-    if (why == NULL)
-        return true;
-    if (strcmp(why, "account_busy") == 0)
-        return fault(prepare->worked, "workspace_busy",
-                     "something of the account that has the workspace lives");
-    if (strcmp(why, "host_disk_full") == 0)
-        return fault(prepare->worked, why, "the workspace cannot be brought back");
-    return fault(prepare->worked, "workspace_failed",
-                 strcmp(why, "folder") == 0 ? "the workspace is too deep, or none of ours"
-                                            : "the account that has the workspace cannot be used");
+    const char *why = move_folder(prepare->base, prepare->work->folder, NULL);
+    return why == NULL || fault_of_move(prepare->worked, why);
 }
 
 static bool open_workspace(struct prepare *prepare)
@@ -250,6 +241,15 @@ static bool make_workspace(struct prepare *prepare)
     return write_down(prepare);
 }
 
+/* To the account that the agent has. */
+static bool hand_over(struct prepare *prepare)
+{
+    const char *why = prepare->work->run_as[0] == '\0'
+                          ? NULL
+                          : move_to(prepare->base, prepare->work->folder, prepare->work->run_as);
+    return why == NULL || fault_of_move(prepare->worked, why);
+}
+
 static bool find_origin(struct prepare *prepare)
 {
     struct origin *origin = &prepare->origin;
@@ -303,7 +303,7 @@ static void run(struct prepare *prepare, const char *path, int channel)
         trusted_release(&prepare->paths);
         made = mirror_remake(&prepare->mirror) && make(prepare);
     }
-    if (made)
+    if (made && hand_over(prepare))
         answer(prepare);
 }
 
