@@ -111,10 +111,12 @@ const struct route server_routes[] = {
      {"node_list", "Servers and workers.", NULL, "200 NodeList"}},
     {"GET", "/api/v1/accounts", ROUTE_API, SCOPE_READ, NO_AGENTS, page_queries, api_account_list,
      {"account_list", "The agents' logins: parked until when, why, by whom.", NULL, "200 AccountList"}},
+    {"GET", "/api/v1/accounts/{}", ROUTE_API, SCOPE_READ, NO_AGENTS, NULL, api_account_detail,
+     {"account_detail", "One login.", NULL, "200 Account, 404"}},
     {"POST", "/api/v1/accounts/{}/park", ROUTE_API, SCOPE_OPERATE, NO_AGENTS, NULL, api_account_park,
      {"account_park", "The login gets no work until then, or until it is unparked.", "Park", "200 Account, 404, 422"}},
     {"POST", "/api/v1/accounts/{}/unpark", ROUTE_API, SCOPE_OPERATE, NO_AGENTS, NULL, api_account_unpark,
-     {"account_unpark", "The login is given work again.", "Reason", "200 Account, 404"}},
+     {"account_unpark", "The login is given work again at once, and its agents that are out of service are back.", "Reason", "200 Account, 404"}},
 
     /* --- events, statistics --- */
     {"GET", "/api/v1/events", ROUTE_API, SCOPE_READ, ALSO_AGENTS, event_queries, api_event_stream,

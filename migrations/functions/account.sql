@@ -162,13 +162,12 @@ end $$;
 
 -- ---------------------------------------------------------------- claims
 
--- Is it half open, without a run that goes first? Then the caller holds it, and its claim may be that one. Looks again behind the lock:
--- who had it before may have claimed.
+-- Is it half open, without a run that goes first? Then the caller holds it, and its claim may be that one.
 create function fleet.may_probe(p_account text) returns boolean
     language plpgsql as $$
 begin
     perform from fleet.account where account = p_account and state = 'half_open' and probe is null for no key update skip locked;
-    return found and exists (select from fleet.account where account = p_account and state = 'half_open' and probe is null);
+    return found;
 end $$;
 
 create function fleet.set_probe(p_account text, p_attempts bigint[]) returns void

@@ -41,6 +41,7 @@ void api_host_uncordon(struct call *call);
 void api_host_drain(struct call *call);
 void api_host_declare_dead(struct call *call);
 void api_account_list(struct call *call);
+void api_account_detail(struct call *call);
 void api_account_park(struct call *call);
 void api_account_unpark(struct call *call);
 void api_node_list(struct call *call);

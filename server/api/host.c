@@ -82,6 +82,30 @@ static struct json_object *texts(const struct config_list *list)
     return array;
 }
 
+static void add_text(struct json_object *to, const char *member, const char *text,
+                     const char *plain)
+{
+    if (text != NULL && strcmp(text, plain) != 0)
+        json_object_object_add(to, member, json_object_new_string(text));
+}
+
+static void add_texts(struct json_object *to, const char *member, const struct config_list *list)
+{
+    if (list->count > 0)
+        json_object_object_add(to, member, texts(list));
+}
+
+/* Only where they say something: workers of the release before do not know them. */
+static void complete_rest(struct json_object *to, const struct config_agent *agent)
+{
+    add_text(to, "model", agent->model, "");
+    add_text(to, "account", agent->account, "");
+    add_text(to, "isolation", agent->isolation, "shared");
+    add_texts(to, "run_as", &agent->run_as);
+    add_text(to, "sandbox", agent->sandbox, "none");
+    add_texts(to, "writable", &agent->writable);
+}
+
 /* Every member but the paths as it was understood, so that SQL knows no defaults. */
 static void complete(struct json_object *entry, const struct config_host *host)
 {
@@ -93,6 +117,7 @@ static void complete(struct json_object *entry, const struct config_host *host)
         json_object_object_add(to, "max_concurrency", json_object_new_int(agent->max_concurrency));
         json_object_object_add(to, "capabilities", texts(&agent->capabilities));
         json_object_object_add(to, "profile", json_object_new_string(agent->profile));
+        complete_rest(to, agent);
         json_object_array_add(agents, to);
     }
     json_object_object_add(entry, "ssh_port", json_object_new_int(host->ssh_port));

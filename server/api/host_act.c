@@ -99,6 +99,17 @@ void api_account_list(struct call *call)
                     "fleet.account_list($1::fleet.requester, $2::int, $3)");
 }
 
+void api_account_detail(struct call *call)
+{
+    struct buf by;
+    const char *params[] = {request_by(call, &by), call->match.id};
+    reply_query(call,
+                "select status, body, next, location from "
+                "fleet.account_detail($1::fleet.requester, $2)",
+                DB_REPEAT, 2, params);
+    buf_release(&by);
+}
+
 static const char *const park_members[] = {"until", "reason", NULL};
 
 /* "until" is a time, or NULL when it is not given. False: the call is answered. */

@@ -113,6 +113,7 @@ static const struct {
     {"POST", "/api/v1/hosts/h/check", "operate", "host_act", false},
     {"POST", "/api/v1/hosts/h/uncordon", "operate", "host_act", false},
     {"GET", "/api/v1/accounts", "read", "account_list", false},
+    {"GET", "/api/v1/accounts/h%2Fcodex-cli", "read", "account_detail", false},
     {"POST", "/api/v1/accounts/h%2Fcodex-cli/unpark", "operate", "account_unpark", false},
     {"POST", TASKS, "submit", "submit_tasks", false},
     {"POST", TASKS "/t-1/cancel", "submit", "task_cancel", false},

@@ -89,6 +89,17 @@ static const struct {
      "\"~/.ssh/id\",\"work_dir\":\"/w\",\"ssh_port\":2222,\"repositories\":[],\"agents\":"
      "[{\"agent_type\":\"codex-cli\",\"max_concurrency\":3,\"capabilities\":[\"code:rust\"],"
      "\"profile\":\"sandboxed\"}],\"workspace\":\"plain\"}"},
+    {"{" LOCAL
+     ", \"agents\": [{\"agent_type\": \"codex-cli\", \"account\": \"team\", \"model\": \"m\", "
+     "\"isolation\": \"separate\", \"run_as\": [\"fleet-1\"], \"sandbox\": \"bwrap\", "
+     "\"writable\": [\"/c\"]}]}",
+     200,
+     "{\"hostname\":\"localhost\",\"work_dir\":\"/w\",\"agents\":[{\"agent_type\":\"codex-cli\","
+     "\"max_concurrency\":1,\"capabilities\":[],\"profile\":\"sandboxed\",\"model\":\"m\","
+     "\"account\":\"team\",\"isolation\":\"separate\",\"run_as\":[\"fleet-1\"],\"sandbox\":"
+     "\"bwrap\","
+     "\"writable\":[\"/c\"]}],\"host_id\":\"w-1\",\"ssh_port\":22,\"workspace\":\"plain\","
+     "\"repositories\":[\"*\"]}"},
     {NULL, 422, "hostname: missing; it must be given"},
     {"{" LOCAL "}", 422, "agents: missing; it must be given"},
     {"{\"host_id\": \"w-2\", " LOCAL ", " AGENTS "}", 422, "that of the path, w-1"},
@@ -166,6 +177,9 @@ START_TEST(accounts_are_listed_and_unparked)
 {
     api_sql("account_list", GRANTED);
     ck_assert_int_eq(api_ask("read", "GET", "/api/v1/accounts", NULL), 200);
+    api_sql("account_detail", GRANTED);
+    ck_assert_int_eq(api_ask("read", "GET", ACCOUNT, NULL), 200);
+    ck_assert_str_eq(api_asked("account_detail")->last[1], "w-1/codex-cli");
     api_sql("account_unpark", GRANTED);
     ck_assert_int_eq(api_ask("operate", "POST", ACCOUNT "/unpark", NULL), 200);
     ck_assert_str_eq(api_asked("account_unpark")->last[1], "w-1/codex-cli");
