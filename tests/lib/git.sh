@@ -43,7 +43,7 @@ shift 2
 note begun
 trap 'note ended' EXIT
 trap 'exit 1' TERM HUP INT
-while [[ -e "$GIT_DIRECTORY/hold/\${name//\//+}" ]]; do sleep 0.05; done
+while [[ -e "$GIT_DIRECTORY/hold/\${name//\//+}" ]]; do sleep 0.05; done # payload: sleep
 git "\$@"
 END
     chmod 755 "$1"

@@ -22,21 +22,19 @@ static const char *const anywhere[] = {"AGENTS.md", "AGENTS.override.md", "CLAUD
                                        "CLAUDE.local.md", "GEMINI.md"};
 static const char *const instructions[] = {"AGENTS.md", "CLAUDE.md", "GEMINI.md", "CONVENTIONS.md"};
 
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
 const char *trusted_name(size_t n)
 {
-    return n < COUNT(names) ? names[n] : NULL;
+    return n < sizeof names / sizeof names[0] ? names[n] : NULL;
 }
 
 bool trusted_is(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
     size_t top = strcspn(path, "/");
-    for (size_t i = 0; i < COUNT(names); i++)
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strlen(names[i]) == top && strncmp(path, names[i], top) == 0)
             return true;
-    for (size_t i = 0; i < COUNT(anywhere); i++)
+    for (size_t i = 0; i < sizeof anywhere / sizeof anywhere[0]; i++)
         if (strcmp(name, anywhere[i]) == 0)
             return true;
     /* Nested ones of a folder that is itself configuration: sub/.claude/… */
@@ -212,7 +210,7 @@ bool trusted_instructions(struct git *git, const char *dir, const char *base, ch
     size_t len = 0;
     text[0] = '\0';
     bool told = base[0] == '\0' || git_run(git, &child, "ls-tree", "-z", "--full-tree", base);
-    for (size_t i = 0; told && i < COUNT(instructions); i++)
+    for (size_t i = 0; told && i < sizeof instructions / sizeof instructions[0]; i++)
         if (find(&entries, instructions[i], &entry) && len + strlen(instructions[i]) + 2 < size)
             len += (size_t)snprintf(text + len, size - len, "%s%s", len > 0 ? " " : "",
                                     instructions[i]);
