@@ -215,6 +215,9 @@ static void say_worked(int number, struct runner_worked *worked)
         blankless(worked->instructions), word_or_dash(worked->rescue));
     if (worked->detail[0] != '\0')
         say(number, "detail %s", worked->detail);
+    if (worked->question.len > 0)
+        say(number, "question %.*s", (int)worked->question.len,
+            (const char *)worked->question.bytes);
 }
 
 static void close_ask(struct ask *ask)

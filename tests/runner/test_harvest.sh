@@ -161,6 +161,7 @@ check "a protected branch is not pushed to" answers state=kept reason=branch_pro
 check "... the commits are kept" eval '[[ $(git --git-dir="$BASE/stages/pr" rev-parse task/pr) == "$(head_of pr)" ]]'
 new_task hd
 agent_commits hd x x
+server_commit task/hd z "the default branch"
 as git -C "$SERVER" symbolic-ref HEAD refs/heads/task/hd
 check "nor the server's HEAD" answers state=kept reason=branch_protected -- harvest hd 1
 as git -C "$SERVER" symbolic-ref HEAD refs/heads/main

@@ -25,6 +25,7 @@ struct finding {
     char look[sizeof((struct stage *)NULL)->path + 16],
         made[sizeof((struct stage *)NULL)->path + 16];
     char head[REFS_COMMIT_SIZE], trusted[REFS_COMMIT_SIZE]; /* "": none */
+    struct trusted_paths paths;
     struct git_text adds, gone; /* of index.new: for --stdin, and for --index-info */
     int64_t bytes;
     bool failed;  /* the lists are too long */
@@ -155,23 +156,33 @@ static void take_path(struct finding *finding, const char *path, bool tracked)
     }
 }
 
-/* "<mode> <hash> <stage>\t<path>" a text, of what changed; each path may come twice in a row. */
+/* Of what changed each path may come twice in a row. */
 static void take_tracked(struct finding *finding, const struct git_text *text)
 {
     const char *last = "";
     for (const char *at = text->bytes; at < text->bytes + text->len; at += strlen(at) + 1) {
-        const char *tab = strchr(at, '\t');
-        if (tab == NULL || strncmp(at, "160000 ", 7) == 0 || strcmp(tab + 1, last) == 0)
-            continue; /* a submodule's commit stays as it is */
-        last = tab + 1;
-        take_path(finding, last, true);
+        if (strcmp(at, last) != 0)
+            take_path(finding, at, true);
+        last = at;
     }
+}
+
+/* A submodule's commit stays as it is, whatever lies in its folder. */
+static bool is_in_link(const struct finding *finding, const char *path)
+{
+    const struct git_text *links = &finding->paths.links;
+    for (const char *at = links->bytes; at < links->bytes + links->len; at += strlen(at) + 1)
+        if (strncmp(path, at, strlen(at)) == 0 &&
+            (path[strlen(at)] == '/' || path[strlen(at)] == '\0'))
+            return true;
+    return false;
 }
 
 static void take_others(struct finding *finding, const struct git_text *text)
 {
     for (const char *at = text->bytes; at < text->bytes + text->len; at += strlen(at) + 1)
-        take_path(finding, at, false);
+        if (!is_in_link(finding, at))
+            take_path(finding, at, false);
 }
 
 /* --- Indexes of ours --- */
@@ -202,7 +213,7 @@ static bool read_given(struct finding *finding)
     if (finding->head[0] == '\0')
         return read_head(finding, finding->look);
     if (!trusted_overlay(leftover->git, leftover->stage->path, finding->made, finding->head,
-                         finding->trusted, tree, NULL))
+                         finding->trusted, tree, &finding->paths))
         return false;
     file_remove(leftover->stage->dir, LOOK);
     if (linkat(leftover->stage->dir, "index", leftover->stage->dir, LOOK, 0) == 0 &&
@@ -221,7 +232,7 @@ static bool find(struct finding *finding)
     if (!read_given(finding))
         return false;
     child.text = &text;
-    bool found = git_run(git, &child, "ls-files", "-z", "-s", "-m", "-d");
+    bool found = git_run(git, &child, "ls-files", "-z", "-m", "-d");
     if (found)
         take_tracked(finding, &text);
     found = found && git_run(git, &child, "ls-files", "-z", "-o", "--exclude-standard");
@@ -331,6 +342,7 @@ bool leftover_take(struct leftover *leftover)
     int why = errno;
     for (size_t i = 0; i < 4; i++)
         file_remove(leftover->stage->dir, indexes[i]);
+    trusted_release(&finding.paths);
     git_text_release(&finding.adds);
     git_text_release(&finding.gone);
     errno = why;
