@@ -59,6 +59,7 @@ for hook in pre-push post-checkout post-commit pre-commit post-index-change refe
     as cp "$EVIL" "$TEST_DIR/jobs/hooks/$hook"
     as cp "$EVIL" "$TASKS/cfg/.git/hooks/$hook"
 done
+check "the agent's own git runs what it planted" test -s "$RAN"
 rm -f "$RAN"
 survives cfg "configuration, filters, hooks" commits=2 leftovers=2
 check "... the agent's commit is under ours" test "$(git -C "$SERVER" rev-parse task/cfg^)" = "$one"
@@ -73,7 +74,6 @@ printf 'gitdir: %s/evil.git\n' "$TEST_DIR/jobs" | as tee "$TASKS/file/.git" >/de
 as git init -q --bare "$TEST_DIR/jobs/evil.git"
 as git -C "$TEST_DIR/jobs/evil.git" config core.fsmonitor "$EVIL"
 survives file "a .git file" leftovers=1
-check "... said" detail_has 'x\|ready' || true
 new_task link
 agent_writes link work work
 as rm -rf "$TASKS/link/.git"
@@ -138,22 +138,20 @@ as git -C "$TEST_DIR/jobs/foreign" add .
 as git -C "$TEST_DIR/jobs/foreign" commit -q -m foreign
 foreign=$(as git -C "$TEST_DIR/jobs/foreign" rev-parse HEAD)
 echo "$TEST_DIR/jobs/foreign/.git/objects" | as tee -a "$TASKS/alt/.git/objects/info/alternates" >/dev/null
-echo "$foreign" | as tee "$TASKS/alt/.git/refs/heads/task/alt" >/dev/null
+agent alt update-ref refs/heads/task/alt "$foreign"
 check "an alternates file: what is borrowed is not taken" answers state=kept reason=workspace_tampered -- harvest alt 1
 check "... not pushed" server_has task/alt ""
 harmless alt "an alternates file"
 new_task broken
-agent_commits broken one one
-one=$(head_of broken)
-agent_commits broken two two
+agent_commits broken two "of this task alone"
 blob=$(agent broken rev-parse HEAD:two)
 as chmod 644 "$TASKS/broken/.git/objects/${blob:0:2}/${blob:2}"
 printf 'garbage' | as tee "$TASKS/broken/.git/objects/${blob:0:2}/${blob:2}" >/dev/null
 check "a broken object: tampered" answers state=kept reason=workspace_tampered -- harvest broken 1
 check "... and said" detail_has 'is broken'
-check "... what was in its files is kept" eval '[[ $(git --git-dir="$BASE/stages/broken" cat-file -p task/broken:two) == two ]]'
+check "... what was in its files is kept" eval '[[ $(git --git-dir="$BASE/stages/broken" cat-file -p task/broken:two) == "of this task alone" ]]'
 new_task lying
-agent_commits lying x x
+agent_commits lying x "another of this task alone"
 blob=$(agent lying rev-parse HEAD:x)
 other=$(echo "canary-of-the-account" | agent lying hash-object -w --stdin)
 as cp -f "$TASKS/lying/.git/objects/${other:0:2}/${other:2}" "$TASKS/lying/.git/objects/${blob:0:2}/${blob:2}"
@@ -162,7 +160,7 @@ harmless lying "an object under another's name"
 new_task huge
 agent_commits huge x x
 as truncate -s 20G "$TASKS/huge/.git/objects/pack/pack-$(printf 'a%.0s' {1..40}).pack"
-check "a sparse pack of 20 GB: tampered" answers state=kept reason=workspace_tampered -- harvest huge 1
+check "a sparse pack of 20 GB is not taken, what is whole is" pushes huge commits=1
 check "... and said" detail_has 'has more than'
 new_task sub
 printf '[submodule "x"]\n\tpath = x\n\turl = -u%s\n' "$EVIL" | as tee "$TASKS/sub/.gitmodules" >/dev/null
@@ -194,8 +192,10 @@ check "... stays what it is" test -e "$TASKS/nest/inner/.git/HEAD"
 
 # --- names ---
 
-for name in '--upload-pack=touch${IFS}ran' '-x' 'a"b' "it's" '$(touch ran)' 'a;b'; do
+names=0
+for name in '--upload-pack=touch${IFS}ran' '-x' 'a"b' "it's" '$(touch${IFS}ran)' 'a;b'; do
     new_task "br$((++names))"
+    agent "br$names" update-ref "refs/heads/$name" HEAD
     agent "br$names" symbolic-ref HEAD "refs/heads/$name" 2>/dev/null ||
         printf 'ref: refs/heads/%s\n' "$name" | as tee "$TASKS/br$names/.git/HEAD" >/dev/null
     agent_commits "br$names" x x

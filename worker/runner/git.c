@@ -29,6 +29,14 @@
         of "missingEmail=warn", "-c", of "missingNameBeforeEmail=warn", "-c",   \
         of "missingSpaceBeforeEmail=warn", "-c", of "multipleAuthors=warn"
 
+/* What a submodule is said to be: we never look at one, and whoever may push to any branch could
+ * stop all fetches by it. */
+#define SUBMODULES(of)                                                    \
+    "-c", of "gitmodulesUrl=warn", "-c", of "gitmodulesPath=warn", "-c",  \
+        of "gitmodulesUpdate=warn", "-c", of "gitmodulesName=warn", "-c", \
+        of "gitmodulesBlob=warn", "-c", of "gitmodulesLarge=warn", "-c",  \
+        of "gitmodulesMissing=warn", "-c", of "gitmodulesSymlink=warn"
+
 static const char *const settings[] = {
     "-c",
     "core.hooksPath=/dev/null",
@@ -66,6 +74,8 @@ static const char *const settings[] = {
     "transfer.fsckObjects=true",
     OLD_DAMAGE("fetch.fsck."),
     OLD_DAMAGE("fsck."),
+    SUBMODULES("fetch.fsck."),
+    SUBMODULES("fsck."),
 };
 #define SETTINGS (sizeof settings / sizeof settings[0])
 

@@ -141,6 +141,26 @@ static bool take_question(struct harvest *harvest)
 
 /* --- What it did --- */
 
+static bool is_taken(struct harvest *harvest, enum take_end end, const char *what)
+{
+    char text[128];
+    switch (end) {
+    case TAKE_DONE:
+    case TAKE_NONE:
+    case TAKE_TAMPERED:
+        return true;
+    case TAKE_FULL:
+        snprintf(text, sizeof text, "there is no room for what the agent %s", what);
+        return fault(harvest->worked, "host_disk_full", text);
+    case TAKE_FAILED:
+        break;
+    }
+    snprintf(text, sizeof text, "what the agent %s cannot be taken in", what);
+    if (harvest->git.end == GIT_DONE)
+        return fault_of_errno(harvest->worked, text);
+    return fault_of_git(harvest->worked, &harvest->git, "workspace_failed");
+}
+
 static bool take_commits(struct harvest *harvest, enum take_end *end)
 {
     struct take take = {.git = &harvest->git,
@@ -149,23 +169,10 @@ static bool take_commits(struct harvest *harvest, enum take_end *end)
                         .branch = harvest->work->branch};
     *end = take_in(&take);
     note(harvest, take.note);
-    switch (*end) {
-    case TAKE_DONE:
-    case TAKE_NONE:
-    case TAKE_TAMPERED:
-        return true;
-    case TAKE_FULL:
-        return fault(harvest->worked, "host_disk_full",
-                     "there is no room for what the agent committed");
-    case TAKE_FAILED:
-        break;
-    }
-    if (harvest->git.end == GIT_DONE)
-        return fault_of_errno(harvest->worked, "what the agent committed cannot be taken in");
-    return fault_of_git(harvest->worked, &harvest->git, "workspace_failed");
+    return is_taken(harvest, *end, "committed");
 }
 
-static bool take_leftovers(struct harvest *harvest)
+static bool take_leftovers(struct harvest *harvest, enum take_end *end)
 {
     char text[LEFTOVER_NAMES_SIZE + 32];
     struct leftover leftover = {.git = &harvest->git,
@@ -176,18 +183,20 @@ static bool take_leftovers(struct harvest *harvest)
                                 .commit = harvest->work->leftovers,
                                 .author = harvest->work->author,
                                 .message = harvest->work->message};
-    if (!leftover_take(&leftover)) {
-        if (harvest->git.end == GIT_DONE)
-            return fault_of_errno(harvest->worked, "what was left uncommitted cannot be taken in");
-        return fault_of_git(harvest->worked, &harvest->git, "workspace_failed");
-    }
+    enum take_end left = leftover_take(&leftover);
     harvest->worked->leftovers = leftover.files;
     harvest->worked->withheld = leftover.withheld;
     if (leftover.withheld > 0) {
         snprintf(text, sizeof text, "not committed: %s", leftover.names);
         note(harvest, text);
     }
-    return true;
+    if (left == TAKE_TAMPERED) {
+        snprintf(text, sizeof text, "what was left uncommitted stays so: %.200s",
+                 harvest->git.words);
+        note(harvest, text);
+        *end = left;
+    }
+    return is_taken(harvest, left, "left uncommitted");
 }
 
 static void keep_tampered(struct harvest *harvest)
@@ -228,7 +237,7 @@ static void run(struct harvest *harvest)
               "the workspace is gone, or something else stands there");
         return;
     }
-    if (take_question(harvest) && take_commits(harvest, &taken) && take_leftovers(harvest))
+    if (take_question(harvest) && take_commits(harvest, &taken) && take_leftovers(harvest, &taken))
         push(harvest, taken);
 }
 

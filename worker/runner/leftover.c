@@ -22,6 +22,8 @@
 
 struct finding {
     struct leftover *leftover;
+    char objects[sizeof((struct stage *)NULL)->path + 16];
+    char known[sizeof((struct stage *)NULL)->path + 16];
     char look[sizeof((struct stage *)NULL)->path + 16],
         made[sizeof((struct stage *)NULL)->path + 16];
     char head[REFS_COMMIT_SIZE], trusted[REFS_COMMIT_SIZE]; /* "": none */
@@ -187,11 +189,14 @@ static void take_others(struct finding *finding, const struct git_text *text)
 
 /* --- Indexes of ours --- */
 
+/* What it makes goes to the quarantine first. */
 static struct git_child with_index(const struct finding *finding, const char *index)
 {
     return (struct git_child){.dir = finding->leftover->stage->path,
                               .tree = finding->leftover->tree_path,
-                              .index = index};
+                              .index = index,
+                              .objects = finding->objects,
+                              .alternates = finding->known};
 }
 
 static bool read_head(struct finding *finding, const char *index)
@@ -275,23 +280,21 @@ static void name_author(const struct runner_blob *author, char name[static 2][30
     }
 }
 
-static bool commit(struct finding *finding, const char *tree)
+static bool commit(struct finding *finding, const char *tree, char made[static REFS_COMMIT_SIZE])
 {
-    char name[2][300], mail[2][300], made[REFS_COMMIT_SIZE], ref[REFS_NAME_SIZE];
+    char name[2][300], mail[2][300];
     struct leftover *leftover = finding->leftover;
-    struct git_child child = {.dir = leftover->stage->path};
+    struct git_child child = with_index(finding, NULL);
     name_author(&leftover->author, name, mail);
     const char *const variables[] = {name[0], mail[0], name[1], mail[1], NULL};
+    const char *words[] = {"commit-tree", tree, finding->head[0] != '\0' ? "-p" : NULL,
+                           finding->head, NULL};
+    child.tree = NULL;
     child.variables = variables;
     child.input =
         leftover->message.len > 0 ? leftover->message.bytes : "Changes that were not committed\n";
     child.input_len = leftover->message.len > 0 ? leftover->message.len : strlen(child.input);
-    bool done = finding->head[0] != '\0'
-                    ? git_ask(leftover->git, &child, made, sizeof made, "commit-tree", "-p",
-                              finding->head, tree)
-                    : git_ask(leftover->git, &child, made, sizeof made, "commit-tree", tree);
-    snprintf(ref, sizeof ref, "refs/heads/%.200s", leftover->branch);
-    return done && refs_is_commit(made, strlen(made)) && stage_set(leftover->stage, ref, made);
+    return git_ask_words(leftover->git, &child, made, REFS_COMMIT_SIZE, words);
 }
 
 /* The tree of the branch's head; "": it has none. */
@@ -307,44 +310,66 @@ static bool tree_of_head(struct finding *finding, char tree[static REFS_COMMIT_S
                    name);
 }
 
-static bool commit_found(struct finding *finding)
+/* The tree with what was found, and the head's. */
+static bool make_tree(struct finding *finding, char old[static REFS_COMMIT_SIZE],
+                      char tree[static REFS_COMMIT_SIZE])
 {
-    char old[REFS_COMMIT_SIZE], tree[REFS_COMMIT_SIZE];
     struct git_child child = with_index(finding, finding->made);
     child.tree = NULL;
-    if (finding->leftover->files == 0 || !finding->leftover->commit)
-        return true;
-    if (!read_head(finding, finding->made) || !change(finding, &finding->gone, NULL) ||
-        !change(finding, &finding->adds, "--stdin") || !tree_of_head(finding, old) ||
-        !git_ask(finding->leftover->git, &child, tree, sizeof tree, "write-tree"))
-        return false;
-    if (strcmp(old, tree) != 0)
-        return commit(finding, tree);
-    finding->leftover->files = 0; /* another mtime, or line ends that are none */
-    return true;
+    return read_head(finding, finding->made) && change(finding, &finding->gone, NULL) &&
+           change(finding, &finding->adds, "--stdin") && tree_of_head(finding, old) &&
+           git_ask(finding->leftover->git, &child, tree, REFS_COMMIT_SIZE, "write-tree");
 }
 
-bool leftover_take(struct leftover *leftover)
+static enum take_end commit_found(struct finding *finding)
+{
+    char old[REFS_COMMIT_SIZE], tree[REFS_COMMIT_SIZE], made[REFS_COMMIT_SIZE], ref[REFS_NAME_SIZE];
+    struct leftover *leftover = finding->leftover;
+    if (leftover->files == 0 || !leftover->commit)
+        return TAKE_DONE;
+    if (!make_tree(finding, old, tree))
+        return TAKE_FAILED;
+    if (strcmp(old, tree) == 0) {
+        leftover->files = 0; /* line ends that are none */
+        return TAKE_DONE;
+    }
+    if (!commit(finding, tree, made))
+        return TAKE_FAILED;
+    snprintf(ref, sizeof ref, "refs/heads/%.200s", leftover->branch);
+    enum take_end end = take_bring(leftover->git, leftover->stage, leftover->branch, made);
+    return end == TAKE_DONE && !stage_set(leftover->stage, ref, made) ? TAKE_FAILED : end;
+}
+
+static void remove_own(const struct leftover *leftover)
+{
+    const char *const names[] = {LOOK, NEW, LOOK ".lock", NEW ".lock", TAKE_QUARANTINE};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        file_remove(leftover->stage->dir, names[i]);
+}
+
+enum take_end leftover_take(struct leftover *leftover)
 {
     struct finding finding = {.leftover = leftover};
     char ref[REFS_NAME_SIZE];
-    const char *const indexes[] = {LOOK, NEW, LOOK ".lock", NEW ".lock"};
     snprintf(ref, sizeof ref, "refs/heads/%.200s", leftover->branch);
     snprintf(finding.look, sizeof finding.look, "%s/" LOOK, leftover->stage->path);
     snprintf(finding.made, sizeof finding.made, "%s/" NEW, leftover->stage->path);
+    snprintf(finding.objects, sizeof finding.objects, "%s/" TAKE_QUARANTINE, leftover->stage->path);
+    snprintf(finding.known, sizeof finding.known, "%s/objects", leftover->stage->path);
     stage_ref(leftover->stage, ref, finding.head);
     stage_ref(leftover->stage, WORKSPACE_TRUSTED, finding.trusted);
     leftover->files = leftover->withheld = 0;
     leftover->names[0] = '\0';
-    for (size_t i = 0; i < 4; i++)
-        file_remove(leftover->stage->dir, indexes[i]);
-    bool done = find(&finding) && commit_found(&finding);
+    remove_own(leftover);
+    int quarantine = take_quarantine(leftover->stage);
+    enum take_end end = quarantine >= 0 && find(&finding) ? commit_found(&finding) : TAKE_FAILED;
     int why = errno;
-    for (size_t i = 0; i < 4; i++)
-        file_remove(leftover->stage->dir, indexes[i]);
+    if (quarantine >= 0)
+        close(quarantine);
+    remove_own(leftover);
     trusted_release(&finding.paths);
     git_text_release(&finding.adds);
     git_text_release(&finding.gone);
     errno = why;
-    return done;
+    return end;
 }

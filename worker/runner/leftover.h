@@ -6,6 +6,7 @@
 
 #include "worker/runner/git.h"
 #include "worker/runner/stage.h"
+#include "worker/runner/take.h"
 #include "worker/runner/work.h"
 
 #define LEFTOVER_NAMES_SIZE 400
@@ -24,8 +25,9 @@ struct leftover {
     char names[LEFTOVER_NAMES_SIZE];    /* of what was withheld; printable ASCII, quoted */
 };
 
-/* The branch in the stage moves on by a commit where there is something. False: git->end and words,
- * or git->end is GIT_DONE and errno says why. Idempotent. */
-bool leftover_take(struct leftover *leftover);
+/* The branch in the stage moves on by a commit where there is something. Idempotent. TAKE_TAMPERED:
+ * it is nothing that a server should be given, and stays uncommitted. TAKE_FAILED: git->end and
+ * words, or git->end is GIT_DONE and errno says why. */
+enum take_end leftover_take(struct leftover *leftover);
 
 #endif

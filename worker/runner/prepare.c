@@ -133,25 +133,24 @@ static bool make_stage(struct prepare *prepare)
 
 /* --- What the last attempt left --- */
 
+static bool is_taken(struct prepare *prepare, enum take_end end, const char *what)
+{
+    char text[128];
+    if (end != TAKE_FULL && end != TAKE_FAILED)
+        return true;
+    snprintf(text, sizeof text, "what the last attempt %s cannot be taken in", what);
+    return end == TAKE_FULL ? fault(prepare->worked, "host_disk_full", text) : fail(prepare, text);
+}
+
 static bool take_commits(struct prepare *prepare)
 {
     struct take take = {.git = &prepare->git,
                         .stage = &prepare->stage,
                         .tree = prepare->workspace.tree,
                         .branch = prepare->work->branch};
-    switch (take_in(&take)) {
-    case TAKE_DONE:
-    case TAKE_NONE:
-    case TAKE_TAMPERED:
-        note(prepare, take.note);
-        return true;
-    case TAKE_FULL:
-        return fault(prepare->worked, "host_disk_full",
-                     "there is no room for what the last attempt committed");
-    case TAKE_FAILED:
-        break;
-    }
-    return fail(prepare, "what the last attempt committed cannot be taken in");
+    enum take_end end = take_in(&take);
+    note(prepare, take.note);
+    return is_taken(prepare, end, "committed");
 }
 
 static bool take_leftovers(struct prepare *prepare)
@@ -164,8 +163,7 @@ static bool take_leftovers(struct prepare *prepare)
                                 .commit = true,
                                 .author = prepare->work->author,
                                 .message = prepare->work->message};
-    return leftover_take(&leftover) ||
-           fail(prepare, "what the last attempt left uncommitted cannot be taken in");
+    return is_taken(prepare, leftover_take(&leftover), "left uncommitted");
 }
 
 /* Mostly its harvest did that. A tree that we were moving is no agent's. */

@@ -15,7 +15,7 @@
 
 #define BYTES_MAX (INT64_C(4) << 30)
 #define FILES_MAX 1000000
-#define QUARANTINE "quarantine"
+#define QUARANTINE TAKE_QUARANTINE
 
 /* What old and odd histories have, and no harm comes of. */
 #define STRICT                                                                             \
@@ -33,8 +33,6 @@ struct taking {
     struct ref head;             /* HEAD, as the agent left it */
     struct candidate own, other; /* its branch, and HEAD where that is elsewhere */
     char base[REFS_COMMIT_SIZE], old[REFS_COMMIT_SIZE]; /* of the stage */
-    char objects[sizeof((struct stage *)NULL)->path + 64],
-        known[sizeof((struct stage *)NULL)->path + 64];
 };
 
 static void note(struct take *take, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -52,11 +50,6 @@ static void note(struct take *take, const char *format, ...)
 
 /* --- What git answers --- */
 
-static struct git_child in_stage(const struct take *take)
-{
-    return (struct git_child){.dir = take->stage->path};
-}
-
 static bool is_our_fault(const struct git *git)
 {
     return git->end != GIT_DONE && git->end != GIT_REFUSED;
@@ -71,28 +64,77 @@ static enum take_end fault_of(const struct git *git)
 
 static bool is_ancestor(const struct take *take, const char *old, const char *young)
 {
-    struct git_child child = in_stage(take);
+    struct git_child child = {.dir = take->stage->path};
     return old[0] != '\0' && young[0] != '\0' &&
            (strcmp(old, young) == 0 ||
             git_run(take->git, &child, "merge-base", "--is-ancestor", old, young));
 }
 
-static bool is_commit(const struct take *take, const char *commit)
+static bool is_commit(struct git *git, const struct stage *stage, const char *commit)
 {
-    struct git_child child = in_stage(take);
+    struct git_child child = {.dir = stage->path};
     char type[16];
-    return git_ask(take->git, &child, type, sizeof type, "cat-file", "-t", commit) &&
+    return git_ask(git, &child, type, sizeof type, "cat-file", "-t", commit) &&
            strcmp(type, "commit") == 0;
 }
 
-/* --- The quarantine --- */
+/* --- From the quarantine into the stage --- */
 
-static enum take_end open_quarantine(struct taking *taking, int git)
+int take_quarantine(const struct stage *stage)
 {
-    const struct stage *stage = taking->take->stage;
-    struct carry carry = {.bytes_max = BYTES_MAX, .files_max = FILES_MAX};
     file_remove(stage->dir, QUARANTINE);
-    int to = file_make_folder(stage->dir, QUARANTINE);
+    return file_make_folder(stage->dir, QUARANTINE);
+}
+
+static bool pack(struct git *git, const struct stage *stage, const char *branch, const char *commit,
+                 int to)
+{
+    char list[4 * REFS_COMMIT_SIZE + 16], have[REFS_COMMIT_SIZE], ref[REFS_NAME_SIZE];
+    char objects[sizeof stage->path + 16], known[sizeof stage->path + 16];
+    const char *const names[] = {STAGE_BASE, STAGE_PUSHED, ref};
+    struct git_child child = {.dir = stage->path, .objects = objects, .alternates = known};
+    snprintf(ref, sizeof ref, "refs/heads/%.200s", branch);
+    snprintf(objects, sizeof objects, "%s/" QUARANTINE, stage->path);
+    snprintf(known, sizeof known, "%s/objects", stage->path);
+    child.input = list;
+    child.input_len = (size_t)snprintf(list, sizeof list, "%s\n", commit);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (stage_ref(stage, names[i], have))
+            child.input_len += (size_t)snprintf(list + child.input_len,
+                                                sizeof list - child.input_len, "^%s\n", have);
+    child.out = to;
+    return git_run(git, &child, "pack-objects", "--revs", "--stdout", "-q");
+}
+
+static bool unpack(struct git *git, const struct stage *stage, int from)
+{
+    char limit[48];
+    struct git_child child = {.dir = stage->path, .in = from};
+    snprintf(limit, sizeof limit, "--max-input-size=%lld", (long long)BYTES_MAX);
+    return git_run(git, &child, "index-pack", "--stdin", STRICT, limit);
+}
+
+enum take_end take_bring(struct git *git, const struct stage *stage, const char *branch,
+                         const char *commit)
+{
+    int fd = openat(stage->dir, QUARANTINE "/new",
+                    O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno == ENOSPC || errno == EDQUOT ? TAKE_FULL : TAKE_FAILED;
+    bool brought = pack(git, stage, branch, commit, fd) && lseek(fd, 0, SEEK_SET) == 0 &&
+                   unpack(git, stage, fd);
+    close(fd);
+    if (!brought)
+        return fault_of(git);
+    return is_commit(git, stage, commit) ? TAKE_DONE : fault_of(git);
+}
+
+/* --- Into the quarantine --- */
+
+static enum take_end fill_quarantine(struct taking *taking, int git)
+{
+    struct carry carry = {.bytes_max = BYTES_MAX, .files_max = FILES_MAX};
+    int to = take_quarantine(taking->take->stage);
     int from = file_open_folder(git, "objects");
     enum carry_end end = to >= 0 ? carry_objects(&carry, from, to) : CARRY_FAILED;
     int why = errno;
@@ -105,29 +147,35 @@ static enum take_end open_quarantine(struct taking *taking, int git)
              (long long)carry.bytes_max, FILES_MAX);
     if (end == CARRY_FAILED)
         return why == ENOSPC || why == EDQUOT ? TAKE_FULL : TAKE_FAILED;
-    return end == CARRY_DONE ? TAKE_DONE : TAKE_TAMPERED;
+    return TAKE_DONE; /* what is whole of it is taken */
+}
+
+static enum take_end index_pack(struct taking *taking, const char *name)
+{
+    char path[sizeof taking->take->stage->path + 300];
+    struct take *take = taking->take;
+    struct git_child child = {.dir = take->stage->path};
+    snprintf(path, sizeof path, "%s/" QUARANTINE "/pack/%.255s", take->stage->path, name);
+    if (git_run(take->git, &child, "index-pack", path))
+        return TAKE_DONE;
+    if (fault_of(take->git) != TAKE_TAMPERED)
+        return fault_of(take->git);
+    note(take, "a pack is broken: %.120s", take->git->words);
+    return TAKE_DONE; /* its objects may not be wanted */
 }
 
 /* Of packs only the objects are believed: what is where in them is found out anew. */
 static enum take_end index_packs(struct taking *taking)
 {
-    char name[256], path[sizeof taking->objects + 300];
     enum take_end end = TAKE_DONE;
-    struct git_child child = in_stage(taking->take);
     int quarantine = file_open_folder(taking->take->stage->dir, QUARANTINE);
     int fd = quarantine >= 0 ? file_open_folder(quarantine, "pack") : -1;
     DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
-    for (const struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;) {
-        snprintf(name, sizeof name, "%.255s", entry->d_name);
-        if (strchr(name, '.') == NULL || strcmp(strchr(name, '.'), ".pack") != 0)
-            continue;
-        snprintf(path, sizeof path, "%s/pack/%s", taking->objects, name);
-        if (git_run(taking->take->git, &child, "index-pack", path))
-            continue;
-        end = fault_of(taking->take->git);
-        if (end != TAKE_TAMPERED)
-            break;
-        note(taking->take, "a pack is broken: %.120s", taking->take->git->words);
+    for (const struct dirent *entry;
+         end == TAKE_DONE && entries != NULL && (entry = readdir(entries)) != NULL;) {
+        const char *dot = strrchr(entry->d_name, '.');
+        if (dot != NULL && strcmp(dot, ".pack") == 0)
+            end = index_pack(taking, entry->d_name);
     }
     if (entries != NULL)
         closedir(entries);
@@ -138,83 +186,45 @@ static enum take_end index_packs(struct taking *taking)
 
 /* --- One commit, with all that is new of it --- */
 
-static bool pack(struct taking *taking, const char *commit, int to)
-{
-    char revisions[8 * REFS_COMMIT_SIZE + 16], pushed[REFS_COMMIT_SIZE];
-    const char *const have[] = {taking->base, taking->old, pushed,
-                                taking->own.taken ? taking->own.commit : ""};
-    struct git_child child = in_stage(taking->take);
-    stage_ref(taking->take->stage, STAGE_PUSHED, pushed);
-    size_t len = (size_t)snprintf(revisions, sizeof revisions, "%s\n", commit);
-    for (size_t i = 0; i < sizeof have / sizeof have[0]; i++)
-        if (have[i][0] != '\0')
-            len += (size_t)snprintf(revisions + len, sizeof revisions - len, "^%s\n", have[i]);
-    child.objects = taking->objects;
-    child.alternates = taking->known;
-    child.input = revisions;
-    child.input_len = len;
-    child.out = to;
-    return git_run(taking->take->git, &child, "pack-objects", "--revs", "--stdout", "-q");
-}
-
-static bool unpack(struct taking *taking, int from)
-{
-    char limit[48];
-    struct git_child child = in_stage(taking->take);
-    snprintf(limit, sizeof limit, "--max-input-size=%lld", (long long)BYTES_MAX);
-    child.in = from;
-    return git_run(taking->take->git, &child, "index-pack", "--stdin", STRICT, limit);
-}
-
 static enum take_end bring(struct taking *taking, struct candidate *candidate)
 {
-    const struct take *take = taking->take;
-    int fd = openat(take->stage->dir, QUARANTINE "/new",
-                    O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return TAKE_FAILED;
-    bool brought =
-        pack(taking, candidate->commit, fd) && lseek(fd, 0, SEEK_SET) == 0 && unpack(taking, fd);
-    close(fd);
-    candidate->taken = brought && is_commit(take, candidate->commit);
-    if (candidate->taken)
-        return TAKE_DONE;
-    if (!brought && fault_of(take->git) != TAKE_TAMPERED)
-        return fault_of(take->git);
-    note(taking->take, "commit %.12s is broken: %.160s", candidate->commit,
-         brought ? "it is no commit" : take->git->words);
-    return TAKE_TAMPERED;
+    struct take *take = taking->take;
+    enum take_end end = take_bring(take->git, take->stage, take->branch, candidate->commit);
+    candidate->taken = end == TAKE_DONE;
+    if (end == TAKE_TAMPERED)
+        note(take, "commit %.12s is broken: %.160s", candidate->commit,
+             take->git->words[0] != '\0' ? take->git->words : "it is no commit");
+    return end;
 }
 
 static bool is_known(const struct taking *taking, const struct candidate *candidate)
 {
-    return candidate->commit[0] == '\0' || strcmp(candidate->commit, taking->old) == 0 ||
+    return strcmp(candidate->commit, taking->old) == 0 ||
            strcmp(candidate->commit, taking->base) == 0;
 }
 
+/* TAKE_TAMPERED when one of them is. */
 static enum take_end bring_all(struct taking *taking, int git)
 {
     struct candidate *all[] = {&taking->own, &taking->other};
-    enum take_end end = TAKE_DONE, worst = TAKE_DONE;
-    bool opened = false;
-    for (size_t i = 0; i < 2 && end != TAKE_FULL && end != TAKE_FAILED; i++) {
-        all[i]->taken = all[i]->commit[0] != '\0' && is_known(taking, all[i]);
-        if (all[i]->taken || all[i]->commit[0] == '\0')
+    enum take_end end = TAKE_DONE;
+    bool filled = false;
+    for (size_t i = 0; i < 2 && (end == TAKE_DONE || end == TAKE_TAMPERED); i++) {
+        if (all[i]->commit[0] == '\0')
             continue;
-        if (!opened) {
-            end = open_quarantine(taking, git);
-            if (end == TAKE_DONE)
-                end = index_packs(taking);
-        }
-        opened = true;
-        if (end == TAKE_DONE || end == TAKE_TAMPERED) {
-            enum take_end one = bring(taking, all[i]);
-            end = end == TAKE_TAMPERED && one == TAKE_DONE ? TAKE_DONE : one;
-        }
-        worst = end > worst ? end : worst;
+        all[i]->taken = is_known(taking, all[i]);
+        if (all[i]->taken)
+            continue;
+        enum take_end one = filled ? TAKE_DONE : fill_quarantine(taking, git);
+        if (one == TAKE_DONE && !filled)
+            one = index_packs(taking);
+        filled = true;
+        if (one == TAKE_DONE)
+            one = bring(taking, all[i]);
+        end = one > end ? one : end;
     }
     file_remove(taking->take->stage->dir, QUARANTINE);
-    return worst;
+    return end;
 }
 
 /* --- What counts --- */
@@ -291,8 +301,6 @@ enum take_end take_in(struct take *take)
     struct taking taking = {.take = take};
     char name[REFS_NAME_SIZE];
     snprintf(name, sizeof name, "refs/heads/%.200s", take->branch);
-    snprintf(taking.objects, sizeof taking.objects, "%s/" QUARANTINE, take->stage->path);
-    snprintf(taking.known, sizeof taking.known, "%s/objects", take->stage->path);
     stage_ref(take->stage, STAGE_BASE, taking.base);
     stage_ref(take->stage, name, taking.old);
     memcpy(take->head, taking.old, sizeof take->head);

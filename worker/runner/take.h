@@ -31,4 +31,13 @@ struct take {
  * stage's head moves nothing. Idempotent. */
 enum take_end take_in(struct take *take);
 
+/* The folder of new objects within a stage, emptied by take_quarantine(): -1, errno, or its
+ * descriptor. */
+#define TAKE_QUARANTINE "quarantine"
+int take_quarantine(const struct stage *stage);
+/* A commit of the quarantine into the stage, with all that is new of it, each object checked.
+ * TAKE_TAMPERED: it is broken, or nothing that a server should be given; git->words. */
+enum take_end take_bring(struct git *git, const struct stage *stage, const char *branch,
+                         const char *commit);
+
 #endif
