@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2016 # conditions are evaluated by check
+# shellcheck shell=bash disable=SC2016,SC2034,SC2153 # conditions are evaluated by check
 # HARVEST: what agents committed and left is taken in, pushed, and read back. Sourced by tests/runner/case.
 # shellcheck source=tests/runner/work.sh
 source tests/runner/work.sh

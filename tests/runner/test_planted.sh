@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2016 # conditions are evaluated by check
+# shellcheck shell=bash disable=SC2016,SC2034,SC2153 # conditions are evaluated by check
 # What a hostile agent plants in its workspace: nothing of it runs with our rights, no file of ours is read, and
 # what it did honestly is not lost. Sourced by tests/runner/case.
 # shellcheck source=tests/runner/work.sh

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -111,15 +112,16 @@ static void open_tree(struct harvest *harvest)
 static void read_asked(struct harvest *harvest)
 {
     static char text[WORK_QUESTION_MAX + 32];
-    unsigned number = 0;
-    int end = 0, fd = file_open(harvest->stage.dir, ASKED, O_RDONLY);
+    int fd = file_open(harvest->stage.dir, ASKED, O_RDONLY);
     size_t len = fd >= 0 ? file_read_some(fd, text, sizeof text - 1) : 0;
     text[len] = '\0';
     if (fd >= 0)
         close(fd);
-    if (sscanf(text, "%u\n%n", &number, &end) == 1 && end > 0 && number == harvest->work->number)
-        harvest->worked->question = (struct runner_blob){text + strcspn(text, "\n") + 1,
-                                                         (uint32_t)(len - strcspn(text, "\n") - 1)};
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    if (*end == '\n' && number == harvest->work->number)
+        harvest->worked->question =
+            (struct runner_blob){end + 1, (uint32_t)(len - (size_t)(end + 1 - text))};
 }
 
 /* Once it lies in the stage it is taken away, so that the next attempt does not find it. */

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fnmatch.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,20 +27,22 @@ static struct git_child at_server(const struct push *push)
                               .variables = push->access->variables};
 }
 
-static bool refuse(struct push *push, const char *reason, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
 /* Not pushed, and everything is kept. */
-static bool refuse(struct push *push, const char *reason, const char *format, ...)
+static bool refuse(struct push *push, const char *reason, const char *what, const char *which)
 {
     char detail[2 * GIT_WORDS_SIZE];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(detail, sizeof detail, format, args);
-    va_end(args);
+    snprintf(detail, sizeof detail, "%s %s", what, which);
     fault(push->worked, reason, detail);
     push->worked->state = WORK_KEPT;
     return false;
+}
+
+/* ... in the server's own words. */
+static bool refuse_told(struct push *push, const char *reason, const char *why)
+{
+    char told[GIT_WORDS_SIZE + 256];
+    snprintf(told, sizeof told, "%s | %s", why, push->git->words);
+    return refuse(push, reason, "the server:", told);
 }
 
 static bool fail(struct push *push)
@@ -159,7 +160,7 @@ static bool has_workflows(struct push *push, bool *has)
                          ":(icase).github/workflows", ":(icase).gitea/workflows");
     *has = text.len > 0;
     if (known && *has)
-        refuse(push, "workflow_change", "the branch changes %.300s", text.bytes);
+        refuse(push, "workflow_change", "the branch changes", text.bytes);
     git_text_release(&text);
     return known || fault_of_git(push->worked, push->git, "workspace_failed");
 }
@@ -170,8 +171,7 @@ static bool may_push(struct push *push, const char *branch)
     char ref[REFS_NAME_SIZE + 16];
     snprintf(ref, sizeof ref, HEADS "%s", branch);
     if (!refs_is_name(ref) || is_protected(push, branch))
-        return refuse(push, "branch_protected",
-                      "%.200s is a protected branch: nothing is pushed to it", branch);
+        return refuse(push, "branch_protected", "nothing is pushed to a protected branch:", branch);
     return push->work->workflows || (has_workflows(push, &workflows) && !workflows);
 }
 
@@ -234,12 +234,12 @@ static bool was_refused(struct push *push, const char *porcelain)
     bool remote = has(why, "[remote ");
     if (!remote || has(why, "cannot lock ref") || has(why, "failed to update ref") ||
         has(why, "failed to lock") || has(why, "reference already exists"))
-        return refuse(push, "push_conflict", "somebody else pushed to the branch: %s", why);
+        return refuse(push, "push_conflict", "somebody else pushed to the branch:", why);
     if (has(why, "protected") || has(words, "protected branch"))
-        return refuse(push, "branch_protected", "the server: %s | %s", why, words);
+        return refuse_told(push, "branch_protected", why);
     if (has(why, "remote failure") || has(why, "unpacker error"))
-        return refuse(push, "push_failed", "the server: %s | %s", why, words);
-    return refuse(push, "push_refused", "the server: %s | %s", why, words);
+        return refuse_told(push, "push_failed", why);
+    return refuse_told(push, "push_refused", why);
 }
 
 static bool send(struct push *push, const char *ref, const char *expected)
@@ -273,8 +273,8 @@ static bool is_there(struct push *push, const char *const refs[2], int which, bo
     if (strcmp(server.commit[which], push->head) == 0)
         return true;
     if (sent)
-        return refuse(push, "push_failed", "the server took %.12s, but its branch is %.12s",
-                      push->head, server.commit[which][0] != '\0' ? server.commit[which] : "none");
+        return refuse(push, "push_failed", "the server took it, but its branch is",
+                      server.commit[which][0] != '\0' ? server.commit[which] : "none");
     *push->worked = before;
     return false;
 }
@@ -313,7 +313,7 @@ static void push_over(struct push *push, const char *const refs[2], const char *
         if (is_passed(push, refs[0], is))
             done(push, WORK_PUSHED, "the branch has gone on from there by now");
         else
-            refuse(push, "push_conflict", "somebody else pushed %.12s to the branch", is);
+            refuse(push, "push_conflict", "somebody else pushed to the branch:", is);
         return;
     }
     bool sent = send(push, refs[0], is);
@@ -335,7 +335,7 @@ void push_branch(struct push *push)
     if (!may_push(push, push->work->branch) || !ask_server(push, refs, &server))
         return;
     if (strcmp(server.head, ref) == 0)
-        refuse(push, "branch_protected", "%.200s is the server's HEAD", push->work->branch);
+        refuse(push, "branch_protected", "the server's HEAD is", push->work->branch);
     else if (strcmp(server.commit[0], push->head) != 0)
         push_over(push, refs, server.commit[0]);
     else

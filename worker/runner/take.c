@@ -18,9 +18,8 @@
 #define QUARANTINE TAKE_QUARANTINE
 
 /* What old and odd histories have, and no harm comes of. */
-#define STRICT                                                                             \
-    "--strict=zeroPaddedFilemode=ignore,badTimezone=ignore,missingSpaceBeforeDate=ignore," \
-    "badFilemode=ignore,duplicateEntries=error"
+static const char strict[] = "--strict=zeroPaddedFilemode=ignore,badTimezone=ignore,"
+                             "missingSpaceBeforeDate=ignore,badFilemode=ignore";
 
 /* A commit that may count. */
 struct candidate {
@@ -111,7 +110,7 @@ static bool unpack(struct git *git, const struct stage *stage, int from)
     char limit[48];
     struct git_child child = {.dir = stage->path, .in = from};
     snprintf(limit, sizeof limit, "--max-input-size=%lld", (long long)BYTES_MAX);
-    return git_run(git, &child, "index-pack", "--stdin", STRICT, limit);
+    return git_run(git, &child, "index-pack", "--stdin", strict, limit);
 }
 
 enum take_end take_bring(struct git *git, const struct stage *stage, const char *branch,
