@@ -11,7 +11,7 @@ wait
 check "twenty hellos at once find one owner" test "$(grep -o 'owner=[0-9a-f]*' "$TEST_DIR/hellos" | sort | uniq -c | awk '{print $1}')" = 20
 line=$(greeting)
 check "hello: machine, boot, owner, space, nothing lacks" grep -qxE \
-    "hello v=2 system=Linux_[a-z0-9_]+ machine=[0-9a-z]+ boot=[0-9a-f-]+ owner=[0-9a-f]{32} disk_free=[1-9][0-9]+ lacks=" <<<"$line"
+    "hello v=3 system=Linux_[a-z0-9_]+ machine=[0-9a-z]+ boot=[0-9a-f-]+ owner=[0-9a-f]{32} disk_free=[1-9][0-9]+ lacks=" <<<"$line"
 check "hello: boot is boot_id and start of the first process" has_fields "$line" \
     "boot=$(cat /proc/sys/kernel/random/boot_id)-$(sed 's/.*) //' /proc/1/stat | cut -d' ' -f20)"
 check "hello: the owner stays" has_fields "$(greeting)" "$(grep -o 'owner=[0-9a-f]*' <<<"$line")"

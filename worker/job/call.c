@@ -88,7 +88,13 @@ static const char *refusal(const char *reason)
 {
     if (strcmp(reason, "upload") == 0 || strcmp(reason, "busy") == 0)
         return NULL;
-    return strcmp(reason, "host_disk_full") == 0 ? "host_disk_full" : "start_refused";
+    static const char *const known[] = {"host_disk_full", "sandbox_missing", "account_busy",
+                                        "account_failed"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(reason, known[i]) == 0)
+            return known[i];
+    }
+    return "start_refused";
 }
 
 static void refused(struct job *job, const char *reason)

@@ -20,7 +20,7 @@
 #include "worker/runner/signal.h"
 #include "worker/runner/source.h"
 
-#define WORDS_MAX 12
+#define WORDS_MAX 16
 #define DYING_MS 300 /* that the killed get before they are counted */
 #define PAUSE_MS 10
 

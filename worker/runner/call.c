@@ -152,7 +152,7 @@ static void start_supervisor(struct call *call, const struct runner_start *start
 
 static bool can_be_sandboxed(struct call *call, const struct runner_start *start)
 {
-    char why[SANDBOX_WHY];
+    char why[RUNNER_SANDBOX_SIZE];
     return !start->sandbox || sandbox_try(why) || call_refuse(call, "sandbox_missing");
 }
 

@@ -37,7 +37,8 @@
 #define RUNNER_LOOKS_MAX 64    /* commands in one hello */
 #define RUNNER_VERSION_SIZE 65 /* of what a command says of itself */
 #define RUNNER_FILE_SIZE 128   /* of a command's path; a longer one is cut */
-#define RUNNER_PATH_SIZE 1024  /* of PATH; a longer one is cut */
+#define RUNNER_SANDBOX_SIZE 160
+#define RUNNER_PATH_SIZE 1024 /* of PATH; a longer one is cut */
 
 enum frame_type {
     FRAME_HELLO = 1, /* u32 version, u8 n, n × (u8 ask for its version, text command) */
@@ -159,6 +160,8 @@ struct runner_reply {
 
 /* --- What is said of a host --- */
 
+#define SANDBOX_PROGRAM "bwrap" /* a look at it tries to make a sandbox */
+
 struct runner_look {
     bool version;        /* it is asked for its --version, too */
     const char *command; /* a bare name or an absolute path; borrowed */
@@ -175,10 +178,12 @@ struct runner_greeting {
     char machine[65]; /* machine-id, "none" when the host has none */
     /* boot_id "-" start time of pid 1: changes with every boot of machine or container. */
     char boot[RUNNER_BOOT_SIZE];
-    char owner[33];              /* random id of <work_dir>/.fleet/owner, 32 hex digits */
-    int64_t disk_free;           /* bytes that our account may still write under work_dir */
-    char lacks[256];             /* what the host lacks for a run, a sentence; "" = nothing */
-    char path[RUNNER_PATH_SIZE]; /* PATH of a job, in which commands are looked for */
+    char owner[33];                    /* random id of <work_dir>/.fleet/owner, 32 hex digits */
+    int64_t disk_free;                 /* bytes that our account may still write under work_dir */
+    char lacks[256];                   /* what the host lacks for a run, a sentence; "" = nothing */
+    char path[RUNNER_PATH_SIZE];       /* PATH of a job, in which commands are looked for */
+    char sandbox[RUNNER_SANDBOX_SIZE]; /* of a look at SANDBOX_PROGRAM: why there can be none; "" =
+                                          there can */
     struct runner_seen seen[RUNNER_LOOKS_MAX]; /* in the order of the looks */
     int seen_count;
 };
@@ -328,6 +333,7 @@ static inline void put_greeting(struct frame_out *out, const struct runner_greet
     put_u64(out, (uint64_t)greeting->disk_free);
     put_text(out, greeting->lacks);
     put_text(out, greeting->path);
+    put_text(out, greeting->sandbox);
     put_u8(out, (uint8_t)greeting->seen_count);
     for (int i = 0; i < greeting->seen_count; i++) {
         put_u8(out, greeting->seen[i].found);
@@ -556,6 +562,7 @@ static inline void get_greeting(struct frame_in *in, struct runner_greeting *gre
     greeting->disk_free = get_size(in);
     get_text(in, greeting->lacks, sizeof greeting->lacks);
     get_text(in, greeting->path, sizeof greeting->path);
+    get_text(in, greeting->sandbox, sizeof greeting->sandbox);
     greeting->seen_count = get_u8(in);
     if (greeting->seen_count > RUNNER_LOOKS_MAX)
         in->failed = true;

@@ -15,6 +15,7 @@
 #include "worker/runner/look.h"
 #include "worker/runner/process.h"
 #include "worker/runner/question.h"
+#include "worker/runner/sandbox.h"
 #include "worker/runner/source.h"
 
 #define OWNER_LEN 32
@@ -152,6 +153,15 @@ static void find_lacks(const struct base *base, const char *why, struct runner_g
     }
 }
 
+static bool is_wanted(const struct question_looks *looks, const char *command)
+{
+    for (int i = 0; i < looks->count; i++) {
+        if (strcmp(looks->look[i].command, command) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void send_path(int socket, const char *path)
 {
     uint8_t bytes[FRAME_HEAD + LOOK_PATH_SIZE];
@@ -181,6 +191,8 @@ void greet(const struct base *base, const char *why, struct frame_in *payload, c
     find_machine(&greeting);
     find_lacks(base, why, &greeting);
     look_show(path, greeting.path, sizeof greeting.path);
+    if (is_wanted(&looks, SANDBOX_PROGRAM))
+        sandbox_try(greeting.sandbox);
     greeting.seen_count = looks.count;
     look_for(looks.look, looks.count, path, deadline, greeting.seen);
     struct frame_out out = frame_begin(bytes, sizeof bytes, FRAME_GREETING, id);

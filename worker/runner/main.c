@@ -7,6 +7,7 @@
 #include "worker/runner/become.h"
 #include "worker/runner/limit.h"
 #include "worker/runner/move.h"
+#include "worker/runner/muster.h"
 #include "worker/runner/scene.h"
 #include "worker/runner/serve.h"
 #include "worker/runner/supervise.h"
@@ -19,9 +20,11 @@ static const struct {
     {"serve", serve_main},
     {"supervise", supervise_main},
     {"slay", slay_main},
+    {"muster", muster_main},
     /* As that of a slot, behind sudo. */
     {"become", become_main},
     {"every", account_main},
+    {"attend", attend_main},
     {"give", move_main},
     {"take", move_main},
     {"remove", account_remove_main},

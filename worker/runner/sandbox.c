@@ -238,13 +238,13 @@ static void read_line(pid_t trial, int err, char *line, size_t size)
         *at = *at >= 0x20 && *at <= 0x7e ? *at : '?';
 }
 
-bool sandbox_try(char why[static SANDBOX_WHY])
+bool sandbox_try(char why[static RUNNER_SANDBOX_SIZE])
 {
-    char line[SANDBOX_WHY - 40];
+    char line[RUNNER_SANDBOX_SIZE - 40];
     int ends[2], status = -1;
     why[0] = '\0';
     if (!add_frame()) {
-        snprintf(why, SANDBOX_WHY, "bubblewrap is not installed: there is no bwrap");
+        snprintf(why, RUNNER_SANDBOX_SIZE, "bubblewrap is not installed: there is no bwrap");
         return false;
     }
     if (pipe2(ends, O_CLOEXEC) != 0)
@@ -257,6 +257,7 @@ bool sandbox_try(char why[static SANDBOX_WHY])
     while (trial > 0 && waitpid(trial, &status, 0) < 0 && errno == EINTR)
         ;
     if (status != 0)
-        snprintf(why, SANDBOX_WHY, "bubblewrap cannot make one here: %s", trial > 0 ? line : "");
+        snprintf(why, RUNNER_SANDBOX_SIZE, "bubblewrap cannot make one here: %s",
+                 trial > 0 ? line : "");
     return status == 0;
 }

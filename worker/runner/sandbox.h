@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+#include "worker/runner/frame.h"
+
 struct sandbox {
     const char *base;   /* <work_dir>/.fleet/<fleet id> */
     const char *folder; /* the task's */
@@ -26,7 +28,6 @@ char **sandbox_command(const struct sandbox *sandbox);
 
 /* Whether one can be made here. False: `why` is a sentence. Takes SANDBOX_MS at most. */
 #define SANDBOX_MS 5000
-#define SANDBOX_WHY 160
-bool sandbox_try(char why[static SANDBOX_WHY]);
+bool sandbox_try(char why[static RUNNER_SANDBOX_SIZE]);
 
 #endif
