@@ -65,12 +65,12 @@ grant select on fleet.sessions, fleet.audit_trail to fleet_operator;
 
 grant select on
     fleet.tasks, fleet.task_details, fleet.running, fleet.attempt_details, fleet.host_details,
-    fleet.held_slots, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.accounts, fleet.reasons, fleet.history, fleet.attempts, fleet.nodes, fleet.deliveries,
+    fleet.held_slots, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.accounts, fleet.reasons, fleet.history, fleet.attempts, fleet.work, fleet.nodes, fleet.deliveries,
     fleet.settings, fleet.storage, fleet.explanations, fleet.check_slot, fleet.check_live, fleet.check_status_event, fleet.check_epoch, fleet.check_queue,
     fleet.check_executor_lane, fleet.check_agent, fleet.check_status, fleet.check_list
 to fleet_operator, fleet_reader, fleet_reader_full;
 
-grant select on fleet.task_texts, fleet.attempt_texts, fleet.logs, fleet.host_addresses to fleet_reader_full;
+grant select on fleet.task_texts, fleet.attempt_texts, fleet.follow_ups, fleet.logs, fleet.host_addresses to fleet_reader_full;
 
 -- Here, so that no function that anybody may call is forgotten: nobody's lock costs a caller more than a second (then 55P03, and a node
 -- comes again as long as its request has time); and a node's plans, which are made once a session, hold when a table that was empty has

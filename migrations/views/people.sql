@@ -15,10 +15,11 @@ create view fleet.task_details as
 select t.task_id, t.status, t.title, t.source, t.repo, t.issue_number, t.task_type, t.labels, t.requirements, t.priority,
        coalesce(e.kind, t.execution_mode) as execution_mode, t.attempt_number as attempt, e.agent_id, a.outcome, t.failure_reason, r.advice,
        t.retry_count, t.max_retries, t.attempts, t.max_attempts_total, t.timeout_secs, t.cancel_at is not null as cancel_asked,
-       t.cancel_by, t.cancel_reason, t.kept_at, t.kept_by, t.kept_reason, t.submitted_by, t.created_at, t.run_at, t.assigned_at, t.started_at, t.completed_at, t.changed_at
+       t.cancel_by, t.cancel_reason, t.branch_name, t.base_branch, p.until as pinned_until, t.kept_at, t.kept_by, t.kept_reason, t.submitted_by, t.created_at, t.run_at, t.assigned_at, t.started_at, t.completed_at, t.changed_at
 from fleet.task t
 left join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
 left join fleet.executor e on e.executor = a.executor
+left join fleet.pin p on p.task = t.task
 left join fleet.reason r on r.reason = t.failure_reason;
 comment on view fleet.task_details is
     'Every task with all that is known of it: what is wanted, how often it was tried, why it failed, when.';
@@ -120,7 +121,9 @@ create view fleet.attempt_details as
 select t.task_id, a.number as attempt, a.epoch, e.agent_id, coalesce(n.name, a.node::text) as node, a.adopted_from, a.run, t.title, a.phase,
        a.phase_reason, a.outcome, a.reason, r.advice, a.exit_status, a.exit_signal, a.proof, a.stdout_bytes, a.stderr_bytes, a.output_at,
        t.timeout_secs, t.cancel_at is not null as cancel_asked, a.claimed_at, a.starting_at, a.started_at, a.unreachable_at, a.ended_at,
-       a.abandoned_at, a.abandoned_reason, a.freed_at, a.freed_reason
+       a.abandoned_at, a.abandoned_reason, a.freed_at, a.freed_reason, a.report ->> 'model' as model,
+       a.report ->> 'agent_version' as agent_version, a.report ->> 'isolation' as isolation, a.report ->> 'sandbox' as sandbox,
+       a.report -> 'tokens' as tokens, (a.report ->> 'cost_usd')::numeric as cost_usd, a.report ->> 'cost_source' as cost_source
 from fleet.attempt a
 join fleet.task t on t.task = a.task
 join fleet.executor e on e.executor = a.executor
@@ -129,6 +132,21 @@ left join fleet.reason r on r.reason = a.reason;
 comment on view fleet.attempt_details is
     'Every attempt with all that is known of it: output, exit, proof of its end, what people did to it.';
 comment on column fleet.attempt_details.proof is 'what was looked at on the host before its end counted as proven';
+
+create view fleet.work as
+select t.task_id, a.number as attempt, coalesce(a.work ->> 'branch', t.branch_name) as branch, a.work ->> 'state' as state,
+       left(a.work ->> 'pushed', 12) as pushed, (a.work ->> 'commits')::bigint as commits, (a.work ->> 'files')::bigint as files,
+       (a.work ->> 'insertions')::bigint as insertions, (a.work ->> 'deletions')::bigint as deletions,
+       (a.work ->> 'leftovers')::bigint as leftovers, (a.work ->> 'withheld')::bigint as withheld, a.work ->> 'rescue' as rescue,
+       a.work ->> 'base_branch' as base_branch, a.work ->> 'base' as base, a.work ->> 'head' as head, a.work ->> 'reason' as reason,
+       t.repo, e.agent_id, a.ended_at
+from fleet.attempt a
+join fleet.task t on t.task = a.task
+join fleet.executor e on e.executor = a.executor
+where a.work is not null;
+comment on view fleet.work is 'What runs in repositories came to: which branch, what was pushed, how much was changed, what was kept and why.';
+comment on column fleet.work.rescue is 'the branch on which commits were saved that could not go to the task''s own';
+comment on column fleet.work.withheld is 'files that look like secrets and were not committed';
 
 create view fleet.nodes as
 select name, kind, status, running, watched_by, version, config_hash, beat_at, started_at, stopped_at, dead_at, node

@@ -31,6 +31,7 @@ select t.is((select work from fleet.attempt), '{"base": "aaa", "head": "aaa", "s
 select t.is((select count(*) from fleet.event where event_type = 'prepared'), 1::bigint, 'told twice, noted once');
 select t.is(pg_temp.end('a', p_report => pg_temp.work('pushed', '{"head": "bbb", "pushed": "bbb", "commits": 1}') || '{"session_id": "s-1", "summary": "did it"}'), 'completed', 'what was pushed and read back is done');
 select t.is((select row(outcome, reason, work ->> 'pushed', report ->> 'session_id')::text from fleet.attempt), '(succeeded,,bbb,s-1)', 'and stored');
+select t.is((select row(attempt, branch, state, pushed, commits, base_branch, agent_id)::text from fleet.work), '(1,task/a,pushed,bbb,1,main,h/codex-cli)', 'fleet.work shows it');
 select t.sound();
 rollback;
 
