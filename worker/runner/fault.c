@@ -86,13 +86,16 @@ bool fault_of_git(struct runner_worked *worked, const struct git *git, const cha
     const char *known = git->end == GIT_REFUSED ? meaning(git->words) : NULL;
     const char *why = git->end == GIT_LATE      ? "git had not ended when its time was over"
                       : git->end == GIT_STALLED ? "git heard nothing from the server for 5 minutes"
-                      : git->end == GIT_LOST    ? "nobody waited for git any more"
-                                                : NULL;
+                      : git->end == GIT_FULL ? "less than git.min_free_bytes were left on the disk"
+                      : git->end == GIT_LOST ? "nobody waited for git any more"
+                                             : NULL;
     if (why == NULL && git->words[0] == '\0')
         snprintf(detail, sizeof detail, "git ended with status %d and said nothing", git->exit);
     else
         snprintf(detail, sizeof detail, "%s%s%s", why != NULL ? why : "",
                  why != NULL && git->words[0] != '\0' ? "; it said: " : "", git->words);
+    if (git->end == GIT_FULL)
+        known = "host_disk_full";
     return fault(worked, known != NULL ? known : otherwise, detail);
 }
 

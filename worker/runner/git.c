@@ -13,11 +13,12 @@
 #include "worker/runner/keeper.h"
 #include "worker/runner/look.h"
 #include "worker/runner/source.h"
+#include "worker/runner/space.h"
+#include "worker/runner/words.h"
 
 #define WORDS_MAX 128
 #define VARIABLES_MAX 48
-#define LINE_MAX_BYTES 400 /* of one of its last words */
-#define OLDEST_MAJOR 2     /* GIT_CONFIG_GLOBAL: 2.32 */
+#define OLDEST_MAJOR 2 /* GIT_CONFIG_GLOBAL: 2.32 */
 #define OLDEST_MINOR 32
 
 /* --- What it is told --- */
@@ -132,66 +133,6 @@ static void release_variables(struct variables *variables)
 
 /* --- What it says --- */
 
-/* Its last words, as they come. */
-struct hearing {
-    char line[LINE_MAX_BYTES];
-    size_t len;
-    bool returned; /* the last byte was one */
-    char *words;   /* borrowed */
-    size_t words_len;
-};
-
-static bool is_progress(const char *line)
-{
-    const char *percent = strstr(line, "% (");
-    return percent != NULL && percent > line && percent[-1] >= '0' && percent[-1] <= '9';
-}
-
-/* The oldest go where there is no room for the latest. */
-static void keep_line(struct hearing *hearing)
-{
-    static const char between[] = " | ";
-    size_t more = hearing->len + sizeof between - 1;
-    hearing->line[hearing->len] = '\0';
-    if (hearing->len == 0 || is_progress(hearing->line))
-        return;
-    if (hearing->words_len + more >= GIT_WORDS_SIZE) {
-        size_t gone = hearing->words_len + more - GIT_WORDS_SIZE + 1;
-        gone = gone < hearing->words_len ? gone : hearing->words_len;
-        memmove(hearing->words, hearing->words + gone, hearing->words_len - gone);
-        hearing->words_len -= gone;
-    }
-    if (hearing->words_len > 0) {
-        memcpy(hearing->words + hearing->words_len, between, sizeof between - 1);
-        hearing->words_len += sizeof between - 1;
-    }
-    memcpy(hearing->words + hearing->words_len, hearing->line, hearing->len);
-    hearing->words_len += hearing->len;
-    hearing->words[hearing->words_len] = '\0';
-}
-
-/* What follows a return is written over the line; ssh ends its lines with one, too. */
-static void hear(struct hearing *hearing, const char *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        char byte = bytes[i];
-        if (byte == '\n')
-            keep_line(hearing);
-        if (byte == '\n' || (hearing->returned && byte != '\r'))
-            hearing->len = 0;
-        hearing->returned = byte == '\r';
-        if (byte != '\n' && byte != '\r' && hearing->len + 1 < sizeof hearing->line)
-            hearing->line[hearing->len++] = byte >= 0x20 && byte <= 0x7e ? byte : '?';
-    }
-}
-
-static void mask(char *words, const char *secret)
-{
-    size_t len = secret != NULL ? strlen(secret) : 0;
-    for (char *at = words; len > 0 && (at = strstr(at, secret)) != NULL;)
-        memset(at, '*', len);
-}
-
 bool git_text_add(struct git_text *text, const void *bytes, size_t len)
 {
     if (text->size - text->len <= len) {
@@ -221,7 +162,8 @@ struct running {
     const struct git_child *child; /* borrowed */
     struct keeper keeper;
     int err, out; /* owned; -1: over */
-    struct hearing hearing;
+    struct words heard;
+    int64_t space; /* when the disk is looked at again */
     int64_t stall; /* when nothing was heard for too long; INT64_MAX: never */
 };
 
@@ -253,7 +195,7 @@ static ssize_t read_some(struct running *running, int fd)
     if (running->child->scheme != NULL)
         running->stall = clock_now() + GIT_STALL_MS;
     if (fd == running->err)
-        hear(&running->hearing, bytes, (size_t)n);
+        words_hear(&running->heard, bytes, (size_t)n);
     else if (!git_text_add(running->child->text, bytes, (size_t)n))
         running->git->end = GIT_BROKEN;
     return n;
@@ -277,15 +219,28 @@ static void read_rest(struct running *running, int *fd)
     *fd = -1;
 }
 
+/* Looked at once a second. */
+static bool is_full(struct running *running)
+{
+    char why[256];
+    const struct git *git = running->git;
+    int64_t now = clock_now();
+    if (running->child->scheme == NULL || git->floor == 0 || now < running->space)
+        return false;
+    running->space = now + 1000;
+    return !space_is_left(git->disk, git->floor, why);
+}
+
 /* True: its time is over, for a reason that is `end`. */
 static bool is_over(struct running *running)
 {
     if (running->git->end != GIT_DONE || !git_may_go_on(running->git))
         return true;
-    if (clock_now() < running->stall)
-        return false;
-    running->git->end = GIT_STALLED;
-    return true;
+    if (is_full(running))
+        running->git->end = GIT_FULL;
+    else if (clock_now() >= running->stall)
+        running->git->end = GIT_STALLED;
+    return running->git->end != GIT_DONE;
 }
 
 static void follow(struct running *running)
@@ -380,6 +335,7 @@ static void carry_out(struct running *running, const struct kept *kept)
     running->err = err[0];
     running->out = out[0];
     follow(running);
+    words_hear(&running->heard, "\n", 1);
     git->exit = keeper_wait(&running->keeper);
     if (git->end == GIT_DONE && git->exit != 0)
         git->end = GIT_REFUSED;
@@ -389,14 +345,14 @@ bool git_run_words(struct git *git, const struct git_child *child, const char *c
 {
     char *all[WORDS_MAX + SETTINGS + 2];
     struct variables variables;
-    struct running running = {.git = git, .child = child, .stall = INT64_MAX};
+    struct running running = {
+        .git = git, .child = child, .stall = INT64_MAX, .heard.text = git->words};
     size_t count = 0;
     git->words[0] = '\0';
     git->exit = 0;
     git->end = GIT_DONE;
     if (child->text != NULL)
         child->text->len = 0;
-    running.hearing.words = git->words;
     if (child->scheme != NULL)
         running.stall = clock_now() + GIT_STALL_MS;
     all[count++] = git->file;
@@ -413,7 +369,7 @@ bool git_run_words(struct git *git, const struct git_child *child, const char *c
     else if (git_may_go_on(git))
         carry_out(&running, &kept);
     release_variables(&variables);
-    mask(git->words, git->secret);
+    words_mask(git->words, git->secret);
     return git->end == GIT_DONE;
 }
 

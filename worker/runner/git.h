@@ -11,7 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GIT_WORDS_SIZE 1000
+#include "worker/runner/words.h"
+
+#define GIT_WORDS_SIZE WORDS_SIZE
 #define GIT_FILE_SIZE 4096
 #define GIT_TEXT_MAX ((size_t)256 << 20) /* bytes of a text */
 #define GIT_STALL_MS 300000              /* without a word of progress from the network */
@@ -21,6 +23,7 @@ enum git_end {
     GIT_REFUSED, /* another exit, or a signal's; `words` */
     GIT_LATE,    /* the deadline */
     GIT_STALLED, /* nothing came over the network for GIT_STALL_MS */
+    GIT_FULL,    /* what came over the network left less than `floor` free */
     GIT_LOST,    /* whoever asked is gone: there is nobody to answer to */
     GIT_BROKEN,  /* it could not be started, or said more than GIT_TEXT_MAX */
 };
@@ -29,6 +32,8 @@ struct git {
     const char *path;   /* borrowed; PATH of a login shell, in which git and ssh are looked for */
     int channel;        /* borrowed; ends everything once its other end is closed; -1: nobody */
     int64_t deadline;   /* clock_now() */
+    int disk;           /* borrowed; a folder where `floor` bytes stay free */
+    uint64_t floor;     /* while something comes over the network; 0: whatever */
     const char *secret; /* borrowed; masked in `words`; NULL: none */
     char file[GIT_FILE_SIZE]; /* the program */
     /* Of the last one that ran. */

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "worker/runner/advert.h"
 #include "worker/runner/fault.h"
 #include "worker/runner/file.h"
 #include "worker/runner/process.h"
@@ -135,27 +136,6 @@ static int read_told(struct mirror *mirror, int64_t asked)
 
 /* --- Fetched --- */
 
-/* "ref: refs/heads/main\tHEAD", and then a reference a line. */
-static void read_refs(struct mirror *mirror, const char *text)
-{
-    static const char symbolic[] = "ref: ";
-    mirror->head[0] = '\0';
-    for (const char *line = text; *line != '\0';
-         line += strcspn(line, "\n"), line += *line == '\n') {
-        size_t len = strcspn(line, "\t\n");
-        if (strncmp(line, symbolic, sizeof symbolic - 1) != 0) {
-            mirror->sha256 = len == 64;
-            continue;
-        }
-        len -= sizeof symbolic - 1;
-        if (strncmp(line + strcspn(line, "\t\n"), "\tHEAD\n", 6) == 0 && len < sizeof mirror->head)
-            snprintf(mirror->head, sizeof mirror->head, "%.*s", (int)len,
-                     line + sizeof symbolic - 1);
-    }
-    if (!refs_is_name(mirror->head) || strncmp(mirror->head, "refs/heads/", 11) != 0)
-        mirror->head[0] = '\0';
-}
-
 /* What the server's HEAD is: read each time, for it may be renamed or deleted. */
 static bool ask_server(struct mirror *mirror)
 {
@@ -167,7 +147,7 @@ static bool ask_server(struct mirror *mirror)
     bool told = git_run(mirror->git, &child, "ls-remote", "--symref", "--", mirror->work->url,
                         "HEAD", "refs/heads/*");
     if (told)
-        read_refs(mirror, text.bytes);
+        advert_read(text.bytes, mirror->head, &mirror->sha256);
     git_text_release(&text);
     return told;
 }
@@ -288,6 +268,8 @@ static bool fetch_in_time(struct mirror *mirror, bool (*how)(struct mirror *mirr
         return fault(mirror->worked, "host_disk_full", why);
     mirror->git->deadline = began + (int64_t)mirror->work->fetch_secs * 1000;
     bool fetched = how(mirror);
+    if (!fetched)
+        repository_tidy(mirror->dir); /* what came of it takes no room */
     if (mirror->git->end != GIT_LOST)
         write_told(mirror, began, fetched);
     return fetched;

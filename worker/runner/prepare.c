@@ -111,6 +111,8 @@ static bool begin(struct prepare *prepare, const char *path, int channel)
     if (!git_init(&prepare->git, path, channel, prepare->deadline))
         return fault(prepare->worked, "git_missing", prepare->git.words);
     prepare->git.secret = prepare->access.mask;
+    prepare->git.disk = prepare->base->dir;
+    prepare->git.floor = prepare->work->min_free;
     if (!space_is_left(prepare->base->dir, prepare->work->min_free, why))
         return fault(prepare->worked, "host_disk_full", why);
     return open_stage(prepare) && pass_fence(prepare);
