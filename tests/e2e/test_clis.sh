@@ -44,10 +44,12 @@ END
 
 fleet_begin
 process_start "$E2E/run" model "$E2E/log/model.log" node deploy/scripted-model.mjs "$model_port"
+# OpenCode makes a database when it starts for the first time; two at once would both begin to.
+HOME=$ACCOUNT_HOME OPENCODE_DISABLE_MODELS_FETCH=1 timeout 60 "$clis/node_modules/.bin/opencode" session list >"$E2E/log/opencode.log" 2>&1
 # A subscription of Claude's is told apart by its kind of token.
 claude="claude, -p, --output-format, stream-json, --verbose, --dangerously-skip-permissions, --setting-sources, user, --strict-mcp-config"
 ADAPTERS="  claude-code: { env: { ANTHROPIC_API_KEY: scripted-key-of-claude } }
-  opencode: { env: { OPENCODE_DISABLE_MODELS_FETCH: '1' }, silence_timeout_secs: 25 }
+  opencode: { env: { OPENCODE_DISABLE_MODELS_FETCH: '1' }, silence_timeout_secs: 60 }
   subscription: { command: [ $claude ], resume: [ $claude, --resume, '{session}' ], output: claude-json,
                   env: { CLAUDE_CODE_OAUTH_TOKEN: sk-ant-oat01-scripted-token, IS_SANDBOX: '1' } }"
 WORKSPACE=git
@@ -61,21 +63,23 @@ server 1
 caddy
 token_header
 worker 1
-wait_for 20 "h1 to be reachable" reachable h1
+wait_for 20 "h1 to be reachable" reachable h1 || return
 
 last() { sql "select $2 from fleet.attempt a join fleet.task t using (task) where task_id = '$1' order by a.number desc limit 1"; }
 branch_of() { sql "select branch_name from fleet.task where task_id = '$1'"; }
-settled() { [[ $(sql "select status in ('completed', 'failed', 'cancelled', 'review_pending', 'delayed') from fleet.tasks where task_id = '$1'") == t ]]; }
+# Ended, parked, or waiting for later.
+settled() {
+    [[ $(sql "select t.status in ('completed', 'failed', 'cancelled', 'review_pending') or d.task is not null
+              from fleet.task t left join fleet.delayed d using (task) where task_id = '$1'") == t ]]
+}
 
 # The cases: who, what the task says, outcome, reason. A case's task is WHO-WORD.
 cases=(
     "codex seconds=1 succeeded -" "claude seconds=1 succeeded -" "opencode seconds=1 succeeded -"
     "codex context failed context_overflow" "claude context failed context_overflow" "opencode context failed context_overflow"
-    "codex quota=3000 failed provider_quota" "subscription quota=3000 failed provider_quota"
-    "codex ask succeeded needs_input" "claude ask no_change needs_input"
+    "codex ask no_change needs_input" "claude ask no_change needs_input"
 )
 [[ -z ${CASES-} ]] || cases+=(
-    "codex auth failed auth_failed" "claude auth failed auth_failed" "opencode auth failed auth_failed"
     "codex limit failed rate_limited" "claude limit failed rate_limited" "opencode limit failed rate_limited"
     "codex down failed provider_down" "claude down failed provider_down" "opencode down failed silent"
     "codex busy failed provider_down" "claude busy failed provider_down"
@@ -84,13 +88,21 @@ cases=(
     "codex leave succeeded -" "claude leave succeeded -" "opencode leave succeeded -"
     "opencode ask no_change needs_input" "subscription warned succeeded -"
 )
-for case in "${cases[@]}"; do
-    read -r who word outcome why <<<"$case"
-    submit '{"task_id": "'"$who-${word%=*}"'", "title": "Fix it", "repo": "acme/rocket", "labels": ["agent:'"$who"'"], "max_retries": 0, "body": "demo: '"$word"'\ndemo: seconds=1"}'
-done
+ask_for() { # CASE...
+    local case who word
+    for case in "$@"; do
+        read -r who word _ <<<"$case"
+        submit '{"task_id": "'"$who-${word%=*}"'", "title": "Fix it", "repo": "acme/rocket", "labels": ["agent:'"$who"'"], "max_retries": 0, "body": "demo: '"$word"'\ndemo: seconds=1"}'
+    done
+}
+ask_for "${cases[@]}"
 
 right() { # TASK OUTCOME REASON
-    [[ $(last "$1" "outcome || ' ' || coalesce(reason, '-')") == "$2 $3" ]] || { last "$1" "outcome, reason, report, work"; false; }
+    [[ $(last "$1" "outcome || ' ' || coalesce(reason, '-')") == "$2 $3" ]] || {
+        last "$1" "outcome, reason, report, work"
+        api GET "/api/v1/tasks/$1/logs?stream=stderr&limit_bytes=2000" >/dev/null && cat "$E2E/body"
+        false
+    }
 }
 for case in "${cases[@]}"; do
     read -r who word outcome why <<<"$case"
@@ -103,10 +115,6 @@ for case in "${cases[@]}"; do
         check "... the version of the CLI is" [ "$(last "$id" "report->>'agent_version' ~ '[0-9]+[.][0-9]+[.][0-9]+'")" = t ]
         check "... the change is on the server" eval 'git_at acme/rocket show "$(branch_of "$id"):FIXED.txt" | grep -q "scripted model"'
         check "... as what was said to be pushed" [ "$(git_at acme/rocket rev-parse "$(branch_of "$id")")" = "$(last "$id" "work->>'pushed'")" ]
-    }
-    [[ $why != provider_quota ]] || {
-        check "... waits until the limit ends" \
-            [ "$(sql "select status, abs(extract(epoch from run_at - now()) - 3000) < 400, retry_count from fleet.tasks join fleet.task using (task_id) where task_id = '$id'")" = "delayed|t|0" ]
     }
 done
 
@@ -135,6 +143,29 @@ for id in "${silent[@]}"; do
     check "$id is asked to stop" eval '[[ $(api POST "/api/v1/tasks/$id/cancel" -H "Content-Type: application/json" -d "{}") == 20* ]]'
     wait_for 60 "$id to be cancelled" task_is "$id" cancelled
 done
+
+# A refused login takes the agent out of service.
+[[ -z ${CASES-} ]] || {
+    ask_for "codex auth" "claude auth" "opencode auth"
+    for who in codex claude opencode; do
+        wait_for 60 "$who-auth to end" settled "$who-auth"
+        check "$who-auth comes to failed, auth_failed" right "$who-auth" failed auth_failed
+    done
+    for name in codex-cli claude-code opencode; do sql "select fleet.executor_accept('h1/$name')" >/dev/null; done
+}
+
+# A subscription's limit: its task waits until the time that was told, and nothing else goes to that account.
+quotas=("codex quota=3000" "subscription quota=3000")
+ask_for "${quotas[@]}"
+for who in codex subscription; do
+    wait_for 60 "$who-quota to end" settled "$who-quota"
+    check "$who-quota comes to failed, provider_quota" right "$who-quota" failed provider_quota
+    check "... waits until the limit ends, and no retry is burnt" \
+        [ "$(sql "select t.status, abs(extract(epoch from d.run_at - now()) - 3000) < 400, t.retry_count from fleet.task t join fleet.delayed d using (task) where task_id = '$who-quota'")" = "created|t|0" ]
+done
+submit '{"task_id": "after", "title": "Fix it", "labels": ["agent:codex"]}'
+explained() { sql "select * from fleet.explain_task('after')" | grep -qi 'quota of account'; }
+wait_for 20 "fleet.explain_task to name the account" explained
 
 check "no key in a log, and none in the database" eval '! grep -aE "scripted-key-of-claude|oat01-scripted" "$E2E"/log/* && ! "$POSTGRES_BIN/pg_dump" -d "$(postgres_url fleet)" | grep -aE "scripted-key-of-claude|oat01-scripted"'
 wait_for 20 "no process of a run to be left" eval '[[ -z $(runs_of) ]]'

@@ -47,17 +47,18 @@ worker 2
 wait_for 20 "h1 to be reachable" reachable h1
 
 # task ID REPO BODY [MORE JSON]
-task() { submit '{"task_id": "'"$1"'", "title": "Task '"$1"'", "repo": "'"$2"'", "labels": ["agent:code:rust"], "body": "'"$3"'"'"${4:+, $4}"'}'; }
+task() { submit '{"task_id": "'"$1"'", "title": "Task '"$1"'"'"${2:+, \"repo\": \"$2\"}"', "labels": ["agent:code:rust"], "body": "'"$3"'"'"${4:+, $4}"'}'; }
 last() { sql "select $2 from fleet.attempt a join fleet.task t using (task) where task_id = '$1' order by a.number desc limit 1"; }
 came_to() { last "$1" "outcome || ' ' || coalesce(reason, '-')"; }
 branch_of() { sql "select branch_name from fleet.task where task_id = '$1'"; }
 # What the server has of the task's branch, oldest first: a subject each.
 on_server() { git_at "$1" log --reverse --format=%s "main..$(branch_of "$2")" 2>/dev/null | paste -sd, -; }
 ended() { [[ $(sql "select status in ('completed', 'failed', 'cancelled', 'review_pending') from fleet.tasks where task_id = '$1'") == t ]]; }
+came_right() { [[ $(came_to "$1") == "$2" ]] || { last "$1" "outcome, reason, report, work"; false; }; }
 # comes_to ID OUTCOME REASON
 comes_to() {
     wait_for 60 "$1 to end" ended "$1"
-    check "$1 comes to $2 ${3:--}" eval '[[ "$(came_to '"$1"')" == "'"$2 ${3:--}"'" ]] || { came_to '"$1"'; last '"$1"' "report || coalesce(work, $$null$$)"; false; }'
+    check "$1 comes to $2 ${3:--}" came_right "$1" "$2 ${3:--}"
 }
 starts() { grep -c "^start $1 " "$LEDGER"; }
 served() { git_served | grep -c "^$1 $2 $3 "; }
@@ -109,7 +110,7 @@ comes_to refused failed push_refused
 check "... the server's words are told" eval 'api GET /api/v1/tasks/refused >/dev/null; grep -q "nobody pushes here" "$E2E/body"'
 rm -f "$GIT_ROOT/acme/sealed.git/hooks/pre-receive"
 kept=$(last refused "work->>'head'")
-check "a retry is taken" eval '[[ $(api POST /api/v1/tasks/refused/retry -H "Content-Type: application/json" -d "{}") == 20* ]] || { cat "$E2E/body"; false; }'
+check "a retry is taken" eval '[[ $(api POST /api/v1/tasks/refused/retry -H "Content-Type: application/json" -d "{\"force\": true}") == 20* ]] || { cat "$E2E/body"; false; }'
 wait_for 60 "the kept commit to be on the server" eval 'git_at acme/sealed merge-base --is-ancestor '"${kept:-none}"' "$(branch_of refused)"'
 
 # --- workers, sessions and git die in the middle ---------------------------------------------------
@@ -169,7 +170,7 @@ wait_for 30 "its push" being_served receive-pack acme/slow
 slay
 git_release acme/slow
 whole fetch-host acme/slow
-check "the mirror is whole" eval 'for mirror in "$E2E"/work/h1/.fleet/*/mirrors/*; do git --git-dir="$mirror" fsck --connectivity-only || exit 1; done'
+check "the mirror is whole" eval 'for mirror in "$E2E"/work/h1/.fleet/*/mirrors/slow-*[0-9a-f]; do git --git-dir="$mirror" fsck --connectivity-only || exit 1; done'
 
 # --- texts that are no code -----------------------------------------------------------------------
 
