@@ -66,25 +66,39 @@ begin
     return case when p_told or v_class in ('limit', 'time', 'infrastructure', 'request', 'workspace') then b.report ->> 'session_id' end;
 end $$;
 
+-- Tokens of the task's earlier runs in a session, in the order input, cached_input, output, reasoning: what an agent that counts for
+-- a whole session has counted before.
+create function fleet.session_tokens(a fleet.attempt, p_session text) returns bigint[]
+    language sql stable
+    begin atomic
+        select array_agg(s.sum order by s.ord)
+        from (select k.ord, least(coalesce(sum((x.report -> 'tokens' ->> k.name)::numeric), 0), 9007199254740992)::bigint
+              from unnest('{input,cached_input,output,reasoning}'::text[]) with ordinality k (name, ord)
+              left join fleet.attempt x on x.task = a.task and x.number < a.number and x.report ->> 'session_id' = p_session
+              group by k.ord) s (ord, sum)
+        where p_session is not null;
+    end;
+
 -- What a run has to know beyond its task, before its workspace is made.
 create function fleet.briefing(p_node uuid, p_attempt bigint, p_epoch int)
     returns table (base_branch text, pushed_head text, session_id text, follow_up text, earlier_summary text, question text,
-                   slot_ordinal int)
+                   slot_ordinal int, session_tokens bigint[])
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 #variable_conflict use_column
 declare
     a fleet.attempt := fleet.fence(p_node, p_attempt, p_epoch);
     v_told fleet.told := fleet.told_to(a.task, a.number);
+    v_session text := fleet.session_of(a, v_told.text is not null);
 begin
     return query
     select t.base_branch,
            (select x.work ->> 'pushed' from fleet.attempt x
             where x.task = a.task and x.number < a.number and x.work ->> 'pushed' is not null order by x.number desc limit 1),
-           fleet.session_of(a, v_told.text is not null), v_told.text,
+           v_session, v_told.text,
            case when v_told.text is not null or t.repo is not null then (
                select left(x.report ->> 'summary', 8000) from fleet.attempt x
                where x.task = a.task and x.number < a.number and x.report ->> 'summary' is not null order by x.number desc limit 1) end,
-           v_told.question, a.ordinal
+           v_told.question, a.ordinal, fleet.session_tokens(a, v_session)
     from fleet.task t where t.task = a.task;
 end $$;
 comment on function fleet.briefing(uuid, bigint, int) is

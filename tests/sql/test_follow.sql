@@ -5,7 +5,8 @@ returns text language sql as $$
   select fleet.finish_run(a.node, a.attempt, a.epoch, p_outcome, p_reason, 0, null, p_report, null, 'proof')
   from fleet.attempt a where a.attempt = t.attempt(p_task) $$;
 create function pg_temp.brief(p_task text, out brief text) language sql as $$
-  select row(b.*)::text from fleet.attempt a, fleet.briefing(a.node, a.attempt, a.epoch) b where a.attempt = t.attempt(p_task) $$;
+  select row(b.base_branch, b.pushed_head, b.session_id, b.follow_up, b.earlier_summary, b.question, b.slot_ordinal)::text
+  from fleet.attempt a, fleet.briefing(a.node, a.attempt, a.epoch) b where a.attempt = t.attempt(p_task) $$;
 create function pg_temp.prepare(p_task text, p_work jsonb) returns void language sql as $$
   select fleet.prepared(a.node, a.attempt, a.epoch, p_work) from fleet.attempt a where a.attempt = t.attempt(p_task) $$;
 create function pg_temp.work(p_state text, p_more jsonb default '{}') returns jsonb language sql as $$
@@ -58,7 +59,7 @@ select t.worker('w1', t.host('h1', '{code:rust}', 1), t.host('h2', '{code:rust,m
 select t.submit('a', p_more => '{"repo": "acme/rocket"}');
 select t.is(pg_temp.runs(), 'h1:a', 'the first run');
 select pg_temp.prepare('a', '{"state": "ready"}');
-select t.is(pg_temp.end('a', 'succeeded', 'needs_input', pg_temp.work('pushed', '{"head": "b", "pushed": "b"}') || '{"question": "Which one?", "session_id": "s-1", "summary": "half"}'),
+select t.is(pg_temp.end('a', 'succeeded', 'needs_input', pg_temp.work('pushed', '{"head": "b", "pushed": "b"}') || '{"question": "Which one?", "session_id": "s-1", "summary": "half", "tokens": {"input": 7, "output": 2}}'),
   'review_pending', 'a run that ends with a question parks its task');
 select t.is((select row(failure_reason, completed_at)::text from fleet.task), '(needs_input,)', 'with the reason');
 select t.sound('parked: sound');
@@ -67,6 +68,7 @@ select t.is(t.word(fleet.answer_task(t.by(), 'a', 'again', 'again')), '409 not_a
 select t.sound('answered: sound');
 select t.is(pg_temp.runs(), 'h1:a', 'it goes on where its session is');
 select t.is(pg_temp.brief('a'), '(,b,s-1,"the second, key k1",half,"Which one?",0)', 'with session, answer and question');
+select t.is((select b.session_tokens::text from fleet.attempt a, fleet.briefing(a.node, a.attempt, a.epoch) b where a.attempt = t.attempt('a')), '{7,0,2,0}', 'and what it counted');
 select t.is((select string_agg(payload ->> 'text', ', ') from fleet.history where event_type = 'answered'), 'the second, key ***', 'history shows what may be shown');
 select t.is(pg_temp.end('a', 'no_change', 'needs_input', '{"question": "And now?"}'), 'review_pending', 'it may ask again');
 select t.is(fleet.answer('a', 'the second, key k1'), 'answered', 'the same words are another answer');

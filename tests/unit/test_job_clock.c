@@ -1,11 +1,20 @@
 /* When a live run is given up: silence, by adapter, and a provider that does not answer. */
 #include "tests/unit/worker_scene.h"
 
+#include "common/text.h"
+#include "worker/adapter/failure.h"
+
 #define CLAIMED SCENE_JOB("claimed;proven=f", "1", "<null>", "0", "<null>", "f")
 #define RECONNECTING \
     "{\"type\":\"error\",\"message\":\"Reconnecting... 1/5 (stream disconnected)\"}\n"
 #define MESSAGE \
     "{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"Hm.\"}}\n"
+
+#define STEP(type, part) "{\"type\":\"" type "\",\"sessionID\":\"ses_1\",\"part\":{" part "}}\n"
+#define CLOSED                                    \
+    STEP("step_start", "\"type\":\"step-start\"") \
+    STEP("text", "\"text\":\"Done.\"")            \
+    STEP("step_finish", "\"reason\":\"stop\",\"tokens\":{}")
 
 #define CONFIG(limits, adapter)                                             \
     "database: { url: 'postgresql://nobody@127.0.0.1/none' }\n"             \
@@ -113,6 +122,75 @@ START_TEST(test_waiting_is_no_progress)
 }
 END_TEST
 
+static bool is_done(void)
+{
+    return adapter_done(&scene_job()->adapter);
+}
+
+/* An agent that said all and stays is ended, and did well. */
+START_TEST(test_done_and_lingering)
+{
+    run_with(CONFIG("silence_timeout_secs: 60", "output: opencode-json"));
+    scene_prints(CLOSED);
+    scene_until(is_done, "done");
+    silent_for(14000);
+    ck_assert_int_eq(scene_job()->state, JOB_RUNNING);
+    silent_for(16000);
+    ck_assert_str_eq(scene_job()->stop_reason, "done");
+    scene_until(stopped_on_host, "stop");
+    scene_ends(143, "done");
+    while (sql("finish_run")->calls == 0)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    ck_assert_str_eq(sql("finish_run")->last[3], "succeeded");
+}
+END_TEST
+
+/* It asks its provider again and again without a word. */
+START_TEST(test_silent_retries)
+{
+    run_with(CONFIG("silence_timeout_secs: 60", "output: opencode-json"));
+    silent_for(61000);
+    ck_assert_str_eq(scene_job()->stop_reason, "provider_down");
+}
+END_TEST
+
+static bool is_stopping(void)
+{
+    return scene_job() != NULL && scene_job()->stop_reason != NULL;
+}
+
+/* Whatever it does in another session is paid and of no use. */
+START_TEST(test_another_session)
+{
+    run_with(CONFIG("silence_timeout_secs: 60", "output: codex-json"));
+    adapter_resumes(&scene_job()->adapter, "wanted", NULL);
+    scene_prints("{\"type\":\"thread.started\",\"thread_id\":\"other\"}\n");
+    scene_until(is_stopping, "stop");
+    ck_assert_str_eq(scene_job()->stop_reason, "session_lost");
+}
+END_TEST
+
+/* Whatever a run can be stopped for, its supervisor knows the word. */
+START_TEST(test_reasons_that_reach_the_host)
+{
+    static const char *const known[] = {RUNNER_STOP_REASONS, NULL};
+    static const char *const texts[] = {"no conversation found",
+                                        "context window",
+                                        "usage policy",
+                                        "usage limit",
+                                        "overloaded",
+                                        "rate limit",
+                                        "invalid api key",
+                                        "connection refused",
+                                        "model not found",
+                                        "max turns",
+                                        "anything else"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        ck_assert_msg(text_listed(failure_of(0, texts[i]), known), "%s", texts[i]);
+    ck_assert(text_listed(JOB_DONE, known) && text_listed("silence_timeout", known));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("job_clock");
@@ -124,6 +202,10 @@ int main(void)
     tcase_add_test(tcase, test_silence_of_an_adapter);
     tcase_add_test(tcase, test_provider_down);
     tcase_add_test(tcase, test_waiting_is_no_progress);
+    tcase_add_test(tcase, test_done_and_lingering);
+    tcase_add_test(tcase, test_silent_retries);
+    tcase_add_test(tcase, test_another_session);
+    tcase_add_test(tcase, test_reasons_that_reach_the_host);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

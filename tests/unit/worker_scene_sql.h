@@ -46,7 +46,7 @@ static struct scene_sql scene_sql[] = {
     {.name = "append"},
     {.name = "briefing",
      .rows = "base_branch=<null>;pushed_head=<null>;session_id=<null>;follow_up=<null>;"
-             "earlier_summary=<null>;question=<null>;slot_ordinal=0"},
+             "earlier_summary=<null>;question=<null>;slot_ordinal=0;session_tokens=<null>"},
     {.name = "prepared", .rows = "prepared="},
     {.name = "finish_run", .rows = "status=completed"},
     {.name = "release", .rows = "status=created"},

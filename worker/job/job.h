@@ -56,6 +56,9 @@
 #define JOB_REPORT_MAX ((size_t)256 << 10) /* bytes of what finish_run() is told of a run */
 #define JOB_STOP_AGAIN_MS 60000            /* a run that was to be stopped and did not end */
 
+/* Stopped for this reason: its agent was done, and stayed. */
+#define JOB_DONE "done"
+
 /* `missing`: the host answers, but nothing that we asked of it */
 #define JOB_NO_ANSWER "no_answer"
 
@@ -232,6 +235,10 @@ bool job_tell_sight(struct job *job, enum job_phase seen); /* true: a call of it
 bool job_prepare(struct job *job); /* prompt and command; false (logged) when there is no adapter */
 /* Id of the session that its agent has, as far as that is known before it speaks; "" else. */
 void job_session(const struct job *job, char id[static 129]);
+/* The agent goes on where it was, and knows what was said. */
+bool job_is_resumed(const struct job *job);
+/* What has to be answered, as its workspace says, or its last words; NULL: nothing. */
+const char *job_question(const struct job *job);
 void job_harvest(struct job *job); /* it has ended, and is judged: what did it leave? */
 
 /* --- work.c: tasks of a repository --- */

@@ -35,6 +35,8 @@ const char *job_judge(const struct job_end *end, const char **reason)
     }
     if (is(said, "exit") || is(said, ""))
         return judge_exit(end, reason);
+    if (is(said, JOB_DONE))
+        return adapter_judge(end->adapter, 0, reason);
     static const struct {
         const char *reason, *outcome;
     } known[] = {{"timed_out", "timed_out"},   {"silence_timeout", "timed_out"},

@@ -38,8 +38,7 @@ void job_session(const struct job *job, char id[static 129])
         adapter_session(&found, &values, id);
 }
 
-/* The agent goes on where it was, and knows what was said. */
-static bool is_resumed(const struct job *job)
+bool job_is_resumed(const struct job *job)
 {
     char id[129];
     job_session(job, id);
@@ -62,7 +61,7 @@ static bool build_prompt(struct job *job)
                                .repository = job->has_work,
                                .base_branch = job->has_work ? job->work.base_branch : NULL,
                                .instructions = job->has_work ? job->work.instructions : NULL,
-                               .resumed = is_resumed(job),
+                               .resumed = job_is_resumed(job),
                                .summary = job->briefing.summary,
                                .question = job->briefing.question,
                                .follow_up = job->briefing.follow_up};

@@ -60,6 +60,33 @@ static void tokens(struct buf *out, const struct adapter_facts *facts)
     buf_adds(out, "}");
 }
 
+/* By the CLI's own account, in which USD are estimates. */
+static void cost(struct buf *out, const struct adapter_facts *facts)
+{
+    if (!facts->has_cost)
+        return;
+    member(out, "cost_usd");
+    buf_addf(out, "%" PRId64 ".%06d", facts->cost_micros / 1000000,
+             (int)(facts->cost_micros % 1000000));
+    text(out, "cost_source", "agent");
+}
+
+static void limit(struct buf *out, const struct adapter_limit *limit)
+{
+    if (limit->text == NULL)
+        return;
+    member(out, "limit");
+    buf_adds(out, "{");
+    text(out, "window", limit->window);
+    text(out, "text", limit->text);
+    buf_adds(out, "}");
+}
+
+const char *job_question(const struct job *job)
+{
+    return job->question != NULL ? job->question : job->adapter.facts.question;
+}
+
 static void said(const struct job *job, struct buf *out)
 {
     const struct adapter_facts *facts = &job->adapter.facts;
@@ -67,8 +94,11 @@ static void said(const struct job *job, struct buf *out)
     job_session(job, session);
     text(out, "session_id", facts->session_id[0] != '\0' ? facts->session_id : session);
     text(out, "summary", facts->summary);
-    text(out, "question", job->question);
+    text(out, "model", facts->model);
+    text(out, "question", job_question(job));
     tokens(out, facts);
+    cost(out, facts);
+    limit(out, &facts->limit);
 }
 
 /* How it was run; of what the configuration says now. */

@@ -111,12 +111,22 @@ static bool is_unanswered(const struct job *job)
     return job->waits_ms > (int64_t)config->orchestrator.provider_timeout_secs * 1000;
 }
 
+/* All is done, and yet it stays: it is ended as one that did well. */
+static bool lingers(const struct job *job)
+{
+    return adapter_done(&job->adapter) && job->quiet_ms > ADAPTER_LINGER_SECS * 1000;
+}
+
 static void step_running(struct job *job)
 {
     if (job->cancel)
         job_stop(job, "cancelled");
     else if (job->forged > 0)
         job_stop(job, "run_tampered");
+    else if (adapter_lost_session(&job->adapter))
+        job_stop(job, "session_lost");
+    else if (lingers(job))
+        job_stop(job, JOB_DONE);
     else if (is_unanswered(job))
         job_stop(job, adapter_waits_for(&job->adapter));
     else if (is_silent(job))

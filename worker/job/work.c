@@ -78,6 +78,27 @@ static char *copy(const struct db_result *res, const char *column)
     return text != NULL && text[0] != '\0' ? mem_strdup(text) : NULL;
 }
 
+/* '{2400,1600,90,10}' */
+static struct adapter_tokens tokens_of(const char *text)
+{
+    struct adapter_tokens tokens = {0};
+    int64_t *fields[] = {&tokens.input, &tokens.cached_input, &tokens.output, &tokens.reasoning};
+    for (size_t i = 0; text != NULL && i < 4 && text[strcspn(text, "0123456789")] != '\0'; i++) {
+        char *end;
+        *fields[i] = strtoll(text + strcspn(text, "0123456789"), &end, 10);
+        text = end;
+    }
+    return tokens;
+}
+
+/* Its reader has to know whether it goes on, and from where. */
+static void tell_adapter(struct job *job, const struct db_result *res)
+{
+    struct adapter_tokens before = tokens_of(db_text(res, 0, "session_tokens"));
+    if (job_is_resumed(job))
+        adapter_resumes(&job->adapter, job->briefing.session, &before);
+}
+
 void job_take_briefing(struct job *job, const struct db_result *res)
 {
     struct job_briefing *briefing = &job->briefing;
@@ -88,6 +109,7 @@ void job_take_briefing(struct job *job, const struct db_result *res)
     briefing->summary = copy(res, "earlier_summary");
     briefing->question = copy(res, "question");
     briefing->ordinal = (int)db_int(res, 0, "slot_ordinal", -1);
+    tell_adapter(job, res);
 }
 
 /* --- Calls --- */
@@ -197,7 +219,7 @@ static void judge(struct job *job)
 static void judge_question(struct job *job)
 {
     bool well = strcmp(job->outcome, "succeeded") == 0 || strcmp(job->outcome, "no_change") == 0;
-    if (well && job->question != NULL)
+    if (well && job_question(job) != NULL)
         job->reason = "needs_input";
 }
 

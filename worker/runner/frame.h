@@ -100,9 +100,11 @@ struct runner_stop {
 };
 
 /* A stop travels to the supervisor as the value of a signal: nothing of it lies in a file. */
-#define RUNNER_STOP_REASONS                                                         \
-    "cancelled", "silence_timeout", "provider_down", "auth_failed", "rate_limited", \
-        "context_overflow", "output_tampered", "run_tampered", "run_lost", "host_disk_full"
+#define RUNNER_STOP_REASONS                                                                  \
+    "cancelled", "silence_timeout", "provider_down", "auth_failed", "rate_limited",          \
+        "context_overflow", "output_tampered", "run_tampered", "run_lost", "host_disk_full", \
+        "provider_quota", "network_failed", "agent_refused", "agent_setup", "turn_limit",    \
+        "session_lost", "agent_error", "done"
 
 enum runner_state {
     RUNNER_PREPARED, /* a directory, nothing started: may be started or voided */
