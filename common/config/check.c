@@ -90,6 +90,45 @@ static void check_adapter_of(struct config_reading *reading, const struct config
                        agent->agent_type, agent->agent_type);
 }
 
+static bool is_account_of_other(const struct config_host *host, size_t agent, size_t index)
+{
+    const char *name = host->agents[agent].run_as.items[index];
+    for (size_t i = 0; i <= agent; i++) {
+        const struct config_list *names = &host->agents[i].run_as;
+        for (size_t j = 0; j < names->count && (i < agent || j < index); j++) {
+            if (strcmp(names->items[j], name) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* An account for each slot, which nobody else has. */
+static void check_accounts(struct config_reading *reading, const struct config_host *host,
+                           size_t index, const struct tree_node *node)
+{
+    const struct config_agent *agent = &host->agents[index];
+    const struct tree_node *at = tree_child(node, "run_as");
+    bool separate = strcmp(agent->isolation, "separate") == 0;
+    if (separate && agent->run_as.count < (size_t)agent->max_concurrency)
+        config_problem(reading, at != NULL ? at : node,
+                       "isolation: separate needs an account for each slot: run_as names %zu, "
+                       "max_concurrency is %d",
+                       agent->run_as.count, agent->max_concurrency);
+    if (!separate && agent->run_as.count > 0)
+        config_problem(reading, at, "run_as is for isolation: separate");
+    if (strcmp(agent->sandbox, "bwrap") != 0 && agent->writable.count > 0)
+        config_problem(reading, tree_child(node, "writable"), "writable is for sandbox: bwrap");
+    for (size_t i = 0; i < agent->run_as.count; i++) {
+        const char *name = agent->run_as.items[i];
+        if (is_account_of_other(host, index, i))
+            config_problem(reading, entry(at, i), "%s is another slot's already", name);
+        if (strcmp(name, "root") == 0 || name[0] == '-' || name[0] == '.' ||
+            (host->ssh_user != NULL && strcmp(name, host->ssh_user) == 0))
+            config_problem(reading, entry(at, i), "%s cannot be the account of a slot", name);
+    }
+}
+
 static void check_agents(struct config_reading *reading, const struct config_host *host,
                          const struct tree_node *node)
 {
@@ -108,6 +147,7 @@ static void check_agents(struct config_reading *reading, const struct config_hos
                                agent->agent_type, j);
         }
         check_adapter_of(reading, agent, at);
+        check_accounts(reading, host, i, at);
         if (strcmp(agent->profile, "full") == 0)
             config_warning(reading, tree_child(at, "profile"),
                            "full: %s runs on this host without a sandbox", agent->agent_type);

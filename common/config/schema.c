@@ -152,6 +152,15 @@ static const char *check_work_dir(const char *text)
     return NULL;
 }
 
+static const char *check_writable(const char *text)
+{
+    bool below_home = strncmp(text, "~/", 2) == 0 && text[2] != '\0';
+    const char *wrong = below_home ? check_work_dir(text + 1) : check_work_dir(text);
+    return wrong == NULL && strpbrk(text, "\r\n") == NULL
+               ? NULL
+               : "an absolute path, or one below the home of the agent's account: ~/.cache/";
+}
+
 /* ---- The tables ---- */
 
 #define AT(member) .offset = offsetof(struct config, member)
@@ -403,9 +412,10 @@ static const struct config_field agent_fields[] = {
              "else"},
     {"sandbox", FIELD_TEXT, AGENT(sandbox), .text = "none", .one_of = "none|bwrap",
      .help = "bwrap: by bubblewrap, only the workspace and writable can be written to"},
-    {"writable", FIELD_TEXTS, AGENT(writable), .check = check_work_dir,
-     .help = "of sandbox: bwrap: absolute paths that may be written to; when not given what the "
-             "agent needs in its home"},
+    {"writable", FIELD_TEXTS, AGENT(writable), .check = check_writable,
+     .help =
+         "of sandbox: bwrap: paths that may be written to, ~/ is the home of the agent's account, "
+         "one with / at its end is made; when not given what the agent needs in its home"},
     {0},
 };
 

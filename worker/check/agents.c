@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/mem.h"
 #include "worker/adapter/adapter.h"
+#include "worker/check/slots.h"
 #include "worker/check/way.h"
 #include "worker/link/boot.h"
 
@@ -20,17 +22,31 @@ static char *program_of(const struct config *config, const struct config_host *h
     return adapter_program(&found, host->work_dir);
 }
 
+static bool wants_sandbox(const struct config_host *host)
+{
+    for (size_t i = 0; i < host->agent_count; i++) {
+        if (strcmp(host->agents[i].sandbox, "bwrap") == 0)
+            return true;
+    }
+    return false;
+}
+
 void agents_choose(struct agents_looks *looks, const struct config *config,
                    const struct config_host *host)
 {
     *looks = (struct agents_looks){0};
     for (size_t i = 0; i < host->agent_count && looks->count < RUNNER_LOOKS_MAX; i++) {
         bool version = false;
-        char *program = program_of(config, host, i, &version);
+        char *program = slots_is_separate(&host->agents[i]) ? NULL /* its own accounts are asked */
+                                                            : program_of(config, host, i, &version);
         if (program == NULL)
             continue;
         looks->agents[looks->count] = i;
         looks->looks[looks->count++] = (struct runner_look){.command = program, .version = version};
+    }
+    if (wants_sandbox(host) && looks->count < RUNNER_LOOKS_MAX) {
+        looks->agents[looks->count] = SIZE_MAX; /* of none */
+        looks->looks[looks->count++] = (struct runner_look){.command = mem_strdup(SANDBOX_PROGRAM)};
     }
 }
 
@@ -150,14 +166,36 @@ static void judge_agent(struct check_row *row, const struct config *config,
     }
 }
 
+static void judge_sandbox(struct check_row *row, const struct agents_seen *seen)
+{
+    if (seen->hello == NULL)
+        return;
+    const char *why = seen->hello->sandbox;
+    if (why[0] == '\0') {
+        row_say(row, CHECK_GOOD, "bubblewrap makes one");
+        return;
+    }
+    row_say(row, CHECK_FAILED, "%s", why);
+    row_note(row, "on the host, as root:");
+    row_paste(row, "apt install bubblewrap");
+    row_note(row,
+             "if it is there: the kernel has to let an account make namespaces; what says no?");
+    row_paste(row, "sysctl kernel.unprivileged_userns_clone user.max_user_namespaces "
+                   "kernel.apparmor_restrict_unprivileged_userns");
+}
+
 void agents_judge(struct check_sheet *sheet, const struct config *config,
                   const struct config_host *host, const struct agents_looks *looks,
                   const struct agents_seen *seen)
 {
     judge_runner(sheet, host, seen);
-    for (size_t i = 0; i < host->agent_count; i++)
-        judge_agent(sheet_row(sheet, "agent", host->agents[i].agent_type), config, host, looks,
-                    seen, i);
+    if (wants_sandbox(host))
+        judge_sandbox(sheet_row(sheet, "sandbox", ""), seen);
+    for (size_t i = 0; i < host->agent_count; i++) {
+        if (!slots_is_separate(&host->agents[i]))
+            judge_agent(sheet_row(sheet, "agent", host->agents[i].agent_type), config, host, looks,
+                        seen, i);
+    }
     if (host->agent_count == 0) {
         struct check_row *row = sheet_row(sheet, "agents", "");
         row_say(row, CHECK_DOUBTFUL, "none is listed for this host, so it gets no work");

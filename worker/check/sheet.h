@@ -30,7 +30,7 @@ struct check_row {
     size_t hint_count;
 };
 
-#define SHEET_ROWS_MAX 320 /* 12 and one for each agent of a host */
+#define SHEET_ROWS_MAX 320 /* 13 and one for each agent of a host */
 
 struct check_sheet {
     struct check_row rows[SHEET_ROWS_MAX];

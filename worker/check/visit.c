@@ -11,6 +11,7 @@
 #include "worker/check/account.h"
 #include "worker/check/agents.h"
 #include "worker/check/probe.h"
+#include "worker/check/slots.h"
 #include "worker/check/way.h"
 #include "worker/link/boot.h"
 #include "worker/link/link.h"
@@ -22,6 +23,7 @@ enum visit_step {
     VISIT_PROBE,    /* the probe's command runs */
     VISIT_RUNNER,   /* the link is on its way */
     VISIT_AGENTS,   /* the runner looks for agents */
+    VISIT_SLOTS,    /* accounts of slots are asked */
     VISIT_CLEARING, /* what the link has put there is removed */
     VISIT_OVER,
 };
@@ -55,6 +57,9 @@ struct visit {
     struct runner_greeting hello;
     struct error runner_trouble;
 
+    bool mustered;
+    struct buf slots; /* what the accounts of slots said */
+
     void (*on_over)(void *data);
     void *data; /* borrowed */
 };
@@ -79,6 +84,8 @@ static void fill_in(struct visit *visit)
         .trouble = visit->runner_trouble.text[0] != '\0' ? &visit->runner_trouble : NULL,
     };
     agents_judge(visit->sheet, visit->config, visit->host, &visit->looks, &seen);
+    slots_judge(visit->sheet, visit->config, visit->host, visit->probe.user,
+                visit->mustered ? buf_text(&visit->slots) : NULL, visit->probe.mark);
 }
 
 static void on_closed(void *data)
@@ -107,6 +114,7 @@ static void finish(struct visit *visit)
     visit->stream = NULL;
     fill_in(visit);
     probe_release(&visit->probe);
+    buf_release(&visit->slots);
     agents_release(&visit->looks);
     timer_close(&visit->limit, on_closed);
 }
@@ -128,6 +136,22 @@ static void clear(struct visit *visit)
     buf_release(&command);
 }
 
+/* --- Accounts of slots --- */
+
+static void muster(struct visit *visit)
+{
+    struct buf command;
+    char *runner = mem_printf("%s/bin/fleet-runner-%s", visit->folder,
+                              boot_hash(boot_runner(visit->probe.system)));
+    visit->step = VISIT_SLOTS;
+    visit->mustered = true;
+    buf_init(&command, PROBE_COMMAND_MAX);
+    slots_command(&command, visit->config, visit->host, runner, visit->folder, visit->probe.mark);
+    stream_run(visit->stream, buf_text(&command));
+    buf_release(&command);
+    free(runner);
+}
+
 /* --- The runner --- */
 
 static void on_greeting(void *data, const struct runner_greeting *hello, const struct error *err)
@@ -137,7 +161,10 @@ static void on_greeting(void *data, const struct runner_greeting *hello, const s
         return; /* the link's end says the rest */
     visit->greeted = true;
     visit->hello = *hello;
-    clear(visit);
+    if (slots_wanted(visit->host) && visit->stream != NULL)
+        muster(visit);
+    else
+        clear(visit);
 }
 
 static void on_link_up(void *data)
@@ -151,7 +178,10 @@ static void on_link_down(void *data, const struct error *err)
 {
     struct visit *visit = data;
     visit->runner_trouble = *err;
-    clear(visit);
+    if (visit->step == VISIT_SLOTS)
+        close_link(visit); /* what is asked of the accounts needs it no more */
+    else
+        clear(visit);
 }
 
 static void open_link(struct visit *visit)
@@ -212,6 +242,10 @@ static void on_up(void *data)
 static void on_bytes(void *data, const char *bytes, size_t len)
 {
     struct visit *visit = data;
+    if (visit->step == VISIT_SLOTS) {
+        size_t room = SLOTS_SAID_MAX - visit->slots.len;
+        buf_add(&visit->slots, bytes, len < room ? len : room);
+    }
     if (visit->step != VISIT_PROBE)
         return;
     probe_take(&visit->probe, bytes, len);
@@ -229,6 +263,8 @@ static void on_end(void *data, const struct stream_end *end)
     struct visit *visit = data;
     if (visit->step == VISIT_PROBE)
         take_probe_end(visit, end);
+    else if (visit->step == VISIT_SLOTS)
+        clear(visit);
     else if (visit->step == VISIT_CLEARING)
         finish(visit);
 }
@@ -243,7 +279,7 @@ static void on_down(void *data, const struct error *err)
         visit->way_trouble = why;
     else if (visit->step == VISIT_PROBE)
         visit->end.trouble = why;
-    else if (visit->step < VISIT_CLEARING)
+    else if (visit->step < VISIT_SLOTS)
         return; /* the link goes on by itself */
     finish(visit);
 }
@@ -266,6 +302,10 @@ static void on_limit(void *data)
     case VISIT_RUNNER:
     case VISIT_AGENTS:
         visit->runner_trouble = late;
+        timer_start(&visit->limit, CLEARING_MS, 0);
+        clear(visit);
+        return;
+    case VISIT_SLOTS:
         timer_start(&visit->limit, CLEARING_MS, 0);
         clear(visit);
         return;
@@ -295,6 +335,7 @@ void visit_start(struct loop *loop, const struct config *config, const struct co
     visit->on_over = on_over;
     visit->data = data;
     probe_init(&visit->probe);
+    buf_init(&visit->slots, SLOTS_SAID_MAX + 1);
     agents_choose(&visit->looks, config, host);
     timer_init(&visit->limit, loop, on_limit, visit);
     timer_start(&visit->limit, (uint64_t)secs * 1000, 0);

@@ -85,11 +85,21 @@ static void on_report(void *data, const struct db_result *res, const struct erro
     host_stop_when_quiet(host);
 }
 
+/* We look with our own account's eyes: another one may have what ours has not. */
+static bool is_unknown(const struct host *host, int look)
+{
+    const struct config_agent *agent = host_agent(host, host->looked[look]);
+    return !host->hello.seen[look].found && agent != NULL &&
+           strcmp(agent->isolation, "separate") == 0;
+}
+
 static void add_seen(const struct host *host, struct buf *agents)
 {
     db_array_begin(agents);
     for (int i = 0; i < host->looked_count && i < host->hello.seen_count; i++) {
         const struct runner_seen *seen = &host->hello.seen[i];
+        if (is_unknown(host, i))
+            continue;
         const char *fields[] = {host->looked[i], seen->found ? "t" : "f",
                                 seen->version[0] != '\0' ? seen->version : NULL};
         db_array_row(agents, 3, fields);

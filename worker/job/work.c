@@ -53,6 +53,8 @@ bool job_confine(struct job *job, struct runner_start *start, struct buf *writab
         return false;
     snprintf(start->run_as, sizeof start->run_as, "%s", account != NULL ? account : "");
     start->sandbox = strcmp(agent->sandbox, "bwrap") == 0;
+    if (agent->writable.count == 0)
+        buf_adds(writable, adapter_home(agent->agent_type));
     for (size_t i = 0; i < agent->writable.count; i++)
         buf_addf(writable, "%s\n", agent->writable.items[i]);
     start->writable = buf_text(writable);
