@@ -90,12 +90,11 @@ static void check_adapter_of(struct config_reading *reading, const struct config
                        agent->agent_type, agent->agent_type);
 }
 
-static bool is_account_of_other(const struct config_host *host, size_t agent, size_t index)
+static bool is_another_slots(const struct config_host *host, size_t agent, const char *name)
 {
-    const char *name = host->agents[agent].run_as.items[index];
-    for (size_t i = 0; i <= agent; i++) {
+    for (size_t i = 0; i < agent; i++) {
         const struct config_list *names = &host->agents[i].run_as;
-        for (size_t j = 0; j < names->count && (i < agent || j < index); j++) {
+        for (size_t j = 0; j < names->count; j++) {
             if (strcmp(names->items[j], name) == 0)
                 return true;
         }
@@ -121,7 +120,7 @@ static void check_accounts(struct config_reading *reading, const struct config_h
         config_problem(reading, tree_child(node, "writable"), "writable is for sandbox: bwrap");
     for (size_t i = 0; i < agent->run_as.count; i++) {
         const char *name = agent->run_as.items[i];
-        if (is_account_of_other(host, index, i))
+        if (is_another_slots(host, index, name))
             config_problem(reading, entry(at, i), "%s is another slot's already", name);
         if (strcmp(name, "root") == 0 || name[0] == '-' || name[0] == '.' ||
             (host->ssh_user != NULL && strcmp(name, host->ssh_user) == 0))

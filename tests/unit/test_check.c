@@ -11,11 +11,16 @@
 #include "worker/check/agents.h"
 #include "worker/check/options.h"
 #include "worker/check/print.h"
+#include "worker/check/slots.h"
 #include "worker/check/way.h"
 #include "worker/link/boot.h"
 
 static struct config_agent agents[] = {
-    {.agent_type = (char *)"codex-cli", .profile = (char *)"full"}, {.agent_type = (char *)"odd"}};
+    {.agent_type = (char *)"codex-cli",
+     .profile = (char *)"full",
+     .isolation = (char *)"shared",
+     .sandbox = (char *)"none"},
+    {.agent_type = (char *)"odd", .isolation = (char *)"shared", .sandbox = (char *)"none"}};
 static struct config_host host = {.host_id = (char *)"h1",
                                   .hostname = (char *)"box.example",
                                   .ssh_user = (char *)"agent",
@@ -543,6 +548,97 @@ START_TEST(agents_that_are_there_or_not)
 }
 END_TEST
 
+START_TEST(a_host_without_sandbox)
+{
+    static struct runner_greeting hello = {.sandbox = "bubblewrap is not installed"};
+    struct config config = {0};
+    struct config_host boxed = host;
+    struct config_agent agent = agents[0];
+    struct agents_looks looks;
+    agent.sandbox = (char *)"bwrap";
+    boxed.agents = &agent;
+    boxed.agent_count = 1;
+    struct agents_seen seen = {.system = "", .hello = &hello};
+    agents_choose(&looks, &config, &boxed);
+    ck_assert_int_eq(looks.count, 2);
+    ck_assert_str_eq(looks.looks[1].command, SANDBOX_PROGRAM);
+    agents_judge(&sheet, &config, &boxed, &looks, &seen);
+    is("sandbox", CHECK_FAILED, "bubblewrap is not installed");
+    pastes("sandbox", "apt install bubblewrap");
+    hello.sandbox[0] = '\0';
+    sheet_release(&sheet);
+    agents_judge(&sheet, &config, &boxed, &looks, &seen);
+    is("sandbox", CHECK_GOOD, "makes one");
+    agents_release(&looks);
+}
+END_TEST
+
+/* --- Accounts of slots --- */
+
+static char *slot_names[] = {(char *)"fleet-1", (char *)"fleet-2"};
+static struct config_agent slot_agent = {.agent_type = (char *)"codex-cli",
+                                         .profile = (char *)"full",
+                                         .isolation = (char *)"separate",
+                                         .sandbox = (char *)"none",
+                                         .run_as = {.items = slot_names, .count = 2}};
+
+static void slots_say(const char *said)
+{
+    struct config config = {0};
+    struct config_host slotted = host;
+    slotted.agents = &slot_agent;
+    slotted.agent_count = 1;
+    sheet_release(&sheet);
+    slots_judge(&sheet, &config, &slotted, "agent", said, "M");
+}
+
+#define GOOD_1 "\nM account fleet-1 1001 /home/fleet-1\nM has fleet-1 codex /usr/bin/codex\n"
+#define LOGIN_1 "M has fleet-1 ~/.codex/auth.json /home/fleet-1/.codex/auth.json\n"
+#define GOOD_2 "\nM account fleet-2 1002 /home/fleet-2\nM has fleet-2 codex /usr/bin/codex\n"
+#define LOGIN_2 "M has fleet-2 ~/.codex/auth.json /home/fleet-2/.codex/auth.json\n"
+#define SUDOERS                                                                               \
+    "echo 'agent ALL=(fleet-1,fleet-2) NOPASSWD: ALL' > /etc/sudoers.d/agent-fleet && chmod " \
+    "440 /etc/sudoers.d/agent-fleet && visudo -c"
+
+START_TEST(accounts_of_slots)
+{
+    slots_say(NULL);
+    is("accounts codex-cli", CHECK_NOT_TRIED, "");
+    slots_say(GOOD_1 LOGIN_1 GOOD_2 LOGIN_2);
+    is("accounts codex-cli", CHECK_GOOD, "each of 2");
+    pastes("accounts codex-cli", SUDOERS);
+    slots_say(GOOD_1 LOGIN_1 GOOD_2 "M has fleet-2 ~/.codex/auth.json -\n");
+    is("accounts codex-cli", CHECK_DOUBTFUL, "fleet-2 has no login");
+    slots_say("\nM account fleet-1 1001 /\nM has fleet-1 codex -\n" GOOD_2 LOGIN_2);
+    is("accounts codex-cli", CHECK_FAILED, "fleet-1 does not find codex");
+    slots_say(GOOD_1 LOGIN_1 "M reads fleet-1 /w/.fleet\n" GOOD_2 LOGIN_2);
+    is("accounts codex-cli", CHECK_FAILED, "fleet-1 can read, or write to, /w/.fleet");
+    slots_say(GOOD_1 LOGIN_1 "\nM refused fleet-2 sudo: unknown user fleet-2\n");
+    is("accounts codex-cli", CHECK_FAILED, "fleet-2 cannot be used: sudo: unknown user fleet-2");
+    pastes("accounts codex-cli", "useradd --create-home --shell /bin/bash fleet-2");
+    pastes("accounts codex-cli", SUDOERS);
+    slots_say(GOOD_1 LOGIN_1);
+    is("accounts codex-cli", CHECK_FAILED, "fleet-2 did not answer");
+}
+END_TEST
+
+START_TEST(a_question_to_the_accounts)
+{
+    struct config config = {0};
+    struct config_host slotted = host;
+    struct buf command;
+    slotted.agents = &slot_agent;
+    slotted.agent_count = 1;
+    ck_assert(slots_wanted(&slotted) && !slots_wanted(&host));
+    buf_init(&command, 4096);
+    slots_command(&command, &config, &slotted, "/w/it's", "/w/.fleet/c", "M");
+    ck_assert_str_eq(buf_text(&command),
+                     "'/w/it'\\''s' muster '/w/.fleet/c' 'M' +fleet-1 'codex' '~/.codex/auth.json' "
+                     "+fleet-2 'codex' '~/.codex/auth.json'");
+    buf_release(&command);
+}
+END_TEST
+
 /* --- The command line --- */
 
 static int options_of(struct check_options *options, int count, const char *const *words)
@@ -591,6 +687,9 @@ int main(void)
     tcase_add_test(tests, logins_are_told_apart);
     tcase_add_test(tests, a_machine_that_nothing_was_built_for);
     tcase_add_test(tests, agents_that_are_there_or_not);
+    tcase_add_test(tests, a_host_without_sandbox);
+    tcase_add_test(tests, accounts_of_slots);
+    tcase_add_test(tests, a_question_to_the_accounts);
     tcase_add_test(tests, options_anywhere);
     suite_add_tcase(suite, tests);
     TCase *account = tcase_create("account");

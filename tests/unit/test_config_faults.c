@@ -195,6 +195,22 @@ START_TEST(hosts)
     refuse(DATABASE HOST_HEAD
            "    agents:\n      - agent_type: codex-cli\n      - agent_type: codex-cli\n",
            "8:21: hosts[0].agents[1].agent_type: codex-cli stands in agents[0]", "max_concurrency");
+    refuse(DATABASE HOST_HEAD "    agents: [{agent_type: codex-cli, isolation: separate}]\n",
+           "6:14: hosts[0].agents[0]: isolation: separate needs an account for each slot", "is 1");
+    refuse(DATABASE HOST_HEAD
+           "    agents: [{agent_type: codex-cli, isolation: separate, run_as: [a]}, {agent_type: "
+           "opencode, isolation: separate, run_as: [a]}]\n",
+           "6:126: hosts[0].agents[1].run_as[0]: a is another slot's already", "");
+    refuse(DATABASE HOST_HEAD
+           "    agents: [{agent_type: codex-cli, isolation: separate, run_as: [root]}]\n",
+           "6:68: hosts[0].agents[0].run_as[0]: root cannot be the account", "");
+    refuse(DATABASE HOST_HEAD "    agents: [{agent_type: codex-cli, run_as: [a]}]\n",
+           "6:46: hosts[0].agents[0].run_as: run_as is for isolation: separate", "");
+    refuse(DATABASE HOST_HEAD "    agents: [{agent_type: codex-cli, writable: [/x]}]\n",
+           "6:48: hosts[0].agents[0].writable: writable is for sandbox: bwrap", "");
+    refuse(DATABASE HOST_HEAD
+           "    agents: [{agent_type: codex-cli, sandbox: bwrap, writable: [x]}]\n",
+           "6:65: hosts[0].agents[0].writable[0]: ", "~/.cache/");
     refuse(DATABASE HOST_HEAD "    agents:\n      - agent_type: claude\n",
            "7:21: hosts[0].agents[0].agent_type: no adapter is known for claude", "adapters:");
     refuse(DATABASE HOST_HEAD "    agents: [{agent_type: codex-cli, capabilities: ['agent:']}]\n",
