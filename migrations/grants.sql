@@ -32,7 +32,7 @@ grant execute on function
     fleet.task_logs(fleet.requester, text, int, text[], bigint, bigint, bigint),
     fleet.log_open(fleet.requester, text, int, text[], bigint, bigint, bigint, bigint), fleet.log_heads(bigint[], bigint[], bigint[]),
     fleet.log_read(bigint, bigint, bigint, int), fleet.event_page(bigint[], text, xid8, bigint, int),
-    fleet.answer_task(fleet.requester, text, text, text), fleet.task_continue(fleet.requester, text, text, text),
+    fleet.answer_task(fleet.requester, text, text, text), fleet.task_say(fleet.requester, text, text, text, text, text),
     fleet.task_explain(fleet.requester, text),
     fleet.task_retry(fleet.requester, text, boolean, text), fleet.task_cancel(fleet.requester, text, text),
     fleet.host_detail(fleet.requester, text), fleet.host_act(fleet.requester, text, text, text, int),

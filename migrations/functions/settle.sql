@@ -20,17 +20,16 @@ begin
     end if;
 end $$;
 
--- May the facts change what a task is? As long as its run was under way; and when it has ended (t.status), for what came since.
+-- May the facts change what a task is? As long as its run was under way; and when it has ended, for what came since.
 create function fleet.undecided(t fleet.task, a fleet.attempt) returns boolean
     language plpgsql stable as $$
 begin
-    return a.ended_at is not null and case t.status
-        when 'created' then false
-        when 'cancelled' then false
-        when 'completed' then fleet.follow_wanted(t)
-        when 'failed' then fleet.follow_wanted(t) or t.failure_reason = 'host_lost' and a.outcome in ('succeeded', 'no_change')
-        when 'review_pending' then fleet.follow_wanted(t) or t.cancel_at is not null
-        else true end;
+    return case
+        when t.status in ('created', 'cancelled') then false
+        when t.status in ('completed', 'failed', 'review_pending') and fleet.follow_wanted(t) then true
+        when t.status = 'completed' or a.ended_at is null then false
+        when t.status = 'failed' then t.failure_reason = 'host_lost' and a.outcome in ('succeeded', 'no_change')
+        else t.status <> 'review_pending' end;
 end $$;
 
 -- A run that ended well: its task is done, or waits for a person when it asks.

@@ -314,6 +314,7 @@ begin
     return fleet.settle(a.task, p_actor);
 end $$;
 
+-- (Granted for servers of the release before.)
 create function fleet.answer_task(p_by fleet.requester, p_task_id text, p_text text, p_shown text) returns fleet.reply
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare
@@ -384,7 +385,7 @@ begin
 end $$;
 
 create function fleet.task_continue(p_by fleet.requester, p_task_id text, p_text text, p_shown text) returns fleet.reply
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+    language plpgsql as $$
 declare
     v_before jsonb := fleet.hold_task_for(p_by, p_task_id);
     v_verdict text;
@@ -400,6 +401,26 @@ begin
     end if;
     perform fleet.trail(p_by, 'task_continue', p_task_id, v_before, jsonb_build_object('status', v_verdict, 'bytes', octet_length(p_text)));
     return fleet.say_status(202, p_task_id, v_verdict);
+end $$;
+
+-- What a person says to a task by REST: an answer, or that it is to be continued. With an Idempotency-Key the same said again to the same
+-- task has the answer of the first time; without one it is said twice.
+create function fleet.task_say(p_by fleet.requester, p_kind text, p_task_id text, p_text text, p_shown text, p_key text) returns fleet.reply
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    v_request fleet.submission[] := array[row((p_by).token_id, (p_by).address, (p_by).request_id, p_key,
+        md5(concat_ws(' ', p_kind, p_task_id, p_text)), 'one', null, null, null)::fleet.submission];
+    v_reply fleet.reply;
+begin
+    if not (fleet.take_keys(v_request))[1] then
+        return (select fleet.say(k.status, k.body) from unnest(fleet.kept_answers(v_request, '{false}')) k);
+    end if;
+    v_reply := case p_kind when 'answer' then fleet.answer_task(p_by, p_task_id, p_text, p_shown)
+                           else fleet.task_continue(p_by, p_task_id, p_text, p_shown) end;
+    update fleet.idempotency set task_id = p_task_id, answer = v_reply.body, status = v_reply.status
+    where token_id = coalesce((p_by).token_id, 0) and key = p_key and v_reply.status < 300;
+    delete from fleet.idempotency where token_id = coalesce((p_by).token_id, 0) and key = p_key and v_reply.status >= 300;
+    return v_reply;
 end $$;
 
 create function fleet.continue(p_task_id text, p_text text) returns text

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "common/db/db.h"
+#include "common/mem.h"
 #include "common/redact.h"
 #include "server/api/value.h"
 
@@ -13,6 +14,7 @@
 #include "server/server.h"
 
 #define REASON_MAX 1000
+#define KEY_MAX 200 /* bytes of an Idempotency-Key */
 
 bool request_has_type(const struct call *call, const char *wanted)
 {
@@ -78,6 +80,25 @@ bool request_object(struct call *call, const char *const *members, struct json_o
     json_object_put(*object);
     *object = NULL;
     return false;
+}
+
+bool request_key(struct call *call, char **key)
+{
+    size_t len, count;
+    const char *text = call_header(call, "idempotency-key", &len, &count);
+    *key = NULL;
+    if (text == NULL)
+        return true;
+    bool good = count == 1 && len >= 1 && len <= KEY_MAX;
+    for (size_t i = 0; good && i < len; i++)
+        good = text[i] > 0x20 && text[i] < 0x7f;
+    if (good)
+        *key = mem_strndup(text, len);
+    else
+        call_error(call, 422, "invalid_value", "{\"member\": \"Idempotency-Key\"}",
+                   "Idempotency-Key has to be 1 to %d visible ASCII characters, given once",
+                   KEY_MAX);
+    return good;
 }
 
 const char *request_by(const struct call *call, struct buf *out)

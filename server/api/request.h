@@ -19,6 +19,9 @@ bool request_is_json(struct call *call);
  */
 bool request_object(struct call *call, const char *const *members, struct json_object **object);
 
+/* The Idempotency-Key; NULL when there is none. The caller frees it. False: the call is answered. */
+bool request_key(struct call *call, char **key);
+
 /* Who asks, from where, in which request: a row literal of fleet.requester, for a parameter. `out`
  * is initialised here and released by the caller. */
 const char *request_by(const struct call *call, struct buf *out);

@@ -13,7 +13,6 @@
 #include "server/api/task_body.h"
 #include "server/server.h"
 
-#define KEY_MAX 200 /* bytes of an Idempotency-Key */
 #define LINES "application/x-ndjson"
 #define TASKS_MAX ((size_t)256 << 20) /* bytes: twice the largest body, and more */
 #define HASH_SIZE (2 * SHA256_SIZE + 8)
@@ -98,26 +97,6 @@ static void hash_body(struct call *call, enum task_form form, char text[HASH_SIZ
     snprintf(text, HASH_SIZE, "%s%s", form == TASK_LINES ? "lines " : "", hex);
 }
 
-/* False: the call is answered. *key is owned by the caller; NULL when there is none. */
-static bool read_key(struct call *call, char **key)
-{
-    size_t len, count;
-    const char *text = call_header(call, "idempotency-key", &len, &count);
-    *key = NULL;
-    if (text == NULL)
-        return true;
-    bool good = count == 1 && len >= 1 && len <= KEY_MAX;
-    for (size_t i = 0; good && i < len; i++)
-        good = text[i] > 0x20 && text[i] < 0x7f;
-    if (good)
-        *key = mem_strndup(text, len);
-    else
-        call_error(call, 422, "invalid_value", "{\"member\": \"Idempotency-Key\"}",
-                   "Idempotency-Key has to be 1 to %d visible ASCII characters, given once",
-                   KEY_MAX);
-    return good;
-}
-
 static void submit_list(struct call *call, const struct json_object *list, enum task_form form,
                         const char *key)
 {
@@ -166,7 +145,7 @@ void api_task_submit(struct call *call)
     enum task_form form;
     size_t len;
     char *key;
-    if (!read_form(call, &form) || !read_key(call, &key))
+    if (!read_form(call, &form) || !request_key(call, &key))
         return;
     const char *body = call_body(call, &len);
     struct json_object *list = task_body_parse(body, len, &form, &fault);

@@ -78,38 +78,46 @@ void api_task_cancel(struct call *call)
 
 static const char *const text_members[] = {"text", NULL};
 
-/* `sql` takes who asks, the task, the text, and the text without credentials. */
-static void say_text(struct call *call, const char *sql)
+/* With a key of the client's it may be said again. */
+static void say(struct call *call, const char *kind, const char *text, const char *key)
+{
+    struct buf by;
+    char *shown = mem_strdup(text);
+    request_redact(call, shown);
+    const char *params[] = {request_by(call, &by), kind, call->match.id, text, shown, key};
+    reply_query_locking(call, call->match.id,
+                        "select status, body, next, location from "
+                        "fleet.task_say($1::fleet.requester, $2, $3, $4, $5, $6)",
+                        key != NULL ? DB_REPEAT : DB_ONCE, 6, params);
+    buf_release(&by);
+    free(shown);
+}
+
+static void read_text(struct call *call, const char *kind)
 {
     struct json_object *body;
-    struct buf by;
+    char *key;
     if (!request_object(call, text_members, &body))
         return;
     const char *text = json_string(body, "text", "");
-    if (text[0] == '\0' || strlen(text) > TEXT_MAX) {
+    if (text[0] == '\0' || strlen(text) > TEXT_MAX)
         call_error(call, 422, "invalid_value", "{\"member\": \"text\"}",
                    "'text' has to be a text of 1 to %d bytes", TEXT_MAX);
-    } else {
-        char *shown = mem_strdup(text);
-        request_redact(call, shown);
-        const char *params[] = {request_by(call, &by), call->match.id, text, shown};
-        reply_query_locking(call, call->match.id, sql, DB_ONCE, 4, params);
-        buf_release(&by);
-        free(shown);
+    else if (request_key(call, &key)) {
+        say(call, kind, text, key);
+        free(key);
     }
     json_object_put(body);
 }
 
 void api_task_answer(struct call *call)
 {
-    say_text(call, "select status, body, next, location from "
-                   "fleet.answer_task($1::fleet.requester, $2, $3, $4)");
+    read_text(call, "answer");
 }
 
 void api_task_continue(struct call *call)
 {
-    say_text(call, "select status, body, next, location from "
-                   "fleet.task_continue($1::fleet.requester, $2, $3, $4)");
+    read_text(call, "continue");
 }
 
 void api_task_explain(struct call *call)

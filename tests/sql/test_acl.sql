@@ -66,7 +66,7 @@ insert into granted values
   ('answer(text,text)', '{operator}'),
   ('answer_task(requester,text,text,text)', '{server}'),
   ('continue(text,text)', '{operator}'),
-  ('task_continue(requester,text,text,text)', '{server}'),
+  ('task_say(requester,text,text,text,text,text)', '{server}'),
   ('task_explain(requester,text)', '{server}'),
   ('retry(text,boolean,text)', '{operator}'),
   ('task_retry(requester,text,boolean,text)', '{server}'),

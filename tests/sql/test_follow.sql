@@ -117,6 +117,37 @@ select t.is((select string_agg(what, ' ' order by at) from fleet.audit_trail whe
 select t.sound();
 rollback;
 
+\echo 'said twice'
+begin;
+create function pg_temp.say(p_kind text, p_text text, p_key text) returns text language sql as $$
+  select t.word(fleet.task_say(t.by(), p_kind, 'a', p_text, p_text, p_key)) $$;
+select t.worker('w1', t.host('h1', '{code:rust}', 1));
+select t.submit('a');
+select t.is(pg_temp.say('continue', 'x', 'k1'), '409 not_ended', 'it waits');
+select pg_temp.runs(), pg_temp.end('a');
+select t.is(pg_temp.say('continue', 'x', 'k1'), '202 created', 'a key that came to nothing may be used again');
+select t.is(pg_temp.say('continue', 'x', 'k1'), '202 created', 'the same said again with its key has the first answer');
+select t.is(pg_temp.say('continue', 'y', 'k1'), '409 idempotency_conflict', 'a key is for one thing that is said');
+select t.is(pg_temp.say('answer', 'x', 'k1'), '409 idempotency_conflict', 'in one way');
+select t.is((select count(*) from fleet.follow), 1::bigint, 'it was said once');
+select pg_temp.runs(), pg_temp.end('a', 'succeeded', 'needs_input', '{"question": "?"}');
+select t.is(pg_temp.say('answer', 'x', null), '202 created', 'an answer without a key');
+select pg_temp.runs(), pg_temp.end('a', 'succeeded', 'needs_input', '{"question": "?"}');
+select t.is(pg_temp.say('answer', 'x', null), '202 created', 'is another one the next time');
+select t.is((select count(*) from fleet.follow where kind = 'answer'), 2::bigint, 'however soon');
+rollback;
+
+\echo 'continued behind a run that was given up'
+begin;
+select t.worker('w1', t.host('h1', '{code:rust}', 1), t.host('h2', '{code:rust,more}', 1));
+select t.submit('a');
+select pg_temp.runs();
+select t.is(fleet.free_slot('a', 1, 'fire'), 'freed', 'its only run is given up');
+select t.is(fleet.continue('a', 'go on'), 'created', 'it is continued');
+select t.claim('w1', 1);
+select t.is(pg_temp.brief('a'), '(,,,"go on",,,0)', 'with nothing but what was asked');
+rollback;
+
 \echo 'where it goes on'
 begin;
 select t.worker('w1', t.host('h1', '{code:rust}', 1), t.host('h2', '{code:rust,more}', 1));

@@ -118,9 +118,9 @@ static const struct {
     {"POST", TASKS, "submit", "submit_tasks", false},
     {"POST", TASKS "/t-1/cancel", "submit", "task_cancel", false},
     {"GET", TASKS "/t-1/explain", "read", "task_explain", false},
-    {"POST", TASKS "/t-1/answer", "submit", "answer_task", false},
+    {"POST", TASKS "/t-1/answer", "submit", "task_say", false},
     {"POST", TASKS "/t-1/retry", "operate", "task_retry", false},
-    {"POST", TASKS "/t-1/continue", "operate", "task_continue", false},
+    {"POST", TASKS "/t-1/continue", "operate", "task_say", false},
 };
 
 /* What a door takes, where it wants a body. */
@@ -128,7 +128,7 @@ static const char *good_body(const char *sql)
 {
     if (strcmp(sql, "submit_tasks") == 0)
         return "{\"title\": \"T\", \"labels\": [\"agent:x\"]}";
-    if (strcmp(sql, "answer_task") == 0 || strcmp(sql, "task_continue") == 0)
+    if (strcmp(sql, "task_say") == 0)
         return "{\"text\": \"T\"}";
     if (strcmp(sql, "host_put") == 0)
         return "{\"hostname\": \"localhost\", \"work_dir\": \"/w\", \"agents\": []}";
