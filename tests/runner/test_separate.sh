@@ -237,3 +237,41 @@ check "... whole" owner_is "$TASKS/r" "$(uid_of slot-1)"
 check "... and goes all the same" says state call clean r
 check "a folder of another account goes" eval 'says state call clean q && [[ ! -e $TASKS/q ]]'
 check "... and what was left of it" says state call clean
+
+# --- a repository ---
+
+# shellcheck source=deploy/lib/process.sh
+source deploy/lib/process.sh
+# shellcheck source=deploy/lib/sshd.sh
+source deploy/lib/sshd.sh
+# shellcheck source=tests/lib/git.sh
+source tests/lib/git.sh
+git_begin
+git_repository acme/rocket
+git_commit acme/rocket main src/a.c "int a;" >/dev/null
+git_repository acme/other
+repository=$GIT_ROOT/acme/rocket.git
+chown -R "$ACCOUNT:$ACCOUNT" "$GIT_ROOT"
+work() { call "$1" "w.$2" 1 "$N" w "$2" "$repository" run_as="$3" "${@:4}"; } # prepare|harvest NUMBER ACCOUNT
+worked() { has_fields "$(work "${@:2}" 2>&1)" state="$1"; }
+agent_git='export GIT_AUTHOR_NAME=A GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=A GIT_COMMITTER_EMAIL=a@b; '
+start_words=(run_as=slot-1)
+check "a workspace is prepared for an account" worked ready prepare 1 slot-1
+check "... and is its" owner_is "$TASKS/w" "$(uid_of slot-1)"
+start w.1 1 $N 60 100000 "$agent_git"'git status --porcelain && git log --oneline | wc -l && cat src/a.c && echo b >>src/a.c && git commit -qam "by the agent" && echo left >left && git fsck 2>&1 | head -n 3
+    cat ../../.fleet/f1/stages/w/HEAD; ls ../../.fleet/f1/mirrors' >/dev/null
+wait_for 20 "its end" ended w.1
+check "git of the agent works there, and sees no stage and no list of mirrors" eval '[[ $(cat "$DIR/w.1/out") == "2
+int a;" ]] && [[ $(grep -c "Permission denied" "$DIR/w.1/err") == 2 ]]'
+check "what it did is taken in and pushed" worked pushed harvest 1 slot-1 leftovers=1
+check "... its commit, and what it left" eval '[[ $(git_at acme/rocket show task/w:src/a.c) == "int a;
+b" && $(git_at acme/rocket show task/w:left) == left ]]'
+check "... and the workspace is ours" owner_is "$TASKS/w" "$ACCOUNT"
+start_words=(run_as=slot-2)
+check "the next attempt has another account" worked ready prepare 2 slot-2
+start w.2 1 $N 60 100000 "$agent_git"'git log --oneline | wc -l; cat left; echo c >>src/a.c; git commit -qam more; git gc -q; git status --porcelain' >/dev/null
+wait_for 20 "its end" ended w.2
+check "... which goes on from there" stdout_is w.2 "4
+left"
+check "... and is pushed" eval 'worked pushed harvest 2 slot-2 && [[ $(git_at acme/rocket show task/w:src/a.c) == *c ]]'
+check "CLEAN takes it over, too" eval 'worked ready prepare 3 slot-1 && says state call clean w && [[ ! -e $TASKS/w ]]'

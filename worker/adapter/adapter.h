@@ -204,9 +204,9 @@ bool adapter_find(const struct config *config, const struct config_agent *agent,
  * a run can tell. */
 char *adapter_program(const struct adapter_template *template, const char *work_dir);
 
-/* What an agent of this type writes to in its home, for a sandbox: paths that begin with "~/", one a
- * line, a folder with "/" at its end; "" of an unknown type. And the file of its login there; NULL:
- * none is known. */
+/* What an agent of this type writes to in its home, for a sandbox: paths that begin with "~/", one
+ * a line, a folder with "/" at its end; "" of an unknown type. And the file of its login there;
+ * NULL: none is known. */
 const char *adapter_home(const char *agent_type);
 const char *adapter_login_file(const char *agent_type);
 

@@ -180,12 +180,12 @@ struct runner_greeting {
     char machine[65]; /* machine-id, "none" when the host has none */
     /* boot_id "-" start time of pid 1: changes with every boot of machine or container. */
     char boot[RUNNER_BOOT_SIZE];
-    char owner[33];                    /* random id of <work_dir>/.fleet/owner, 32 hex digits */
-    int64_t disk_free;                 /* bytes that our account may still write under work_dir */
-    char lacks[256];                   /* what the host lacks for a run, a sentence; "" = nothing */
-    char path[RUNNER_PATH_SIZE];       /* PATH of a job, in which commands are looked for */
-    char sandbox[RUNNER_SANDBOX_SIZE]; /* of a look at SANDBOX_PROGRAM: why there can be none; "" =
-                                          there can */
+    char owner[33];              /* random id of <work_dir>/.fleet/owner, 32 hex digits */
+    int64_t disk_free;           /* bytes that our account may still write under work_dir */
+    char lacks[256];             /* what the host lacks for a run, a sentence; "" = nothing */
+    char path[RUNNER_PATH_SIZE]; /* PATH of a job, in which commands are looked for */
+    /* Of a look at SANDBOX_PROGRAM: why there can be none; "" = there can. */
+    char sandbox[RUNNER_SANDBOX_SIZE];
     struct runner_seen seen[RUNNER_LOOKS_MAX]; /* in the order of the looks */
     int seen_count;
 };

@@ -13,6 +13,7 @@
 #include "worker/runner/file.h"
 #include "worker/runner/leftover.h"
 #include "worker/runner/look.h"
+#include "worker/runner/move.h"
 #include "worker/runner/push.h"
 #include "worker/runner/repository.h"
 #include "worker/runner/source.h"
@@ -94,9 +95,13 @@ static bool begin(struct harvest *harvest, const char *path, int channel)
     return open_stage(harvest) && pass_fence(harvest);
 }
 
-static void open_tree(struct harvest *harvest)
+/* From the account that the agent had. */
+static bool open_tree(struct harvest *harvest)
 {
     char self[40];
+    const char *why = move_folder(harvest->base, harvest->work->folder, NULL);
+    if (why != NULL)
+        return fault_of_move(harvest->worked, why);
     int tasks = file_open_folder(harvest->base->work, "tasks");
     harvest->tree = tasks >= 0 ? file_open_folder(tasks, harvest->work->folder) : -1;
     if (tasks >= 0)
@@ -105,6 +110,7 @@ static void open_tree(struct harvest *harvest)
     ssize_t len =
         harvest->tree >= 0 ? readlink(self, harvest->tree_path, sizeof harvest->tree_path - 1) : 0;
     harvest->tree_path[len > 0 ? len : 0] = '\0';
+    return true;
 }
 
 /* --- What it asks --- */
@@ -233,7 +239,8 @@ static void push(struct harvest *harvest, enum take_end taken)
 static void run(struct harvest *harvest)
 {
     enum take_end taken;
-    open_tree(harvest);
+    if (!open_tree(harvest))
+        return;
     if (harvest->tree < 0) {
         fault(harvest->worked, "workspace_tampered",
               "the workspace is gone, or something else stands there");
