@@ -275,3 +275,33 @@ check "... which goes on from there" stdout_is w.2 "4
 left"
 check "... and is pushed" eval 'worked pushed harvest 2 slot-2 && [[ $(git_at acme/rocket show task/w:src/a.c) == *c ]]'
 check "CLEAN takes it over, too" eval 'worked ready prepare 3 slot-1 && says state call clean w && [[ ! -e $TASKS/w ]]'
+
+# --- check-hosts ---
+
+cat >"$TEST_DIR/check.yaml" <<END
+database: { url: "postgresql://nobody@127.0.0.1:1/none" }
+adapters:
+  my-agent: { command: [ my-agent ], output: text }
+hosts:
+  - { host_id: h, hostname: localhost, work_dir: $TEST_DIR/checked, agents: [
+      { agent_type: my-agent, isolation: separate, run_as: [ slot-1, slot-2 ], max_concurrency: 2, sandbox: bwrap } ] }
+END
+install -d -o "$ACCOUNT" -m 700 "$TEST_DIR/checked"
+checks() { as env USER=agent "$BUILD/fleet-worker" --config "$TEST_DIR/check.yaml" check-hosts --timeout 60 >"$TEST_DIR/checked.text" 2>&1; }
+shows() { tr -s ' \n' ' ' <"$TEST_DIR/checked.text" | grep -qF "$1" || { cat "$TEST_DIR/checked.text"; return 1; }; }
+check "check-hosts: an agent that no account finds" eval '! checks && shows "FAILED accounts my-agent: slot-1 does not find my-agent"'
+for slot in "${slots[@]}"; do
+    mkdir -p "$TEST_DIR/homes/$slot/bin"
+    printf '#!/bin/sh\n' >"$TEST_DIR/homes/$slot/bin/my-agent"
+    chmod 755 "$TEST_DIR/homes/$slot/bin/my-agent"
+    echo 'PATH=$HOME/bin:$PATH' >"$TEST_DIR/homes/$slot/.profile"
+done
+check "... all is well" eval 'checks && shows "ok accounts my-agent: each of 2 can be used, finds its agent, and reads nothing of"'
+grep -oE "echo '.* NOPASSWD: ALL'" "$TEST_DIR/checked.text" | cut -d"'" -f2 >"$TEST_DIR/etc/rule"
+check "... its line is one of sudo's" eval '[[ -s $TEST_DIR/etc/rule ]] && visudo -cqf "$TEST_DIR/etc/rule"'
+check "... and nothing is left of the check" eval '[[ -z $(find "$TEST_DIR/checked/.fleet" -mindepth 1 -name "check-*") ]]'
+as chmod 755 "$TEST_DIR/checked/.fleet"
+check "... a folder that an account can read" eval '! checks && shows "FAILED accounts my-agent: slot-1 can read, or write to,"'
+as chmod 711 "$TEST_DIR/checked/.fleet"
+echo "agent ALL=(slot-1) NOPASSWD: ALL" >"$TEST_DIR/etc/sudoers"
+check "... an account that sudo does not give" eval '! checks && shows "FAILED accounts my-agent: slot-2 cannot be used: sudo: a password is required"'
