@@ -145,13 +145,7 @@ check "... what is ignored stays, too" holds left/a.o built
 agent left checkout -q -b other && agent left commit -q --allow-empty -m "elsewhere" && mine=$(head_of left)
 check "on another branch of its own" eval 'ready prepare left 3 acme/rocket && [[ $(head_of left) == "$mine" && $(agent left symbolic-ref HEAD) == refs/heads/task/left ]]'
 
-# --- for the account of a slot ---
-
-check "a workspace that another account gets" ready prepare sep 1 acme/rocket run_as=somebody
-agent sep commit -q --allow-empty -m "of the agent" && mine=$(head_of sep)
-check "... reads in no stage" eval 'ready prepare sep 2 acme/rocket run_as=somebody && ! grep -q stages "$TASKS/sep/.git/objects/info/alternates"'
-check "... and has all objects" eval '[[ $(head_of sep) == "$mine" ]] && agent sep fsck --no-dangling && is_clean sep'
-check "... whoever knows no mirror's name finds none" eval '[[ $(stat -c %a "$BASE/mirrors") == 711 ]]'
+check "whoever knows no mirror's name finds none" eval '[[ $(stat -c %a "$BASE/mirrors") == 711 ]]'
 
 # --- agents' configuration ---
 
@@ -177,8 +171,13 @@ commit=$(git_commit acme/rocket task/b more.txt "of somebody else")
 check "uncommitted changes stand in the way of the next" answers state=ready head="$commit" -- prepare b 3 acme/rocket leftovers=0
 check "... they are kept aside" eval '[[ $(cat "$BASE"/stages/b/aside.3/more.txt) == mine ]] && detail_has aside.3'
 check "... the workspace is clean" is_clean b
+agent b commit -q --allow-empty -m "of the agent" && mine=$(head_of b)
+commit=$(git_commit acme/rocket task/b more.txt "of a third")
+check "both went their ways: the server's is taken" answers state=ready head="$commit" rescue=rescue/b -- prepare b 4 acme/rocket leftovers=0
+check "... ours is on a branch of its own" eval '[[ $(git_at acme/rocket rev-parse rescue/b) == "$mine" ]] && detail_has rescue/b'
+check "... the workspace is clean" is_clean b
 git_at acme/rocket update-ref -d refs/heads/task/b
-check "deleted on the server: it goes on from ours" answers state=ready head="$commit" pushed=- -- prepare b 4 acme/rocket
+check "deleted on the server: it goes on from ours" answers state=ready head="$commit" pushed=- -- prepare b 5 acme/rocket
 
 # --- kinds of repositories ---
 

@@ -119,6 +119,8 @@ static bool compare(struct origin *origin, struct git *git, const struct stage *
     memcpy(origin->start, origin->server, sizeof origin->start);
     if (!is_in(git, stage, origin->ours, origin->server, &in))
         return false;
+    if (!in && origin->base[0] != '\0' && !is_in(git, stage, origin->ours, origin->base, &in))
+        return false;
     origin->diverged = !in;
     return true;
 }

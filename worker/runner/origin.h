@@ -16,7 +16,7 @@ struct origin {
     char ours[REFS_COMMIT_SIZE];         /* what we took in last; "": none */
     char start[REFS_COMMIT_SIZE];        /* "": unborn */
     char began[REFS_COMMIT_SIZE];        /* where start and base part */
-    bool diverged;                       /* `ours` is not in `start` */
+    bool diverged;                       /* `ours` is neither in `start` nor in the base */
 };
 
 /* The base branch: the one that is asked for, or the server's default. One that is gone by now is

@@ -15,6 +15,7 @@
 #include "worker/runner/move.h"
 #include "worker/runner/origin.h"
 #include "worker/runner/process.h"
+#include "worker/runner/push.h"
 #include "worker/runner/repository.h"
 #include "worker/runner/source.h"
 #include "worker/runner/space.h"
@@ -260,11 +261,36 @@ static bool find_origin(struct prepare *prepare)
     return prepare->git.end != GIT_DONE && fail(prepare, "");
 }
 
+/* Where somebody else's commits are on the server in place of ours, ours go to a branch of their
+ * own before anything is done. */
+static bool rescue(struct prepare *prepare)
+{
+    char why[2 * REFS_NAME_SIZE];
+    struct runner_worked pushed = *prepare->worked;
+    struct push push = {.git = &prepare->git,
+                        .stage = &prepare->stage,
+                        .work = prepare->work,
+                        .access = &prepare->access,
+                        .worked = &pushed};
+    if (!prepare->origin.diverged)
+        return true;
+    if (!push_open(&push) || !push_rescue(&push)) {
+        *prepare->worked = pushed;
+        prepare->worked->state = WORK_FAILED;
+        return false;
+    }
+    memcpy(prepare->worked->rescue, pushed.rescue, sizeof pushed.rescue);
+    snprintf(why, sizeof why,
+             "the branch went another way on the server: what it had is kept as %s", pushed.rescue);
+    note(prepare, why);
+    return true;
+}
+
 static bool make(struct prepare *prepare)
 {
     prepare->git.deadline = prepare->deadline;
     prepare->note[0] = '\0';
-    return make_stage(prepare) && take_last(prepare) && find_origin(prepare) &&
+    return make_stage(prepare) && take_last(prepare) && find_origin(prepare) && rescue(prepare) &&
            make_workspace(prepare);
 }
 
