@@ -42,11 +42,14 @@ comment on column fleet.follow.shown is 'the text without credentials, for every
 create table fleet.pin (
     task bigint primary key references fleet.task,
     executor int not null references fleet.executor,
+    ordinal int,
     until timestamptz not null
 );
 create index pin_until on fleet.pin (until);
 comment on table fleet.pin is
     'Tasks whose lane is that of the executor which has their session and workspace, and when anyone may have them after all.';
+
+comment on column fleet.pin.ordinal is 'that of the slot of its last run, where its session is if accounts are separate';
 
 insert into fleet.setting (name, value, low, high, comment) values
     ('follow_pin_ms', 1800000, 0, 604800000,

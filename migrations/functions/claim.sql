@@ -15,15 +15,21 @@ begin
       and exists (select from fleet.slot s where s.executor = e.executor and s.attempt is null and not s.retiring));
 end $$;
 
--- Locks up to p_want free slots of these executors: least loaded first, then the one with the fewest capabilities.
+-- Locks up to p_want free slots of these executors: least loaded first, then the one with the fewest capabilities; of its slots those
+-- in which tasks of the lane ran before.
 create function fleet.take_slots(p_executors int[], p_lane int, p_want int) returns bigint[]
     language plpgsql as $$
-declare v_ids bigint[]; v_slots bigint[];
+declare
+    v_pinned int := (select l.pinned from fleet.lane l where l.lane = p_lane);
+    v_known int[] := case when v_pinned is not null then array(select p.ordinal from fleet.pin p where p.executor = v_pinned) else '{}' end;
+    v_ids bigint[];
+    v_slots bigint[];
 begin
     select array_agg(f.slot_id order by (f.used + f.k)::real / f.units, f.skills, f.slot_id) into v_ids
     from (select s.slot_id, s.attempt, s.retiring, cardinality(x.capabilities) as skills,
                  count(s.attempt) over e as used, count(*) over e as units,
-                 row_number() over (partition by s.executor, s.attempt is null order by s.slot_id) as k
+                 row_number() over (partition by s.executor, s.attempt is null
+                                    order by s.ordinal = any (v_known) desc, s.slot_id) as k
           from fleet.slot s
           join fleet.executor x on x.executor = s.executor
           join fleet.executor_lane el on el.executor = s.executor and el.lane = p_lane

@@ -57,7 +57,7 @@ begin
     if not found then
         return null;
     end if;
-    insert into fleet.pin (task, executor, until) values (t.task, e.executor, p_from + fleet.ms('follow_pin_ms'));
+    insert into fleet.pin (task, executor, ordinal, until) values (t.task, e.executor, a.ordinal, p_from + fleet.ms('follow_pin_ms'));
     return fleet.lane_for(t.requirements, t.execution_mode, t.repo, '{}', e.executor);
 end $$;
 

@@ -61,8 +61,13 @@ where q.lane <> t.lane or q.prio <> -t.priority
 union all
 select null, 'task ' || w.task || ' waits but does not exist', null
 from (select task from fleet.queue union all select task from fleet.delayed) w
-where not exists (select from fleet.task t where t.task = w.task);
-comment on view fleet.check_queue is 'A created task waits in exactly one of queue and delayed; no other task waits.';
+where not exists (select from fleet.task t where t.task = w.task)
+union all
+select t.task_id, 'is pinned to an executor, and its lane is another', null
+from fleet.pin p join fleet.task t on t.task = p.task left join fleet.lane l on l.lane = t.lane
+where t.completed_at is not null or l.pinned is distinct from p.executor;
+comment on view fleet.check_queue is
+    'A created task waits in exactly one of queue and delayed; no other task waits. A pin is that of its task''s lane.';
 
 create view fleet.check_executor_lane as
 select executor, lane, 'missing' as fault from (table fleet.executor_lane_wanted except table fleet.executor_lane) m

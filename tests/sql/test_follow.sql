@@ -244,6 +244,9 @@ select t.is((select string_agg(task_id || ordinal, ' ' order by task_id) from fl
 select pg_temp.end('b', 'no_change', 'needs_input', '{"question": "?", "session_id": "s-b", "isolation": "separate"}'), pg_temp.end('a');
 select t.is(fleet.answer('b', 'yes'), 'answered', 'answered');
 savepoint asked;
+select pg_temp.runs();
+select t.is(pg_temp.brief('b'), '(,,s-b,yes,,?,1)', 'the slot with its account is taken, where it is free');
+rollback to savepoint asked;
 delete from fleet.slot where ordinal = 1;
 select pg_temp.runs();
 select t.is(pg_temp.brief('b'), '(,,,yes,,?,0)', 'another account has no session of it');
@@ -269,4 +272,38 @@ select t.configure('w1', t.host('h', '{code:rust}', 1));
 select t.finish('w1', task_id) from fleet.attempt join fleet.task using (task) where ended_at is null;
 select t.is(pg_temp.slots(), '0', 'the last one is below max_concurrency when nothing runs');
 select t.sound();
+rollback;
+
+\echo 'issues that wait for an answer'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 1));
+insert into fleet.repository (repo) values ('acme/rocket') on conflict do nothing;
+select t.is(t.deliver('d1', 'label_updated', '{agent:code:rust}', '2026-01-01T00:00:00Z'), 'accepted submitted', 'an issue');
+select pg_temp.runs();
+select t.is(pg_temp.end('acme/rocket#42', 'no_change', 'needs_input', '{"question": "?"}'), 'review_pending', 'asks');
+savepoint asks;
+select t.is(t.deliver('d2', 'label_cleared', '{}', '2026-01-02T00:00:00Z'), 'accepted label_removed', 'its label is taken away');
+select t.is(t.status('acme/rocket#42'), 'cancelled', 'nobody will answer');
+select t.is(t.deliver('d3', 'label_updated', '{agent:code:rust}', '2026-01-03T00:00:00Z'), 'accepted resubmitted', 'and added again');
+select t.sound();
+rollback to savepoint asks;
+select fleet.answer('acme/rocket#42', 'yes');
+select t.is(t.deliver('d2', 'label_updated', '{agent:code:rust,agent:more}', '2026-01-02T00:00:00Z'), 'accepted relabelled', 'other labels while it waits pinned');
+select t.sound('relabelled: sound');
+rollback to savepoint asks;
+select t.is(t.deliver('d2', 'closed', '{agent:code:rust}', '2026-01-02T00:00:00Z', '{"state": "closed"}'), 'accepted cancelled', 'closed');
+select t.is(t.status('acme/rocket#42'), 'cancelled', 'it is cancelled');
+select t.sound();
+rollback;
+
+\echo 'what goes with its task'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 1));
+select t.submit('a');
+select pg_temp.runs(), pg_temp.end('a'), fleet.continue('a', 'x'), fleet.cancel('a');
+update fleet.task set completed_at = now() - interval '10 years', created_at = now() - interval '10 years';
+delete from fleet.event;
+update fleet.attempt set run_removed_at = now();
+select fleet.remove_tasks(now(), 10);
+select t.is((select count(*) from fleet.task) + (select count(*) from fleet.follow), 0::bigint, 'follow-ups');
 rollback;
