@@ -87,12 +87,14 @@ static bool line_of(const struct slots *slots, const char *key, const char *name
     return true;
 }
 
-/* Whether it has what the word means. */
+/* Whether it has what the word means; NULL: nothing. */
 static bool has(const struct slots *slots, const char *name, const char *word)
 {
     char key[LINE_SIZE], rest[LINE_SIZE];
+    if (word == NULL)
+        return true;
     snprintf(key, sizeof key, "%s %s", name, word);
-    return word == NULL || (line_of(slots, "has", key, rest) && strcmp(rest, "-") != 0);
+    return line_of(slots, "has", key, rest) && strcmp(rest, "-") != 0;
 }
 
 enum flaw { FLAW_NONE, FLAW_LOGIN, FLAW_PROGRAM, FLAW_READS, FLAW_REFUSED, FLAW_SILENT };
