@@ -3,7 +3,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/buf.h"
@@ -133,56 +132,58 @@ static size_t opens(const struct search *search, size_t at)
     return at;
 }
 
-/* The value that opens at `at`, and its end. NULL when there is none, with *end behind what is to
- * be left out whole, or 0. */
-static struct json_object *value_at(struct search *search, size_t at, size_t *end)
+/* The value that opens at `at`; NULL when there is none. *end is behind it, or where what opens
+ * there ends without being one, 0 when it does not; *deep: then it is too deep to be looked into.
+ */
+static struct json_object *value_at(struct search *search, size_t at, size_t *end, bool *deep)
 {
     struct error err;
     size_t deepest;
     *end = closes(search, at, &deepest);
-    if (*end == 0 || deepest > JSON_DEPTH_MAX)
-        return NULL;
-    struct json_object *value = json_parse(search->text.data + at, *end - at, &err);
-    *end = value != NULL ? *end : 0;
-    return value;
+    *deep = *end > 0 && deepest > JSON_DEPTH_MAX;
+    return *end > 0 && !*deep ? json_parse(search->text.data + at, *end - at, &err) : NULL;
 }
 
-static void cut(struct buf *text, size_t from, size_t to)
+static void cut(struct search *search, size_t from, size_t to)
 {
-    memmove(text->data + from, text->data + to, text->len - to + 1);
+    struct buf *text = &search->text;
+    size_t rest = text->len - to;
+    memmove(text->data + from, text->data + to, rest + 1);
     text->len -= to - from;
+    search->effort -= rest < search->effort ? rest : search->effort;
 }
 
-/* Gives away the first object behind `from` and cuts it out; false when there is none. */
-static bool take_inner(struct search *search, size_t from)
+/* Gives away the first object that lies between two places, and cuts it out. */
+static bool take_inner(struct search *search, size_t from, size_t before)
 {
-    for (size_t at = opens(search, from); at < search->text.len && search->effort > 0;) {
-        size_t end;
-        struct json_object *value = value_at(search, at, &end);
-        bool object = json_object_is_type(value, json_type_object);
-        if (object) {
+    size_t at = opens(search, from), end;
+    bool deep, taken = false;
+    while (!taken && at < before && search->effort > 0) {
+        struct json_object *value = value_at(search, at, &end, &deep);
+        taken = json_object_is_type(value, json_type_object);
+        if (taken) {
             search->on_object(search->data, value);
-            cut(&search->text, at, end);
+            cut(search, at, end);
         }
+        at = opens(search, value != NULL || deep ? end : at + 1);
         json_object_put(value);
-        if (object)
-            return true;
-        at = opens(search, end > 0 ? end : at + 1);
     }
-    return false;
+    return taken;
 }
 
 static void search_all(struct search *search)
 {
-    for (size_t at = opens(search, 0); at < search->text.len && search->effort > 0;) {
-        size_t end;
-        struct json_object *value = value_at(search, at, &end);
+    size_t at = opens(search, 0), end;
+    bool deep;
+    while (at < search->text.len && search->effort > 0) {
+        struct json_object *value = value_at(search, at, &end, &deep);
+        bool known = value != NULL || deep;
         if (json_object_is_type(value, json_type_object))
             search->on_object(search->data, value);
         json_object_put(value);
-        if (end == 0 && take_inner(search, at + 1))
+        if (!known && take_inner(search, at + 1, end > 0 ? end : search->text.len))
             continue; /* it may be whole now */
-        at = opens(search, end > 0 ? end : at + 1);
+        at = opens(search, known ? end : at + 1);
     }
 }
 
