@@ -17,7 +17,7 @@ install_list() {
     run | test) echo postgresql-15 postgresql-client-15 caddy openssh-server openssh-client curl openssl git ;;&
     test)
         echo check clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck \
-            postgresql-15-plpgsql-check procps sudo bubblewrap fish tcsh strace lighttpd python3-jsonschema python3-yaml pgbouncer prometheus
+            postgresql-15-plpgsql-check procps sudo bubblewrap fish tcsh zsh strace lighttpd python3-jsonschema python3-yaml pgbouncer prometheus
         ;;&
     package) echo dpkg-dev file git ;;&
     test | package)

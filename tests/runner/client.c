@@ -188,6 +188,7 @@ static void say_greeting(int number, struct runner_greeting *greeting)
         numeral(greeting->disk_free), greeting->lacks);
     say(number, "path %s", greeting->path);
     say(number, "sandbox %s", word_or_dash(greeting->sandbox));
+    say(number, "shell %s", greeting->shell);
     for (int i = 0; i < greeting->seen_count; i++)
         say(number, "agent %s %s", greeting->seen[i].found ? greeting->seen[i].file : "missing",
             greeting->seen[i].version);

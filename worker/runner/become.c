@@ -14,8 +14,8 @@
 
 #include "worker/runner/file.h"
 #include "worker/runner/frame.h"
-#include "worker/runner/look.h"
 #include "worker/runner/scene.h"
+#include "worker/runner/shell.h"
 
 #define PARCEL_MAX ((size_t)2 * FRAME_ASK_MAX)
 
@@ -111,7 +111,7 @@ static void renounce(void)
 
 int become_main(int argc, char **argv)
 {
-    static char path[LOOK_PATH_SIZE];
+    static struct shell shell;
     struct parcel parcel;
     (void)argv;
     if (argc != 2 || !unpack(&parcel))
@@ -127,7 +127,7 @@ int become_main(int argc, char **argv)
     int prompt = scene_file("prompt", parcel.prompt, parcel.prompt_len);
     if (script < 0 || prompt < 0 || setsid() < 0)
         fail(126, "cannot start");
-    look_path(path);
+    shell_ask(&shell);
     scene_play(&(struct scene){
         .folder = folder,
         .prompt = prompt,
@@ -136,7 +136,7 @@ int become_main(int argc, char **argv)
         .script = script,
         .tmp = parcel.tmp,
         .mark = parcel.mark,
-        .path = path,
+        .path = shell.path,
         .base = parcel.base,
         .inside = parcel.folder,
         .sandbox = parcel.sandbox,

@@ -173,6 +173,7 @@ struct runner_seen {
     bool found;
     char file[RUNNER_FILE_SIZE];       /* the program that it means; "" when it is not found */
     char version[RUNNER_VERSION_SIZE]; /* as it says; "" when it was not asked, or said nothing */
+    uint64_t stamp; /* another one for another program, or the same after an update; 0: unknown */
 };
 
 struct runner_greeting {
@@ -186,6 +187,7 @@ struct runner_greeting {
     char path[RUNNER_PATH_SIZE]; /* PATH of a job, in which commands are looked for */
     /* Of a look at SANDBOX_PROGRAM: why there can be none; "" = there can. */
     char sandbox[RUNNER_SANDBOX_SIZE];
+    char shell[33]; /* the login shell whose PATH it is; "": none answered */
     struct runner_seen seen[RUNNER_LOOKS_MAX]; /* in the order of the looks */
     int seen_count;
 };
@@ -336,11 +338,13 @@ static inline void put_greeting(struct frame_out *out, const struct runner_greet
     put_text(out, greeting->lacks);
     put_text(out, greeting->path);
     put_text(out, greeting->sandbox);
+    put_text(out, greeting->shell);
     put_u8(out, (uint8_t)greeting->seen_count);
     for (int i = 0; i < greeting->seen_count; i++) {
         put_u8(out, greeting->seen[i].found);
         put_text(out, greeting->seen[i].file);
         put_text(out, greeting->seen[i].version);
+        put_u64(out, greeting->seen[i].stamp);
     }
 }
 
@@ -565,6 +569,7 @@ static inline void get_greeting(struct frame_in *in, struct runner_greeting *gre
     get_text(in, greeting->lacks, sizeof greeting->lacks);
     get_text(in, greeting->path, sizeof greeting->path);
     get_text(in, greeting->sandbox, sizeof greeting->sandbox);
+    get_text(in, greeting->shell, sizeof greeting->shell);
     greeting->seen_count = get_u8(in);
     if (greeting->seen_count > RUNNER_LOOKS_MAX)
         in->failed = true;
@@ -572,6 +577,7 @@ static inline void get_greeting(struct frame_in *in, struct runner_greeting *gre
         greeting->seen[i].found = get_u8(in) != 0;
         get_text(in, greeting->seen[i].file, RUNNER_FILE_SIZE);
         get_text(in, greeting->seen[i].version, RUNNER_VERSION_SIZE);
+        greeting->seen[i].stamp = get_u64(in);
     }
 }
 

@@ -162,39 +162,61 @@ static bool is_wanted(const struct question_looks *looks, const char *command)
     return false;
 }
 
-static void send_path(int socket, const char *path)
+static void send_shell(int socket, const struct shell *shell)
 {
-    uint8_t bytes[FRAME_HEAD + LOOK_PATH_SIZE];
-    struct frame_out out = frame_begin(bytes, sizeof bytes, (enum frame_type)GREET_PATH, 0);
-    put_bytes(&out, path, strlen(path));
+    uint8_t bytes[FRAME_HEAD + sizeof *shell];
+    struct frame_out out = frame_begin(bytes, sizeof bytes, (enum frame_type)GREET_SHELL, 0);
+    put_bytes(&out, shell, sizeof *shell);
     send(socket, bytes, frame_end(&out), MSG_NOSIGNAL);
 }
 
-void greet(const struct base *base, const char *why, struct frame_in *payload, const char *path,
-           int socket, uint32_t id)
+static bool lacks_one(const struct runner_greeting *greeting)
+{
+    for (int i = 0; i < greeting->seen_count; i++) {
+        if (!greeting->seen[i].found)
+            return true;
+    }
+    return false;
+}
+
+/* In the PATH that is known; in what the shell says now where that does not do. */
+static void find_agents(const struct question_looks *looks, const struct shell *known, int socket,
+                        int64_t deadline, struct runner_greeting *greeting)
+{
+    static struct shell shell;
+    greeting->seen_count = looks->count;
+    if (known != NULL) {
+        shell = *known;
+        look_for(looks->look, looks->count, shell.path, deadline, greeting->seen);
+    }
+    if (known == NULL || lacks_one(greeting))
+        shell_ask(&shell);
+    if (known == NULL || strcmp(known->path, shell.path) != 0 ||
+        strcmp(known->name, shell.name) != 0) {
+        send_shell(socket, &shell);
+        look_for(looks->look, looks->count, shell.path, deadline, greeting->seen);
+    }
+    look_show(shell.path, greeting->path, sizeof greeting->path);
+    look_show(shell.name, greeting->shell, sizeof greeting->shell);
+}
+
+void greet(const struct base *base, const char *why, struct frame_in *payload,
+           const struct shell *known, int socket, uint32_t id)
 {
     static struct question_looks looks;
     static struct runner_greeting greeting;
     static uint8_t bytes[16384];
-    char own_path[LOOK_PATH_SIZE];
     int64_t deadline = clock_now() + GREET_MS;
     question_looks(*payload, &looks);
-    if (path == NULL) {
-        look_path(own_path);
-        send_path(socket, own_path);
-        path = own_path;
-    }
     greeting.disk_free = -1;
     memset(greeting.owner, '0', OWNER_LEN);
     snprintf(greeting.system, sizeof greeting.system, "%s", system_name());
     snprintf(greeting.boot, sizeof greeting.boot, "%s", process_boot());
     find_machine(&greeting);
     find_lacks(base, why, &greeting);
-    look_show(path, greeting.path, sizeof greeting.path);
     if (is_wanted(&looks, SANDBOX_PROGRAM))
         sandbox_try(greeting.sandbox);
-    greeting.seen_count = looks.count;
-    look_for(looks.look, looks.count, path, deadline, greeting.seen);
+    find_agents(&looks, known, socket, deadline, &greeting);
     struct frame_out out = frame_begin(bytes, sizeof bytes, FRAME_GREETING, id);
     put_greeting(&out, &greeting);
     send(socket, bytes, frame_end(&out), MSG_NOSIGNAL);

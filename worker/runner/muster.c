@@ -13,6 +13,7 @@
 #include "worker/runner/account.h"
 #include "worker/runner/base.h"
 #include "worker/runner/look.h"
+#include "worker/runner/shell.h"
 #include "worker/runner/signal.h"
 #include "worker/runner/source.h"
 
@@ -44,7 +45,8 @@ static bool find(const char *word, const char *home, const char *path,
 
 int attend_main(int argc, char **argv)
 {
-    static char path[LOOK_PATH_SIZE], file[LOOK_PATH_SIZE], shown[LOOK_PATH_SIZE];
+    static char file[LOOK_PATH_SIZE], shown[LOOK_PATH_SIZE];
+    static struct shell shell;
     const char *home = getenv("HOME");
     if (argc < 5 || !account_is_right(argv[2]))
         return ACCOUNT_FAILED;
@@ -52,9 +54,9 @@ int attend_main(int argc, char **argv)
     look_show(home, shown, sizeof shown);
     printf("account %s %u %s\n", argv[4], (unsigned)getuid(), shown);
     say_folders(argv[3], argv[4]);
-    look_path(path);
+    shell_ask(&shell);
     for (int i = 5; i < argc; i++) {
-        bool found = find(argv[i], home, path, file);
+        bool found = find(argv[i], home, shell.path, file);
         look_show(file, shown, sizeof shown);
         printf("has %s %s %s\n", argv[4], argv[i], found ? shown : "-");
     }

@@ -120,9 +120,9 @@ static void do_work(const struct tasks *tasks, const struct task *task, struct f
     if (tasks->base.dir >= 0 && question_work(payload, &key, &work)) {
         alarm((unsigned)(work_limit_ms(&work) / 1000));
         if (task->type == FRAME_PREPARE)
-            prepare_run(&tasks->base, &key, &work, tasks->path, socket, &worked);
+            prepare_run(&tasks->base, &key, &work, tasks->shell.path, socket, &worked);
         else
-            harvest_run(&tasks->base, &key, &work, tasks->path, socket, &worked);
+            harvest_run(&tasks->base, &key, &work, tasks->shell.path, socket, &worked);
     }
     send_worked(socket, task->id, &worked);
 }
@@ -138,7 +138,7 @@ static void do_question(struct tasks *tasks, const struct task *task, struct fra
     struct runner_reply reply;
     reply_record(&reply, task->run);
     if (task->type == FRAME_HELLO) {
-        greet(&tasks->base, tasks->why, &payload, tasks->greeted ? tasks->path : NULL, socket,
+        greet(&tasks->base, tasks->why, &payload, tasks->greeted ? &tasks->shell : NULL, socket,
               task->id);
         return;
     }
@@ -158,7 +158,7 @@ static void do_question(struct tasks *tasks, const struct task *task, struct fra
         get_folder(&payload, folder);
         clean(&tasks->base, folder, &reply);
     } else {
-        call_run(&tasks->base, task->type, &payload, tasks->path, &reply);
+        call_run(&tasks->base, task->type, &payload, tasks->shell.path, &reply);
     }
     send_reply(socket, task->id, &reply);
 }
@@ -236,9 +236,9 @@ static void pass_on(struct task *task, const uint8_t *bytes, size_t len)
     struct frame frame;
     if (frame_read(bytes, len, FRAME_ANSWER_MAX, &frame) != 1)
         return;
-    if ((int)frame.type == GREET_PATH) {
-        snprintf(task->of->path, sizeof task->of->path, "%.*s", (int)frame.len,
-                 (const char *)frame.payload.at);
+    if ((int)frame.type == GREET_SHELL) {
+        if (frame.len == sizeof task->of->shell)
+            memcpy(&task->of->shell, frame.payload.at, frame.len);
         return;
     }
     channel_put(task->of->channel, bytes, len);

@@ -9,6 +9,7 @@
 #include "common/list.h"
 #include "worker/runner/channel.h"
 #include "worker/runner/run.h"
+#include "worker/runner/shell.h"
 #include "worker/runner/source.h"
 
 #define TASK_CHILDREN 64
@@ -27,8 +28,8 @@ struct tasks {
     const char *base_path;   /* borrowed */
     struct base base;        /* owned; base.dir is -1 while there is none */
     char why[256];           /* there is none */
-    bool greeted;            /* `path` is known: the first greeting is out */
-    char path[4096];         /* PATH of jobs */
+    bool greeted;            /* `shell` is known: the first greeting is out */
+    struct shell shell;      /* PATH of jobs */
     bool stuck;              /* answers wait for room in the channel */
     bool broken;             /* the channel must be closed */
     struct rlimit files;     /* what a child gets back: we may have more open than is usual */
