@@ -90,6 +90,7 @@ begin
         'session_id', a.report ->> 'session_id', 'tokens', coalesce(a.report -> 'tokens', '{}'), 'cost_usd', a.report -> 'cost_usd',
         'cost_source', a.report ->> 'cost_source', 'model', a.report ->> 'model', 'agent_version', a.report ->> 'agent_version',
         'profile', a.report ->> 'profile', 'isolation', a.report ->> 'isolation', 'sandbox', a.report ->> 'sandbox', 'work', a.work,
+        'claimed_work', case when a.report ?| '{branch,head}' then json_build_object('branch', a.report -> 'branch', 'head', a.report -> 'head') end,
         'question', a.question, 'follow_up', fleet.told_object(fleet.told_to(a.task, a.number)), 'output_bytes', json_build_object('stdout', a.stdout_bytes, 'stderr', a.stderr_bytes),
         'summary', a.report ->> 'summary', 'error', a.report ->> 'error', 'stopped', a.report ->> 'stopped',
         'proof', a.proof, 'abandoned', a.abandoned_reason, 'freed', a.freed_reason, 'claimed_at', fleet.utc(a.claimed_at),

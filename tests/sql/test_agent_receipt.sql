@@ -101,6 +101,8 @@ select t.is(t.fault(f::jsonb), '422 ' || w, 'refused: ' || left(f, 70)) from (va
   (jsonb_build_object('status', 'completed', 'artifacts', (select jsonb_agg(i) from generate_series(1, 101) i))::text, 'artifacts'),
   (jsonb_build_object('status', 'completed', 'artifacts', jsonb_build_array(repeat('x', 65537)))::text, 'artifacts'),
   (jsonb_build_object('status', 'completed', 'error', repeat('x', 65537))::text, 'error'), ('{"status": "completed", "error": 7}', 'error'),
+  ('{"status": "completed", "branch": "--upload-pack=x"}', 'branch'), ('{"status": "completed", "branch": 1}', 'branch'),
+  ('{"status": "completed", "head": "main"}', 'head'), ('{"status": "completed", "head": "0123456789012345678901234567890123456789\n"}', 'head'),
   ('{"status": "completed", "attempt": -1}', 'attempt'), ('{"status": "completed", "agent_id": 1}', 'agent_id')) v (f, w);
 select t.is((select count(*) from fleet.attempt where ended_at is null), 4::bigint, 'none of it ends anything');
 
@@ -112,6 +114,11 @@ select t.is((select report from fleet.attempt where attempt = t.attempt('one')),
 select t.is(t.completes('a1', 'one', 'completed', t.kept('full')::jsonb), '200 completed', 'told again: the same answer');
 select t.is((select count(*) from fleet.history where task_id = 'one'), 4::bigint, 'and nothing more happens');
 select t.is(t.completes('a1', 'one', 'failed', t.kept('full')::jsonb), '409 attempt_over', 'another one is refused');
+savepoint pushed;
+select t.is(t.completes('a1', 'two', 'completed', '{"branch": "task/two", "head": "0123456789012345678901234567890123456789"}'), '200 completed', 'what it pushed');
+select t.is((select row(a -> 'work', a -> 'claimed_work')::text from jsonb_array_elements((fleet.task_detail(t.by(), 'two')).body::jsonb -> 'attempts') a),
+  row('null'::jsonb, '{"head": "0123456789012345678901234567890123456789", "branch": "task/two"}'::jsonb)::text, 'is shown as what it claims');
+rollback to savepoint pushed;
 select t.is((select late ->> 'status' from fleet.attempt where attempt = t.attempt('one')), 'failed', 'and kept');
 select t.is(t.status('one'), 'completed', 'and changes nothing');
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # database: set by run
 # What 0004_task.sql does to rows that are there: it spells out fleet.slug_of() and fleet.executor_lane_wanted, and must agree with them.
-# And 0010_list.sql: what lists read is filled.
+# And 0010_list.sql: what lists read is filled; 0018_work.sql: slots are numbered.
 
 cat >"$TEST_DIR/old_rows.sql" <<SQL
 begin;
@@ -23,6 +23,13 @@ delete from fleet.task_label;
 $(sed -n '/^insert into fleet\.\(ended\|task_label\) /,/;$/p' migrations/0010_list.sql)
 select t.sound('lists find what was there before');
 select t.is((select count(*) from fleet.task_label), 6::bigint, '... each label once');
+rollback;
+begin;
+select t.worker('w1', t.host('h1', '{x}', 3), t.host('h2', '{x}', 1));
+update fleet.slot set ordinal = slot_id + 100;
+$(sed -n '/^update fleet.slot /,/;$/p' migrations/0018_work.sql)
+select t.is((select string_agg(agent_id || ' ' || ordinal, ', ' order by agent_id, slot_id) from fleet.slot join fleet.executor using (executor)),
+  'h1/codex-cli 0, h1/codex-cli 1, h1/codex-cli 2, h2/codex-cli 0', 'slots that are there get the smallest numbers');
 rollback;
 SQL
 run_sql old_rows "$database" "$TEST_DIR/old_rows.sql"
