@@ -66,6 +66,7 @@ wait_for 30 'it to run again' running three
 check 'the account is parked' [ "$(post accounts/made%2Fcounter/park '{"reason": "bill"}')" = 200 ]
 submit '{"title": "T", "task_id": "four", "body": "e2e: lines=1 ms=0", "labels": ["agent:code:rust"]}'
 check '... which is listed' eval '[[ $(call GET accounts) == 200 ]] && said bill'
+check '... and shown' eval '[[ $(call GET accounts/made%2Fcounter) == 200 ]] && said bill'
 check '... nothing new comes' task_is four created
 check 'unparked' [ "$(post accounts/made%2Fcounter/unpark)" = 200 ]
 wait_for 30 'the task to run' task_is four completed
