@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # database: set by run
 # What 0004_task.sql does to rows that are there: it spells out fleet.slug_of() and fleet.executor_lane_wanted, and must agree with them.
-# And 0010_list.sql: what lists read is filled; 0018_work.sql: slots are numbered.
+# And 0010_list.sql: what lists read is filled; 0017_account.sql: what belongs to a login goes to its account; 0018_work.sql: slots are
+# numbered.
 
 cat >"$TEST_DIR/old_rows.sql" <<SQL
 begin;
@@ -30,6 +31,25 @@ update fleet.slot set ordinal = slot_id + 100;
 $(sed -n '/^update fleet.slot /,/;$/p' migrations/0018_work.sql)
 select t.is((select string_agg(agent_id || ' ' || ordinal, ', ' order by agent_id, slot_id) from fleet.slot join fleet.executor using (executor)),
   'h1/codex-cli 0, h1/codex-cli 1, h1/codex-cli 2, h2/codex-cli 0', 'slots that are there get the smallest numbers');
+rollback;
+begin;
+alter table fleet.executor add out_by text;
+select t.worker('w1', variadic array(select t.host(h, '{x}', 1) from unnest('{fine,limit,login,person,lunch,gone,down}'::text[]) h));
+update fleet.executor e set out_since = now() - interval '1 h', out_until = x.until, out_reason = x.reason, out_detail = 'words', out_by = x.who
+from (values ('limit', now() + interval '2 h', 'rate_limited', null), ('login', 'infinity', 'auth_failed', null), ('person', 'infinity', 'parked', 'token:1'),
+             ('lunch', now() + interval '1 h', 'parked', 'psql:me'), ('gone', 'infinity', 'adapter_missing', null), ('down', now() + interval '5 min', 'provider_down', null))
+     x (host, until, reason, who)
+where e.host_id = x.host;
+$(sed -n '/^update fleet\.account k$/,/;$/p; /^update fleet\.executor set out_since/,/;$/p' migrations/0017_account.sql)
+select t.is((select string_agg(concat_ws(' ', account, state, reason, case parked_until when 'infinity' then 'ever' else (parked_until - now())::text end,
+    reported_by, parks, told_until is not null), ', ' order by account) from fleet.account where state <> 'open'),
+  'limit/codex-cli parked rate_limited 02:00:00 limit/codex-cli 1 t, login/codex-cli parked auth_failed ever login/codex-cli 0 f, '
+  'lunch/codex-cli parked parked 01:00:00 psql:me 0 f, person/codex-cli parked parked ever token:1 0 f', 'limits, logins and parkings go to the accounts');
+select t.is((select string_agg(host_id || ' ' || out_reason, ', ' order by host_id) from fleet.executor where out_until is not null),
+  'down provider_down, gone adapter_missing', '... the rest stays the executors''');
+select t.is((select string_agg(agent_id || ' ' || status, ', ' order by agent_id) from fleet.agents where status <> 'online'),
+  'down/codex-cli resting, gone/codex-cli out_of_service, limit/codex-cli resting, login/codex-cli out_of_service, lunch/codex-cli resting, person/codex-cli out_of_service',
+  '... and nobody is given work that was not');
 rollback;
 SQL
 run_sql old_rows "$database" "$TEST_DIR/old_rows.sql"
