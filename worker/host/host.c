@@ -149,6 +149,21 @@ static void report_when_due(struct host *host)
         host_report(host);
 }
 
+/* Not every hello asks for it. */
+static void keep_versions(struct host *host, const struct runner_greeting *hello)
+{
+    for (int i = 0; i < hello->seen_count && i < host->looked_count; i++) {
+        size_t at = 0;
+        while (at < RUNNER_LOOKS_MAX - 1 && host->said[at].agent_type[0] != '\0' &&
+               strcmp(host->said[at].agent_type, host->looked[i]) != 0)
+            at++;
+        if (hello->seen[i].version[0] == '\0' && hello->seen[i].found)
+            continue;
+        memcpy(host->said[at].agent_type, host->looked[i], sizeof host->said[at].agent_type);
+        memcpy(host->said[at].version, hello->seen[i].version, sizeof host->said[at].version);
+    }
+}
+
 static void on_hello(void *data, const struct runner_greeting *hello, const struct error *err)
 {
     struct host *host = data;
@@ -156,6 +171,7 @@ static void on_hello(void *data, const struct runner_greeting *hello, const stru
     if (err != NULL || lacks_something(host, hello)) /* err: the channel's end says the rest */
         return;
     know(host, hello);
+    keep_versions(host, hello);
     host->report_due = true;
     host->asked = false;
     host_tick(host);
@@ -375,6 +391,19 @@ const char *host_id(const struct host *host)
 const char *host_machine(const struct host *host)
 {
     return host->hello.machine;
+}
+
+int host_utc_offset(const struct host *host)
+{
+    return host->hello.utc_offset_secs;
+}
+
+const char *host_agent_version(const struct host *host, const char *agent_type)
+{
+    for (size_t i = 0; i < RUNNER_LOOKS_MAX; i++)
+        if (strcmp(host->said[i].agent_type, agent_type) == 0)
+            return host->said[i].version;
+    return "";
 }
 
 const char *host_work_dir(const struct host *host)

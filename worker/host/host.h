@@ -73,8 +73,11 @@ struct host {
     /* The agents whose commands the hello in flight, or the last one, looks for. */
     char looked[RUNNER_LOOKS_MAX][65];
     int looked_count;
-    char identity[256]; /* machine, owner and host key that SQL accepted; "" = none yet */
-    char reported[256]; /* those of the report in flight, or the last one */
+    struct {
+        char agent_type[65], version[RUNNER_VERSION_SIZE];
+    } said[RUNNER_LOOKS_MAX]; /* what programs last said of themselves */
+    char identity[256];       /* machine, owner and host key that SQL accepted; "" = none yet */
+    char reported[256];       /* those of the report in flight, or the last one */
 
     bool report_due, reporting; /* host_report() */
     bool report_down;           /* what the report in flight says */
@@ -113,6 +116,9 @@ bool host_down(const struct host *host);
 const char *host_reason(const struct host *host);
 const char *host_id(const struct host *host);
 const char *host_machine(const struct host *host);
+int host_utc_offset(const struct host *host); /* seconds, of its local time */
+/* What the agent's program says of itself, as far as it was asked; "" else. */
+const char *host_agent_version(const struct host *host, const char *agent_type);
 const char *host_work_dir(const struct host *host);
 /* For watches; NULL unless it is ready. Gone with HOST_WAS_CUT. */
 struct link *host_channel(const struct host *host);

@@ -110,6 +110,7 @@ static void setting(const struct job *job, struct buf *out)
     text(out, "profile", agent->profile);
     text(out, "isolation", agent->isolation);
     text(out, "sandbox", agent->sandbox);
+    text(out, "agent_version", host_agent_version(job->host, job->agent_type));
 }
 
 void job_report(const struct job *job, struct buf *out, bool plain)

@@ -83,8 +83,11 @@ static void on_briefing(void *data, const struct db_result *res, const struct er
 {
     struct job *job = data;
     enum answer answer = answered(job, "briefing", err);
-    if (answer == ANSWER_LATER && is_plain(job) && job->state == JOB_CLAIMED)
-        job_give_up_start(job, "start_refused");
+    if (answer == ANSWER_LATER && is_plain(job)) {
+        job->briefing.known = true; /* a run that was started goes on without */
+        if (job->state == JOB_CLAIMED)
+            job_give_up_start(job, "start_refused");
+    }
     if (answer != ANSWER_GOOD || db_rows(res) != 1)
         return;
     job_take_briefing(job, res);
@@ -296,7 +299,9 @@ void job_sql_void_confirmed(struct job *job)
 /* Seconds since 1970 at which a limit that ended the run is over; NULL when nobody said. */
 static const char *resets_at(const struct job *job, char text[static 24])
 {
-    struct limit_clock clock = {.now = (int64_t)time(NULL)};
+    struct limit_clock clock = {.now = (int64_t)time(NULL),
+                                .utc_offset_secs = host_utc_offset(job->host),
+                                .offset_known = true};
     bool guessed;
     int64_t end = adapter_resets_at(&job->adapter, &clock, &guessed);
     if (job->reason == NULL || end == 0 ||

@@ -83,7 +83,7 @@ static void step_start(struct job *job)
         job_give_up_start(job, "cancelled");
     else if (!job->sent && host_down(job->host))
         job_give_up_start(job, "host_unreachable");
-    else if (!job_must_ask(job))
+    else
         when_reachable(job, job_host_start);
 }
 
@@ -176,7 +176,7 @@ void job_harvest(struct job *job)
 
 static void step_harvesting(struct job *job)
 {
-    if (!job_must_ask(job) && !job->working)
+    if (!job->working)
         when_reachable(job, job_host_harvest);
 }
 
@@ -215,7 +215,8 @@ void job_step(struct job *job)
         job_sql_starting(job);
         break;
     case JOB_RAISE:
-        when_reachable(job, job_host_raise);
+        if (!job_must_ask(job))
+            when_reachable(job, job_host_raise);
         break;
     case JOB_START:
         step_start(job);

@@ -182,6 +182,7 @@ struct runner_greeting {
     /* boot_id "-" start time of pid 1: changes with every boot of machine or container. */
     char boot[RUNNER_BOOT_SIZE];
     char owner[33];              /* random id of <work_dir>/.fleet/owner, 32 hex digits */
+    int32_t utc_offset_secs;     /* of its local time, now */
     int64_t disk_free;           /* bytes that our account may still write under work_dir */
     char lacks[256];             /* what the host lacks for a run, a sentence; "" = nothing */
     char path[RUNNER_PATH_SIZE]; /* PATH of a job, in which commands are looked for */
@@ -334,6 +335,7 @@ static inline void put_greeting(struct frame_out *out, const struct runner_greet
     put_text(out, greeting->machine);
     put_text(out, greeting->boot);
     put_text(out, greeting->owner);
+    put_u32(out, (uint32_t)greeting->utc_offset_secs);
     put_u64(out, (uint64_t)greeting->disk_free);
     put_text(out, greeting->lacks);
     put_text(out, greeting->path);
@@ -565,13 +567,15 @@ static inline void get_greeting(struct frame_in *in, struct runner_greeting *gre
     get_word(in, greeting->machine, sizeof greeting->machine, FRAME_NAME, 1);
     get_word(in, greeting->boot, sizeof greeting->boot, FRAME_NAME, 1);
     get_word(in, greeting->owner, sizeof greeting->owner, FRAME_HEX, 32);
+    greeting->utc_offset_secs = (int32_t)get_u32(in);
     greeting->disk_free = get_size(in);
     get_text(in, greeting->lacks, sizeof greeting->lacks);
     get_text(in, greeting->path, sizeof greeting->path);
     get_text(in, greeting->sandbox, sizeof greeting->sandbox);
     get_text(in, greeting->shell, sizeof greeting->shell);
     greeting->seen_count = get_u8(in);
-    if (greeting->seen_count > RUNNER_LOOKS_MAX)
+    if (greeting->seen_count > RUNNER_LOOKS_MAX || greeting->utc_offset_secs > 86400 ||
+        greeting->utc_offset_secs < -86400)
         in->failed = true;
     for (int i = 0; !in->failed && i < greeting->seen_count; i++) {
         greeting->seen[i].found = get_u8(in) != 0;

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "worker/runner/look.h"
@@ -110,6 +111,14 @@ static void find_machine(struct runner_greeting *greeting)
     bool found = read_hex(AT_FDCWD, "/etc/machine-id", false, hex) ||
                  read_hex(AT_FDCWD, "/var/lib/dbus/machine-id", false, hex);
     snprintf(greeting->machine, sizeof greeting->machine, "%s", found ? hex : "none");
+}
+
+/* Agents write times of day as the host has them. */
+static int32_t utc_offset(void)
+{
+    struct tm local;
+    time_t now = time(NULL);
+    return localtime_r(&now, &local) == NULL ? 0 : (int32_t)local.tm_gmtoff;
 }
 
 static void lack(struct runner_greeting *greeting, const char *sentence)
@@ -213,6 +222,7 @@ void greet(const struct base *base, const char *why, struct frame_in *payload,
     snprintf(greeting.system, sizeof greeting.system, "%s", system_name());
     snprintf(greeting.boot, sizeof greeting.boot, "%s", process_boot());
     find_machine(&greeting);
+    greeting.utc_offset_secs = utc_offset();
     find_lacks(base, why, &greeting);
     if (is_wanted(&looks, SANDBOX_PROGRAM))
         sandbox_try(greeting.sandbox);
