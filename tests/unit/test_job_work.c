@@ -110,9 +110,9 @@ END_TEST
 
 START_TEST(test_what_the_host_is_told)
 {
-    scene_once("briefing",
-               "base_branch=release/2;pushed_head=<null>;session_id=<null>;"
-               "follow_up=<null>;earlier_summary=<null>;question=<null>;slot_ordinal=0");
+    scene_once("briefing", "base_branch=release/2;pushed_head=<null>;session_id=<null>;"
+                           "follow_up=<null>;earlier_summary=<null>;question=<null>;slot_ordinal=0;"
+                           "session_tokens=<null>");
     runs_to_its_end(0);
     const struct runner_work *work = &scene_work.work;
     ck_assert_str_eq(work->url, "https://git.example.org/acme/app.git");
@@ -289,7 +289,8 @@ START_TEST(test_a_follow_up)
 {
     scene_once("briefing",
                "base_branch=<null>;pushed_head=<null>;session_id=<null>;follow_up=Take the first;"
-               "earlier_summary=I stopped there;question=Which of the two?;slot_ordinal=0");
+               "earlier_summary=I stopped there;question=Which of the "
+               "two?;slot_ordinal=0;session_tokens=<null>");
     runs_to_its_end(0);
     const char *prompt = sql("starting")->last[5];
     ck_assert_ptr_nonnull(strstr(prompt, "## The answer\n\nTake the first"));
