@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2016 # conditions are evaluated by check
+# shellcheck shell=bash disable=SC2016,SC2034 # conditions are evaluated by check
 # PREPARE: workspaces out of real servers' repositories. Sourced by tests/runner/case.
 # shellcheck source=deploy/lib/process.sh
 source deploy/lib/process.sh
@@ -311,3 +311,17 @@ after=$(du -sk "$BASE" | cut -f 1)
 trees=$(du -skc "$TASKS"/t[0-9]*/.git | tail -n 1 | cut -f 1)
 size=$(du -sk "$GIT_ROOT/acme/twenty.git" | cut -f 1)
 check "... $((after - before + trees)) KiB beside the working trees, of a repository of $size" test $(((after - before + trees) * 10)) -le $((size * 12))
+
+# --- a full disk ---
+
+if [[ $ACCOUNT == "$EUID" ]]; then
+    skip "a full disk" "needs root, for a small file system"
+else
+    new_host small
+    mount -t tmpfs -o "size=12m,uid=$ACCOUNT,gid=$ACCOUNT,mode=700" tmpfs "$WORK"
+    check "a repository that the disk has no room for" fails host_disk_full prepare full 1 acme/twenty
+    check "... what came of it takes none" eval '(($(du -sk "$WORK" | cut -f 1) < 2000))'
+    mount -o remount,size=100m "$WORK"
+    check "... with more room it goes on" ready prepare full 1 acme/twenty
+    umount -l "$WORK"
+fi
