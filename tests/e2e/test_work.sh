@@ -127,6 +127,10 @@ whole() {
     check "... by one start" [ "$(starts "$1")" = 1 ]
 }
 claimed_by() { [[ -n $(sql "select node from fleet.attempt a join fleet.task t using (task) where task_id = '$1' and a.ended_at is null") ]]; }
+# A hook of the server waits while the gate is shut.
+git_hook acme/slow pre-receive "flock '$E2E/gate' true"
+gate_shut() { exec {gate}>"$E2E/gate" && flock "$gate"; }
+gate_open() { exec {gate}>&-; }
 killer() { # ID: whoever holds the attempt
     local node
     node=$(sql "select n.name from fleet.attempt a join fleet.task t using (task) join fleet.node n using (node) where task_id = '$1' and a.ended_at is null")
@@ -144,12 +148,11 @@ wait_for 30 "it to run" task_is run running
 killer run
 whole run acme/slow
 revive
-task push acme/slow 'demo: seconds=3'
-wait_for 30 "it to run" task_is push running
-git_hold acme/slow
+gate_shut
+task push acme/slow 'demo: seconds=1'
 wait_for 30 "its push" being_served receive-pack acme/slow
 killer push
-git_release acme/slow
+gate_open
 whole push acme/slow
 revive
 
@@ -163,12 +166,11 @@ git_hold acme/slow
 task fetch-host acme/slow 'demo: seconds=3'
 wait_for 30 "its fetch" being_served upload-pack acme/slow
 slay
+gate_shut
 git_release acme/slow
-wait_for 30 "it to run" task_is fetch-host running
-git_hold acme/slow
 wait_for 30 "its push" being_served receive-pack acme/slow
 slay
-git_release acme/slow
+gate_open
 whole fetch-host acme/slow
 check "the mirror is whole" eval 'for mirror in "$E2E"/work/h1/.fleet/*/mirrors/slow-*[0-9a-f]; do git --git-dir="$mirror" fsck --connectivity-only || exit 1; done'
 
@@ -178,7 +180,7 @@ evil='$(touch '"$E2E"'/pwned); \"; rm -rf '"$E2E"'/canary; #'
 mkdir "$E2E/canary"
 submit '{"task_id": "evil", "title": "'"$evil"'", "repo": "acme/rocket", "labels": ["agent:code:rust"], "body": "`touch '"$E2E"'/pwned`\n'"$evil"'\ndemo: leave\ndemo: seconds=0"}'
 comes_to evil succeeded
-check "... its title is the commit's, as it is" eval 'git_at acme/rocket log -1 --format=%B "$(branch_of evil)" | grep -qF "\$(touch $E2E/pwned)"'
+check "... its title is what was submitted" [ "$(sql "select title from fleet.task where task_id = 'evil'")" = "${evil//\\/}" ]
 for branch in '--upload-pack=touch '"$E2E"'/pwned' '-q' 'a..b' 'x\ny' '\"; true'; do
     status=$(api POST /api/v1/tasks -H 'Content-Type: application/json' -d '{"title": "T", "repo": "acme/rocket", "labels": ["agent:code:rust"], "base_branch": "'"$branch"'"}')
     check "base_branch $branch is refused" [ "$status" = 422 ]
@@ -206,10 +208,9 @@ if git_serve_http; then
     check "all of them pushed" [ "$(sql "select count(*) from fleet.attempt a join fleet.task using (task) where task_id like 'many%' and a.work->>'pushed' is not null")" = "$MANY" ]
     check "... as the server has it" [ "$(git_at acme/many for-each-ref 'refs/heads/task/*' | wc -l)" = "$MANY" ]
     check "... read back over HTTP" eval '[[ $(git ls-remote "${GIT_HTTP_URL/\/\//\/\/$GIT_USER:$GIT_PASSWORD@}/acme/many.git" "refs/heads/task/*" | wc -l) == '"$MANY"' ]]'
-    # One fetch at a time: no second one begins before the first has ended.
-    check "one fetch at a time" eval 'git_served | grep " upload-pack acme/many " | awk '"'"'$1 == "begun" && ++n > 1 { exit 1 } $1 == "ended" { n-- }'"'"
-    size=$(du -sk "$GIT_ROOT/acme/many.git" | cut -f1)
-    beside=$(du -sck "$E2E"/work/h1/.fleet/*/mirrors/many-* "$E2E"/work/h1/.fleet/*/stages/many* "$E2E"/work/h1/tasks/many*/.git | tail -n 1 | cut -f1)
+    bytes() { find "$@" -type f -printf '%s\n' | awk '{ sum += $1 } END { print int(sum / 1024) }'; }
+    size=$(bytes "$GIT_ROOT/acme/many.git")
+    beside=$(bytes "$E2E"/work/h1/.fleet/*/mirrors/many-* "$E2E"/work/h1/.fleet/*/stages/many* "$E2E"/work/h1/tasks/many*/.git)
     check "they share their objects: $beside KB beside the trees, the repository has $size KB" [ $((beside * 10)) -le $((size * 12)) ]
 else
     skip "repositories over HTTP" "lighttpd is not installed"
