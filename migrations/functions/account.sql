@@ -155,7 +155,7 @@ begin
         return 0;
     end if;
     delete from fleet.account k where not exists (select from fleet.executor e where e.account = k.account)
-        and (k.state = 'open' or k.parked_until < now() - fleet.ms('limit_max_ms'));
+        and (k.state = 'open' or k.parked_at < now() - fleet.ms('limit_max_ms'));
     get diagnostics v_count = row_count;
     return v_count;
 end $$;

@@ -306,7 +306,8 @@ begin
             select x.kind, x.status, x.running, x.free, x.host_id from fleet.executor_now x where not x.gone
         ), account as materialized (
             select k.account, k.reason, k.parked_until, row_number() over (order by k.account) as place
-            from fleet.account k where k.state = 'parked')
+            from fleet.account k
+            where k.state = 'parked' and exists (select from fleet.executor e where e.account = k.account and e.enabled))
         select fleet.stock_row('fleet_hosts', array[s], (select count(*) from host where host.status = s))
         from unnest('{online,offline,cordoned}'::text[]) s
         union all

@@ -27,7 +27,7 @@ group by nh.node, nh.host_id;
 
 create view fleet.account_now as
 select k.account, k.state, k.parked_at, k.parked_until, k.reason, k.detail, r.advice, k.limit_window, k.told_until, k.reported_by, k.parks, k.probe,
-       x.agents, x.running, x.max_concurrency, k.state = 'open' and x.agents = '{}' as gone,
+       x.agents, x.running, x.max_concurrency, x.agents = '{}' as gone,
        case when k.state = 'half_open' then format('account %s opens again: one run goes first', k.account)
             when k.state = 'open' then null
             when k.reason = 'parked' then format('account %s is parked%s by %s: %s', k.account, ' until ' || u.until, k.reported_by, k.detail)
