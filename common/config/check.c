@@ -172,6 +172,40 @@ static void check_way_in(struct config_reading *reading, const struct config_hos
     }
 }
 
+/* A clone needs somewhere to come from. */
+static void check_workspace(struct config_reading *reading, const struct config_host *host,
+                            const struct tree_node *node)
+{
+    const struct config *config = reading->beside != NULL ? reading->beside : reading->config;
+    if (strcmp(host->workspace, "git") == 0 && config->git.url == NULL &&
+        config->forgejo.url == NULL)
+        config_problem(reading, node,
+                       "git needs to know where repositories are: set git.url, or forgejo.url");
+}
+
+/* What is read where the URL's scheme does not ask for it is a mistake. */
+static void check_git(struct config_reading *reading, const struct tree_node *root)
+{
+    const struct config *config = reading->config;
+    const struct tree_node *git = child(root, "git");
+    const char *url = config->git.url != NULL ? config->git.url : config->forgejo.url;
+    if (git == NULL || url == NULL)
+        return;
+    bool http = strncmp(url, "http", 4) == 0, ssh = strncmp(url, "ssh:", 4) == 0;
+    if (!http && child(git, "password") != NULL)
+        config_problem(reading, child(git, "password"), "is for an https:// URL, not for %s", url);
+    if (!ssh && child(git, "ssh_key_path") != NULL)
+        config_problem(reading, child(git, "ssh_key_path"), "is for an ssh:// URL, not for %s",
+                       url);
+    if (ssh && child(git, "ssh_key_path") != NULL && child(git, "known_hosts") == NULL)
+        config_problem(reading, git,
+                       "known_hosts is missing: the server's key could not be verified; "
+                       "ssh-keyscan shows it, compare it there");
+    if (http && child(git, "password") != NULL && strncmp(url, "http:", 5) == 0)
+        config_warning(reading, child(git, "password"),
+                       "the URL is not https: whoever is on the way can read it");
+}
+
 void config_check_host(struct config_reading *reading, size_t index, const struct tree_node *node)
 {
     const struct config *config = reading->config;
@@ -184,6 +218,7 @@ void config_check_host(struct config_reading *reading, size_t index, const struc
     }
     if (strcmp(host->hostname, "localhost") != 0)
         check_way_in(reading, host, node);
+    check_workspace(reading, host, tree_child(node, "workspace"));
     check_agents(reading, host, node);
 }
 
@@ -336,6 +371,7 @@ void config_check(struct config_reading *reading, const struct tree_node *root)
     check_server(reading, root);
     check_forgejo(reading, root);
     check_orchestrator(reading, root);
+    check_git(reading, root);
     for (size_t i = 0; i < config->adapter_count; i++)
         check_adapter(reading, &config->adapters[i], entry(child(root, "adapters"), i));
     check_hooks(reading, root);

@@ -57,6 +57,14 @@ START_TEST(repositories_of_git)
         refuse(text, "2:16: git.author: ", "a name and an address");
         free(text);
     }
+    refuse(DATABASE HOST_HEAD "    agents: []\n    workspace: git\n",
+           "7:16: hosts[0].workspace: ", "set git.url, or forgejo.url");
+    refuse(DATABASE "git: { url: 'ssh://git@h/{repository}', ssh_key_path: /k }\n",
+           "2:6: git: ", "known_hosts is missing");
+    refuse(DATABASE "git: { url: 'https://h/{repository}', ssh_key_path: /k }\n",
+           "2:53: ", "is for an ssh:// URL");
+    refuse(DATABASE "git: { url: '/srv/{repository}', password: x }\n",
+           "2:44: ", "is for an https:// URL");
     refuse(DATABASE "git: { protected_branches: [ '-d' ] }\n", "2:30: git.protected_branches[0]",
            "a branch or a pattern");
     refuse(DATABASE "git: { fetch_timeout_secs: 0 }\n",
