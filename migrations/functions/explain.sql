@@ -111,7 +111,8 @@ begin
         else 'retry with {"force": true}: its retries are used up' end;
     return jsonb_build_object(
         'summary', case
-            when t.status = 'review_pending' and a.question is not null then format('it waits for an answer (attempt %s on %s): %s', a.number, e.agent_id, a.question)
+            when t.status = 'review_pending' and a.question is not null
+                then format('it waits for an answer (attempt %s on %s): %s', a.number, e.agent_id, a.question)
             when v_live and a.question is not null then format('it runs on %s (attempt %s) and asks: %s', e.agent_id, a.number, a.question)
             when v_live then format('it is %s on %s (attempt %s, %s%s)', case t.status when 'running' then 'running' when 'assigned' then 'about to start'
                                     else 'lost' end, e.agent_id, a.number, a.phase, coalesce(': ' || nullif(a.phase_reason, ''), ''))

@@ -36,18 +36,25 @@ begin atomic
     select regexp_replace(p, '[\x01-\x1f\x7f]', p_instead, 'g');
 end;
 
--- owner/name, as Forgejo allows names.
+-- owner/name, as Forgejo allows names; part of a URL or path, so neither is . or ..
 create function fleet.is_repo(p text) returns boolean
     language sql immutable
 begin atomic
-    select p ~ '^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}$';
+    select p ~ '^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}$' and p !~ '(^|/)[.][.]?(/|$)';
+end;
+
+-- Blanks of other kinds, marks of direction or of no width, controls.
+create function fleet.has_unseen(p text) returns boolean
+    language sql immutable
+begin atomic
+    select p ~ '[\u0080-\u00a0\u00ad\u061c\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb]';
 end;
 
 -- A branch, as git check-ref-format allows names below refs/heads/, without what nobody sees.
 create function fleet.is_branch(p text) returns boolean
     language sql immutable
 begin atomic
-    select p !~ '[\x01-\x20\x7f~^:?*[\\]' and p !~ '[\u0080-\u00a0\u00ad\u061c\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb]'
+    select p !~ '[\x01-\x20\x7f~^:?*[\\]' and not fleet.has_unseen(p)
        and p !~ '^[-/]|/$|[.]$|//|[.][.]|@[{]|(^|/)[.]|[.]lock(/|$)' and p not in ('', '@', 'HEAD');
 end;
 
@@ -57,7 +64,7 @@ create function fleet.is_free_id(p text) returns boolean
     language sql immutable
 begin atomic
     select fleet.is_line(p) and p not in ('.', '..') and p !~ '^ | $' and p !~ '^[^/]+/[^/]+#[0-9]+$'
-       and p !~ '[\u0080-\u00a0\u00ad\u061c\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb]';
+       and not fleet.has_unseen(p);
 end;
 
 -- A time as RFC 3339 writes it, with its zone; null when it is none.

@@ -175,7 +175,8 @@ begin
         (5, 'artifacts', '{array}', jsonb_array_length(case jsonb_typeof(p -> 'artifacts') when 'array' then p -> 'artifacts' end) <= 100
             and octet_length((p -> 'artifacts')::text) <= 65536, 'a list of at most 100 artifacts, at most 65536 bytes as JSON'),
         (6, 'error', '{string,object}', octet_length((p -> 'error')::text) <= 65536, 'a text of at most 65536 bytes'),
-        (7, 'branch', '{string}', octet_length(p ->> 'branch') <= 255 and fleet.is_branch(p ->> 'branch'), 'the name of a branch as git allows it'),
+        (7, 'branch', '{string}', octet_length(p ->> 'branch') <= 255 and fleet.is_branch(p ->> 'branch'),
+            'the name of a branch as git allows it'),
         (8, 'head', '{string}', p ->> 'head' ~ '^([0-9a-f]{40}|[0-9a-f]{64})$', 'the full name of a commit')
     ) v (place, member, types, fits, wanted)
     where case when coalesce(jsonb_typeof(p -> v.member), 'null') = 'null' then v.member = 'status'

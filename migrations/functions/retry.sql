@@ -68,7 +68,8 @@ declare v_rule text := fleet.retry_rule(a);
 begin
     if v_rule = 'other_host' then
         perform fleet.prefer_other_host(t, a);
-    elsif v_rule <> 'elsewhere' and a.work is not null and not exists (select from fleet.lane where lane = t.lane and pinned is not null) then
+    elsif v_rule <> 'elsewhere' and a.work is not null
+          and not exists (select from fleet.lane where lane = t.lane and pinned is not null) then
         update fleet.task set lane = coalesce(fleet.lane_of_last(t, p_at), lane) where task = t.task;
     end if;
 end $$;

@@ -245,7 +245,8 @@ begin
         'model', left(p ->> 'model', 200), 'summary', left(p ->> 'summary', 65536), 'error', left(p ->> 'error', 65536),
         'stopped', left(p ->> 'stopped', 200), 'agent_version', left(p ->> 'agent_version', 200), 'profile', left(p ->> 'profile', 64),
         'isolation', left(p ->> 'isolation', 64), 'sandbox', left(p ->> 'sandbox', 64), 'cost_source', left(p ->> 'cost_source', 64),
-        'cost_usd', case when jsonb_typeof(p -> 'cost_usd') = 'number' and p -> 'cost_usd' between '0' and '1000000000' then p -> 'cost_usd' end,
+        'cost_usd', case when jsonb_typeof(p -> 'cost_usd') = 'number' and p -> 'cost_usd' between '0' and '1000000000'
+                         then p -> 'cost_usd' end,
         'tokens', (select jsonb_object_agg(k, p -> 'tokens' -> k) from unnest('{input,cached_input,output,reasoning}'::text[]) k
                    where jsonb_typeof(p -> 'tokens' -> k) = 'number' and p -> 'tokens' ->> k ~ '^[0-9]{1,18}$'),
         'limit', case when jsonb_typeof(p -> 'limit') = 'object' then nullif(jsonb_strip_nulls(jsonb_build_object(

@@ -140,7 +140,8 @@ begin
                    and coalesce(e.priority between -1000 and 1000, true)
                    and (e.task_type is null or length(e.task_type) <= 64 and fleet.is_line(e.task_type))
                    and (e.issue_number is null or e.repo is not null and e.issue_number between 1 and 999999999)
-                   and (e.base_branch is null or e.repo is not null and octet_length(e.base_branch) <= 255 and fleet.is_branch(e.base_branch))
+                   and (e.base_branch is null
+                        or e.repo is not null and octet_length(e.base_branch) <= 255 and fleet.is_branch(e.base_branch))
                    and coalesce(e.max_retries, r.default_max_retries) between 0 and 100
                    and coalesce(e.timeout_secs, r.default_timeout_secs) between 1 and 604800
                    and r.max_attempts_total between 1 and 1000
@@ -187,8 +188,8 @@ begin
     numbers := array(select nextval('fleet.task_task_seq') from generate_subscripts(p_items, 1));
     with new as (
         insert into fleet.task (task, task_id, source, task_type, title, body, content_hash, labels, requirements, execution_mode,
-                                priority, repo, issue_number, branch_name, base_branch, timeout_secs, max_retries, max_attempts_total, metadata,
-                                submitted_by, lane, run_at)
+                                priority, repo, issue_number, branch_name, base_branch, timeout_secs, max_retries, max_attempts_total,
+                                metadata, submitted_by, lane, run_at)
         overriding system value
         select numbers[e.ordinality], e.task_id, p_source, e.task_type, e.title, coalesce(e.body, ''),
                fleet.content_hash(e.title, e.body, e.labels, e.any_agent, e.priority, e.execution_mode, e.task_type, e.repo,

@@ -397,7 +397,8 @@ begin
     if v_verdict = 'not_proven_ended' then
         return fleet.refuse_retry(p_task_id, v_verdict);
     elsif v_verdict <> 'created' then
-        return fleet.refuse(409, 'not_ended', format('only a task that has run and ended can be continued: it is %s', v_before ->> 'status'), v_before);
+        return fleet.refuse(409, 'not_ended', format('only a task that has run and ended can be continued: it is %s',
+                                                     v_before ->> 'status'), v_before);
     end if;
     perform fleet.trail(p_by, 'task_continue', p_task_id, v_before, jsonb_build_object('status', v_verdict, 'bytes', octet_length(p_text)));
     return fleet.say_status(202, p_task_id, v_verdict);

@@ -5,7 +5,8 @@ create function fleet.work_of(p jsonb) returns jsonb
     language plpgsql immutable as $$
 begin
     return (
-        select nullif(jsonb_object_agg(w.member, case w.kind when 'text' then to_jsonb(left(p ->> w.member, w.most)) else p -> w.member end), '{}')
+        select nullif(jsonb_object_agg(w.member, case w.kind when 'text' then to_jsonb(left(p ->> w.member, w.most))
+                                                             else p -> w.member end), '{}')
         from (values
             ('state', 'text', 20), ('reason', 'text', 64), ('detail', 'text', 1000), ('branch', 'text', 256), ('base_branch', 'text', 256),
             ('base', 'text', 64), ('head', 'text', 64), ('pushed', 'text', 64), ('rescue', 'text', 256), ('instructions', 'text', 64),

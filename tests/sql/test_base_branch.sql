@@ -11,6 +11,9 @@ from unnest(array['', '-x', '--upload-pack=x', 'a b', E'a\nb', E'a\tb', E'a\x01'
   'a~1', 'a^', 'a:b', 'a?', 'a*', 'a[b', 'a\b', 'a@{b', '@', 'HEAD', E'a\u202eb', E'a\u200bb', repeat('a', 256)]) b;
 select t.is(pg_temp.base(repeat('a', 255)), 'created', 'the longest');
 select t.is(pg_temp.base('main', '{"repo": null}'), 'refused repo', 'only beside a repository');
+select t.is(pg_temp.base(null, jsonb_build_object('repo', r)), 'refused repo', format('%s is no repository', r))
+from unnest('{../..,acme/..,./x,acme/.,../x}'::text[]) r;
+select t.is(pg_temp.base(null, jsonb_build_object('repo', r)), 'created', format('%s is one', r)) from unnest('{.acme/..x,a.b/c...}'::text[]) r;
 select t.is((select string_agg(distinct base_branch, ' ') from fleet.task where base_branch like 'release%'), 'release/1.2', 'it is stored');
 rollback;
 
