@@ -186,6 +186,7 @@ select t.is(t.metric('fleet_host_disk_free_bytes', 'h1'), 1000000000, 'free disk
 select fleet.uncordon('h2'), fleet.park('h2/codex-cli', 'bill', now() + interval '1 day');
 select t.stock();
 select t.is(t.metric('fleet_accounts_parked', 'parked'), 1, 'a login that is parked');
+select t.is(t.metric('fleet_account_opens_seconds', 'h2/codex-cli') between 86000 and 86400, true, '... and for how long');
 select t.is(t.metric('fleet_agents', 'ssh_cli', 'resting'), 1, '... and its agent');
 select t.is(t.metric('fleet_partitions_ahead_seconds', 'log') / 86400 between 13 and 16, true, 'partitions of output ahead');
 select t.is(t.metric('fleet_partitions_ahead_seconds', 'event') / 86400 between 80 and 130, true, '... and of history');
