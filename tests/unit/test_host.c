@@ -186,6 +186,66 @@ START_TEST(test_agents_are_looked_for)
 }
 END_TEST
 
+static bool says_hello_again(void)
+{
+    return call("hello")->calls > scene_run.pushed;
+}
+
+static bool is_version(const char *wanted)
+{
+    const char *version = host_agent_version(host(), "codex-cli");
+    return version != NULL && strcmp(version, wanted) == 0;
+}
+
+static bool is_version_1(void)
+{
+    return is_version("codex 1");
+}
+
+static bool is_version_2(void)
+{
+    return is_version("codex 2");
+}
+
+START_TEST(test_a_program_is_asked_once)
+{
+    scene_run.stamp = 1;
+    scene_run.version = "codex 1";
+    scene_until(is_ready, "ready");
+    ck_assert_ptr_null(host_agent_version(host(), "codex-cli"));
+    ck_assert_int_eq(scene_run.asked, 0); /* demo says nothing of versions */
+    reload("localhost", "{ agent_type: codex-cli }");
+    host_check(host());
+    scene_until(is_version_1, "what it says");
+    ck_assert_int_eq(scene_run.asked, 1);
+    scene_run.version = "codex 2"; /* it is not asked, so it cannot say so */
+    scene_run.pushed = call("hello")->calls;
+    host_check(host());
+    scene_until(says_hello_again, "one more");
+    ck_assert_int_eq(scene_run.asked, 1);
+    ck_assert(!is_version_2());
+    scene_run.stamp = 2; /* updated */
+    host_check(host());
+    scene_until(is_version_2, "the new version");
+    ck_assert_int_eq(scene_run.asked, 2);
+}
+END_TEST
+
+START_TEST(test_where_a_command_was_looked_for)
+{
+    struct buf text;
+    buf_init(&text, 4096);
+    reload("localhost", "{ agent_type: codex-cli }, { agent_type: demo }");
+    scene_until(is_ready, "ready");
+    snprintf(host()->hello.path, sizeof host()->hello.path, "/usr/bin:/opt/x");
+    snprintf(host()->hello.shell, sizeof host()->hello.shell, "zsh");
+    host_missing(host(), "codex-cli", &text);
+    ck_assert_str_eq(buf_text(&text), "codex was not found in the PATH of the account's login "
+                                      "shell (zsh): /usr/bin:/opt/x");
+    buf_release(&text);
+}
+END_TEST
+
 START_TEST(test_a_missing_agent_is_told)
 {
     scene_run.agent = false;
@@ -217,6 +277,8 @@ int main(void)
     tcase_add_test(tcase, test_another_change_keeps_the_way);
     tcase_add_test(tcase, test_trouble_is_told_whole_with_its_word);
     tcase_add_test(tcase, test_agents_are_looked_for);
+    tcase_add_test(tcase, test_a_program_is_asked_once);
+    tcase_add_test(tcase, test_where_a_command_was_looked_for);
     tcase_add_test(tcase, test_a_missing_agent_is_told);
     tcase_add_test(tcase, test_differences_are_heard_once);
     suite_add_tcase(suite, tcase);

@@ -90,6 +90,16 @@ START_TEST(test_fails_by_exit)
 }
 END_TEST
 
+START_TEST(test_missing_command_says_where_it_was_looked_for)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    scene_ends(127, "exit");
+    expect_finish("failed", "adapter_missing");
+    ck_assert_ptr_nonnull(strstr(reported("error"), "was not found"));
+}
+END_TEST
+
 START_TEST(test_limit_that_ends)
 {
     scene_once("claim", CLAIMED);
@@ -462,6 +472,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, scene_setup, scene_teardown);
     tcase_add_test(tcase, test_success);
     tcase_add_test(tcase, test_fails_by_exit);
+    tcase_add_test(tcase, test_missing_command_says_where_it_was_looked_for);
     tcase_add_test(tcase, test_limit_that_ends);
     tcase_add_loop_test(tcase, test_killed_by_a_signal, 0, 5);
     tcase_add_loop_test(tcase, test_host_reasons, 0, 10);

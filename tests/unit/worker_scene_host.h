@@ -54,6 +54,8 @@ static struct {
     int pushed;          /* records */
     bool agent;          /* hello finds the command */
     const char *version; /* and it says so of itself */
+    uint64_t stamp;      /* of its program */
+    int asked;           /* hellos that ask for a version */
     int64_t granted;     /* bytes, of all watches */
 } scene_run;
 
@@ -122,6 +124,7 @@ static void scene_greeting(struct runner_greeting *greeting)
     snprintf(greeting->machine, sizeof greeting->machine, "%s", scene_run.machine);
     snprintf(greeting->lacks, sizeof greeting->lacks, "%s", scene_run.lacks);
     greeting->seen[0].found = scene_run.agent;
+    greeting->seen[0].stamp = scene_run.stamp;
     snprintf(greeting->seen[0].version, RUNNER_VERSION_SIZE, "%s", scene_run.version);
 }
 
@@ -379,7 +382,7 @@ static struct scene_asked *scene_ask(struct link *link, const char *name, void *
 void link_hello(struct link *link, const struct runner_look *looks, int count,
                 link_greeting_cb on_greeting, void *data)
 {
-    (void)looks, (void)count;
+    scene_run.asked += count > 0 && looks[0].version;
     scene_ask(link, "hello", data)->on_greeting = on_greeting;
 }
 

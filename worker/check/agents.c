@@ -92,6 +92,20 @@ static void judge_runner(struct check_sheet *sheet, const struct config_host *ho
     }
 }
 
+/* --- PATH --- */
+
+static void judge_path(struct check_row *row, const struct runner_greeting *hello)
+{
+    if (hello->shell[0] != '\0') {
+        row_say(row, CHECK_GOOD, "%s, as the account's login shell (%s) says", hello->path,
+                hello->shell);
+        return;
+    }
+    row_say(row, CHECK_DOUBTFUL, "%s: the account's login shell does not answer", hello->path);
+    row_note(row, "do its files wait for somebody? On the host, as the account, this has to end:");
+    row_paste(row, "$SHELL -lic 'echo $PATH' </dev/null");
+}
+
 /* --- Agents --- */
 
 static const struct runner_seen *seen_of(const struct agents_looks *looks,
@@ -118,8 +132,8 @@ static void tell_missing(struct check_row *row, const struct config_host *host, 
     row_say(row, CHECK_FAILED, "%s is missing: it is in no folder of PATH %s", command, path);
     row_note(row,
              "install it on the host so that %s finds it. If it is there already, in another "
-             "folder: runs have the PATH that ~/.profile sets; on the host, as %s, with that "
-             "folder in place of FOLDER:",
+             "folder: runs have the PATH of the account's login shell; for sh and bash, on the "
+             "host, as %s, with that folder in place of FOLDER:",
              user, user);
     row_paste(row, "echo 'PATH=FOLDER:$PATH' >> ~/.profile");
 }
@@ -189,6 +203,8 @@ void agents_judge(struct check_sheet *sheet, const struct config *config,
                   const struct agents_seen *seen)
 {
     judge_runner(sheet, host, seen);
+    if (seen->hello != NULL)
+        judge_path(sheet_row(sheet, "PATH", ""), seen->hello);
     if (wants_sandbox(host))
         judge_sandbox(sheet_row(sheet, "sandbox", ""), seen);
     for (size_t i = 0; i < host->agent_count; i++) {

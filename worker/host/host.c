@@ -14,7 +14,6 @@
 #include "worker/clean.h"
 
 #define HELLO_EVERY_MS 30000 /* disk space, the agents */
-#define VERSIONS_EVERY_MS 600000
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_LAST_MS 30000
 /* a channel that is cut sooner after it was asked for was a failed try */
@@ -149,21 +148,6 @@ static void report_when_due(struct host *host)
         host_report(host);
 }
 
-/* Not every hello asks for it. */
-static void keep_versions(struct host *host, const struct runner_greeting *hello)
-{
-    for (int i = 0; i < hello->seen_count && i < host->looked_count; i++) {
-        size_t at = 0;
-        while (at < RUNNER_LOOKS_MAX - 1 && host->said[at].agent_type[0] != '\0' &&
-               strcmp(host->said[at].agent_type, host->looked[i]) != 0)
-            at++;
-        if (hello->seen[i].version[0] == '\0' && hello->seen[i].found)
-            continue;
-        memcpy(host->said[at].agent_type, host->looked[i], sizeof host->said[at].agent_type);
-        memcpy(host->said[at].version, hello->seen[i].version, sizeof host->said[at].version);
-    }
-}
-
 static void on_hello(void *data, const struct runner_greeting *hello, const struct error *err)
 {
     struct host *host = data;
@@ -171,40 +155,17 @@ static void on_hello(void *data, const struct runner_greeting *hello, const stru
     if (err != NULL || lacks_something(host, hello)) /* err: the channel's end says the rest */
         return;
     know(host, hello);
-    keep_versions(host, hello);
+    if (host_take_looks(host))
+        host->next_hello = 0; /* another program than before: what is it? */
     host->report_due = true;
     host->asked = false;
     host_tick(host);
 }
 
-/* Which commands the host is to look for; the answer comes in the same order. */
-static int choose_looks(struct host *host, struct runner_look looks[RUNNER_LOOKS_MAX])
-{
-    const struct config_host *entry = host_entry(host);
-    bool versions = clock_ms() >= host->next_versions;
-    int count = 0;
-    for (size_t i = 0; entry != NULL && i < entry->agent_count && count < RUNNER_LOOKS_MAX; i++) {
-        struct adapter_template found;
-        const struct config_agent *agent = &entry->agents[i];
-        char *program = adapter_find(node_settings(host->node), agent, &found)
-                            ? adapter_program(&found, host_work_dir(host))
-                            : NULL;
-        if (program == NULL)
-            continue;
-        snprintf(host->looked[count], sizeof host->looked[count], "%s", agent->agent_type);
-        looks[count++] =
-            (struct runner_look){.command = program, .version = found.version && versions};
-    }
-    host->looked_count = count;
-    if (versions)
-        host->next_versions = clock_ms() + VERSIONS_EVERY_MS;
-    return count;
-}
-
 static void say_hello(struct host *host)
 {
     struct runner_look looks[RUNNER_LOOKS_MAX];
-    int count = choose_looks(host, looks);
+    int count = host_choose_looks(host, looks);
     host->greeting = true;
     host->node->counts.checks++;
     host->next_hello = clock_ms() + HELLO_EVERY_MS;
@@ -304,7 +265,8 @@ static void forget_way(struct host *host)
     host->identity[0] = '\0';
     host->hello = (struct runner_greeting){0};
     host->report_due = false;
-    host->next_try = host->next_hello = host->next_versions = 0;
+    host->next_try = host->next_hello = 0;
+    host->program_count = 0;
     error_clear(&host->trouble);
     become(host, HOST_CHECKING);
     close_channel(host, "the way in changed during the call");
@@ -396,14 +358,6 @@ const char *host_machine(const struct host *host)
 int host_utc_offset(const struct host *host)
 {
     return host->hello.utc_offset_secs;
-}
-
-const char *host_agent_version(const struct host *host, const char *agent_type)
-{
-    for (size_t i = 0; i < RUNNER_LOOKS_MAX; i++)
-        if (strcmp(host->said[i].agent_type, agent_type) == 0)
-            return host->said[i].version;
-    return "";
 }
 
 const char *host_work_dir(const struct host *host)

@@ -37,6 +37,15 @@ struct host_watcher {
     void *data; /* borrowed */
 };
 
+/* An agent's program there: asked for its version once, and again when it is another one. */
+struct host_program {
+    char agent_type[65];
+    uint64_t stamp;                    /* of the one that said `version` */
+    char version[RUNNER_VERSION_SIZE]; /* "": it said nothing */
+    bool said, asked;                  /* it was asked; the hello in flight asks it */
+    int64_t again;                     /* clock_ms: when one that said nothing is asked again */
+};
+
 struct host {
     struct list link;             /* of the owner's */
     struct node *node;            /* borrowed */
@@ -67,17 +76,15 @@ struct host {
     bool greeting;         /* a hello is in flight */
     int64_t next_try;      /* clock_ms: without channel it is opened */
     int64_t next_hello;    /* clock_ms */
-    int64_t next_versions; /* clock_ms: hello asks for the agents' versions again */
     int backoff_ms;
     struct runner_greeting hello; /* the last good one */
     /* The agents whose commands the hello in flight, or the last one, looks for. */
     char looked[RUNNER_LOOKS_MAX][65];
     int looked_count;
-    struct {
-        char agent_type[65], version[RUNNER_VERSION_SIZE];
-    } said[RUNNER_LOOKS_MAX]; /* what programs last said of themselves */
-    char identity[256];       /* machine, owner and host key that SQL accepted; "" = none yet */
-    char reported[256];       /* those of the report in flight, or the last one */
+    struct host_program programs[RUNNER_LOOKS_MAX];
+    int program_count;
+    char identity[256]; /* machine, owner and host key that SQL accepted; "" = none yet */
+    char reported[256]; /* those of the report in flight, or the last one */
 
     bool report_due, reporting; /* host_report() */
     bool report_down;           /* what the report in flight says */
@@ -117,8 +124,6 @@ const char *host_reason(const struct host *host);
 const char *host_id(const struct host *host);
 const char *host_machine(const struct host *host);
 int host_utc_offset(const struct host *host); /* seconds, of its local time */
-/* What the agent's program says of itself, as far as it was asked; "" else. */
-const char *host_agent_version(const struct host *host, const char *agent_type);
 const char *host_work_dir(const struct host *host);
 /* For watches; NULL unless it is ready. Gone with HOST_WAS_CUT. */
 struct link *host_channel(const struct host *host);
@@ -130,6 +135,11 @@ const struct config_host *host_entry(const struct host *host);
 /* Of the newest entry; NULL when it has none of that type. */
 const struct config_agent *host_agent(const struct host *host, const char *agent_type);
 bool host_template(const struct host *host, const char *agent_type, struct adapter_template *found);
+
+/* What the agent's program says to --version; NULL: it is not known. */
+const char *host_agent_version(const struct host *host, const char *agent_type);
+/* Adds why a command was not found, for people: where it was looked for. */
+void host_missing(const struct host *host, const char *agent_type, struct buf *out);
 
 /* --- Calls (call.c) --- */
 
@@ -156,6 +166,10 @@ void host_fail_calls(struct host *host, const char *why); /* all that are open *
 
 /* --- Between the parts of a host --- */
 
+/* look.c: the commands that a hello is to look for, which the caller frees; and what came of it.
+ * True when there is another program than before. */
+int host_choose_looks(struct host *host, struct runner_look looks[static RUNNER_LOOKS_MAX]);
+bool host_take_looks(struct host *host);
 void host_report(struct host *host); /* report.c */
 void host_identify(const struct host *host, char *text, size_t size);
 void host_go_ready(struct host *host);

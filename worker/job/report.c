@@ -26,9 +26,14 @@ static void number(struct buf *out, const char *name, int64_t value)
     buf_addf(out, "%" PRId64, value);
 }
 
+static bool lacks_agent(const struct job *job)
+{
+    return job->reason != NULL && strcmp(job->reason, "adapter_missing") == 0;
+}
+
 /* What went wrong: what we have to say of it, or the agent; for one that had no time for any word,
- * which signal ended it. */
-static const char *error_text(const struct job *job, bool plain, char signal[static 64])
+ * where it was looked for, or which signal ended it: in `ours`. */
+static const char *error_text(const struct job *job, bool plain, struct buf *ours)
 {
     const struct adapter_facts *facts = &job->adapter.facts;
     const char *name = job->record.signal > 0 ? sigabbrev_np(job->record.signal) : NULL;
@@ -41,10 +46,13 @@ static const char *error_text(const struct job *job, bool plain, char signal[sta
         return job->unstored;
     if (facts->ending == ENDING_COMPLETED)
         return NULL;
-    if (said || name == NULL)
+    if (said)
         return facts->error;
-    snprintf(signal, 64, "ended by SIG%s", name);
-    return signal;
+    if (lacks_agent(job))
+        host_missing(job->host, job->agent_type, ours);
+    else if (name != NULL)
+        buf_addf(ours, "ended by SIG%s", name);
+    return buf_text(ours);
 }
 
 static void tokens(struct buf *out, const struct adapter_facts *facts)
@@ -115,9 +123,11 @@ static void setting(const struct job *job, struct buf *out)
 
 void job_report(const struct job *job, struct buf *out, bool plain)
 {
-    char signal[64];
+    struct buf ours;
+    buf_init(&ours, 4096);
     buf_adds(out, "{");
-    text(out, "error", error_text(job, plain, signal));
+    text(out, "error", error_text(job, plain, &ours));
+    buf_release(&ours);
     text(out, "stopped", job->stop_reason);
     setting(job, out);
     if (!plain)
