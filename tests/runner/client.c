@@ -17,7 +17,7 @@
  *           [branch=NAME] [run_as=ACCOUNT] [fetch=SECS] [push=SECS] [free=BYTES] [leftovers=0]
  *           [workflows=1] [access=password|ssh] [user=NAME] [secret=FILE] [known_hosts=FILE]
  *           [author=TEXT] [message=TEXT] [protect=FILE]
- *   harvest ...                    the same
+ *   harvest ..., remove ...        the same; hook=TEXT [hook_secs=SECS], before a removal
  *   watch RUN NONCE OUT_FILE ERR_FILE [out=OFFSET] [err=OFFSET] [credit=BYTES] [epoch=N]
  *         [until=STATE|record]     bytes go to their offset in the files ("-": nowhere). It is over
  *                                  when the state is there with all of its bytes
@@ -583,6 +583,8 @@ static void put_work_of(struct frame_out *frame, const struct words *words)
         .author = blob_option(words, "author", NULL),
         .message = blob_option(words, "message", NULL),
         .protect = blob_option(words, NULL, "protect"),
+        .before_remove = blob_option(words, "hook", NULL),
+        .hook_secs = (uint32_t)number_option(words, "hook_secs", 60),
     };
     copy(work.folder, sizeof work.folder, word_at(words, 4));
     copy(work.url, sizeof work.url, word_at(words, 6));
@@ -648,10 +650,11 @@ static void put_hex(struct frame_out *frame, const char *hex)
 static enum frame_type type_of(const struct words *words)
 {
     static const char *const names[] = {
-        [FRAME_HELLO] = "hello", [FRAME_START] = "start",     [FRAME_RAISE] = "raise",
-        [FRAME_VOID] = "void",   [FRAME_STOP] = "stop",       [FRAME_WATCH] = "watch",
-        [FRAME_LIST] = "list",   [FRAME_GC] = "gc",           [FRAME_PING] = "ping",
-        [FRAME_CLEAN] = "clean", [FRAME_PREPARE] = "prepare", [FRAME_HARVEST] = "harvest",
+        [FRAME_HELLO] = "hello",   [FRAME_START] = "start",     [FRAME_RAISE] = "raise",
+        [FRAME_VOID] = "void",     [FRAME_STOP] = "stop",       [FRAME_WATCH] = "watch",
+        [FRAME_LIST] = "list",     [FRAME_GC] = "gc",           [FRAME_PING] = "ping",
+        [FRAME_CLEAN] = "clean",   [FRAME_PREPARE] = "prepare", [FRAME_HARVEST] = "harvest",
+        [FRAME_REMOVE] = "remove",
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (names[i] != NULL && strcmp(names[i], words->word[0]) == 0)
@@ -681,7 +684,7 @@ static void put_payload(struct frame_out *frame, struct ask *ask, const struct w
         put_stop_of(frame, words);
     else if (ask->type == FRAME_RAISE)
         put_u64(frame, number_option(words, "forged", 0));
-    else if (ask->type == FRAME_PREPARE || ask->type == FRAME_HARVEST)
+    else if (ask->type == FRAME_PREPARE || ask->type == FRAME_HARVEST || ask->type == FRAME_REMOVE)
         put_work_of(frame, words);
 }
 

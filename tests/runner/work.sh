@@ -6,6 +6,7 @@
 #   new_task NAME               prepares its first attempt
 #   prepares NAME NUMBER        a later one
 #   harvest NAME[.NUMBER] [NUMBER] [OPTION...], pushes NAME[.NUMBER] FIELD...
+#   remove NAME [NUMBER] [OPTION...]
 #   agent NAME ARG...           git as the agent, in its workspace
 #   agent_commits NAME PATH TEXT, agent_writes NAME PATH TEXT
 #   answers FIELD... -- COMMAND...   fields of an answer, which is then in $TEST_DIR/answer
@@ -66,6 +67,7 @@ harvest() {
     if [[ ${1-} =~ ^[0-9]+$ ]]; then number=$1 && shift; fi
     work_call harvest "$name" "$number" "$@"
 }
+remove() { work_call remove "$1" "${2:-1}" "${@:3}"; }
 pushes() { answers state=pushed reason=- "${@:2}" -- harvest "$1"; }
 
 answers() {

@@ -8,7 +8,7 @@ struct host_call {
     struct list link;                                                  /* in host.calls */
     void (*on_record)(void *data, const struct runner_record *record); /* of a list */
     link_reply_cb on_reply;
-    link_worked_cb on_worked; /* of a prepare or harvest; then there is no on_reply */
+    link_worked_cb on_worked; /* of a prepare, harvest or remove; then there is no on_reply */
     void *data;               /* borrowed */
 };
 
@@ -87,6 +87,12 @@ void host_harvest(struct host *host, const struct runner_key *key, const struct 
                   link_worked_cb worked, void *data)
 {
     link_harvest(host->channel, key, work, on_worked, work_new(host, worked, data));
+}
+
+void host_remove(struct host *host, const struct runner_key *key, const struct runner_work *work,
+                 link_worked_cb worked, void *data)
+{
+    link_remove(host->channel, key, work, on_worked, work_new(host, worked, data));
 }
 
 static void on_record(void *data, const struct runner_record *record)

@@ -158,6 +158,8 @@ void host_prepare(struct host *host, const struct runner_key *key, const struct 
                   link_worked_cb on_worked, void *data);
 void host_harvest(struct host *host, const struct runner_key *key, const struct runner_work *work,
                   link_worked_cb on_worked, void *data);
+void host_remove(struct host *host, const struct runner_key *key, const struct runner_work *work,
+                 link_worked_cb on_worked, void *data);
 /* See link_clean() and link_list(). */
 void host_clean(struct host *host, const char *folder, link_reply_cb on_reply, void *data);
 void host_list(struct host *host, void (*on_record)(void *data, const struct runner_record *record),

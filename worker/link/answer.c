@@ -181,6 +181,7 @@ static const char *take(struct link *link, struct frame *frame)
     case FRAME_CLEAN:
     case FRAME_PREPARE:
     case FRAME_HARVEST:
+    case FRAME_REMOVE:
     case FRAME_PING:
         break;
     }

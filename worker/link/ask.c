@@ -207,7 +207,8 @@ static void send_work(struct link *link, enum frame_type type, const struct runn
     struct frame_out out;
     struct runner_work read;
     size_t room = WORK_ROOM + (size_t)work->base.len + work->secret.len + work->known_hosts.len +
-                  work->author.len + work->message.len + work->protect.len;
+                  work->author.len + work->message.len + work->protect.len +
+                  work->before_remove.len;
     struct call *call = begin(link, type, key, room, &frame, &out);
     struct frame_in in = {.at = out.at};
     put_work(&out, work);
@@ -230,6 +231,12 @@ void link_harvest(struct link *link, const struct runner_key *key, const struct 
                   link_worked_cb on_worked, void *data)
 {
     send_work(link, FRAME_HARVEST, key, work, on_worked, data);
+}
+
+void link_remove(struct link *link, const struct runner_key *key, const struct runner_work *work,
+                 link_worked_cb on_worked, void *data)
+{
+    send_work(link, FRAME_REMOVE, key, work, on_worked, data);
 }
 
 /* --- Calls without answer --- */
@@ -257,6 +264,8 @@ static const char *name(const struct call *call)
         return "prepare";
     case FRAME_HARVEST:
         return "harvest";
+    case FRAME_REMOVE:
+        return "remove";
     case FRAME_PING:
         return "ping";
     case FRAME_WATCH:

@@ -62,6 +62,8 @@ void link_prepare(struct link *link, const struct runner_key *key, const struct 
                   link_worked_cb on_worked, void *data);
 void link_harvest(struct link *link, const struct runner_key *key, const struct runner_work *work,
                   link_worked_cb on_worked, void *data);
+void link_remove(struct link *link, const struct runner_key *key, const struct runner_work *work,
+                 link_worked_cb on_worked, void *data);
 
 /* --- Watches --- */
 

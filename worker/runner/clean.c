@@ -15,6 +15,7 @@
 #include "worker/runner/file.h"
 #include "worker/runner/move.h"
 #include "worker/runner/process.h"
+#include "worker/runner/remove.h"
 #include "worker/runner/source.h"
 
 #define LEFTOVER_SECS 3600
@@ -195,7 +196,23 @@ static const char *remove_folder(const struct base *base, int tasks, const char 
     return why;
 }
 
-static const char *clean_folder(const struct base *base, const char *folder)
+bool clean_is_used(const struct base *base, const char *folder)
+{
+    struct use use = {.base = base, .folder = folder};
+    int tasks = file_open_folder(base->work, "tasks");
+    int dir =
+        tasks >= 0 ? openat(tasks, folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    bool used = dir >= 0 && is_used(base, folder, dir);
+    if (dir < 0)
+        run_each(base, look_at_run, &use);
+    if (dir >= 0)
+        close(dir);
+    if (tasks >= 0)
+        close(tasks);
+    return used || use.found;
+}
+
+const char *clean_folder(const struct base *base, const char *folder)
 {
     int tasks = file_open_folder(base->work, "tasks");
     if (tasks < 0)
@@ -233,6 +250,7 @@ static const char *clean_rest(const struct base *base)
         clean_leftovers(base, bin, deadline);
         close(bin);
     }
+    remove_mirrors(base, deadline);
     int tasks = file_open_folder(base->work, "tasks");
     bool all = clean_leftovers(base, base->runs, deadline);
     if (tasks >= 0) {
@@ -242,9 +260,14 @@ static const char *clean_rest(const struct base *base)
     return all ? NULL : "busy";
 }
 
+static const char *clean_one(const struct base *base, const char *folder)
+{
+    return has_stage(base, folder) ? "repository" : clean_folder(base, folder);
+}
+
 void clean(const struct base *base, const char *folder, struct runner_reply *reply)
 {
-    const char *why = folder[0] == '\0' ? clean_rest(base) : clean_folder(base, folder);
+    const char *why = folder[0] == '\0' ? clean_rest(base) : clean_one(base, folder);
     reply->verdict = why == NULL ? RUNNER_STATE : RUNNER_REFUSED;
     if (why != NULL)
         snprintf(reply->reason, sizeof reply->reason, "%s", why);

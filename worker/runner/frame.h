@@ -6,9 +6,9 @@
  *
  * - HELLO is the first frame and may be repeated; its answer is a GREETING.
  * - START RAISE VOID STOP GC CLEAN are answered by one REPLY each, LIST by RECORDs and a REPLY,
- *   PREPARE HARVEST by a WORKED (worker/runner/work.h), PING by a PONG; each with the id of its
- *   question. Questions are answered in any order: the runner carries each out in a process of its
- *   own.
+ *   PREPARE HARVEST REMOVE by a WORKED (worker/runner/work.h), PING by a PONG; each with the id of
+ * its question. Questions are answered in any order: the runner carries each out in a process of
+ * its own.
  * - WATCH makes its id a watch: RECORDs (at once, and whenever something but a size changed) and
  *   OUTPUT come with that id until UNWATCH, which has no answer. OUTPUT never exceeds the bytes
  *   that the watch and its CREDITs have granted.
@@ -55,6 +55,7 @@ enum frame_type {
     FRAME_CLEAN,   /* text folder: removes work_dir/tasks/<folder>; "": what is nobody's any more */
     FRAME_PREPARE, /* key, work: makes the workspace */
     FRAME_HARVEST, /* key, work: takes in what the agent did, and pushes it */
+    FRAME_REMOVE,  /* key, work: removes workspace and stage, once nothing would be lost */
 
     FRAME_GREETING = 64, /* greeting */
     FRAME_REPLY,         /* reply */

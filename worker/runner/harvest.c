@@ -110,7 +110,8 @@ static bool open_tree(struct harvest *harvest)
     ssize_t len =
         harvest->tree >= 0 ? readlink(self, harvest->tree_path, sizeof harvest->tree_path - 1) : 0;
     harvest->tree_path[len > 0 ? len : 0] = '\0';
-    return true;
+    return harvest->tree >= 0 || fault(harvest->worked, "workspace_tampered",
+                                       "the workspace is gone, or something else stands there");
 }
 
 /* --- What it asks --- */
@@ -134,7 +135,7 @@ static void read_asked(struct harvest *harvest)
 static bool take_question(struct harvest *harvest)
 {
     char text[WORK_QUESTION_MAX + 32];
-    int fd = harvest->tree >= 0 ? file_open(harvest->tree, QUESTION, O_RDONLY) : -1;
+    int fd = file_open(harvest->tree, QUESTION, O_RDONLY);
     if (fd >= 0) {
         size_t len = (size_t)snprintf(text, sizeof text, "%u\n", harvest->work->number);
         len += file_read_some(fd, text + len, WORK_QUESTION_MAX);
@@ -239,14 +240,8 @@ static void push(struct harvest *harvest, enum take_end taken)
 static void run(struct harvest *harvest)
 {
     enum take_end taken;
-    if (!open_tree(harvest))
-        return;
-    if (harvest->tree < 0) {
-        fault(harvest->worked, "workspace_tampered",
-              "the workspace is gone, or something else stands there");
-        return;
-    }
-    if (take_question(harvest) && take_commits(harvest, &taken) && take_leftovers(harvest, &taken))
+    if (open_tree(harvest) && take_question(harvest) && take_commits(harvest, &taken) &&
+        take_leftovers(harvest, &taken))
         push(harvest, taken);
 }
 

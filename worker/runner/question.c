@@ -43,7 +43,8 @@ bool question_is_proper(const struct frame *frame, char run[static RUNNER_RUN_SI
         get_stop(&in, &stop);
     else if (frame->type == FRAME_RAISE)
         get_u64(&in);
-    else if (frame->type == FRAME_PREPARE || frame->type == FRAME_HARVEST)
+    else if (frame->type == FRAME_PREPARE || frame->type == FRAME_HARVEST ||
+             frame->type == FRAME_REMOVE)
         get_work(&in, &work);
     memcpy(run, key.run, RUNNER_RUN_SIZE);
     return frame_done(&in);

@@ -16,10 +16,10 @@ struct question_looks {
 
 /* Of a HELLO. False: it is none, or of another version. */
 bool question_looks(struct frame_in payload, struct question_looks *looks);
-/* HELLO START RAISE VOID STOP GC LIST CLEAN PREPARE HARVEST. `run`: which one it is about; ""
- * without. */
+/* HELLO START RAISE VOID STOP GC LIST CLEAN PREPARE HARVEST REMOVE. `run`: which one it is about;
+ * "" without. */
 bool question_is_proper(const struct frame *frame, char run[static RUNNER_RUN_SIZE]);
-/* Of a PREPARE or HARVEST; texts are borrowed from the payload. False: it is none. */
+/* Of a PREPARE, HARVEST or REMOVE; texts are borrowed from the payload. False: it is none. */
 bool question_work(struct frame_in payload, struct runner_key *key, struct runner_work *work);
 
 #endif

@@ -111,6 +111,7 @@ static bool take_frame(struct serve *serve, struct frame *frame)
     case FRAME_CLEAN:
     case FRAME_PREPARE:
     case FRAME_HARVEST:
+    case FRAME_REMOVE:
         return tasks_take(&serve->tasks, frame);
     case FRAME_WATCH:
     case FRAME_CREDIT:

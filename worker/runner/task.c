@@ -16,6 +16,7 @@
 #include "worker/runner/harvest.h"
 #include "worker/runner/prepare.h"
 #include "worker/runner/question.h"
+#include "worker/runner/remove.h"
 
 /* Of the channel, for one answer: a greeting is the largest. */
 #define TASK_ROOM ((size_t)16 << 10)
@@ -121,6 +122,8 @@ static void do_work(const struct tasks *tasks, const struct task *task, struct f
         alarm((unsigned)(work_limit_ms(&work) / 1000));
         if (task->type == FRAME_PREPARE)
             prepare_run(&tasks->base, &key, &work, tasks->shell.path, socket, &worked);
+        else if (task->type == FRAME_REMOVE)
+            remove_run(&tasks->base, &key, &work, tasks->shell.path, socket, &worked);
         else
             harvest_run(&tasks->base, &key, &work, tasks->shell.path, socket, &worked);
     }
@@ -129,7 +132,7 @@ static void do_work(const struct tasks *tasks, const struct task *task, struct f
 
 static bool is_work(enum frame_type type)
 {
-    return type == FRAME_PREPARE || type == FRAME_HARVEST;
+    return type == FRAME_PREPARE || type == FRAME_HARVEST || type == FRAME_REMOVE;
 }
 
 static void do_question(struct tasks *tasks, const struct task *task, struct frame_in payload,

@@ -1,5 +1,6 @@
-/* A task's repository on a host: what a worker asks for before an agent starts (PREPARE) and after
- * it ended (HARVEST), and what the runner answers. Written and read like every frame (frame.h).
+/* A task's repository on a host: what a worker asks for before an agent starts (PREPARE), after
+ * it ended (HARVEST) and once its workspace is old (REMOVE), and what the runner answers. Written
+ * and read like every frame (frame.h).
  *
  * Both may be repeated at any time, by any worker: what was done is found done. A name or a text in
  * them is data: nothing of it becomes an option or a part of a shell's text. */
@@ -38,19 +39,21 @@ struct runner_work {
     bool leftovers;                   /* what was not committed is, by us */
     bool workflows;                   /* changes of workflows may be pushed */
     enum runner_access access;
-    char user[128];                 /* ACCESS_PASSWORD */
-    struct runner_blob secret;      /* a password, or a private key */
-    struct runner_blob known_hosts; /* ACCESS_SSH */
-    struct runner_blob author;      /* "Name <mail>", of our commits */
-    struct runner_blob message;     /* of the commit of leftovers */
-    struct runner_blob protect;     /* branches that are never pushed to: patterns, one a line */
+    char user[128];                   /* ACCESS_PASSWORD */
+    struct runner_blob secret;        /* a password, or a private key */
+    struct runner_blob known_hosts;   /* ACCESS_SSH */
+    struct runner_blob author;        /* "Name <mail>", of our commits */
+    struct runner_blob message;       /* of the commit of leftovers */
+    struct runner_blob protect;       /* branches that are never pushed to: patterns, one a line */
+    struct runner_blob before_remove; /* REMOVE: sh text, run in the workspace before it goes */
+    uint32_t hook_secs;               /* ... for so long at most */
 };
 
 enum runner_work_state {
-    WORK_READY,     /* PREPARE: the workspace stands */
+    WORK_READY,     /* PREPARE: the workspace stands. REMOVE: it is gone */
     WORK_NO_CHANGE, /* HARVEST: nothing to push */
     WORK_PUSHED,    /* HARVEST: the branch on the server is `head`, as read back */
-    WORK_KEPT,      /* HARVEST: not pushed, for `reason`; the commits are kept on the host */
+    WORK_KEPT,      /* HARVEST: not pushed, REMOVE: not removed, for `reason`; all is kept there */
     WORK_FAILED,    /* for `reason`; what was there before is kept */
     WORK_FENCED,    /* a later owner or attempt has it */
     WORK_STATES,
@@ -103,6 +106,8 @@ static inline void put_work(struct frame_out *out, const struct runner_work *wor
     put_part(out, &work->author);
     put_part(out, &work->message);
     put_part(out, &work->protect);
+    put_part(out, &work->before_remove);
+    put_u32(out, work->hook_secs);
 }
 
 static inline void put_worked(struct frame_out *out, const struct runner_worked *worked)
@@ -158,10 +163,13 @@ static inline void get_work(struct frame_in *in, struct runner_work *work)
     get_part(in, &work->author);
     get_part(in, &work->message);
     get_part(in, &work->protect);
+    get_part(in, &work->before_remove);
+    work->hook_secs = get_u32(in);
     if (access >= ACCESSES || work->number < 1 || work->number > INT32_MAX ||
         work->url[0] == '\0' || strncmp(work->branch, "task/", 5) != 0 || work->run_as[0] == '-' ||
         work->fetch_secs < 1 || work->fetch_secs > WORK_SECS_MAX || work->push_secs < 1 ||
-        work->push_secs > WORK_SECS_MAX || work->base.len >= WORK_REF_SIZE)
+        work->push_secs > WORK_SECS_MAX || work->hook_secs > WORK_SECS_MAX ||
+        work->base.len >= WORK_REF_SIZE)
         in->failed = true;
 }
 
@@ -194,7 +202,7 @@ static inline void get_worked(struct frame_in *in, struct runner_worked *worked)
 /* The longest that it may take from its arrival to its answer, in milliseconds. */
 static inline int64_t work_limit_ms(const struct runner_work *work)
 {
-    return ((int64_t)work->fetch_secs + work->push_secs + 600) * 1000;
+    return ((int64_t)work->fetch_secs + work->push_secs + work->hook_secs + 600) * 1000;
 }
 
 #endif
