@@ -98,34 +98,57 @@ check "one that nobody needs goes" test ! -e "$told"
 
 # --- killed on the way ---
 
+# A git that stands still before, or after, what it is told to stop at.
+as mkdir "$TEST_DIR/jobs/bin"
+cat <<END | as tee "$TEST_DIR/jobs/bin/git" >/dev/null
+#!/bin/bash
+read -r when at <"$TEST_DIR/jobs/stop" || exec $(command -v git) "\$@"
+for word; do [[ \$word == "\$at" ]] && found=yes; done
+[[ -n \$found ]] || exec $(command -v git) "\$@"
+[[ \$when == before ]] || $(command -v git) "\$@"
+: >"$TEST_DIR/jobs/stopped"
+exec tail -f /dev/null
+END
+as chmod 755 "$TEST_DIR/jobs/bin/git"
+echo "PATH=$TEST_DIR/jobs/bin:\$PATH" >"$HOME/.profile"
+chmod 644 "$HOME/.profile"
+: >"$TEST_DIR/jobs/stop"
+
 new_task k
-check "its mirror is made again" test -e "$TASKS/k/README.md"
-commits=0 cut=0
-# Kills runner and git of a harvest when the named git command begins.
-killed_at() { # COMMAND
-    local pid at
+commits=0
+killed() { # before|after COMMAND: sets how, head
+    local at=$TEST_DIR/jobs/stopped
     agent_commits k "f$commits" "$((commits++))"
     agent_writes k "left$commits" "$commits"
-    harvest k 1 >"$TEST_DIR/killed" 2>&1 &
-    pid=$!
-    until_true 20 eval 'at=$(pgrep -f "git .*$1" | head -n 1); [[ -n $at ]] || ! kill -0 '"$pid"
-    for at in $(processes); do kill -KILL "$at" 2>/dev/null; done
-    wait "$pid" 2>/dev/null
-    grep -q worked "$TEST_DIR/killed" || cut=$((cut + 1))
-    until_true 20 no_process
-}
-whole() { # after a kill: the next one finishes it, once
-    local head
     head=$(head_of k)
-    pushes k leftovers=0 || pushes k || return 1
+    rm -f "$at"
+    echo "$1 $2" >"$TEST_DIR/jobs/stop"
+    harvest k 1 >"$TEST_DIR/killed" 2>&1 &
+    how=killed
+    until_true 30 test -e "$at" || how="it never came to $2"
+    end_host
+    wait $! 2>/dev/null
+    : >"$TEST_DIR/jobs/stop"
+    ! grep -q worked "$TEST_DIR/killed" || how="it answered"
+    until_true 20 no_process || how="processes are left"
+}
+# The next one finishes it: the commit and what was left are on the server, and everything is whole.
+finishes() {
+    pushes k || return 1
     git -C "$SERVER" merge-base --is-ancestor "$head" task/k || return 1
     [[ $(git -C "$SERVER" cat-file -p "task/k:left$commits") == "$commits" ]] || return 1
-    git -C "$SERVER" fsck --strict >/dev/null 2>&1 && git --git-dir="$BASE/stages/k" fsck --connectivity-only >/dev/null 2>&1
+    git -C "$SERVER" fsck --strict >/dev/null 2>&1 && git --git-dir="$BASE/stages/k" fsck --connectivity-only >/dev/null 2>&1 || return 1
+    [[ -z $(find "$BASE/stages/k" -name '*.lock' -o -name quarantine -o -name 'tmp_*') ]]
 }
-for at in pack-objects index-pack commit-tree write-tree push receive-pack ls-remote; do
-    killed_at "$at"
-    check "killed while $at runs: the next one finishes, nothing is lost" whole
+for at in "before pack-objects" "after index-pack" "after update-index" "before push" "after push"; do
+    # shellcheck disable=SC2086 # two words
+    killed $at
+    check "killed $at: $how" test "$how" = killed
+    pushed=$(pushes_of task/k)
+    [[ $at != "after push" ]] || check "... the server has it, and nobody knows" eval '[[ $(git --git-dir="$BASE/stages/k" rev-parse refs/fleet/pushed) != "$(git -C "$SERVER" rev-parse task/k)" ]]'
+    check "... the next one finishes, nothing is lost" finishes
+    [[ $at != "after push" ]] || check "... and does not push twice" test "$(pushes_of task/k)" -eq "$pushed"
     prepares k 1
 done
-check "... of these, killed before their answer: $cut of 7" test "$cut" -ge 4
-check "no commit twice" eval '[[ $(git -C "$SERVER" log --format=%s main..task/k | grep -c "^f") -eq $commits && $(git -C "$SERVER" log --format=%s main..task/k | sort | uniq -d | grep -vc "left over") -eq 0 ]]'
+check "no commit twice" eval '[[ $(git -C "$SERVER" log --format=%s main..task/k | grep -c "^f") -eq $commits ]]'
+check "... nor what was left" eval '[[ $(git -C "$SERVER" log --format=%s main..task/k | grep -c "^left over") -eq $commits ]]'

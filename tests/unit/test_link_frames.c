@@ -166,7 +166,9 @@ START_TEST(work_is_asked_for_and_answered)
     works(FRAME_PREPARE);
     link_harvest(scene.link, &scene_key_of_run, &work_of_scene, on_scene_worked, NULL);
     works(FRAME_HARVEST);
-    ck_assert_int_eq(scene_works, 2);
+    link_remove(scene.link, &scene_key_of_run, &work_of_scene, on_scene_worked, NULL);
+    works(FRAME_REMOVE);
+    ck_assert_int_eq(scene_works, 3);
     ck_assert(link_up(scene.link));
     scene_end(&scene);
 }

@@ -463,6 +463,12 @@ void link_harvest(struct link *link, const struct runner_key *key, const struct 
     scene_ask_work(link, "harvest", key, work, on_worked, data);
 }
 
+void link_remove(struct link *link, const struct runner_key *key, const struct runner_work *work,
+                 link_worked_cb on_worked, void *data)
+{
+    scene_ask_work(link, "remove", key, work, on_worked, data);
+}
+
 static char scene_cleaned[RUNNER_RUN_SIZE]; /* the last one that had a name */
 
 void link_clean(struct link *link, const char *folder, link_reply_cb on_reply, void *data)
