@@ -274,7 +274,7 @@ wait_for 20 "its end" ended w.2
 check "... which goes on from there" stdout_is w.2 "4
 left"
 check "... and is pushed" eval 'worked pushed harvest 2 slot-2 && [[ $(git_at acme/rocket show task/w:src/a.c) == *c ]]'
-check "CLEAN takes it over, too" eval 'worked ready prepare 3 slot-1 && says state call clean w && [[ ! -e $TASKS/w ]]'
+check "what is removed is taken over, too, and nothing of it is lost" eval 'worked ready prepare 3 slot-1 && work remove 3 slot-1 >"$TEST_DIR/removed" && [[ ! -e $TASKS/w ]] || { cat "$TEST_DIR/removed"; false; }'
 
 # --- check-hosts ---
 
