@@ -98,6 +98,15 @@ begin
                              p_facts || jsonb_build_object('retry', t.retry_count + 1));
 end $$;
 
+-- The agent does not know the session any more: no retry counts, for the next run begins a new one, and so cannot end like this.
+create function fleet.settle_sessionless(t fleet.task, a fleet.attempt, p_actor text, p_facts jsonb) returns void
+    language plpgsql as $$
+begin
+    t.lane := fleet.leave_pin(t);
+    update fleet.task set failure_reason = a.reason where task = t.task;
+    perform fleet.wait_again(t.task, 'retry_scheduled', a.number, p_actor, now(), p_facts);
+end $$;
+
 -- Decides the status from the stored facts, first rule that applies. Under the task's lock, at each fact; while an attempt lives
 -- nothing is decided. A proven success is never thrown away: not behind a cancel, not behind a host that was given up. Answers the
 -- status.
@@ -134,6 +143,8 @@ begin
         set failure_reason = case when a.outcome = 'released' then 'attempts_exhausted' else coalesce(a.reason, a.outcome) end
         where task = p_task;
         perform fleet.move(p_task, 'failed', 'failed', a.number, p_actor, v_facts || '{"attempts_exhausted": true}');
+    elsif a.outcome = 'failed' and a.reason = 'session_lost' then
+        perform fleet.settle_sessionless(t, a, p_actor, v_facts);
     elsif a.outcome = 'released' then
         perform fleet.settle_released(t, a, p_actor, v_facts);
     else

@@ -230,8 +230,10 @@ select t.is(pg_temp.end('a', 'failed', 'push_conflict', '{"session_id": "s-1"}')
 select t.is(fleet.retry('a'), 'created', 'a person does');
 select t.is(pg_temp.runs(), 'h1:a', 'where the commits are');
 select t.is(pg_temp.brief('a'), '(,,s-1,,,,0)', 'with the session');
+create temp table counted on commit drop as select retry_count from fleet.task;
 select pg_temp.end('a', 'failed', 'session_lost', '{"session_id": "s-1"}'), t.due(), pg_temp.runs();
 select t.is(pg_temp.brief('a'), '(,,,,,,0)', 'a session that is lost is not asked for again');
+select t.is((select retry_count from fleet.task), (select retry_count from pg_temp.counted), 'and costs no retry');
 select t.sound();
 rollback;
 

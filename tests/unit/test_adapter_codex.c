@@ -102,6 +102,46 @@ START_TEST(test_failures_by_text)
 }
 END_TEST
 
+#define COUNTED(id) "{\"type\":\"thread.started\",\"thread_id\":\"" id "\"}\n" COMPLETED
+
+/* Usage is that of the whole thread; of another thread nothing was counted before. */
+START_TEST(test_session_that_goes_on)
+{
+    static const struct adapter_tokens before = {2000, 1700, 50, 10};
+    const char *texts[] = {COUNTED("wanted"), COUNTED("other")};
+    const int64_t input[] = {400, 2400}, cached[] = {0, 1600}, total[] = {2400, 0};
+    for (size_t i = 0; i < 2; i++) {
+        struct adapter adapter;
+        struct adapter_tokens tokens;
+        struct buf point;
+        const char *why;
+        buf_init(&point, 1 << 20);
+        adapter_init(&adapter, &adapter_codex);
+        adapter_resumes(&adapter, "wanted", &before);
+        adapter_feed(&adapter, texts[i], strlen(texts[i]));
+        ck_assert_int_eq(adapter_lost_session(&adapter), i == 1);
+        ck_assert_int_eq(adapter.facts.tokens.input, input[i]);
+        ck_assert_int_eq(adapter.facts.tokens.cached_input, cached[i]);
+        adapter_judge(&adapter, 0, &why);
+        ck_assert_pstr_eq(why, i == 1 ? "session_lost" : NULL);
+        adapter_checkpoint(&adapter, &point);
+        adapter_session_tokens(buf_text(&point), "wanted", &tokens);
+        ck_assert_int_eq(tokens.input, total[i]);
+        adapter_release(&adapter);
+        buf_release(&point);
+    }
+}
+END_TEST
+
+/* Nothing that an agent says makes a first run one that lost its session. */
+START_TEST(test_no_session_to_lose)
+{
+    char *text = failed("No conversation found with session ID: 1");
+    expect(text, 1, "failed", "agent_error");
+    free(text);
+}
+END_TEST
+
 START_TEST(test_first_terminal_event_wins)
 {
     char *text = failed("boom");
@@ -297,6 +337,8 @@ int main(void)
     tcase_add_test(tcase, test_success);
     tcase_add_test(tcase, test_outcomes);
     tcase_add_test(tcase, test_failures_by_text);
+    tcase_add_test(tcase, test_session_that_goes_on);
+    tcase_add_test(tcase, test_no_session_to_lose);
     tcase_add_test(tcase, test_first_terminal_event_wins);
     tcase_add_test(tcase, test_hostile_lines);
     tcase_add_test(tcase, test_bad_session_and_usage);

@@ -115,6 +115,29 @@ START_TEST(test_limit_that_ends)
 }
 END_TEST
 
+/* A time of day is that of the host's clock, which is two hours ahead of UTC here. */
+START_TEST(test_limit_by_the_clock_of_the_host)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    time_t there = time(NULL) + 5 * 3600; /* in three hours */
+    struct tm tm;
+    char clock[32];
+    strftime(clock, sizeof clock, "%I:%M %p", gmtime_r(&there, &tm));
+    char *text =
+        mem_printf("{\"type\":\"turn.failed\",\"error\":{\"message\":\"You've hit your usage "
+                   "limit, try again at %s.\"}}\n",
+                   clock);
+    scene_prints(text);
+    free(text);
+    scene_ends(1, "exit");
+    expect_finish("failed", "provider_quota");
+    int64_t wait = strtoll(sql("finish_run")->last[8], NULL, 10) - (int64_t)time(NULL);
+    ck_assert_int_gt(wait, 3 * 3600 - 120);
+    ck_assert_int_le(wait, 3 * 3600);
+}
+END_TEST
+
 /* Sent by nobody here: by a person, the OOM killer, a terminal that went away. */
 static const struct {
     int status;
@@ -474,6 +497,7 @@ int main(void)
     tcase_add_test(tcase, test_fails_by_exit);
     tcase_add_test(tcase, test_missing_command_says_where_it_was_looked_for);
     tcase_add_test(tcase, test_limit_that_ends);
+    tcase_add_test(tcase, test_limit_by_the_clock_of_the_host);
     tcase_add_loop_test(tcase, test_killed_by_a_signal, 0, 5);
     tcase_add_loop_test(tcase, test_host_reasons, 0, 10);
     tcase_add_test(tcase, test_lost);

@@ -117,6 +117,7 @@ static void scene_record(struct runner_record *record)
 static void scene_greeting(struct runner_greeting *greeting)
 {
     *greeting = (struct runner_greeting){.system = "Linux x86_64",
+                                         .utc_offset_secs = 7200,
                                          .boot = SCENE_BOOT,
                                          .owner = "0123456789abcdef0123456789abcdef",
                                          .disk_free = 1000000,

@@ -135,9 +135,9 @@ void adapter_feed(struct adapter *adapter, const char *bytes, size_t len);
 void adapter_end(struct adapter *adapter); /* no more output: a last line without \n counts */
 bool adapter_in_tool(const struct adapter *adapter); /* silence is more likely work */
 
-/* All is said and done, and yet it may stay: after ADAPTER_LINGER_SECS without a byte it is to be
+/* All is said and done, and yet it may stay: after ADAPTER_LINGER_MS without a byte it is to be
  * ended, and judged with status 0. */
-#define ADAPTER_LINGER_SECS 15
+#define ADAPTER_LINGER_MS INT64_C(15000)
 bool adapter_done(const struct adapter *adapter);
 
 /* The reason to end with when it was silent for too long: silence_timeout, or provider_down where

@@ -276,6 +276,8 @@ void fact_limit_at(struct adapter *adapter, const char *window, int64_t resets_a
 void fact_fails(struct adapter *adapter, const char *reason, const char *text)
 {
     struct adapter_facts *facts = &adapter->facts;
+    if (fact_is(reason, "session_lost") && adapter->wanted_session[0] == '\0')
+        reason = "agent_error"; /* it had none to lose */
     if (failure_weight(reason) < failure_weight(facts->cause))
         return;
     facts->cause = failure_named(reason);

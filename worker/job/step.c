@@ -114,7 +114,7 @@ static bool is_unanswered(const struct job *job)
 /* All is done, and yet it stays: it is ended as one that did well. */
 static bool lingers(const struct job *job)
 {
-    return adapter_done(&job->adapter) && job->quiet_ms > ADAPTER_LINGER_SECS * 1000;
+    return adapter_done(&job->adapter) && job->quiet_ms > ADAPTER_LINGER_MS;
 }
 
 static void step_running(struct job *job)
