@@ -22,14 +22,14 @@ static const struct template_phrase codex_command[] = {
 };
 static const struct template_phrase codex_environment[] = {{0}};
 
-/* Claude Code 2.1.197, run. Its sandbox is bubblewrap's, with socat: where the host lacks them no
- * command runs, and files of the workspace are edited all the same. */
+/* Claude Code 2.1.197, run. Its sandbox is bubblewrap's, with socat: where the host lacks them it
+ * would only warn, and run commands without. */
 static const struct template_phrase claude_command[] = {
     {0, "claude --print --output-format stream-json --verbose"},
     {0, "--setting-sources user --strict-mcp-config --disallowedTools AskUserQuestion"},
     {WHEN_SANDBOXED, "--permission-mode acceptEdits"},
-    {WHEN_SANDBOXED, "--settings {\"sandbox\":{\"enabled\":true,\"autoAllowBashIfSandboxed\":true,"
-                     "\"allowUnsandboxedCommands\":false}}"},
+    {WHEN_SANDBOXED, "--settings {\"sandbox\":{\"enabled\":true,\"failIfUnavailable\":true,"
+                     "\"autoAllowBashIfSandboxed\":true,\"allowUnsandboxedCommands\":false}}"},
     {WHEN_FULL, "--permission-mode bypassPermissions"},
     {WHEN_MODEL, "--model {model}"},
     {WHEN_FIRST, "--session-id {session}"},
