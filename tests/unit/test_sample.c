@@ -288,6 +288,24 @@ START_TEST(test_with_noise_around)
 }
 END_TEST
 
+#define PIECE(text) \
+    "{\"type\":\"message\",\"role\":\"assistant\",\"delta\":true,\"content\":\"" text "\"}\n"
+
+/* A credential that comes in pieces is in no summary, nor the rest of one. */
+START_TEST(test_credential_in_pieces)
+{
+    const char *secret = "open sesame";
+    const char *text = PIECE("It is open ses") PIECE("ame, and ")
+        PIECE("-----BEGIN PRIVATE KEY-----\\nMIIE") PIECE("vQIBADANBgkqhkiG9w0BAQ");
+    struct adapter adapter;
+    adapter_init(&adapter, &adapter_gemini);
+    adapter.secrets = (struct redact_words){.items = &secret, .count = 1};
+    adapter_feed(&adapter, text, strlen(text));
+    ck_assert_str_eq(adapter.facts.summary, "It is ***********, and ");
+    adapter_release(&adapter);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sample");
@@ -295,6 +313,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_as_it_came, 0, SAMPLES);
     tcase_add_loop_test(tcase, test_adopter_goes_on_exactly, 0, SAMPLES);
     tcase_add_loop_test(tcase, test_with_noise_around, 0, SAMPLES);
+    tcase_add_test(tcase, test_credential_in_pieces);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
