@@ -141,8 +141,7 @@ static bool is_used(const struct base *base, const char *folder, int dir)
 }
 
 /* One of another account's becomes ours first; NULL, also when there is none, or why it does not.
- * What cannot be taken over is gone through only by who it is of: nothing of a repository is lost
- * with it, for that would have been taken over. */
+ * What cannot be taken over goes by the hand of whom it is of. */
 static const char *take_over(const struct base *base, int tasks, const char *folder)
 {
     struct stat status;
@@ -153,7 +152,7 @@ static const char *take_over(const struct base *base, int tasks, const char *fol
     if (use.found)
         return "in_use";
     const char *why = move_folder(base, folder, NULL);
-    if (why == NULL || strcmp(why, "folder") != 0 || has_stage(base, folder))
+    if (why == NULL || strcmp(why, "folder") != 0)
         return why;
     return move_remove(base, tasks, folder, clock_now() + CLEAN_MS) ? NULL : why;
 }
