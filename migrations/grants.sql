@@ -22,7 +22,8 @@ grant execute on function
     fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint, bigint, text),
     fleet.finish_run(uuid, bigint, int, text, text, int, int, jsonb, bigint, text),
     fleet.briefing(uuid, bigint, int), fleet.prepared(uuid, bigint, int, jsonb), fleet.void_confirmed(uuid, bigint, int, text),
-    fleet.sweep_begin(uuid), fleet.sweep(uuid, text, text[], bigint[], bigint[], boolean, int), fleet.swept(uuid, text, bigint[], bigint[])
+    fleet.sweep_begin(uuid), fleet.sweep(uuid, text, text[], bigint[], bigint[], boolean, int), fleet.swept(uuid, text, bigint[], bigint[]),
+    fleet.removals(uuid, text, int), fleet.removed(uuid, text, bigint, text)
 to fleet_worker;
 
 grant execute on function
@@ -65,7 +66,7 @@ grant select on fleet.sessions, fleet.audit_trail to fleet_operator;
 
 grant select on
     fleet.tasks, fleet.task_details, fleet.running, fleet.attempt_details, fleet.host_details,
-    fleet.held_slots, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.accounts, fleet.reasons, fleet.history, fleet.attempts, fleet.work, fleet.nodes, fleet.deliveries,
+    fleet.held_slots, fleet.kept_workspaces, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.accounts, fleet.reasons, fleet.history, fleet.attempts, fleet.work, fleet.nodes, fleet.deliveries,
     fleet.settings, fleet.storage, fleet.explanations, fleet.check_slot, fleet.check_live, fleet.check_status_event, fleet.check_epoch, fleet.check_queue,
     fleet.check_executor_lane, fleet.check_agent, fleet.check_status, fleet.check_list
 to fleet_operator, fleet_reader, fleet_reader_full;

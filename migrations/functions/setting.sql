@@ -30,11 +30,11 @@ begin
             from (values ('log_days', 'event_days', 'output does not outlive the history of its run'),
                          ('event_days', 'task_days', 'history does not outlive its task'),
                          ('run_dir_days', 'task_days', 'what lies on hosts is known by its task'),
-                         ('task_dir_days', 'task_days', 'what lies on hosts is known by its task'),
-                         ('task_dir_failed_days', 'task_days', 'what lies on hosts is known by its task')) r (smaller, larger, why)
+                         ('task_dir_done_hours', 'task_days', 'what lies on hosts is known by its task'),
+                         ('task_dir_failed_hours', 'task_days', 'what lies on hosts is known by its task')) r (smaller, larger, why)
             join fleet.setting a on a.name = r.smaller
             join fleet.setting b on b.name = r.larger
-            where b.value > 0 and (a.value = 0 or a.value > b.value)
+            where b.value > 0 and (a.value = 0 or a.value > b.value * case when a.name like '%\_hours' then 24 else 1 end)
             limit 1);
 end $$;
 

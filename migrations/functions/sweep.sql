@@ -40,21 +40,24 @@ begin
             or coalesce(t.completed_at < fleet.days_before(now(), 'task_days'), false));
 end $$;
 
--- Tasks whose working directory on a host may go. In any order: some cannot be removed (files of others), and must not stand before all
--- that can.
-create function fleet.folders_left(p_host_id text, p_max int) returns table (folder text, attempt bigint)
+-- Tasks whose working directory on a host is old, by their last attempt there. p_work: those with a workspace of a repository, else the
+-- others. In any order: some cannot be removed (files of others), and must not stand before all that can.
+create function fleet.folders_old(p_host_id text, p_work boolean, p_max int) returns table (folder text, attempt bigint)
     language plpgsql stable as $$
 begin
     return query
         select fleet.slug_of(t.task_id), max(a.attempt)
         from fleet.executor e
+        join fleet.host h on h.host_id = e.host_id
         join fleet.attempt a on a.executor = e.executor
         join fleet.task t on t.task = a.task
         where e.host_id = p_host_id and a.ended_at is not null and a.run is not null and a.folder_removed_at is null
           and t.status in ('completed', 'failed', 'cancelled') and t.kept_at is null
-          and t.completed_at < fleet.days_before(now(), case t.status when 'failed' then 'task_dir_failed_days' else 'task_dir_days' end)
+          and t.completed_at < now() - make_interval(hours =>
+              nullif(fleet.get(case t.status when 'failed' then 'task_dir_failed_hours' else 'task_dir_done_hours' end), 0)::int)
           and not exists (select from fleet.attempt o where o.task = t.task and o.ended_at is null)
-        group by t.task
+        group by t.task, h.host_id
+        having bool_or(a.work is not null or (h.workspace = 'git' and t.repo is not null)) = p_work
         order by random() limit p_max;
 end $$;
 
@@ -84,8 +87,8 @@ begin
         join fleet.task t on t.task = a.task
         where fleet.run_may_go(t, a, l.out_size, l.err_size)
         order by random() limit p_max;
-    if (select h.workspace = 'plain' from fleet.host h where h.host_id = p_host_id) then
-        return query select 'folder', f.folder, f.attempt, null::int, null, null::bigint, null, null from fleet.folders_left(p_host_id, p_max) f;
+    if (select h.workspace in ('plain', 'git') from fleet.host h where h.host_id = p_host_id) then
+        return query select 'folder', f.folder, f.attempt, null::int, null, null::bigint, null, null from fleet.folders_old(p_host_id, false, p_max) f;
     end if;
     return query
         select 'unknown', l, null::bigint, null::int, null, null::bigint, null, null from unnest(p_runs) l
@@ -102,4 +105,35 @@ begin
     from fleet.attempt f, fleet.executor e
     where f.attempt = any (p_folders) and a.task = f.task and e.executor = a.executor and e.host_id = p_host_id and a.ended_at is not null
       and a.folder_removed_at is null;
+end $$;
+
+-- Workspaces of repositories that may go from a host, if nothing in them is lost by it: each with what its last run is asked for by.
+create function fleet.removals(p_node uuid, p_host_id text, p_max int)
+    returns table (attempt bigint, folder text, run text, epoch int, nonce text, pid bigint, start text, boot text, task_id text, repo text,
+                   branch text, base_branch text, number int, agent_type text, ordinal int)
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+#variable_conflict use_column
+begin
+    perform fleet.node_check(p_node);
+    return query
+        select a.attempt, f.folder, a.run, a.epoch, a.nonce, (a.host_state ->> 'pid')::bigint, a.host_state ->> 'start', a.host_state ->> 'boot',
+               t.task_id, t.repo, t.branch_name, t.base_branch, a.number, e.agent_type, a.ordinal
+        from fleet.folders_old(p_host_id, true, p_max) f
+        join fleet.attempt a on a.attempt = f.attempt
+        join fleet.executor e on e.executor = a.executor
+        join fleet.task t on t.task = a.task
+        where exists (select from fleet.host h where h.host_id = p_host_id and h.swept_by = p_node);
+end $$;
+
+-- What became of one of them: gone (p_why null), or why it stays.
+create function fleet.removed(p_node uuid, p_host_id text, p_attempt bigint, p_why text) returns void
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+begin
+    perform fleet.node_check(p_node);
+    if p_why is null then
+        perform fleet.swept(p_node, p_host_id, '{}', array[p_attempt]);
+    end if;
+    update fleet.attempt a set folder_kept = p_why,
+                               folder_kept_at = case when p_why is not null then coalesce(a.folder_kept_at, now()) end
+    where a.attempt = p_attempt and a.ended_at is not null and a.folder_kept is distinct from p_why;
 end $$;

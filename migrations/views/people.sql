@@ -171,3 +171,13 @@ cross join lateral (
     where a.before -> k is distinct from a.after -> k) c
 order by a.audit desc;
 comment on view fleet.audit_trail is 'Every change that a person or a registering agent made, newest first: who, from where, what, before and after.';
+
+create view fleet.kept_workspaces as
+select t.task_id, e.host_id as host, split_part(a.run, '.', 1) as folder, a.folder_kept as why, date_trunc('second', a.folder_kept_at) as since,
+       t.status, date_trunc('second', t.completed_at) as ended
+from fleet.attempt a
+join fleet.task t on t.task = a.task
+join fleet.executor e on e.executor = a.executor
+where a.folder_kept is not null and a.folder_removed_at is null;
+comment on view fleet.kept_workspaces is
+    'Workspaces that are old and stay on their host all the same: unpushed commits, uncommitted work, or what keeps it from being pushed.';

@@ -19,6 +19,7 @@ create function pg_temp.past(p_for interval, variadic p_tasks text[]) returns vo
   update fleet.attempt a set ended_at = a.ended_at - p_for from fleet.task t where t.task = a.task and t.task_id = any (p_tasks) and a.ended_at is not null;
   update fleet.task t set completed_at = t.completed_at - p_for where t.task_id = any (p_tasks) and t.completed_at is not null;
 $$;
+select fleet.set('task_dir_done_hours', 168), fleet.set('task_dir_failed_hours', 720);
 select pg_temp.past('8 days', 'old', 'kept', 'live', 'freed', 'part', 'failed', 'again');
 select pg_temp.past('6 days', 'young');
 
@@ -98,7 +99,29 @@ update fleet.host set forgotten_at = now() where host_id = 'g';
 select t.is(pg_temp.begins('w1'), null, 'neither one that is not reached is asked, nor one that is forgotten');
 update fleet.host set forgotten_at = null where host_id = 'g';
 select t.is(pg_temp.begins('w1'), 'g', '... the one that is, before');
-update fleet.setting set value = 0 where name in ('run_dir_days', 'task_dir_days', 'task_dir_failed_days');
+
+\echo 'workspaces of repositories'
+savepoint works;
+update fleet.host set workspace = 'git', swept_at = now(), swept_by = t.node('w1') where host_id = 'h';
+update fleet.task set repo = 'acme/rocket', branch_name = 'task/old' where task_id = 'old';
+update fleet.attempt set folder_removed_at = null where attempt = t.attempt('old');
+create function pg_temp.removes() returns text language sql as $$
+  select coalesce(string_agg(concat_ws(' ', r.task_id, r.folder, r.repo, r.branch, r.number), ', ' order by r.attempt), '') from fleet.removals(t.node('w1'), 'h', 9) r $$;
+select t.ok(not pg_temp.goes('folder', 'old') and pg_temp.goes('folder', 'part') is not null, 'the workspace of a repository is not swept as a folder');
+select t.is(pg_temp.removes(), 'old old acme/rocket task/old 1', '... but asked for by itself, with what it is of');
+select t.is((select count(*)::int from fleet.removals(t.node('w2'), 'h', 9)), 0, '... by the worker whose turn it is');
+select fleet.removed(t.node('w1'), 'h', t.attempt('old'), 'push_refused');
+select t.is((select folder_kept from fleet.attempt where attempt = t.attempt('old')), 'push_refused', 'why it stays is written down');
+select t.is((select string_agg(concat_ws(' ', k.task_id, k.host, k.why), ', ') from fleet.kept_workspaces k), 'old h push_refused', '... and can be seen');
+select t.ok(pg_temp.removes() <> '', '... it is asked for again');
+select fleet.removed(t.node('w1'), 'h', t.attempt('old'), null);
+select t.is(pg_temp.removes(), '', 'gone: no more');
+select t.is((select row(folder_kept, folder_kept_at)::text from fleet.attempt where attempt = t.attempt('old')), '(,)', '... and nothing keeps it');
+update fleet.host set workspace = 'plain' where host_id = 'h';
+update fleet.attempt set folder_removed_at = null, work = '{}' where attempt = t.attempt('old');
+select t.ok(pg_temp.removes() <> '' and not pg_temp.goes('folder', 'old'), 'one that was made before the host was set to plain, too');
+rollback to works;
+update fleet.setting set value = 0 where name in ('run_dir_days', 'task_dir_done_hours', 'task_dir_failed_hours');
 select t.ok(pg_temp.sweeps('w1', false, 'old') !~ 'folder|run \w+/', '0 is for ever');
 select t.sound();
 rollback;

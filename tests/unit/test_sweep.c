@@ -1,4 +1,11 @@
 /* What is old on hosts goes: only what SQL names, only while the lease holds, and SQL is told. */
+#define SCENE_GIT                                                                            \
+    "git: { url: 'https://git.example.org/{repository}.git', before_remove: [make, 'a b'], " \
+    "username: bot, password: "                                                              \
+    "s3cret-of-git, "                                                                        \
+    "protected_branches: [ main ], push_timeout_secs: 2 }\n"
+#define SCENE_WORKSPACE "    workspace: git\n"
+#define SCENE_REPO "acme/app"
 #include "tests/unit/worker_scene.h"
 
 #define NONCE "00112233445566778899aabbccddeeff"
@@ -144,6 +151,58 @@ START_TEST(test_without_lease_nothing_goes)
 }
 END_TEST
 
+#define WORK(attempt)                                                                            \
+    "attempt=" attempt ";folder=t1;run=t1.1;epoch=3;nonce=" NONCE ";pid=7;start=9;boot=boot-1;"  \
+    "task_id=t-1;repo=acme/app;branch=task/t1;base_branch=<null>;number=2;agent_type=codex-cli;" \
+    "ordinal=0"
+
+START_TEST(test_workspaces_are_removed_one_by_one)
+{
+    sql("removals")->rows = WORK("11") "|" WORK("12");
+    sweeps("");
+    ck_assert_str_eq(sql("removals")->last[1], "h1");
+    ck_assert_int_eq(call("remove")->calls, 2);
+    ck_assert_str_eq(scene_run.key.run, "t1.1");
+    ck_assert_str_eq(scene_work.work.url, "https://git.example.org/acme/app.git");
+    ck_assert_str_eq(scene_work.work.branch, "task/t1");
+    ck_assert_str_eq(scene_work.secret, "s3cret-of-git");
+    ck_assert_str_eq(scene_work.hook, "exec 'make' 'a b'");
+    ck_assert_int_eq(sql("removed")->calls, 2);
+    ck_assert_str_eq(sql("removed")->last[2], "12");
+    ck_assert_str_eq(sql("removed")->last[3], "<null>");
+    ck_assert_int_eq(call("clean")->calls, 1); /* what is nobody's, after them */
+}
+END_TEST
+
+START_TEST(test_a_workspace_that_stays)
+{
+    sql("removals")->rows = WORK("11");
+    call("remove")->answer = "kept push_refused";
+    sweeps("");
+    ck_assert_str_eq(sql("removed")->last[2], "11");
+    ck_assert_str_eq(sql("removed")->last[3], "push_refused");
+    ck_assert_int_eq(call("clean")->calls, 1);
+}
+END_TEST
+
+START_TEST(test_a_channel_that_is_cut_under_a_removal)
+{
+    sql("removals")->rows = WORK("11");
+    call("remove")->answer = NULL;
+    sweeps("");
+    ck_assert_int_eq(sql("removed")->calls, 0);
+}
+END_TEST
+
+START_TEST(test_removals_cannot_be_asked_for)
+{
+    sql("removals")->state = "42501";
+    sweeps("");
+    ck_assert_int_eq(call("remove")->calls, 0);
+    ck_assert_int_eq(call("clean")->calls, 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sweep");
@@ -158,6 +217,10 @@ int main(void)
     tcase_add_test(tcase, test_a_forged_epoch);
     tcase_add_test(tcase, test_a_channel_that_is_cut);
     tcase_add_test(tcase, test_without_lease_nothing_goes);
+    tcase_add_test(tcase, test_workspaces_are_removed_one_by_one);
+    tcase_add_test(tcase, test_a_workspace_that_stays);
+    tcase_add_test(tcase, test_a_channel_that_is_cut_under_a_removal);
+    tcase_add_test(tcase, test_removals_cannot_be_asked_for);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -27,6 +27,7 @@ static struct scene_call scene_call[] = {
     {.name = "watch", .answer = "record"},  {.name = "gc", .answer = "state"},
     {.name = "clean", .answer = "state"},   {.name = "list", .answer = "state"},
     {.name = "prepare", .answer = "ready"}, {.name = "harvest", .answer = "pushed"},
+    {.name = "remove", .answer = "ready"},
 };
 
 static struct scene_call *call(const char *name)
@@ -433,7 +434,7 @@ void link_gc(struct link *link, const struct runner_key *key, link_reply_cb on_r
 /* The last one that was asked for. */
 static struct {
     struct runner_work work;
-    char base[256], secret[256], message[1024];
+    char base[256], secret[256], message[1024], hook[256];
 } scene_work;
 
 static void scene_part(char *text, size_t size, const struct runner_blob *blob)
@@ -449,6 +450,7 @@ static void scene_ask_work(struct link *link, const char *name, const struct run
     scene_part(scene_work.base, sizeof scene_work.base, &work->base);
     scene_part(scene_work.secret, sizeof scene_work.secret, &work->secret);
     scene_part(scene_work.message, sizeof scene_work.message, &work->message);
+    scene_part(scene_work.hook, sizeof scene_work.hook, &work->before_remove);
     scene_ask(link, name, data)->on_worked = on_worked;
 }
 

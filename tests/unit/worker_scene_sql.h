@@ -56,6 +56,8 @@ static struct scene_sql scene_sql[] = {
     {.name = "sweep_begin", .rows = "host_id=<null>;wait_ms=60000"},
     {.name = "sweep"},
     {.name = "swept", .rows = "swept="},
+    {.name = "removals"},
+    {.name = "removed", .rows = "removed="},
     {.name = "sleep_begin", .rows = "sleep_begin="},
     {.name = "sleep_end", .rows = "sleep_end="},
     {.name = "node_stop", .rows = "node_stop="},

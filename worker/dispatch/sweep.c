@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "common/pause.h"
 #include "worker/dispatch/dispatch.h"
+#include "worker/dispatch/removal.h"
 #include "worker/host/host.h"
 
 #define FIRST_MS 10000 /* after the start */
@@ -29,7 +30,7 @@ struct sweep_piece {
 
 static void step(struct sweep *sweep);
 
-static struct host *host_of(struct sweep *sweep)
+struct host *sweep_host(struct sweep *sweep)
 {
     struct node *node = &sweep->dispatch->node;
     struct host *host = dispatch_host(sweep->dispatch, sweep->host_id);
@@ -98,7 +99,7 @@ static void tell(struct sweep *sweep)
 static void on_rest(void *data, const struct runner_reply *reply, const struct error *err)
 {
     struct sweep *sweep = data;
-    struct host *host = host_of(sweep);
+    struct host *host = sweep_host(sweep);
     (void)reply;
     if (err == NULL && host != NULL)
         host_check(host); /* there is more room now */
@@ -121,7 +122,7 @@ static void on_piece(void *data, const struct runner_reply *reply, const struct 
 static void on_raised(void *data, const struct runner_reply *reply, const struct error *err)
 {
     struct sweep *sweep = data;
-    struct host *host = host_of(sweep);
+    struct host *host = sweep_host(sweep);
     if (err != NULL || host == NULL || reply->verdict != RUNNER_STATE) {
         on_piece(sweep, reply, err);
         return;
@@ -132,7 +133,7 @@ static void on_raised(void *data, const struct runner_reply *reply, const struct
 /* The epoch there is one that no owner can have given: the run has ended under ours. */
 static bool raise_forged(struct sweep *sweep, const struct runner_reply *reply)
 {
-    struct host *host = host_of(sweep);
+    struct host *host = sweep_host(sweep);
     if (reply->verdict != RUNNER_FENCED || sweep->raised || host == NULL ||
         sweep->pieces[sweep->at].folder)
         return false;
@@ -163,15 +164,24 @@ static void on_piece(void *data, const struct runner_reply *reply, const struct 
     step(sweep);
 }
 
+void sweep_rest(struct sweep *sweep, bool up)
+{
+    struct host *host = up ? sweep_host(sweep) : NULL;
+    if (host == NULL)
+        tell(sweep);
+    else
+        host_clean(host, "", on_rest, sweep);
+}
+
 static void step(struct sweep *sweep)
 {
-    struct host *host = host_of(sweep);
+    struct host *host = sweep_host(sweep);
     if (host == NULL) {
         tell(sweep);
         return;
     }
     if (sweep->at == sweep->count) {
-        host_clean(host, "", on_rest, sweep);
+        removal_begin(sweep);
         return;
     }
     const struct sweep_piece *piece = &sweep->pieces[sweep->at];
@@ -194,16 +204,14 @@ static void copy(char *to, size_t size, const char *from, const char *set)
     snprintf(to, size, "%s", is_made_of(from, set, size) ? from : "");
 }
 
-static bool take_run(struct sweep_piece *piece, const struct db_result *res, int row)
+bool sweep_key(struct runner_key *key, const struct db_result *res, int row, const char *run)
 {
     const char *nonce = db_text(res, row, "nonce");
     int64_t epoch = db_int(res, row, "epoch", 0);
-    if (!is_made_of(piece->name, FRAME_NAME ".", RUNNER_RUN_SIZE) || epoch < 1 ||
-        epoch > INT32_MAX || !is_made_of(nonce, FRAME_HEX, RUNNER_NONCE_SIZE) ||
-        strlen(nonce) != RUNNER_NONCE_SIZE - 1)
+    if (!is_made_of(run, FRAME_NAME ".", RUNNER_RUN_SIZE) || epoch < 1 || epoch > INT32_MAX ||
+        !is_made_of(nonce, FRAME_HEX, RUNNER_NONCE_SIZE) || strlen(nonce) != RUNNER_NONCE_SIZE - 1)
         return false;
-    struct runner_key *key = &piece->key;
-    memcpy(key->run, piece->name, sizeof key->run);
+    snprintf(key->run, sizeof key->run, "%s", run);
     memcpy(key->nonce, nonce, sizeof key->nonce);
     key->epoch = (uint32_t)epoch;
     key->pid = db_int(res, row, "pid", 0);
@@ -218,14 +226,15 @@ static void take_piece(struct sweep *sweep, const struct db_result *res, int row
     const char *what = db_text(res, row, "what"), *name = db_text(res, row, "name");
     piece.folder = what != NULL && strcmp(what, "folder") == 0;
     snprintf(piece.name, sizeof piece.name, "%s", name != NULL ? name : "");
-    if (piece.folder ? is_made_of(name, FRAME_NAME, sizeof piece.name) : take_run(&piece, res, row))
+    if (piece.folder ? is_made_of(name, FRAME_NAME, sizeof piece.name)
+                     : sweep_key(&piece.key, res, row, name))
         sweep->pieces[sweep->count++] = piece;
 }
 
 /* Said once, and again when there are others. */
 static void hear_unknown(struct sweep *sweep, struct buf *names)
 {
-    struct host *host = host_of(sweep);
+    struct host *host = sweep_host(sweep);
     if (host == NULL || strcmp(host->unknown, buf_text(names)) == 0)
         return;
     snprintf(host->unknown, sizeof host->unknown, "%s", buf_text(names));
@@ -274,7 +283,7 @@ static void on_listed(void *data, const struct runner_reply *reply, const struct
 {
     struct sweep *sweep = data;
     const struct node *node = &sweep->dispatch->node;
-    if (err != NULL || reply->verdict != RUNNER_STATE || host_of(sweep) == NULL) {
+    if (err != NULL || reply->verdict != RUNNER_STATE || sweep_host(sweep) == NULL) {
         end(sweep, FAILED_MS);
         return;
     }
@@ -302,7 +311,7 @@ static void on_begin(void *data, const struct db_result *res, const struct error
     }
     const char *id = db_rows(res) == 1 ? db_text(res, 0, "host_id") : NULL;
     snprintf(sweep->host_id, sizeof sweep->host_id, "%s", id != NULL ? id : "");
-    struct host *host = id != NULL ? host_of(sweep) : NULL;
+    struct host *host = id != NULL ? sweep_host(sweep) : NULL;
     if (host == NULL) {
         end(sweep, (int)db_int(res, 0, "wait_ms", FAILED_MS));
         return;

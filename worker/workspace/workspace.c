@@ -12,6 +12,7 @@
 #include "common/crypto.h"
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/text.h"
 
 bool workspace_wanted(const struct config_host *host, const char *repo)
 {
@@ -145,6 +146,7 @@ bool workspace_plan(struct workspace_plan *plan, const struct config *config,
     buf_init(&plan->known_hosts, WORK_BLOB_MAX);
     buf_init(&plan->message, WORK_BLOB_MAX);
     buf_init(&plan->protect, WORK_BLOB_MAX);
+    buf_init(&plan->hook, WORK_BLOB_MAX);
     if (!plan_names(plan, config, task, err) || !plan_access(plan, config, err))
         return false;
     buf_addf(&plan->message, "%s: what the agent left uncommitted\n\nAttempt: %d\n", task->branch,
@@ -164,9 +166,21 @@ bool workspace_plan(struct workspace_plan *plan, const struct config *config,
     return true;
 }
 
+void workspace_plan_removal(struct workspace_plan *plan, const struct config *config)
+{
+    const struct config_list *words = &config->git.before_remove;
+    for (size_t i = 0; i < words->count; i++) {
+        buf_adds(&plan->hook, i == 0 ? "exec " : " ");
+        text_shell_quote(&plan->hook, words->items[i]);
+    }
+    plan->work.before_remove = blob(plan->hook.data, plan->hook.len);
+    plan->work.hook_secs = (uint32_t)config->git.hook_timeout_secs;
+}
+
 void workspace_release(struct workspace_plan *plan)
 {
-    struct buf *parts[] = {&plan->secret, &plan->known_hosts, &plan->message, &plan->protect};
+    struct buf *parts[] = {&plan->secret, &plan->known_hosts, &plan->message, &plan->protect,
+                           &plan->hook};
     if (plan->secret.data != NULL)
         crypto_wipe(plan->secret.data, plan->secret.len);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)

@@ -22,7 +22,7 @@ struct workspace_task {
 /* A frame's worth; `work` borrows from it. */
 struct workspace_plan {
     struct runner_work work;
-    struct buf secret, known_hosts, message, protect; /* owned */
+    struct buf secret, known_hosts, message, protect, hook; /* owned */
 };
 
 /* Does this task work in a clone there? */
@@ -32,6 +32,8 @@ bool workspace_wanted(const struct config_host *host, const char *repo);
  * a word of fleet.reason. workspace_release() either way. */
 bool workspace_plan(struct workspace_plan *plan, const struct config *config,
                     const struct workspace_task *task, struct error *err);
+/* Beside that, what is run in the workspace before it is removed. */
+void workspace_plan_removal(struct workspace_plan *plan, const struct config *config);
 void workspace_release(struct workspace_plan *plan); /* wipes */
 
 /* The URL of a repository, owned by the caller; NULL: neither git.url nor forgejo.url is set. */
