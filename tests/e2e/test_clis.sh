@@ -44,7 +44,7 @@ END
 
 fleet_begin
 process_start "$E2E/run" model "$E2E/log/model.log" node deploy/scripted-model.mjs "$model_port"
-# OpenCode makes a database when it starts for the first time; two at once would both begin to.
+# OpenCode keeps a database in its home: it makes it when it starts for the first time, and two at once find it locked.
 HOME=$ACCOUNT_HOME OPENCODE_DISABLE_MODELS_FETCH=1 timeout 60 "$clis/node_modules/.bin/opencode" session list >"$E2E/log/opencode.log" 2>&1
 # A subscription of Claude's is told apart by its kind of token.
 claude="claude, -p, --output-format, stream-json, --verbose, --dangerously-skip-permissions, --setting-sources, user, --strict-mcp-config"
@@ -57,7 +57,7 @@ GIT="{ url: \"$GIT_SSH_URL/{repository}.git\", ssh_key_path: $GIT_SSH_KEY, known
 ORCHESTRATOR="provider_timeout_secs: 60"
 host h1 "      - { agent_type: codex-cli, max_concurrency: 2, capabilities: [ codex ], profile: full, model: demo-1 }
       - { agent_type: claude-code, max_concurrency: 2, capabilities: [ claude ], profile: full }
-      - { agent_type: opencode, max_concurrency: 2, capabilities: [ opencode ], profile: full, model: scripted/demo-1 }
+      - { agent_type: opencode, max_concurrency: 1, capabilities: [ opencode ], profile: full, model: scripted/demo-1 }
       - { agent_type: subscription, max_concurrency: 1, capabilities: [ subscription ] }"
 server 1
 caddy
