@@ -90,7 +90,8 @@ START_TEST(test_claude)
     has(text, "export DISABLE_AUTOUPDATER='1'\n", "\nexec 'claude' '--print'",
         "'--output-format' 'stream-json' '--verbose'",
         "'--setting-sources' 'user' '--strict-mcp-config' '--disallowedTools' 'AskUserQuestion'",
-        "'--permission-mode' 'acceptEdits'", "\"allowUnsandboxedCommands\":false",
+        "'--permission-mode' 'acceptEdits'", "'--allowedTools' 'Bash'",
+        "\"failIfUnavailable\":true", "\"allowUnsandboxedCommands\":false",
         "'--session-id' '" CHOSEN "'\n", NULL);
     lacks(text, "IS_SANDBOX");
     lacks(text, "--resume");

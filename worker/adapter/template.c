@@ -27,7 +27,7 @@ static const struct template_phrase codex_environment[] = {{0}};
 static const struct template_phrase claude_command[] = {
     {0, "claude --print --output-format stream-json --verbose"},
     {0, "--setting-sources user --strict-mcp-config --disallowedTools AskUserQuestion"},
-    {WHEN_SANDBOXED, "--permission-mode acceptEdits"},
+    {WHEN_SANDBOXED, "--permission-mode acceptEdits --allowedTools Bash"},
     {WHEN_SANDBOXED, "--settings {\"sandbox\":{\"enabled\":true,\"failIfUnavailable\":true,"
                      "\"autoAllowBashIfSandboxed\":true,\"allowUnsandboxedCommands\":false}}"},
     {WHEN_FULL, "--permission-mode bypassPermissions"},

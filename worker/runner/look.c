@@ -43,9 +43,9 @@ static uint64_t stamp(const char *file)
     const uint64_t parts[] = {(uint64_t)about.st_dev, (uint64_t)about.st_ino,
                               (uint64_t)about.st_size, (uint64_t)about.st_mtim.tv_sec,
                               (uint64_t)about.st_mtim.tv_nsec};
-    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
-    for (size_t i = 0; i < sizeof parts; i++)
-        hash = (hash ^ ((const uint8_t *)parts)[i]) * 0x100000001b3;
+    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a, of words */
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        hash = (hash ^ parts[i]) * 0x100000001b3;
     return hash == 0 ? 1 : hash;
 }
 
