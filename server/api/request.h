@@ -19,7 +19,8 @@ bool request_is_json(struct call *call);
  */
 bool request_object(struct call *call, const char *const *members, struct json_object **object);
 
-/* The Idempotency-Key; NULL when there is none. The caller frees it. False: the call is answered. */
+/* The Idempotency-Key; NULL when there is none. The caller frees it. False: the call is answered.
+ */
 bool request_key(struct call *call, char **key);
 
 /* Who asks, from where, in which request: a row literal of fleet.requester, for a parameter. `out`

@@ -1,6 +1,6 @@
-/* The body of POST /api/v1/tasks: one task, a list of them or a line each, and each as fleet.submit_tasks
- * takes it. What is no JSON, has no such member or another type is refused here; what values may be
- * is SQL's to say. Pure. */
+/* The body of POST /api/v1/tasks: one task, a list of them or a line each, and each as
+ * fleet.submit_tasks takes it. What is no JSON, has no such member or another type is refused here;
+ * what values may be is SQL's to say. Pure. */
 #ifndef FLEET_API_TASK_BODY_H
 #define FLEET_API_TASK_BODY_H
 
@@ -45,8 +45,9 @@ struct json_object *task_body_parse(const char *bytes, size_t len, enum task_for
 /* A request as an element of fleet.submission[]. */
 void task_body_request(struct buf *out, const struct task_sender *sender);
 
-/* A task of that array as one of fleet.wanted_task[], behind a comma unless it is the first in `out`.
- * `id`: what it is called when it does not say so itself. `scratch` is initialised, and reused. */
+/* A task of that array as one of fleet.wanted_task[], behind a comma unless it is the first in
+ * `out`. `id`: what it is called when it does not say so itself. `scratch` is initialised, and
+ * reused. */
 void task_body_add(struct buf *out, const struct json_object *task, const char *id,
                    struct buf *scratch);
 

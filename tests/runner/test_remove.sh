@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2016,SC2034,SC2153 # conditions are evaluated by check
+# shellcheck shell=bash disable=SC2016,SC2034,SC2153,SC2154 # conditions are evaluated by check
 # REMOVE: workspaces that are old go, and nothing is lost with them; harvests that are killed. Sourced by
 # tests/runner/case.
 # shellcheck source=tests/runner/work.sh

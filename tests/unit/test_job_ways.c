@@ -283,8 +283,7 @@ START_TEST(test_output_refused_for_good_holds_up_no_end)
     scene_job()->refused_since -= 3600 * 1000;
     scene_until(gone, "finish");
     ck_assert_str_eq(sql("finish_run")->last[3], "succeeded");
-    ck_assert_ptr_nonnull(
-        strstr(reported("error"), "could not be stored: SQLSTATE " FOR_GOOD));
+    ck_assert_ptr_nonnull(strstr(reported("error"), "could not be stored: SQLSTATE " FOR_GOOD));
 }
 END_TEST
 
