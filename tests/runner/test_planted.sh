@@ -48,6 +48,8 @@ for setting in core.fsmonitor core.sshCommand core.pager core.editor core.askPas
     uploadpack.packObjectsHook alias.push alias.ls-files remote.origin.uploadpack remote.origin.receivepack sequence.editor; do
     agent cfg config "$setting" "$EVIL $setting"
 done
+agent cfg status >/dev/null 2>&1
+check "the agent's own git runs what it planted" test -s "$RAN"
 agent cfg config core.hooksPath "$TEST_DIR/jobs/hooks"
 agent cfg config extensions.worktreeConfig true
 agent cfg config core.worktree "$TEST_DIR/home"
@@ -59,7 +61,6 @@ for hook in pre-push post-checkout post-commit pre-commit post-index-change refe
     as cp "$EVIL" "$TEST_DIR/jobs/hooks/$hook"
     as cp "$EVIL" "$TASKS/cfg/.git/hooks/$hook"
 done
-check "the agent's own git runs what it planted" test -s "$RAN"
 rm -f "$RAN"
 survives cfg "configuration, filters, hooks" commits=2 leftovers=2
 check "... the agent's commit is under ours" test "$(git -C "$SERVER" rev-parse task/cfg^)" = "$one"
@@ -221,6 +222,12 @@ check "... taken as they are" eval '[[ $(git -C "$SERVER" cat-file -t "task/odd:
 harmless odd "names"
 check "nothing in an answer but printable text" eval '! LC_ALL=C grep -qaP "[^\x20-\x7e\n]" "$TEST_DIR/answer"'
 
+new_task enc
+agent_commits enc x x
+agent_writes enc .gitattributes '* working-tree-encoding=UTF-16'
+agent_writes enc y "no UTF-16"
+check "an encoding that the files have not: kept, and said" eval 'answers state=kept reason=workspace_tampered commits=1 -- harvest enc 1 && detail_has "stays so"'
+
 # --- nothing else is executed ---
 
 if ! command -v strace >/dev/null; then
@@ -230,7 +237,7 @@ else
     agent_commits st x x
     agent_writes st y y
     as git init -q "$TASKS/st/inner"
-    agent_writes st .gitattributes '* filter=evil ident text=auto working-tree-encoding=UTF-16'
+    agent_writes st .gitattributes '* filter=evil ident text=auto'
     agent st config filter.evil.clean "$EVIL"
     programs() { # of a harvest: what was executed, and where it worked
         strace -f -q -e trace=execve,chdir,fchdir -o "$TEST_DIR/trace" setpriv --reuid "$ACCOUNT" --regid "$ACCOUNT" --clear-groups -- \
@@ -240,7 +247,7 @@ else
     if [[ $EUID -eq 0 && $KIND == static ]]; then
         check "it is pushed under strace, too" eval 'programs >"$TEST_DIR/programs"; grep -q state=pushed "$TEST_DIR/answer"'
         check "git and its parts, the runner, and the server's hooks: nothing else is executed" eval \
-            '! grep -vE "/git(-[a-z-]+)?\"|/fleet-runner\"|/runner-client\"|setpriv\"|hooks/|/sh\"|/cat\"" "$TEST_DIR/programs"'
-        check "and nobody works in the workspace" eval '! grep -E "chdir\(\"[^\"]*tasks/st" "$TEST_DIR/trace"'
+            '! grep -vE "/git(-[a-z-]+)?\"|/fleet-runner\"|/runner-client\"|setpriv\"|"hooks/post-receive"|/(ba)?sh\"|/cat\"|/id\"" "$TEST_DIR/programs"'
+        check "... nor anything that lies in the workspace" eval '! grep -E "execve\(\"[^\"]*(tasks/|evil)" "$TEST_DIR/trace"'
     fi
 fi

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034 # variables are for the cases
+# shellcheck shell=bash disable=SC2016,SC2034 # variables are for the cases
 # Tasks of a repository on the runner's host, their agents, and a server whose repository is a folder. Sourced by
 # test_harvest.sh, test_planted.sh and others after tests/runner/lib.sh.
 #

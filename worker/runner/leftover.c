@@ -321,6 +321,13 @@ static bool make_tree(struct finding *finding, char old[static REFS_COMMIT_SIZE]
            git_ask(finding->leftover->git, &child, tree, REFS_COMMIT_SIZE, "write-tree");
 }
 
+/* Git will not have it: a file that is not of the encoding that .gitattributes names. */
+static bool is_its_fault(const struct git *git)
+{
+    return git->end == GIT_REFUSED && strstr(git->words, "No space left") == NULL &&
+           strstr(git->words, "quota exceeded") == NULL;
+}
+
 static enum take_end commit_found(struct finding *finding)
 {
     char old[REFS_COMMIT_SIZE], tree[REFS_COMMIT_SIZE], made[REFS_COMMIT_SIZE], ref[REFS_NAME_SIZE];
@@ -328,7 +335,7 @@ static enum take_end commit_found(struct finding *finding)
     if (leftover->files == 0 || !leftover->commit)
         return TAKE_DONE;
     if (!make_tree(finding, old, tree))
-        return TAKE_FAILED;
+        return is_its_fault(leftover->git) ? TAKE_TAMPERED : TAKE_FAILED;
     if (strcmp(old, tree) == 0) {
         leftover->files = 0; /* line ends that are none */
         return TAKE_DONE;
