@@ -50,11 +50,11 @@ HOME=$ACCOUNT_HOME OPENCODE_DISABLE_MODELS_FETCH=1 timeout 60 "$clis/node_module
 claude="claude, -p, --output-format, stream-json, --verbose, --dangerously-skip-permissions, --setting-sources, user, --strict-mcp-config"
 ADAPTERS="  claude-code: { env: { ANTHROPIC_API_KEY: scripted-key-of-claude } }
   opencode: { env: { OPENCODE_DISABLE_MODELS_FETCH: '1' }, silence_timeout_secs: 60 }
-  subscription: { command: [ $claude ], resume: [ $claude, --resume, '{session}' ], output: claude-json,
+  subscription: { command: [ $claude ], resume: [ $claude, --resume, '{session}' ], output: claude-json, versions: true,
                   env: { CLAUDE_CODE_OAUTH_TOKEN: sk-ant-oat01-scripted-token, IS_SANDBOX: '1' } }"
 WORKSPACE=git
 GIT="{ url: \"$GIT_SSH_URL/{repository}.git\", ssh_key_path: $GIT_SSH_KEY, known_hosts: $GIT_KNOWN_HOSTS, min_free_bytes: 0 }"
-ORCHESTRATOR="provider_timeout_secs: 60"
+ORCHESTRATOR="provider_timeout_secs: 30"
 host h1 "      - { agent_type: codex-cli, max_concurrency: 2, capabilities: [ codex ], profile: full, model: demo-1 }
       - { agent_type: claude-code, max_concurrency: 2, capabilities: [ claude ], profile: full }
       - { agent_type: opencode, max_concurrency: 1, capabilities: [ opencode ], profile: full, model: scripted/demo-1 }
@@ -81,7 +81,7 @@ cases=(
 )
 [[ -z ${CASES-} ]] || cases+=(
     "codex limit failed rate_limited" "claude limit failed rate_limited" "opencode limit failed rate_limited"
-    "codex down failed provider_down" "claude down failed provider_down" "opencode down failed silent"
+    "codex down failed provider_down" "claude down failed provider_down" "opencode down failed provider_down"
     "codex busy failed provider_down" "claude busy failed provider_down"
     "codex exit=7 failed agent_error" "claude exit=7 failed agent_error" "opencode exit=7 failed agent_error"
     "codex nothing no_change -" "claude nothing no_change -" "opencode nothing no_change -"
@@ -97,6 +97,8 @@ ask_for() { # CASE...
 }
 ask_for "${cases[@]}"
 
+patience=120 # seconds; of many, the last waits for long
+[[ -z ${CASES-} ]] || patience=400
 right() { # TASK OUTCOME REASON
     [[ $(last "$1" "outcome || ' ' || coalesce(reason, '-')") == "$2 $3" ]] || {
         last "$1" "outcome, reason, report, work"
@@ -107,7 +109,7 @@ right() { # TASK OUTCOME REASON
 for case in "${cases[@]}"; do
     read -r who word outcome why <<<"$case"
     id=$who-${word%=*}
-    wait_for 120 "$id to end" settled "$id"
+    wait_for "$patience" "$id to end" settled "$id"
     check "$id comes to $outcome, $why" right "$id" "$outcome" "$why"
     [[ $outcome != succeeded || $why != - ]] || {
         check "... tokens and session are stored" \
