@@ -172,11 +172,12 @@ static bool take_leftovers(struct prepare *prepare)
 /* Mostly its harvest did that. A tree that we were moving is no agent's. */
 static bool take_last(struct prepare *prepare)
 {
+    const struct workspace *workspace = &prepare->workspace;
     char tree[REFS_COMMIT_SIZE];
+    bool agents = prepare->work->leftovers && !workspace->fresh && !workspace->moving;
     if (!stage_ref(&prepare->stage, WORKSPACE_TREE, tree))
         return true;
-    return take_commits(prepare) &&
-           (!prepare->work->leftovers || prepare->workspace.fresh || take_leftovers(prepare));
+    return take_commits(prepare) && (!agents || take_leftovers(prepare));
 }
 
 /* --- The workspace --- */
@@ -190,8 +191,6 @@ static bool bring_back(struct prepare *prepare)
 
 static bool open_workspace(struct prepare *prepare)
 {
-    char commit[REFS_COMMIT_SIZE];
-    struct stat status;
     struct workspace *workspace = &prepare->workspace;
     workspace->git = &prepare->git;
     workspace->stage = &prepare->stage;
@@ -203,8 +202,6 @@ static bool open_workspace(struct prepare *prepare)
         return false;
     if (!workspace_open(workspace, prepare->base->work))
         return fault_of_errno(prepare->worked, "the workspace cannot be opened");
-    workspace->fresh = !stage_ref(&prepare->stage, WORKSPACE_TREE, commit) ||
-                       file_look(prepare->stage.dir, "moving", &status);
     if (process_works_in(workspace->path))
         return fault(prepare->worked, "workspace_busy", "a process works in the workspace");
     return true;
@@ -290,6 +287,7 @@ static bool make(struct prepare *prepare)
 {
     prepare->git.deadline = prepare->deadline;
     prepare->note[0] = '\0';
+    workspace_look(&prepare->workspace);
     return make_stage(prepare) && take_last(prepare) && find_origin(prepare) && rescue(prepare) &&
            make_workspace(prepare);
 }

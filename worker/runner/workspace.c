@@ -1,6 +1,7 @@
 /* Working trees, and their repositories. */
 #include "worker/runner/workspace.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +13,31 @@
 #include "worker/runner/repository.h"
 
 #define PATH_SIZE 4608
+#define MOVING "moving"
+#define MOVED "moved"
+
+static bool is_empty(int tree)
+{
+    int fd = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
+    int count = 0;
+    while (entries != NULL && count < 3 && readdir(entries) != NULL)
+        count++; /* . and .. */
+    if (entries != NULL)
+        closedir(entries);
+    return entries != NULL && count < 3;
+}
+
+void workspace_look(struct workspace *workspace)
+{
+    char text[FILE_SMALL_MAX + 1], tree[REFS_COMMIT_SIZE];
+    struct stat status;
+    int stage = workspace->stage->dir;
+    workspace->fresh =
+        !stage_ref(workspace->stage, WORKSPACE_TREE, tree) || is_empty(workspace->tree);
+    workspace->moving = file_look(stage, MOVING, &status);
+    workspace->moved = file_line(stage, MOVING, text) && strcmp(text, MOVED) == 0;
+}
 
 bool workspace_open(struct workspace *workspace, int work_dir)
 {
@@ -70,11 +96,14 @@ static bool check_out(struct workspace *workspace, const struct trusted_paths *p
            git_run(workspace->git, &child, "checkout-index", "-f", "-u", "-q", "-z", "--stdin");
 }
 
-static bool mark_moving(const struct workspace *workspace, bool moving)
+static bool mark_moving(const struct workspace *workspace, const char *how)
 {
-    if (moving)
-        return file_write(workspace->stage->dir, "moving", "", 0);
-    return unlinkat(workspace->stage->dir, "moving", 0) == 0 || errno == ENOENT;
+    return file_write(workspace->stage->dir, MOVING, how, strlen(how));
+}
+
+static bool end_moving(const struct workspace *workspace)
+{
+    return unlinkat(workspace->stage->dir, MOVING, 0) == 0 || errno == ENOENT;
 }
 
 /* All of it is what `tree` says; what git does not know stays. */
@@ -85,16 +114,22 @@ static bool reset_to(struct workspace *workspace, const char *tree)
     return git_run(workspace->git, &child, "read-tree", "--reset", "-u", tree);
 }
 
-/* The old one is kept within the stage, and a new one begins. */
+/* The old one is kept within the stage, beside those that are there, and a new one begins, of which
+ * nothing is known. */
 static bool put_aside(struct workspace *workspace)
 {
     const struct stage *stage = workspace->stage;
+    const char *folder = workspace->work->folder;
+    struct stat status;
     snprintf(workspace->aside, sizeof workspace->aside, "aside.%u", workspace->work->number);
-    file_remove(stage->dir, workspace->aside);
-    if (renameat(workspace->tasks, workspace->work->folder, stage->dir, workspace->aside) != 0)
+    for (unsigned more = 1; file_look(stage->dir, workspace->aside, &status); more++)
+        snprintf(workspace->aside, sizeof workspace->aside, "aside.%u.%u", workspace->work->number,
+                 more);
+    if (renameat(workspace->tasks, folder, stage->dir, workspace->aside) != 0)
         return false;
+    unlinkat(stage->dir, WORKSPACE_TREE, 0);
     close(workspace->tree);
-    workspace->tree = file_make_folder(workspace->tasks, workspace->work->folder);
+    workspace->tree = file_make_folder(workspace->tasks, folder);
     unlinkat(stage->dir, "index", 0);
     workspace->git->end = GIT_DONE;
     return workspace->tree >= 0;
@@ -115,25 +150,32 @@ static bool move(struct workspace *workspace, const char *from, const char *to)
     return workspace->git->end == GIT_REFUSED && put_aside(workspace) && reset_to(workspace, to);
 }
 
+/* The tree that what is there differs from by what is uncommitted. */
+static bool find_before(struct workspace *workspace, const char *index, const char *from,
+                        char before[static REFS_COMMIT_SIZE])
+{
+    char trusted[REFS_COMMIT_SIZE];
+    const struct stage *stage = workspace->stage;
+    if (workspace->fresh || (workspace->moved && stage_ref(stage, WORKSPACE_TREE, before)))
+        return true;
+    stage_ref(stage, WORKSPACE_TRUSTED, trusted);
+    return trusted_overlay(workspace->git, stage->path, index, from, trusted, before, NULL);
+}
+
 bool workspace_move(struct workspace *workspace, const char *from, const char *to, const char *base,
                     struct trusted_paths *paths)
 {
     char index[PATH_SIZE], before[REFS_COMMIT_SIZE], after[REFS_COMMIT_SIZE];
-    char trusted[REFS_COMMIT_SIZE];
     const struct stage *stage = workspace->stage;
-    struct git *git = workspace->git;
     snprintf(index, sizeof index, "%s/overlay", stage->path);
-    stage_ref(stage, WORKSPACE_TRUSTED, trusted);
-    if (!trusted_overlay(git, stage->path, index, to, base, after, paths) ||
-        (!workspace->fresh &&
-         !trusted_overlay(git, stage->path, index, from, trusted, before, NULL)))
-        return false;
-    if (!mark_moving(workspace, true))
+    if (!trusted_overlay(workspace->git, stage->path, index, to, base, after, paths) ||
+        !find_before(workspace, index, from, before) || !mark_moving(workspace, ""))
         return false;
     remove_configuration(workspace);
     bool moved = workspace->fresh ? reset_to(workspace, after) : move(workspace, before, after);
     return moved && check_out(workspace, paths) && stage_set(stage, WORKSPACE_TREE, after) &&
-           (base[0] == '\0' || stage_set(stage, WORKSPACE_TRUSTED, base));
+           (base[0] == '\0' || stage_set(stage, WORKSPACE_TRUSTED, base)) &&
+           mark_moving(workspace, MOVED "\n");
 }
 
 /* --- Its repository --- */
@@ -320,7 +362,7 @@ bool workspace_make_git(struct workspace *workspace, const char *head, const cha
     if (dir >= 0)
         close(dir);
     file_remove(workspace->tasks, name);
-    made = made && mark_moving(workspace, false);
+    made = made && end_moving(workspace);
     errno = made ? errno : why;
     return made;
 }

@@ -6,9 +6,11 @@
  * In the stage lies what we know of it:
  *   refs/fleet/tree     the tree that the last attempt found in it (trusted.h)
  *   refs/fleet/trusted  the commit of the base that its configuration is of
- *   moving              the tree is being changed: nothing in it is the agent's
+ *   moving              the tree is being changed, or ("moved") is what refs/fleet/tree says while
+ *                       `.git` is still to be made: what is new in it is not the agent's
  *   index               of the tree, with what the kernel said of the files then
- *   aside.<number>/     a whole working tree that uncommitted changes kept from being moved on */
+ *   aside.<number>/     a whole working tree that uncommitted changes kept from being moved on;
+ *                       others of the same number have a suffix */
 #ifndef FLEET_RUNNER_WORKSPACE_H
 #define FLEET_RUNNER_WORKSPACE_H
 
@@ -31,13 +33,17 @@ struct workspace {
     const char *mirror;             /* borrowed; absolute */
     int mirror_dir;                 /* borrowed */
     bool sha256;
-    bool fresh;     /* nothing in it is of an attempt */
+    bool fresh;     /* nothing in it is of an attempt: there was none, or it is empty */
+    bool moving;    /* whoever moved it on last did not come to the end */
+    bool moved;     /* ... but to that of the tree: it is what refs/fleet/tree says */
     char aside[64]; /* afterwards: where the old tree is kept, within the stage; "": it is not */
 };
 
 /* Opens the folder, which is made where it is missing. False: errno. */
 bool workspace_open(struct workspace *workspace, int work_dir);
 void workspace_close(struct workspace *workspace);
+/* Reads what is known of the working tree: fresh, moving, moved. */
+void workspace_look(struct workspace *workspace);
 
 /* Moves the working tree on, from what the agent left on `from` to `to` ("": nothing, an empty
  * repository), with the configuration of `base`. What is uncommitted stays. */
