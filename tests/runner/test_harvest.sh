@@ -98,6 +98,15 @@ as ln -s .. "$TASKS/ty/doc"
 check "a file that became a folder, a folder that became a link" pushes ty leftovers=4
 check "... as they are" eval '[[ $(tree_of ty | cut -d" " -f1,2 | sort | uniq -c | tr -s " \n" " ") == " 2 100644 blob 1 120000 blob "* ]] || { tree_of ty; false; }'
 
+new_task enc
+agent_commits enc one one
+agent_writes enc .gitattributes '*.txt working-tree-encoding=UTF-16'
+agent_writes enc two.txt two
+check "what is not of the encoding that it is said to have: kept" answers state=kept reason=workspace_tampered commits=1 -- harvest enc 1
+check "... and said" detail_has 'stays so: .*BOM is required'
+as rm "$TASKS/enc/two.txt"
+check "... pushed without it" pushes enc commits=2
+
 # --- secrets ---
 
 new_task s
@@ -154,11 +163,37 @@ agent_commits wf .github/workflows/ci.yml "on: push"
 check "a change of workflows is kept" answers state=kept reason=workflow_change commits=1 -- harvest wf 1
 check "... not pushed" server_has task/wf ""
 check "... unless it is allowed" answers state=pushed -- harvest wf 1 workflows=1
+number=0
+for folder in .forgejo/workflows .gitea/workflows .GitHub/Workflows; do
+    new_task "wf$((++number))"
+    agent_commits "wf$number" "$folder/ci.yml" "on: push"
+    check "... nor one below $folder" answers state=kept reason=workflow_change -- harvest "wf$number" 1
+    check "... not pushed" server_has "task/wf$number" ""
+done
+new_task wm
+agent_commits wm x x
+pushes wm
+as mkdir -p "$TEST_DIR/jobs/first/.github/workflows"
+echo "on: push" | as tee "$TEST_DIR/jobs/first/.github/workflows/new.yml" >/dev/null
+as git -C "$TEST_DIR/jobs/first" add .
+as git -C "$TEST_DIR/jobs/first" commit -q -m workflow
+as git -C "$TEST_DIR/jobs/first" push -q "$SERVER" HEAD:refs/heads/main
+check "one that the base branch has by now, merged" eval 'prepares wm 2 && agent wm merge -q -m merge origin/main && pushes wm.2 "head=$(head_of wm)"'
+agent wm rm -q .github/workflows/new.yml
+agent wm commit -q -m away
+check "... is not to be taken away, either" answers state=kept reason=workflow_change -- harvest wm 2
+check "... once a person allowed it, it is in the branch, which goes on" eval \
+    'answers state=pushed -- harvest wm 2 workflows=1 && agent_commits wm y y && pushes wm.2 "head=$(head_of wm)"'
 printf 'main\ntask/p*\n' >"$TEST_DIR/jobs/protect"
 new_task pr
 agent_commits pr x x
 check "a protected branch is not pushed to" answers state=kept reason=branch_protected -- harvest pr 1 protect="$TEST_DIR/jobs/protect"
 check "... the commits are kept" eval '[[ $(git --git-dir="$BASE/stages/pr" rev-parse task/pr) == "$(head_of pr)" ]]'
+new_task self
+as git -C "$SERVER" update-ref refs/heads/task/self "$base"
+answers state=ready -- work_call prepare self 1 base=task/self
+agent_commits self x x
+check "nor the base branch, whatever its name" answers state=kept reason=branch_protected -- harvest self 1 base=task/self
 new_task hd
 agent_commits hd x x
 server_commit task/hd z "the default branch"
@@ -183,6 +218,30 @@ server_commit task/sp y "somebody else's"
 check "somebody else pushed: a conflict" answers state=kept reason=push_conflict -- harvest sp 1
 check "... theirs is whole" eval '[[ $(git -C "$SERVER" cat-file -p task/sp:y) == "somebody else'"'"'s" ]]'
 check "... ours is kept" eval '[[ $(git --git-dir="$BASE/stages/sp" rev-parse task/sp) == "$(head_of sp)" ]]'
+# Between our look and our push: a git of the login shell's PATH that lets somebody in.
+new_task race
+agent_commits race x x
+as mkdir -p "$TEST_DIR/jobs/bin"
+theirs=$(git -C "$SERVER" rev-parse task/sp)
+printf '%s\n' '#!/bin/sh' "case \" \$* \" in *' push '*) $(command -v git) --git-dir='$SERVER' update-ref refs/heads/task/race $theirs ;; esac" \
+    "exec $(command -v git) \"\$@\"" | as tee "$TEST_DIR/jobs/bin/git" >/dev/null
+as chmod 755 "$TEST_DIR/jobs/bin/git"
+echo "PATH=$TEST_DIR/jobs/bin:$PATH" >"$HOME/.profile"
+check "somebody pushed while we did: a conflict" answers state=kept reason=push_conflict -- harvest race 1
+rm "$HOME/.profile"
+check "... theirs is whole" server_has task/race "$theirs"
+new_task back
+agent_commits back x x
+server_hook post-receive "git update-ref refs/heads/task/back $base"
+check "a server that takes it, and has something else: not pushed" answers state=kept reason=push_failed -- harvest back 1
+server_hook post-receive 'while read -r _ _ ref; do echo "$ref" >>pushed; done'
+check "... pushed once it has it" pushes back "head=$(head_of back)"
+new_task die
+agent_commits die x x
+pushes die
+rm -f "$BASE/stages/die/refs/fleet/pushed"
+agent_commits die y y
+check "killed before what was pushed was written down: it goes on from there" pushes die "head=$(head_of die)" commits=2
 new_task am
 agent_commits am x x
 pushes am

@@ -10,6 +10,7 @@
 
 #include "worker/runner/fault.h"
 #include "worker/runner/look.h"
+#include "worker/runner/workspace.h"
 
 #define HEADS "refs/heads/"
 #define SERVER "refs/fleet/server" /* the branch on the server, where it is not ours */
@@ -148,31 +149,56 @@ static bool is_protected(const struct push *push, const char *branch)
     return false;
 }
 
-/* What its servers run of themselves: not ours to change. */
-static bool has_workflows(struct push *push, bool *has)
+/* What its servers run of themselves, as `commit` has it and the head has not. */
+static bool list_workflows(struct push *push, const char *commit, struct git_text *text)
 {
-    char fork[REFS_COMMIT_SIZE];
+    struct git_child child = {.dir = push->stage->path, .text = text};
+    return git_run(push->git, &child, "diff-tree", "-r", "-z", "--name-only", "--no-renames",
+                   commit, push->head, "--", ":(icase).forgejo/workflows",
+                   ":(icase).github/workflows", ":(icase).gitea/workflows") ||
+           fault_of_git(push->worked, push->git, "workspace_failed");
+}
+
+/* Where the branch and the base branch part by now, which may have been merged; nothing older than
+ * where the branch began. */
+static void find_root(struct push *push, char root[static REFS_COMMIT_SIZE])
+{
+    char trusted[REFS_COMMIT_SIZE];
+    struct git_child child = {.dir = push->stage->path};
+    if (push->base[0] == '\0')
+        find_fork(push, root);
+    else if (!stage_ref(push->stage, WORKSPACE_TRUSTED, trusted) ||
+             !git_ask(push->git, &child, root, REFS_COMMIT_SIZE, "merge-base", trusted,
+                      push->head) ||
+             !is_ancestor(push, push->base, root))
+        memcpy(root, push->base, REFS_COMMIT_SIZE);
+}
+
+/* They are not ours to change: they are as in the base branch, or as in what is on the server of
+ * the branch already. */
+static bool keeps_workflows(struct push *push)
+{
+    char root[REFS_COMMIT_SIZE];
+    const char *pushed = push->worked->pushed;
     struct git_text text = {0};
-    struct git_child child = {.dir = push->stage->path, .text = &text};
-    find_fork(push, fork);
-    bool known = git_run(push->git, &child, "diff-tree", "-r", "-z", "--name-only", "--no-renames",
-                         fork, push->head, "--", ":(icase).forgejo/workflows",
-                         ":(icase).github/workflows", ":(icase).gitea/workflows");
-    *has = text.len > 0;
-    if (known && *has)
+    find_root(push, root);
+    bool known = list_workflows(push, root, &text);
+    if (known && text.len > 0 && is_ancestor(push, root, pushed))
+        known = list_workflows(push, pushed, &text);
+    bool kept = known && text.len == 0;
+    if (known && !kept)
         refuse(push, "workflow_change", "the branch changes", text.bytes);
     git_text_release(&text);
-    return known || fault_of_git(push->worked, push->git, "workspace_failed");
+    return kept;
 }
 
 static bool may_push(struct push *push, const char *branch)
 {
-    bool workflows = false;
     char ref[REFS_NAME_SIZE + 16];
     snprintf(ref, sizeof ref, HEADS "%s", branch);
     if (!refs_is_name(ref) || is_protected(push, branch))
         return refuse(push, "branch_protected", "nothing is pushed to a protected branch:", branch);
-    return push->work->workflows || (has_workflows(push, &workflows) && !workflows);
+    return push->work->workflows || keeps_workflows(push);
 }
 
 /* --- What the server says --- */

@@ -102,7 +102,7 @@ static bool pack(struct git *git, const struct stage *stage, const char *branch,
             child.input_len += (size_t)snprintf(list + child.input_len,
                                                 sizeof list - child.input_len, "^%s\n", have);
     child.out = to;
-    return git_run(git, &child, "pack-objects", "--revs", "--stdout", "-q");
+    return git_run(git, &child, "pack-objects", "--revs", "--local", "--stdout", "-q");
 }
 
 static bool unpack(struct git *git, const struct stage *stage, int from)
