@@ -3,7 +3,7 @@
 #define SCENE_GIT                                                                       \
     "git: { url: 'https://git.example.org/{repository}.git', username: bot, password: " \
     "s3cret-of-git, "                                                                   \
-    "protected_branches: [ main ], push_timeout_secs: 2 }\n"
+    "protected_branches: [ main ], fetch_timeout_secs: 2, push_timeout_secs: 2 }\n"
 #define SCENE_WORKSPACE "    workspace: git\n"
 #define SCENE_REPO "acme/app"
 #include "tests/unit/worker_scene.h"
@@ -205,6 +205,20 @@ START_TEST(test_a_workspace_in_use)
 }
 END_TEST
 
+/* A process in it that never ends, or a host that says so for ever, holds no slot for ever. */
+START_TEST(test_a_workspace_in_use_for_ever)
+{
+    static const char *const answers[] = {"failed workspace_busy", "fenced"};
+    call(_i < 2 ? "prepare" : "harvest")->answer = answers[_i % 2];
+    if (_i < 2)
+        scene_once("claim", CLAIMED);
+    else
+        runs_to_its_end(0);
+    expect_finish("failed", "workspace_busy");
+    ck_assert_int_gt(call(_i < 2 ? "prepare" : "harvest")->calls, 1);
+}
+END_TEST
+
 /* Who cancels does not wait for a clone. */
 START_TEST(test_cancel_while_it_clones)
 {
@@ -314,6 +328,7 @@ int main(void)
     tcase_add_loop_test(tests, test_a_server_that_is_away, 0, 2);
     tcase_add_test(tests, test_no_workspace);
     tcase_add_loop_test(tests, test_a_workspace_in_use, 0, 2);
+    tcase_add_loop_test(tests, test_a_workspace_in_use_for_ever, 0, 4);
     tcase_add_test(tests, test_cancel_while_it_clones);
     tcase_add_test(tests, test_cut_while_it_clones);
     tcase_add_test(tests, test_cut_while_it_pushes);

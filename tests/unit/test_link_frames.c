@@ -187,8 +187,12 @@ START_TEST(work_of_nobody)
     else
         link_prepare(scene.link, &scene_key_of_run, &work_of_scene, on_scene_worked, NULL);
     scene_asked(&scene, _i == 0 ? FRAME_GC : FRAME_PREPARE, &frame);
-    if (_i == 1)
+    if (_i == 1 || _i == 3)
         worked.state = WORK_PUSHED;
+    if (_i == 3) {
+        snprintf(worked.head, sizeof worked.head, "00ff");
+        snprintf(worked.pushed, sizeof worked.pushed, "00fe");
+    }
     struct frame_out out =
         frame_begin(bytes, sizeof bytes, FRAME_WORKED, _i == 2 ? frame.id + 1 : frame.id);
     put_worked(&out, &worked);
@@ -618,7 +622,7 @@ int main(void)
     tcase_set_timeout(tcase, 40);
     tcase_add_test(tcase, calls_are_frames);
     tcase_add_test(tcase, work_is_asked_for_and_answered);
-    tcase_add_loop_test(tcase, work_of_nobody, 0, 3);
+    tcase_add_loop_test(tcase, work_of_nobody, 0, 4);
     tcase_add_test(tcase, answers_come_in_any_order);
     tcase_add_test(tcase, list);
     tcase_add_test(tcase, watching);

@@ -133,6 +133,14 @@ static bool plan(struct job *job, struct workspace_plan *plan, bool leftovers)
     return workspace_plan(plan, node_settings(job->node), &task, &job->trouble);
 }
 
+/* Somebody else has it, for longer than any call on it may take. */
+static bool has_waited(const struct job *job)
+{
+    const struct config *config = node_settings(job->node);
+    int64_t limit = (int64_t)config->git.fetch_timeout_secs + config->git.push_timeout_secs;
+    return clock_ms() - job->since > limit * 1000;
+}
+
 /* False: it is to be asked again, or is nobody's any more. */
 static bool answered(struct job *job, enum job_state state, const struct runner_worked *worked,
                      const struct error *err)
@@ -143,7 +151,7 @@ static bool answered(struct job *job, enum job_state state, const struct runner_
     bool busy = err == NULL && worked->state == WORK_FAILED &&
                 strcmp(worked->reason, "workspace_busy") == 0;
     bool fenced = err == NULL && worked->state == WORK_FENCED;
-    if (err != NULL || busy || fenced) {
+    if (err != NULL || ((busy || fenced) && !has_waited(job))) {
         job_again(job, job_state_name(state),
                   err != NULL ? err->text
                   : busy      ? "the workspace is in use"
@@ -156,6 +164,8 @@ static bool answered(struct job *job, enum job_state state, const struct runner_
     job->work = *worked;
     job->work.question = (struct runner_blob){0};
     job->has_work = true;
+    if (fenced)
+        snprintf(job->work.reason, sizeof job->work.reason, "workspace_busy");
     if (worked->detail[0] != '\0')
         log_info(job->about, "%s: %s", job_state_name(state), worked->detail);
     return true;

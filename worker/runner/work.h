@@ -194,7 +194,8 @@ static inline void get_worked(struct frame_in *in, struct runner_worked *worked)
     get_text(in, worked->instructions, sizeof worked->instructions);
     get_text(in, worked->rescue, sizeof worked->rescue);
     get_part(in, &worked->question);
-    if ((worked->state == WORK_PUSHED && worked->head[0] == '\0') ||
+    if ((worked->state == WORK_PUSHED &&
+         (worked->head[0] == '\0' || strcmp(worked->head, worked->pushed) != 0)) ||
         worked->question.len > WORK_QUESTION_MAX)
         in->failed = true;
 }
