@@ -55,6 +55,7 @@ one=$(head_of w)
 agent w checkout -q -b other main 2>/dev/null || agent w checkout -q -b other "$base"
 agent_commits w two two
 check "two ways: HEAD counts, the other one stays" pushes w "head=$(head_of w)" commits=1
+check "... in the stage, for whoever asks for it" eval '[[ $(git --git-dir="$BASE/stages/w" rev-parse refs/fleet/left) == "$one" ]]'
 check "... and is said" detail_has "${one:0:12} of the branch stays on the host"
 
 # --- what it left ---
@@ -200,6 +201,15 @@ server_commit task/hd z "the default branch"
 as git -C "$SERVER" symbolic-ref HEAD refs/heads/task/hd
 check "nor the server's HEAD" answers state=kept reason=branch_protected -- harvest hd 1
 as git -C "$SERVER" symbolic-ref HEAD refs/heads/main
+
+# --- what is left in memory ---
+
+new_task core
+agent_commits core x x
+server_hook pre-receive 'ulimit -c >cores'
+(ulimit -Sc "$(ulimit -Hc)"; pushes core) >"$TEST_DIR/core"
+check "nobody who may hold a credential leaves a core" test "$(cat "$SERVER/cores")" = 0
+server_hook pre-receive 'exit 0'
 
 # --- what the server refuses ---
 

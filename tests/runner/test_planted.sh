@@ -158,6 +158,12 @@ other=$(echo "canary-of-the-account" | agent lying hash-object -w --stdin)
 as cp -f "$TASKS/lying/.git/objects/${other:0:2}/${other:2}" "$TASKS/lying/.git/objects/${blob:0:2}/${blob:2}"
 check "an object under another's name: tampered" answers state=kept reason=workspace_tampered -- harvest lying 1
 harmless lying "an object under another's name"
+new_task blob
+agent_commits blob x x
+blob=$(agent blob rev-parse HEAD:x)
+echo "$blob" | as tee "$TASKS/blob/.git/refs/heads/task/blob" >/dev/null
+check "a branch that is no commit: tampered" answers state=kept reason=workspace_tampered -- harvest blob 1
+check "... not pushed, nor taken" eval 'server_has task/blob "" && [[ $(git --git-dir="$BASE/stages/blob" cat-file -t task/blob) == commit ]]'
 new_task huge
 agent_commits huge x x
 as truncate -s 20G "$TASKS/huge/.git/objects/pack/pack-$(printf 'a%.0s' {1..40}).pack"
@@ -171,6 +177,12 @@ agent sub commit -q -m sub
 check "a submodule URL that is a command: not taken" answers state=kept reason=workspace_tampered -- harvest sub 1
 harmless sub "a submodule URL that is a command"
 check "... nor by the next attempt" eval 'prepares sub 2 && server_has task/sub ""'
+new_task full
+printf '[submodule "x"]\n\tpath = x\n\turl = "-No space left on device"\n' | as tee "$TASKS/full/.gitmodules" >/dev/null
+agent full add .gitmodules
+agent full update-index --add --cacheinfo "160000,$base,x"
+agent full commit -q -m full
+check "... nor is the host's disk full because it says so" answers state=kept reason=workspace_tampered -- harvest full 1
 new_task sub2
 printf '[submodule "x"]\n\tpath = x\n\turl = ext::%s\n\tupdate = !%s\n' "$EVIL" "$EVIL" | as tee "$TASKS/sub2/.gitmodules" >/dev/null
 check "one that is left uncommitted" eval 'harvest sub2 1 >"$TEST_DIR/answer"; ! grep -q state=failed "$TEST_DIR/answer"'

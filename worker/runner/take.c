@@ -54,9 +54,11 @@ static bool is_our_fault(const struct git *git)
     return git->end != GIT_DONE && git->end != GIT_REFUSED;
 }
 
+/* What it says of a .gitmodules has the agent's words in it. */
 static enum take_end fault_of(const struct git *git)
 {
-    if (strstr(git->words, "No space left") != NULL || strstr(git->words, "quota exceeded") != NULL)
+    if (strstr(git->words, "gitmodules") == NULL && (strstr(git->words, "No space left") != NULL ||
+                                                     strstr(git->words, "quota exceeded") != NULL))
         return TAKE_FULL;
     return is_our_fault(git) ? TAKE_FAILED : TAKE_TAMPERED;
 }

@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -117,6 +119,7 @@ static void do_work(const struct tasks *tasks, const struct task *task, struct f
     struct runner_key key;
     struct runner_work work;
     struct runner_worked worked;
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0}); /* a credential may be in it, and in git's */
     worked_init(&worked, tasks->base.dir < 0 ? "host_disk_full" : "workspace_failed");
     if (tasks->base.dir >= 0 && question_work(payload, &key, &work)) {
         alarm((unsigned)(work_limit_ms(&work) / 1000));
@@ -417,6 +420,7 @@ static void begin_waiting(struct tasks *tasks, int64_t now)
             task_begin(task,
                        (struct frame_in){.at = task->payload, .end = task->payload + task->len});
         }
+        explicit_bzero(task->payload, task->len); /* a credential may be in it */
         free(task->payload);
         task->payload = NULL;
     }
