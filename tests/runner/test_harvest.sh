@@ -156,6 +156,12 @@ check "a question is taken" eval 'answers state=no_change leftovers=0 -- harvest
 check "... away" test ! -e "$TASKS/q/.fleet-question"
 check "... and answered again when it is asked again" eval 'harvest q 1 >"$TEST_DIR/answer"; grep -q "which one" "$TEST_DIR/answer"'
 check "... of that attempt" eval 'prepares q 2; harvest q 2 >"$TEST_DIR/answer"; ! grep -q "which one" "$TEST_DIR/answer"'
+new_task qc
+agent_commits qc .fleet-question "which one?"
+check "one that the agent committed is taken" eval 'harvest qc 1 >"$TEST_DIR/answer"; grep -q "which one" "$TEST_DIR/answer"'
+as rm -rf "$TASKS/qc"
+rm -rf "$BASE/stages/qc"
+check "... and is none of the next attempt, on another host" eval 'prepares qc 2; harvest qc 2 >"$TEST_DIR/answer"; ! grep -q "which one" "$TEST_DIR/answer"'
 
 # --- what may be pushed ---
 

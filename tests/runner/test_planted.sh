@@ -104,6 +104,31 @@ as rm -f "$TASKS/head/.git/config"
 as mkfifo "$TASKS/head/.git/config"
 survives head "fifos within" commits=1
 
+# --- pipes where git looks for files ---
+
+new_task fifo
+agent_commits fifo x x
+agent_writes fifo sub/y y
+for name in .gitignore .gitattributes sub/.gitignore sub/.gitattributes; do as mkfifo "$TASKS/fifo/$name"; done
+for name in HEAD config commondir; do
+    as git init -q "$TASKS/fifo/in.$name"
+    as rm -f "$TASKS/fifo/in.$name/.git/$name"
+    as mkfifo "$TASKS/fifo/in.$name/.git/$name"
+done
+as chmod 555 "$TASKS/fifo/sub"
+check "pipes where git looks for files: harvested" answers state=pushed -- harvest fifo 1 fetch=30 push=30
+check "... the commit, and what lay beside them" eval '[[ $(git -C "$SERVER" cat-file -p task/fifo:sub/y) == y && $(git -C "$SERVER" cat-file -p task/fifo:x) == x ]]'
+as mkfifo "$TASKS/fifo/.gitignore"
+check "... the next attempt" prepares fifo 2
+
+# --- modes ---
+
+new_task modes
+agent_commits modes doc/x x
+as chmod 555 "$TASKS/modes/doc" "$TASKS/modes"
+as chmod 0 "$TASKS/modes/.git"
+survives modes "a workspace that may not be written to" commits=1
+
 # --- links ---
 
 new_task out
@@ -202,6 +227,11 @@ agent_writes nest beside "beside"
 rm -f "$RAN"
 survives nest "a repository within" leftovers=1
 check "... stays what it is" test -e "$TASKS/nest/inner/.git/HEAD"
+new_task nest2
+as git init -q "$TASKS/nest2/inner"
+agent_writes nest2 inner/file "inner"
+check "one is named, for nothing of it is taken" answers state=no_change withheld=1 -- harvest nest2 1
+check "... as what it is" detail_has 'inner/ (a repository of its own)'
 
 # --- names ---
 
@@ -239,6 +269,7 @@ agent_commits enc x x
 agent_writes enc .gitattributes '* working-tree-encoding=UTF-16'
 agent_writes enc y "no UTF-16"
 check "an encoding that the files have not: kept, and said" eval 'answers state=kept reason=workspace_tampered commits=1 -- harvest enc 1 && detail_has "stays so"'
+check "... the next attempt has it all, and may mend it" eval 'prepares enc 2 && [[ -e $TASKS/enc/y && -e $TASKS/enc/x ]] && as rm "$TASKS/enc/.gitattributes" && pushes enc.2 commits=2'
 
 # --- nothing else is executed ---
 

@@ -40,5 +40,8 @@ int file_make_folder(int dir, const char *name);
 #define FILE_REMOVE_MS 40000
 bool file_remove(int dir, const char *name);
 bool file_remove_by(int dir, const char *name, int64_t deadline);
+/* Pipes in a folder, however deep: whoever opens one that nobody writes to waits for ever, and git
+ * opens what is called .gitignore or HEAD. */
+void file_remove_pipes(int dir);
 
 #endif

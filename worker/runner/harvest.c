@@ -18,9 +18,9 @@
 #include "worker/runner/repository.h"
 #include "worker/runner/source.h"
 #include "worker/runner/take.h"
+#include "worker/runner/workspace.h"
 
-#define ANSWER_MS 30000 /* what is kept of the limit for the answer */
-#define QUESTION ".fleet-question"
+#define ANSWER_MS 30000  /* what is kept of the limit for the answer */
 #define ASKED "question" /* in the stage: "<number>\n" and what it asks */
 
 struct harvest {
@@ -135,14 +135,14 @@ static void read_asked(struct harvest *harvest)
 static bool take_question(struct harvest *harvest)
 {
     char text[WORK_QUESTION_MAX + 32];
-    int fd = file_open(harvest->tree, QUESTION, O_RDONLY);
+    int fd = file_open(harvest->tree, WORKSPACE_QUESTION, O_RDONLY);
     if (fd >= 0) {
         size_t len = (size_t)snprintf(text, sizeof text, "%u\n", harvest->work->number);
         len += file_read_some(fd, text + len, WORK_QUESTION_MAX);
         close(fd);
         if (!file_write(harvest->stage.dir, ASKED, text, len))
             return fault_of_errno(harvest->worked, "the stage cannot be written");
-        unlinkat(harvest->tree, QUESTION, 0);
+        unlinkat(harvest->tree, WORKSPACE_QUESTION, 0);
     }
     read_asked(harvest);
     return true;

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "worker/runner/fault.h"
 #include "worker/runner/file.h"
 #include "worker/runner/secret.h"
 #include "worker/runner/workspace.h"
@@ -18,7 +19,6 @@
 #define PATH_SIZE 4096
 #define LOOK "index.look"
 #define NEW "index.new"
-#define QUESTION ".fleet-question" /* of the agent to us, never work */
 
 struct finding {
     struct leftover *leftover;
@@ -139,8 +139,12 @@ static void take_path(struct finding *finding, const char *path, bool tracked)
     const char *name;
     int parent;
     size_t len = strlen(path);
-    if (len == 0 || path[len - 1] == '/' || strcmp(path, QUESTION) == 0)
-        return; /* somebody else's repository within it; what is not work */
+    if (len == 0 || strcmp(path, WORKSPACE_QUESTION) == 0)
+        return; /* what is not work */
+    if (path[len - 1] == '/') {
+        name_withheld(finding, path, "a repository of its own");
+        return;
+    }
     enum lies lies = look(finding->leftover->tree, path, &parent, &name, &status);
     const char *why = NULL;
     if (lies == LIES_FILE || lies == LIES_LINK)
@@ -321,13 +325,6 @@ static bool make_tree(struct finding *finding, char old[static REFS_COMMIT_SIZE]
            git_ask(finding->leftover->git, &child, tree, REFS_COMMIT_SIZE, "write-tree");
 }
 
-/* Git will not have it: a file that is not of the encoding that .gitattributes names. */
-static bool is_its_fault(const struct git *git)
-{
-    return git->end == GIT_REFUSED && strstr(git->words, "No space left") == NULL &&
-           strstr(git->words, "quota exceeded") == NULL;
-}
-
 static enum take_end commit_found(struct finding *finding)
 {
     char old[REFS_COMMIT_SIZE], tree[REFS_COMMIT_SIZE], made[REFS_COMMIT_SIZE], ref[REFS_NAME_SIZE];
@@ -335,7 +332,7 @@ static enum take_end commit_found(struct finding *finding)
     if (leftover->files == 0 || !leftover->commit)
         return TAKE_DONE;
     if (!make_tree(finding, old, tree))
-        return is_its_fault(leftover->git) ? TAKE_TAMPERED : TAKE_FAILED;
+        return TAKE_FAILED;
     if (strcmp(old, tree) == 0) {
         leftover->files = 0; /* line ends that are none */
         return TAKE_DONE;
@@ -345,6 +342,15 @@ static enum take_end commit_found(struct finding *finding)
     snprintf(ref, sizeof ref, "refs/heads/%.200s", leftover->branch);
     enum take_end end = take_bring(leftover->git, leftover->stage, leftover->branch, made);
     return end == TAKE_DONE && !stage_set(leftover->stage, ref, made) ? TAKE_FAILED : end;
+}
+
+/* Git will not have it: a file that is not of the encoding that .gitattributes names. Our own
+ * repositories are whole, and there is room. */
+static bool is_its_fault(const struct git *git)
+{
+    return git->end == GIT_REFUSED && !fault_is_damage(git) &&
+           strstr(git->words, "No space left") == NULL &&
+           strstr(git->words, "quota exceeded") == NULL;
 }
 
 static void remove_own(const struct leftover *leftover)
@@ -367,10 +373,13 @@ enum take_end leftover_take(struct leftover *leftover)
     stage_ref(leftover->stage, WORKSPACE_TRUSTED, finding.trusted);
     leftover->files = leftover->withheld = 0;
     leftover->names[0] = '\0';
+    file_remove_pipes(leftover->tree);
     remove_own(leftover);
     int quarantine = take_quarantine(leftover->stage);
     enum take_end end = quarantine >= 0 && find(&finding) ? commit_found(&finding) : TAKE_FAILED;
     int why = errno;
+    if (end == TAKE_FAILED && is_its_fault(leftover->git))
+        end = TAKE_TAMPERED;
     if (quarantine >= 0)
         close(quarantine);
     remove_own(leftover);

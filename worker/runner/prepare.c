@@ -204,6 +204,7 @@ static bool open_workspace(struct prepare *prepare)
         return fault_of_errno(prepare->worked, "the workspace cannot be opened");
     if (process_works_in(workspace->path))
         return fault(prepare->worked, "workspace_busy", "a process works in the workspace");
+    file_remove_pipes(workspace->tree);
     return true;
 }
 
@@ -236,6 +237,7 @@ static bool make_workspace(struct prepare *prepare)
         !workspace_make_git(workspace, origin->start, origin->base_name, origin->base,
                             &prepare->paths))
         return fail(prepare, "the workspace cannot be made");
+    unlinkat(workspace->tree, WORKSPACE_QUESTION, 0); /* an earlier attempt's, or the branch's */
     return write_down(prepare);
 }
 

@@ -1,4 +1,5 @@
-/* Removal of a tree without recursion: what lies deep is moved to the top first. */
+/* Removal of a tree without recursion: what lies deep is moved to the top first. And of the pipes
+ * in one that stays. */
 #include "worker/runner/file.h"
 
 #include <dirent.h>
@@ -131,4 +132,39 @@ bool file_remove_by(int dir, const char *name, int64_t deadline)
 bool file_remove(int dir, const char *name)
 {
     return file_remove_by(dir, name, clock_now() + FILE_REMOVE_MS);
+}
+
+/* --- Pipes --- */
+
+#define PIPE_DEPTH 900 /* each folder on the way takes a descriptor */
+
+static void remove_pipes(int dir, int depth)
+{
+    struct stat status;
+    DIR *entries = fdopendir(dir);
+    if (entries == NULL) {
+        close(dir);
+        return;
+    }
+    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+        bool unknown = entry->d_type == DT_UNKNOWN;
+        if ((!unknown && entry->d_type != DT_DIR && entry->d_type != DT_FIFO) ||
+            is_dots(entry->d_name) || !file_look(dir, entry->d_name, &status))
+            continue;
+        if (S_ISFIFO(status.st_mode) && unlinkat(dir, entry->d_name, 0) != 0 &&
+            fchmod(dir, 0700) == 0)
+            unlinkat(dir, entry->d_name, 0);
+        int inner =
+            S_ISDIR(status.st_mode) && depth > 0 ? file_open_folder(dir, entry->d_name) : -1;
+        if (inner >= 0)
+            remove_pipes(inner, depth - 1);
+    }
+    closedir(entries);
+}
+
+void file_remove_pipes(int dir)
+{
+    int top = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (top >= 0)
+        remove_pipes(top, PIPE_DEPTH);
 }

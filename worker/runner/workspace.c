@@ -39,6 +39,14 @@ void workspace_look(struct workspace *workspace)
     workspace->moved = file_line(stage, MOVING, text) && strcmp(text, MOVED) == 0;
 }
 
+/* Whatever an agent made of its mode. */
+static bool may_write(int tree)
+{
+    struct stat status;
+    return fstat(tree, &status) == 0 &&
+           ((status.st_mode & 0700) == 0700 || fchmod(tree, status.st_mode | 0700) == 0);
+}
+
 bool workspace_open(struct workspace *workspace, int work_dir)
 {
     char link[32];
@@ -51,7 +59,7 @@ bool workspace_open(struct workspace *workspace, int work_dir)
         workspace->tree >= 0 ? readlink(link, workspace->path, sizeof workspace->path) : -1;
     if (len > 0 && len < (ssize_t)sizeof workspace->path) {
         workspace->path[len] = '\0';
-        return true;
+        return may_write(workspace->tree);
     }
     int why = errno;
     workspace_close(workspace);

@@ -23,6 +23,7 @@
 
 #define WORKSPACE_TREE "refs/fleet/tree"
 #define WORKSPACE_TRUSTED "refs/fleet/trusted"
+#define WORKSPACE_QUESTION ".fleet-question" /* in the tree: of the agent to us, never work */
 
 struct workspace {
     struct git *git;                /* borrowed */
