@@ -35,6 +35,12 @@ agent d checkout -q --detach
 agent_commits d x "x"
 check "HEAD detached: its commit counts" pushes d "head=$(head_of d)" commits=1
 check "... and it is said" detail_has 'HEAD was detached'
+new_task d2
+agent_commits d2 x x
+newest=$(head_of d2)
+agent d2 checkout -q --detach HEAD^
+check "... detached at an older one than the branch: what the branch has is taken" eval \
+    'pushes d2 && git -C "$SERVER" merge-base --is-ancestor "$newest" task/d2'
 new_task e
 agent e checkout -q -b feature
 agent_commits e x "x"
@@ -107,6 +113,13 @@ check "what is not of the encoding that it is said to have: kept" answers state=
 check "... and said" detail_has 'stays so: .*BOM is required'
 as rm "$TASKS/enc/two.txt"
 check "... pushed without it" pushes enc commits=2
+
+new_task hid
+agent_writes hid x x
+as chmod 0 "$TASKS/hid/doc"
+check "what lies in a folder that cannot be read is not deleted" pushes hid files=1 leftovers=1 withheld=1
+check "... and said" detail_has 'doc/old (unreadable)'
+as chmod 755 "$TASKS/hid/doc"
 
 # --- secrets ---
 

@@ -24,6 +24,11 @@ check "a repository's workspace is not for clean" says 'refused reason=repositor
 check "... and stays" stays c
 check "commits that nobody has are rescued" removes c rescue=rescue/c
 check "... whole" server_has rescue/c "$head"
+new_task rp
+agent_commits rp x x
+printf 'rescue/*\n' >"$TEST_DIR/jobs/protect"
+check "... not to a protected name: it is kept" answers state=kept reason=branch_protected -- remove rp 1 protect="$TEST_DIR/jobs/protect"
+check "... here, and nothing is there" eval '[[ -e $TASKS/rp/x ]] && server_has rescue/rp ""'
 new_task l
 agent_writes l x "left"
 check "what was left uncommitted, too" removes l rescue=rescue/l leftovers=1

@@ -55,7 +55,7 @@ static int open_parent(int tree, const char *parent)
     return at;
 }
 
-enum lies { LIES_NOTHING, LIES_FILE, LIES_LINK, LIES_OTHER };
+enum lies { LIES_NOTHING, LIES_FILE, LIES_LINK, LIES_OTHER, LIES_HIDDEN };
 
 /* What lies under a path of which no part but the last is a link; *parent and *name to open it. */
 static enum lies look(int tree, const char *path, int *parent, const char **name,
@@ -71,7 +71,7 @@ static enum lies look(int tree, const char *path, int *parent, const char **name
              slash != NULL ? path : ".");
     *parent = open_parent(tree, folder);
     if (*parent < 0 || !file_look(*parent, *name, status))
-        return LIES_NOTHING;
+        return errno == EACCES ? LIES_HIDDEN : LIES_NOTHING;
     if (S_ISREG(status->st_mode))
         return LIES_FILE;
     return S_ISLNK(status->st_mode) ? LIES_LINK : LIES_OTHER;
@@ -146,7 +146,7 @@ static void take_path(struct finding *finding, const char *path, bool tracked)
         return;
     }
     enum lies lies = look(finding->leftover->tree, path, &parent, &name, &status);
-    const char *why = NULL;
+    const char *why = lies == LIES_HIDDEN ? "unreadable" : NULL;
     if (lies == LIES_FILE || lies == LIES_LINK)
         why = why_withheld(finding, lies, parent, name, &status);
     if (parent >= 0)
