@@ -16,6 +16,12 @@ check "... not pushed twice" test "$(pushes_of task/a)" -eq 1
 check "a later attempt that does nothing: no change" eval 'prepares a 2 && answers state=no_change "head=$head" -- harvest a 2'
 check "an earlier attempt than the last: fenced" answers state=fenced -- harvest a 1
 agent_commits a src/b.c "int b;"
+new_task ep
+agent_commits ep x x
+call raise ep.1 7 "$N" >/dev/null
+check "an earlier owner of the attempt: fenced" answers state=fenced -- harvest ep 1
+check "... nothing is pushed" server_has task/ep ""
+check "... not the later one" answers state=pushed -- call harvest ep.1 7 "$N" ep 1 "$SERVER" author="A <a@b>" message=m
 check "one that goes on" pushes a.2 "head=$(head_of a)" commits=2 files=2
 agent a commit -q --amend -m "another message" --author "Someone Else <else@localhost>"
 check "our own last head may be amended" pushes a.2 "head=$(head_of a)" commits=2
