@@ -212,6 +212,7 @@ new_task sub2
 printf '[submodule "x"]\n\tpath = x\n\turl = ext::%s\n\tupdate = !%s\n' "$EVIL" "$EVIL" | as tee "$TASKS/sub2/.gitmodules" >/dev/null
 check "one that is left uncommitted" eval 'harvest sub2 1 >"$TEST_DIR/answer"; ! grep -q state=failed "$TEST_DIR/answer"'
 harmless sub2 "one that is left uncommitted"
+check "... nor is it pushed" server_has task/sub2 ""
 
 # --- repositories within ---
 
