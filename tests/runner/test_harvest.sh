@@ -47,6 +47,8 @@ newest=$(head_of d2)
 agent d2 checkout -q --detach HEAD^
 check "... detached at an older one than the branch: what the branch has is taken" eval \
     'pushes d2 && git -C "$SERVER" merge-base --is-ancestor "$newest" task/d2'
+check "... and nothing of it is undone by the files of the older one" test "$(git -C "$SERVER" rev-parse task/d2)" = "$newest"
+check "... which is said" detail_has 'an older commit than task/d2'
 new_task e
 agent e checkout -q -b feature
 agent_commits e x "x"

@@ -35,6 +35,7 @@ struct harvest {
     char tree_path[4352];
     char note[WORK_DETAIL_SIZE]; /* what is said of it beside how it went */
     int64_t deadline;
+    bool astray; /* see struct take */
 };
 
 static void note(struct harvest *harvest, const char *text)
@@ -177,6 +178,7 @@ static bool take_commits(struct harvest *harvest, enum take_end *end)
                         .tree = harvest->tree,
                         .branch = harvest->work->branch};
     *end = take_in(&take);
+    harvest->astray = take.astray;
     note(harvest, take.note);
     return is_taken(harvest, *end, "committed");
 }
@@ -189,7 +191,7 @@ static bool take_leftovers(struct harvest *harvest, enum take_end *end)
                                 .tree = harvest->tree,
                                 .tree_path = harvest->tree_path,
                                 .branch = harvest->work->branch,
-                                .commit = harvest->work->leftovers,
+                                .commit = harvest->work->leftovers && !harvest->astray,
                                 .author = harvest->work->author,
                                 .message = harvest->work->message};
     enum take_end left = leftover_take(&leftover);

@@ -237,8 +237,15 @@ static const char *choose(struct taking *taking)
     const char *own = taking->own.taken ? taking->own.commit : "";
     const char *other = taking->other.taken ? taking->other.commit : "";
     char where[120];
-    if (other[0] == '\0' || is_ancestor(take, other, own))
+    if (other[0] == '\0' || strcmp(other, own) == 0)
         return own;
+    if (is_ancestor(take, other, own)) {
+        take->astray = true;
+        note(take,
+             "its files were those of %.12s, an older commit than %s: no change of them counts",
+             other, take->branch);
+        return own;
+    }
     snprintf(where, sizeof where, "%s%.90s",
              taking->head.name[0] != '\0' ? "HEAD was on " : "HEAD was detached",
              taking->head.name);
@@ -306,6 +313,7 @@ enum take_end take_in(struct take *take)
     stage_ref(take->stage, name, taking.old);
     memcpy(take->head, taking.old, sizeof take->head);
     take->note[0] = '\0';
+    take->astray = false;
     take->git->end = GIT_DONE;
     int git = file_open_folder(take->tree, ".git");
     if (git < 0) {

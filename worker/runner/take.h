@@ -24,6 +24,7 @@ struct take {
     const char *branch;          /* borrowed; "task/<slug>" */
     char head[REFS_COMMIT_SIZE]; /* of the branch in the stage, afterwards; "": it has none */
     char note[TAKE_NOTE_SIZE];   /* what was out of the ordinary, a sentence; "" nothing */
+    bool astray; /* its files are those of an older commit: what they differ in is no change */
 };
 
 /* The branch in the stage is moved to what counts: the agent's own branch; HEAD instead of it where
