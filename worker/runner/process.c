@@ -119,8 +119,16 @@ static bool read_accounts(pid_t pid, unsigned uid[static 4])
     if (got <= 0)
         return false;
     text[got] = '\0';
-    const char *line = strstr(text, "\nUid:");
-    return line != NULL && sscanf(line + 5, "%u %u %u %u", &uid[0], &uid[1], &uid[2], &uid[3]) == 4;
+    const char *at = strstr(text, "\nUid:");
+    at = at != NULL ? at + 5 : "";
+    for (int i = 0; i < 4; i++) {
+        char *end;
+        uid[i] = (unsigned)strtoul(at, &end, 10);
+        if (end == at)
+            return false;
+        at = end;
+    }
+    return true;
 }
 
 static bool is_ours(pid_t pid)
