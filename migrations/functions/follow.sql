@@ -9,7 +9,7 @@ create function fleet.told_to(p_task bigint, p_number int) returns fleet.told
 declare v_told fleet.told;
 begin
     select (array_agg(f.kind order by f.follow desc))[1], (array_agg(f.question order by f.follow desc))[1],
-           string_agg(f.text, E'\n\n' order by f.follow), string_agg(f.shown, E'\n\n' order by f.follow),
+           string_agg(f.text, repeat(chr(10), 2) order by f.follow), string_agg(f.shown, repeat(chr(10), 2) order by f.follow),
            (array_agg(f.asked_by order by f.follow desc))[1], max(f.asked_at)
     into v_told
     from fleet.follow f where f.task = p_task and f.number < p_number and coalesce(f.last >= p_number, true);

@@ -34,7 +34,7 @@ begin
                          ('task_dir_failed_hours', 'task_days', 'what lies on hosts is known by its task')) r (smaller, larger, why)
             join fleet.setting a on a.name = r.smaller
             join fleet.setting b on b.name = r.larger
-            where b.value > 0 and (a.value = 0 or a.value > b.value * case when a.name like '%\_hours' then 24 else 1 end)
+            where b.value > 0 and (a.value = 0 or a.value > b.value * case when right(a.name, 6) = '_hours' then 24 else 1 end)
             limit 1);
 end $$;
 
