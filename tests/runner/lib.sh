@@ -166,3 +166,14 @@ runner_end() {
     end_host
     check "no sanitizer has said anything" eval '! cat "$TEST_DIR"/sanitizer/* 2>/dev/null | grep -m 20 .'
 }
+
+# answers NAME=VALUE... -- COMMAND...: members of an answer, after it was stored in `answer`.
+answers() {
+    local wanted=()
+    while [[ $1 != -- ]]; do wanted+=("$1") && shift; done
+    shift
+    "$@" >"$TEST_DIR/answer" 2>&1
+    has_fields "$(cat "$TEST_DIR/answer")" "${wanted[@]}"
+}
+# detail_has PATTERN: of the last answer.
+detail_has() { grep -qa "^detail .*$1" "$TEST_DIR/answer" || { cat "$TEST_DIR/answer"; return 1; }; }

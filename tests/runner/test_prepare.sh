@@ -21,15 +21,6 @@ http_access=(access=password user="$GIT_USER" secret="$TEST_DIR/jobs/password")
 
 # prepare FOLDER NUMBER NAME [OPTION...]: by SSH.
 prepare() { call prepare "$1.$2" 1 "$N" "$1" "$2" "$GIT_SSH_URL/$3.git" "${@:4}" "${ssh_access[@]}"; }
-# answers NAME=VALUE... -- COMMAND...: members of an answer, after it was stored in `answer`.
-answers() {
-    local wanted=()
-    while [[ $1 != -- ]]; do wanted+=("$1") && shift; done
-    shift
-    "$@" >"$TEST_DIR/answer" 2>&1
-    has_fields "$(cat "$TEST_DIR/answer")" "${wanted[@]}"
-}
-detail_has() { grep -q "^detail .*$1" "$TEST_DIR/answer" || { cat "$TEST_DIR/answer"; return 1; }; }
 ready() { answers state=ready reason=- -- "$@"; }
 fails() { answers state=failed "reason=$1" -- "${@:2}"; }
 # Git as the agent, in its workspace.

@@ -70,15 +70,6 @@ harvest() {
 remove() { work_call remove "$1" "${2:-1}" "${@:3}"; }
 pushes() { answers state=pushed reason=- "${@:2}" -- harvest "$1"; }
 
-answers() {
-    local wanted=()
-    while [[ $1 != -- ]]; do wanted+=("$1") && shift; done
-    shift
-    "$@" >"$TEST_DIR/answer" 2>&1
-    has_fields "$(cat "$TEST_DIR/answer")" "${wanted[@]}"
-}
-detail_has() { grep -qa "^detail .*$1" "$TEST_DIR/answer" || { cat "$TEST_DIR/answer"; return 1; }; }
-
 agent() { (cd "$TASKS/$1" && as git "${@:2}"); }
 head_of() { agent "$1" rev-parse HEAD; }
 agent_writes() {
