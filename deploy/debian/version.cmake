@@ -30,6 +30,6 @@ if(DEFINED CPACK_FLEET_FORCED)
 endif()
 set(CPACK_PACKAGE_VERSION ${version})
 
-set(CPACK_DEBIAN_SERVER_PACKAGE_DEPENDS "agent-fleet-common (= ${version})")
+set(CPACK_DEBIAN_SERVER_PACKAGE_DEPENDS "agent-fleet-common (= ${version}), ca-certificates")
 # Debian's security update: before it a man in the middle could weaken a connection.
-set(CPACK_DEBIAN_WORKER_PACKAGE_DEPENDS "agent-fleet-common (= ${version}), libssh2-1 (>= 1.10.0-3+deb12u1)")
+set(CPACK_DEBIAN_WORKER_PACKAGE_DEPENDS "agent-fleet-common (= ${version}), libssh2-1 (>= 1.10.0-3+deb12u1), ca-certificates")

@@ -12,9 +12,9 @@ install_list() {
     case $1 in
     build | package | run | test)
         echo build-essential cmake pkgconf libpq-dev libh2o-dev libuv1-dev libssh2-1-dev libjson-c-dev \
-            libyaml-dev libssl-dev
+            libyaml-dev libssl-dev libcurl4-openssl-dev
         ;;&
-    run | test) echo postgresql-15 postgresql-client-15 caddy openssh-server openssh-client curl openssl git ;;&
+    run | test) echo postgresql-15 postgresql-client-15 caddy openssh-server openssh-client curl openssl git ca-certificates ;;&
     test)
         echo check clang libclang-rt-14-dev clang-format clang-tidy cppcheck shellcheck \
             postgresql-15-plpgsql-check procps sudo bubblewrap fish tcsh zsh strace lighttpd python3-jsonschema python3-yaml pgbouncer prometheus

@@ -26,7 +26,7 @@ machine_image() {
 FROM localhost/fleet-systemd
 RUN printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d && \
     apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -y -q install --no-install-recommends postgresql-15 caddy \
-        openssh-server openssl curl libpq5 libh2o0.13 libssh2-1 libjson-c5 libyaml-0-2 && \
+        openssh-server openssl curl libpq5 libh2o0.13 libssh2-1 libjson-c5 libyaml-0-2 libcurl4 && \
     apt-get clean && rm /usr/sbin/policy-rc.d && \
     useradd --create-home --shell /bin/bash agent && install -d -m 0700 -o agent -g agent /home/agent/.ssh /home/agent/fleet
 COPY demo-agent /usr/local/bin/demo-agent
