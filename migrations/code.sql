@@ -2,6 +2,7 @@
 -- ./apply refuses a file of functions/ or views/ that is missing here.
 \ir functions/setting.sql
 \ir functions/request.sql
+\ir functions/forgejo.sql
 \ir functions/reason.sql
 \ir functions/transition.sql
 \ir functions/limit.sql

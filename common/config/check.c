@@ -222,14 +222,6 @@ void config_check_host(struct config_reading *reading, size_t index, const struc
     check_agents(reading, host, node);
 }
 
-static void warn_star(struct config_reading *reading, const struct tree_node *root, const char *key,
-                      const struct config_list *list, const char *what)
-{
-    const struct tree_node *node = child(child(root, "forgejo"), key);
-    if (node != NULL && config_list_has(list, "*"))
-        config_warning(reading, node, "\"*\" %s", what);
-}
-
 static void check_server(struct config_reading *reading, const struct tree_node *root)
 {
     const struct config *config = reading->config;
@@ -243,34 +235,6 @@ static void check_server(struct config_reading *reading, const struct tree_node 
                        "true wants a loopback address in server.bind, not %s; set 127.0.0.1 or "
                        "false",
                        bind);
-}
-
-static void check_forgejo(struct config_reading *reading, const struct tree_node *root)
-{
-    const struct config *config = reading->config;
-    const struct tree_node *forgejo = child(root, "forgejo");
-    warn_star(reading, root, "repositories", &config->forgejo.repositories,
-              "admits every repository whose webhook knows the secret");
-    warn_star(reading, root, "trigger_users", &config->forgejo.trigger_users,
-              "lets everybody who may label an issue start agents");
-    if (forgejo == NULL || reading->node != CONFIG_SERVER)
-        return;
-    if (config->forgejo.webhook_secret == NULL) {
-        config_warning(reading, forgejo, "no webhook_secret; every webhook is refused");
-        return;
-    }
-    if (strlen(config->forgejo.webhook_secret) < 16)
-        config_warning(reading, tree_child(forgejo, "webhook_secret"),
-                       "shorter than 16 characters, so it can be guessed; openssl rand -hex 32 "
-                       "makes a good one");
-    if (config->forgejo.repositories.count == 0)
-        config_warning(reading, forgejo,
-                       "no repositories; every webhook is ignored. List owner/name, owner/* or "
-                       "\"*\"");
-    if (config->forgejo.trigger_users.count == 0)
-        config_warning(reading, forgejo,
-                       "no trigger_users; nobody's label starts work. List the logins whose labels "
-                       "count");
 }
 
 static void check_orchestrator(struct config_reading *reading, const struct tree_node *root)
@@ -368,8 +332,10 @@ void config_check(struct config_reading *reading, const struct tree_node *root)
     check_database(reading, root);
     if (reading->node == CONFIG_COMMAND)
         return;
+    config_check_forgejo(reading, tree_child(root, "forgejo"));
+    if (reading->node == CONFIG_DOCTOR)
+        return;
     check_server(reading, root);
-    check_forgejo(reading, root);
     check_orchestrator(reading, root);
     check_git(reading, root);
     for (size_t i = 0; i < config->adapter_count; i++)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/buf.h"
 #include "common/error.h"
 #include "common/log.h"
 
@@ -62,6 +63,19 @@ struct config_adapter {
     size_t env_count;
 };
 
+/* Whose webhooks are signed with which key. */
+struct config_signer {
+    struct config_list repositories; /* "owner/name" or "owner/" + "*" */
+    char *secret, *previous;         /* secret; NULL in a worker; previous NULL: none */
+};
+
+/* What differs for some repositories; NULL and an empty list: as for all. */
+struct config_rule {
+    struct config_list repositories;
+    char *approval, *open_pull_request, *on_ci_failure;
+    struct config_list required_checks;
+};
+
 struct config {
     struct {
         char *bind;                         /* default 127.0.0.1; NULL in a worker */
@@ -79,11 +93,30 @@ struct config {
     } database;
     struct {
         char *url;
+        bool reads;                 /* a token is named, also where it is not resolved */
+        char *token, *lookup_token; /* secret; NULL in a server */
+        char *ca_file;              /* path; NULL: the system's */
+        bool insecure_http;         /* permits the token over http:// beyond loopback */
+        int timeout_secs;           /* 30 */
+        int connections;            /* 4, of each worker */
         char *webhook_secret;
         char *webhook_secret_previous; /* accepted too, for rotation */
+        struct config_signer *signers; /* owned */
+        size_t signer_count;
+        char *webhook_url; /* NULL: not told */
         /* "owner/repo", "owner/" + "*", or "*"; empty admits none */
         struct config_list repositories;
-        struct config_list trigger_users; /* logins or "*"; empty admits none */
+        struct config_list trigger_users; /* logins or "*" */
+        struct config_list events;        /* event types; empty: all */
+        bool poll_only;
+        int poll_interval_secs; /* 300 */
+        char *approval;         /* "none" (default), "untrusted" or "always" */
+        bool open_pull_request;
+        char *on_ci_failure; /* "ignore" (default) or "continue" */
+        struct config_list required_checks;
+        bool comments, state_labels, commit_statuses; /* true */
+        struct config_rule *rules;                    /* owned */
+        size_t rule_count;
     } forgejo;
     struct {
         char *url;                          /* with {repository}; NULL: below forgejo.url */
@@ -115,6 +148,7 @@ struct config {
         int provider_timeout_secs; /* 300: an agent may ask a provider in vain for so long */
         int max_attempts_total;    /* 10 */
         int64_t max_output_bytes;  /* 268435456: a run is stopped at this size of a stream */
+        int max_reviews;           /* 3: runs that follow reviews and failed checks */
     } orchestrator;
     struct {
         bool is_public; /* /metrics asks for no token */
@@ -128,9 +162,10 @@ struct config {
     struct config_list warnings; /* to be logged at every start, e.g. "repositories: \"*\" …" */
 };
 
-/* Who reads: a command of the server resolves what leads to the database, and nothing else; a
- * visitor of a worker's hosts what leads to them, and no secret. */
-enum config_node { CONFIG_SERVER, CONFIG_WORKER, CONFIG_COMMAND, CONFIG_VISITOR };
+/* Who reads: a command of the server resolves what leads to the database, and nothing else; the
+ * doctor what leads to the database and the Forgejo; a visitor of a worker's hosts what leads to
+ * them, and no secret. */
+enum config_node { CONFIG_SERVER, CONFIG_WORKER, CONFIG_COMMAND, CONFIG_DOCTOR, CONFIG_VISITOR };
 
 /* Reads and checks. NULL with err ("file:line:column: key: what is wrong; what would be right").
  * `node` says which secrets to resolve: a server never opens SSH keys, a worker never the webhook
@@ -149,6 +184,12 @@ struct config *config_parse_host(const char *json, size_t len, const struct conf
 void config_list_release(struct config_list *list); /* wipes */
 void config_free(struct config *config);            /* wipes secrets */
 bool config_list_has(const struct config_list *list, const char *text);
+/* Is "owner/name" one of the entries, or covered by "owner/" and "*", or by "*"? Names are compared
+ * without case, as Forgejo does. */
+bool config_list_covers(const struct config_list *list, const char *repository);
+
+/* Adds what SQL has to know of the group forgejo, as JSON: fleet.forgejo_configure. No secret. */
+void config_policy(const struct config *config, struct buf *out);
 
 /* Looks at a file of a host (one that is not localhost) that `key` of its entry names,
  * "ssh_key_path" or "known_hosts". False with err: it cannot be used. */

@@ -75,6 +75,8 @@ struct config *config_load_all(const char *path, const struct config_program *pr
 void config_check(struct config_reading *reading, const struct tree_node *root);
 void config_check_host(struct config_reading *reading, size_t index, const struct tree_node *node);
 bool config_url_has_password(const char *url);
+/* forgejo.c. The same for its group; NULL: the file has none. */
+void config_check_forgejo(struct config_reading *reading, const struct tree_node *forgejo);
 
 /* explain.c. */
 void config_explain(FILE *to);

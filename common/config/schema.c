@@ -5,14 +5,12 @@
 
 #include "common/network.h"
 
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-#define WORD LETTERS "0123456789._-"
 #define NOT_YET "not supported by this version yet; remove it"
 
 /* ---- What a text must look like ---- */
 
 /* 1 to `max` of the characters, the first no "-": nothing that a program takes for an option. */
-static const char *form(const char *text, const char *characters, size_t max, const char *right)
+const char *config_form(const char *text, const char *characters, size_t max, const char *right)
 {
     size_t len = strlen(text);
     bool good = len > 0 && len <= max && text[0] != '-' && strspn(text, characters) == len;
@@ -21,7 +19,8 @@ static const char *form(const char *text, const char *characters, size_t max, co
 
 static const char *check_name(const char *text)
 {
-    return form(text, WORD, 64, "1 to 64 of the characters A-Z a-z 0-9 . _ -, no - in front");
+    return config_form(text, WORD, 64,
+                       "1 to 64 of the characters A-Z a-z 0-9 . _ -, no - in front");
 }
 
 static const char *check_address(const char *text)
@@ -41,19 +40,20 @@ static const char *check_host(const char *text)
     const char *colon = strchr(text, ':'); /* an IPv6 address has two and more */
     if (colon != NULL && strchr(colon + 1, ':') == NULL)
         return "a host name or an address without a port, which is ssh_port";
-    return form(text, WORD ":", 253, "a host name or an address, without a scheme");
+    return config_form(text, WORD ":", 253, "a host name or an address, without a scheme");
 }
 
 static const char *check_public_host(const char *text)
 {
-    return form(text, WORD ":[]", 260,
-                "a host name as clients write it, e.g. fleet.example.org, with the port if not "
-                "443");
+    return config_form(
+        text, WORD ":[]", 260,
+        "a host name as clients write it, e.g. fleet.example.org, with the port if not "
+        "443");
 }
 
 static const char *check_user(const char *text)
 {
-    return form(text, WORD, 64, "a login name of the characters A-Z a-z 0-9 . _ -");
+    return config_form(text, WORD, 64, "a login name of the characters A-Z a-z 0-9 . _ -");
 }
 
 static const char *check_database(const char *text)
@@ -63,17 +63,8 @@ static const char *check_database(const char *text)
                : "a URL that begins with postgresql://";
 }
 
-static const char *check_url(const char *text)
-{
-    static const char right[] = "the address of the Forgejo, e.g. https://git.example.org";
-    const char *rest = strncmp(text, "https://", 8) == 0  ? text + 8
-                       : strncmp(text, "http://", 7) == 0 ? text + 7
-                                                          : "";
-    return *rest != '\0' && *rest != '/' && strpbrk(rest, "@?# ") == NULL ? NULL : right;
-}
-
 /* "owner/name", "owner/" and "*", or "*". */
-static const char *check_repository(const char *text)
+const char *config_check_repository(const char *text)
 {
     static const char right[] = "owner/name, owner/* or \"*\"";
     if (strcmp(text, "*") == 0)
@@ -89,19 +80,14 @@ static const char *check_repository(const char *text)
 /* "none" too: tasks of no repository. */
 static const char *check_host_repository(const char *text)
 {
-    if (strcmp(text, "none") == 0 || check_repository(text) == NULL)
+    if (strcmp(text, "none") == 0 || config_check_repository(text) == NULL)
         return NULL;
     return "owner/name, owner/*, \"*\", or none for tasks of no repository";
 }
 
 static const char *check_branch_pattern(const char *text)
 {
-    return form(text, WORD "/*?+@", 200, "a branch or a pattern with *, e.g. release/*");
-}
-
-static const char *check_login(const char *text)
-{
-    return strcmp(text, "*") == 0 ? NULL : form(text, WORD, 100, "a Forgejo login, or \"*\"");
+    return config_form(text, WORD "/*?+@", 200, "a branch or a pattern with *, e.g. release/*");
 }
 
 /* It travels in a header: visible ASCII. */
@@ -127,12 +113,12 @@ static const char *check_variable(const char *name)
 
 static const char *check_model(const char *text)
 {
-    return form(text, WORD "/:@+", 200, "a model's name, e.g. gpt-5 or provider/model");
+    return config_form(text, WORD "/:@+", 200, "a model's name, e.g. gpt-5 or provider/model");
 }
 
 static const char *check_account(const char *text)
 {
-    return form(text, WORD "/@+", 129, "1 to 129 of the characters A-Z a-z 0-9 . _ - / @ +");
+    return config_form(text, WORD "/@+", 129, "1 to 129 of the characters A-Z a-z 0-9 . _ - / @ +");
 }
 
 static const char *check_capability(const char *text)
@@ -163,11 +149,9 @@ static const char *check_writable(const char *text)
 
 /* ---- The tables ---- */
 
-#define AT(member) .offset = offsetof(struct config, member)
 #define HOST(member) .offset = offsetof(struct config_host, member)
 #define AGENT(member) .offset = offsetof(struct config_agent, member)
 #define ADAPTER(member) .offset = offsetof(struct config_adapter, member)
-#define RANGE(low, high, standard, of) .min = (low), .max = (high), .text = (standard), .unit = (of)
 /* clang-format off */
 #define LATER(name) {name, FIELD_LATER, .text = NOT_YET}
 /* clang-format on */
@@ -257,7 +241,7 @@ static const struct config_field git_fields[] = {
      .max = 200, .check = check_author, .help = "of the commits that are made for an agent"},
     {"commit_leftovers", FIELD_FLAG, AT(git.commit_leftovers), .text = "true",
      .help = "true: what an agent changed and did not commit becomes a commit of its own"},
-    {"allow_workflows", FIELD_TEXTS, AT(git.allow_workflows), .check = check_repository,
+    {"allow_workflows", FIELD_TEXTS, AT(git.allow_workflows), .check = config_check_repository,
      .help =
          "owner/name, owner/* or \"*\": where agents may change .forgejo/workflows and the like"},
     {"protected_branches", FIELD_TEXTS, AT(git.protected_branches), .check = check_branch_pattern,
@@ -279,23 +263,6 @@ static const struct config_field git_fields[] = {
      .help = "command that runs after each agent, whatever came of it"},
     {"before_remove", FIELD_TEXTS, FIELD_RAW, AT(git.before_remove), .max = 32768,
      .help = "command that runs before a workspace is removed"},
-    {0},
-};
-
-static const struct config_field forgejo_fields[] = {
-    {"url", FIELD_TEXT, FIELD_URL, AT(forgejo.url), .check = check_url,
-     .help = "http:// or https:// URL at which people and agents find the Forgejo"},
-    {"webhook_secret", FIELD_TEXT, FIELD_SECRET | FIELD_SERVER_ONLY, AT(forgejo.webhook_secret),
-     .help = "the key that signs webhooks, the same as in Forgejo; without it every webhook is "
-             "refused"},
-    {"webhook_secret_previous", FIELD_TEXT, FIELD_SECRET | FIELD_SERVER_ONLY,
-     AT(forgejo.webhook_secret_previous),
-     .help = "is accepted too, while the secret is being changed"},
-    {"repositories", FIELD_TEXTS, AT(forgejo.repositories), .check = check_repository,
-     .help = "owner/name, owner/* or \"*\": whose webhooks are taken; empty: none"},
-    {"trigger_users", FIELD_TEXTS, AT(forgejo.trigger_users), .check = check_login,
-     .help = "logins or \"*\": whose labels start work; empty: nobody's"},
-    LATER("token"),
     {0},
 };
 
@@ -348,7 +315,9 @@ static const struct config_field orchestrator_fields[] = {
          "any agent"},
     LATER("on_lost"),
     LATER("reattach_window_secs"),
-    LATER("max_reviews"),
+    {"max_reviews", FIELD_INT, AT(orchestrator.max_reviews), RANGE(0, 100, "3", "runs"),
+     .help = "how many may follow reviews and failed checks of a pull request, until a person says "
+             "continue"},
     {0},
 };
 
@@ -452,7 +421,7 @@ const struct config_field config_fields[] = {
      .about = "where servers listen, and whom they believe"},
     {"database", FIELD_GROUP, .fields = database_fields,
      .about = "the PostgreSQL that holds all state"},
-    {"forgejo", FIELD_GROUP, .fields = forgejo_fields, .about = "whose issues become tasks"},
+    {"forgejo", FIELD_GROUP, .fields = config_forgejo_fields, .about = "whose issues become tasks"},
     {"git", FIELD_GROUP, .fields = git_fields,
      .about = "how hosts with workspace: git come to a task's repository, and what is pushed"},
     {"orchestrator", FIELD_GROUP, .fields = orchestrator_fields,

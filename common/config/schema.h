@@ -33,6 +33,7 @@ enum field_flag {
     FIELD_URL = 256,        /* may hold a password: never shown; then as FIELD_SECRET */
     FIELD_RESTART = 2048,   /* read once, at the start */
     FIELD_DATABASE = 4096,  /* a command of the server needs it too */
+    FIELD_FORGEJO = 8192,   /* so does the one that looks at the Forgejo */
 };
 
 struct config_field {
@@ -52,7 +53,19 @@ struct config_field {
     size_t count_offset;                    /* FIELD_ITEMS */
 };
 
+/* Characters of names, and how the tables say where a member lies and what a number may be. */
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define WORD LETTERS "0123456789._-"
+#define AT(member) .offset = offsetof(struct config, member)
+#define RANGE(low, high, standard, of) .min = (low), .max = (high), .text = (standard), .unit = (of)
+
+/* 1 to `max` of the characters, the first no "-": nothing that a program takes for an option.
+ * NULL when right, else `right`. */
+const char *config_form(const char *text, const char *characters, size_t max, const char *right);
+const char *config_check_repository(const char *text); /* "owner/name", "owner/" and "*", or "*" */
+
 extern const struct config_field config_fields[];
+extern const struct config_field config_forgejo_fields[];
 extern const struct config_field config_host_fields[]; /* of one entry of hosts */
 
 #endif

@@ -194,6 +194,9 @@ bool config_needed(const struct config_reading *reading, const struct config_fie
         return !(field->flags & FIELD_SERVER_ONLY);
     case CONFIG_COMMAND:
         return field->flags & FIELD_DATABASE;
+    case CONFIG_DOCTOR:
+        return field->flags & (FIELD_DATABASE | FIELD_FORGEJO) ||
+               !(field->flags & (FIELD_SECRET | FIELD_SERVER_ONLY | FIELD_WORKER_ONLY));
     case CONFIG_VISITOR:
         return !(field->flags & (FIELD_SERVER_ONLY | FIELD_DATABASE | FIELD_SECRET));
     }

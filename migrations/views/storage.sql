@@ -13,6 +13,7 @@ with rules (name, grows_by, rule) as (values
     ('executor', 'an agent of a configuration, an HTTP agent', 'HTTP agents: agent_days; else it stays: history names it'),
     ('executor_lane', 'a lane, an executor', 'with these'),
     ('follow', 'an answer, a follow-up', 'with its task'),
+    ('forgejo', 'a worker that tells its configuration', 'one row'),
     ('horizon', 'nothing', 'stays'),
     ('host', 'a host of a configuration or the API', 'stays: history names it; fleet.forget_host() takes it out of sight'),
     ('idempotency', 'a request with an Idempotency-Key', 'idempotency_hours'),

@@ -236,22 +236,11 @@ void forgejo_issue_release(struct forgejo_issue *issue)
     *issue = (struct forgejo_issue){0};
 }
 
-/* "owner/name", "owner/" followed by "*", or "*" alone. */
-static bool entry_covers(const char *entry, const char *repo)
-{
-    size_t len = strlen(entry);
-    if (strcmp(entry, "*") == 0 || strcasecmp(entry, repo) == 0)
-        return true;
-    return len > 2 && strcmp(entry + len - 2, "/*") == 0 && strncasecmp(entry, repo, len - 1) == 0;
-}
-
 const char *forgejo_refusal(const struct forgejo_issue *issue,
                             const struct config_list *repositories,
                             const struct config_list *trigger_users)
 {
-    bool repository = false, sender = false;
-    for (size_t i = 0; i < repositories->count; i++)
-        repository = repository || entry_covers(repositories->items[i], issue->repo);
+    bool sender = false, repository = config_list_covers(repositories, issue->repo);
     for (size_t i = 0; i < trigger_users->count; i++)
         sender = sender || strcmp(trigger_users->items[i], "*") == 0 ||
                  strcasecmp(trigger_users->items[i], issue->sender) == 0;

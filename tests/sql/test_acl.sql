@@ -26,6 +26,7 @@ insert into granted values
   ('finish(uuid,bigint,integer,text,text,integer,integer,text,text,text,text,bigint,bigint,bigint,bigint,bigint,text)', '{worker}'),
   ('release(uuid,bigint,integer,text)', '{server,worker}'),
   ('void_confirmed(uuid,bigint,integer,text)', '{worker}'),
+  ('forgejo_configure(uuid,jsonb,bigint,text)', '{worker}'),
   ('finish_run(uuid,bigint,integer,text,text,integer,integer,jsonb,bigint,text)', '{worker}'),
   ('briefing(uuid,bigint,integer)', '{worker}'),
   ('prepared(uuid,bigint,integer,jsonb)', '{worker}'),

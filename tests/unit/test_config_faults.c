@@ -21,9 +21,7 @@ END_TEST
 
 START_TEST(keys_of_later_versions)
 {
-    refuse(DATABASE "forgejo: { token: x }\n",
-           "2:12: forgejo.token: ", "not supported by this version");
-    static const char *const keys[] = {"on_lost", "reattach_window_secs", "max_reviews"};
+    static const char *const keys[] = {"on_lost", "reattach_window_secs"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         char *text = mem_printf(DATABASE "orchestrator:\n  %s: 1\n", keys[i]);
         char *place = mem_printf("3:3: orchestrator.%s: ", keys[i]);
@@ -73,6 +71,41 @@ START_TEST(repositories_of_git)
            "7:16: hosts[0].workspace: ", "plain|git");
     refuse(DATABASE "adapters: { a: { command: [x], output: json } }\n",
            "2:40: adapters.a.output: ", "claude-json");
+}
+END_TEST
+
+#define FORGEJO DATABASE "forgejo:\n  "
+
+START_TEST(a_token_goes_to_its_forgejo_only)
+{
+    refuse(FORGEJO "token: x\n", "3:10: forgejo.token: ", "set forgejo.url");
+    refuse(FORGEJO "url: http://git.example.org\n  token: x\n",
+           "4:10: forgejo.token: ", "would be sent to http://git.example.org");
+    refuse(FORGEJO "url: http://127.0.0.1.example.org\n  token: x\n",
+           "4:10: forgejo.token: ", "would be sent to");
+    refuse(FORGEJO "url: https://git.example.org\n  lookup_token: x\n",
+           "4:17: forgejo.lookup_token: ", "beside a token");
+    refuse(FORGEJO "url: https://git.example.org\n  poll_only: true\n",
+           "4:14: forgejo.poll_only: ", "needs a token");
+    take(FORGEJO "url: https://git.example.org\n  token: x\n", CONFIG_WORKER);
+    take(FORGEJO "url: http://git.example.org\n  insecure_http: true\n  token: x\n", CONFIG_WORKER);
+    take(FORGEJO "url: http://127.0.0.1:3000\n  token: x\n", CONFIG_WORKER);
+    take(FORGEJO "url: \"http://[::1]:3000/forge\"\n  token: x\n", CONFIG_WORKER);
+    take(FORGEJO "url: http://localhost\n  token: x\n", CONFIG_WORKER);
+}
+END_TEST
+
+START_TEST(keys_of_the_forgejo)
+{
+    refuse(FORGEJO "poll_interval_secs: 29\n", "3:23: ", "from 30 to 86400");
+    refuse(FORGEJO "approval: some\n", "3:13: ", "none|untrusted|always");
+    refuse(FORGEJO "events: [issue]\n", "3:12: ", "issues|issue_assign");
+    refuse(FORGEJO "webhook_url: https://fleet.example.org\n",
+           "3:16: ", "/api/v1/webhooks/forgejo");
+    refuse(FORGEJO "webhook_secrets: [ { secret: 0123456789abcdef } ]\n",
+           "3:22: ", "repositories: missing");
+    refuse(FORGEJO "webhook_secrets: [ { repositories: [a/b] } ]\n", "3:22: ", "secret: missing");
+    refuse(FORGEJO "rules: [ { approval: none } ]\n", "3:12: ", "repositories: missing");
 }
 END_TEST
 
@@ -355,6 +388,8 @@ int main(void)
     tcase_add_test(tests, wrong_keys);
     tcase_add_test(tests, keys_of_later_versions);
     tcase_add_test(tests, repositories_of_git);
+    tcase_add_test(tests, a_token_goes_to_its_forgejo_only);
+    tcase_add_test(tests, keys_of_the_forgejo);
     tcase_add_test(tests, the_shared_token);
     tcase_add_test(tests, types);
     tcase_add_test(tests, ranges);
