@@ -166,8 +166,8 @@ void dispatch_told(struct dispatch *dispatch, const char *word)
         dispatch->made_due = true;
     else if (strncmp(word, check, sizeof check - 1) == 0)
         check_host(dispatch, word + sizeof check - 1);
-    else if (strcmp(word, "slot") == 0)
-        return; /* of an HTTP agent: no room for us */
+    else if (strcmp(word, "slot") == 0 || strcmp(word, "look") == 0 || strcmp(word, "tell") == 0)
+        return; /* of an HTTP agent, so no room for us; or for worker/forgejo */
     else
         dispatch->claim_wanted = true;
     tick_soon(dispatch);
