@@ -4,7 +4,7 @@
 #define FLEET_FORGEJO_CLIENT_H
 
 #include "common/buf.h"
-#include "common/fetch.h"
+#include "common/fetch/fetch.h"
 #include "common/json.h"
 
 #define FORGEJO_PAGE 50 /* items asked for at once: Forgejo's own ceiling, silently cut by some */

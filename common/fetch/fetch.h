@@ -17,10 +17,9 @@
 #define FETCH_BODY_MAX ((size_t)8 << 20)  /* bytes of an answer */
 #define FETCH_HEAD_MAX ((size_t)64 << 10) /* bytes of its headers, all of them */
 #define FETCH_RETRY_MAX ((int64_t)86400)  /* seconds: a longer Retry-After is cut to it */
-#define FETCH_PATH_MAX ((size_t)8 << 10)  /* bytes of a path with its query */
 
 struct fetch_options {
-    const char *base;    /* "https://host[:port][/path]": what each path is put behind */
+    const char *base;    /* what each path is put behind (common/address.h) */
     bool allow_http;     /* http to others than loopback, too */
     int connections;     /* at once; more requests wait their turn */
     int timeout_ms;      /* of a whole request, from its turn on */
@@ -59,13 +58,10 @@ struct fetch *fetch_new(struct loop *loop, const struct fetch_options *options, 
 void fetch_send(struct fetch *fetch, const struct fetch_request *request, fetch_done_cb done,
                 void *data);
 bool fetch_idle(const struct fetch *fetch); /* nothing waits or is under way */
-/* Ends what is under way ("stopped") and closes everything; then on_stopped (may be NULL). Not
- * from within a fetch_done_cb. */
+/* Ends what is under way ("stopped") and closes everything; then on_stopped (may be NULL). */
 void fetch_stop(struct fetch *fetch, void (*on_stopped)(void *), void *data);
 void fetch_free(struct fetch *fetch); /* after on_stopped; NULL is fine */
 
 const char *fetch_base(const struct fetch *fetch); /* without the last "/"; borrowed */
-/* Is this a base that may be called? *err says what is wrong. */
-bool fetch_base_check(const char *base, bool allow_http, struct error *err);
 
 #endif
