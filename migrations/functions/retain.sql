@@ -239,6 +239,8 @@ begin
     delete from fleet.ended e using fleet.task t where t.task = any (v_tasks) and e.status = t.status and e.task = t.task;
     delete from fleet.task_label x using fleet.task t where t.task = any (v_tasks) and x.label = any (t.labels) and x.task = t.task;
     delete from fleet.follow where task = any (v_tasks);
+    delete from fleet.response where task = any (v_tasks);
+    delete from fleet.pull where task = any (v_tasks);
     delete from fleet.attempt where task = any (v_tasks);
     delete from fleet.task where task = any (v_tasks);
     removed := cardinality(v_tasks);
