@@ -30,6 +30,8 @@ install_list() {
     test)
         # What executes it here.
         [[ $(dpkg --print-architecture) != amd64 ]] || echo qemu-user-static
+        # The double of Forgejo, and its check with a client from npm.
+        command -v npm >/dev/null || echo nodejs npm
         ;;
     container)
         echo podman runc netavark aardvark-dns iptables debootstrap podman-compose docker-compose lintian fakeroot dpkg-dev busybox-static

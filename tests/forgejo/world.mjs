@@ -1,4 +1,6 @@
 // What the double knows: clock, users with their tokens, repositories with labels, and who may what.
+import { randomBytes } from 'node:crypto';
+
 export const GHOST = { id: -1, login: 'Ghost', full_name: 'Ghost' };
 export const MODES = ['none', 'read', 'write', 'admin', 'owner'];
 
@@ -73,7 +75,7 @@ export class World {
     }
 
     addToken({ login, token, scopes = ['all'], repositories = null }) {
-        const text = token ?? [...crypto.getRandomValues(new Uint8Array(20))].map((b) => b.toString(16).padStart(2, '0')).join('');
+        const text = token ?? randomBytes(20).toString('hex');
         this.tokens.set(text, { user: this.user(login), scopes, repositories });
         return text;
     }
