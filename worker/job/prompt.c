@@ -9,6 +9,7 @@
 #include "common/crypto.h"
 #include "common/mem.h"
 #include "worker/clean.h"
+#include "worker/job/shown.h"
 
 static bool lacks(const char *text, const char *fence)
 {
@@ -53,6 +54,22 @@ static void text_part(struct buf *out, const char *head, const char *text)
     buf_adds(out, "\n");
 }
 
+/* Of an issue: what people who read it there see of it. */
+static void add_body(struct buf *out, const struct prompt_task *task)
+{
+    struct buf shown;
+    if (task->body == NULL)
+        return;
+    buf_init(&shown, strlen(task->body) + SHOWN_MORE);
+    if (task->issue_number > 0)
+        shown_add(&shown, task->body, strlen(task->body));
+    else
+        buf_adds(&shown, task->body);
+    out->failed = out->failed || shown.failed;
+    clean_add(out, buf_text(&shown), shown.len, SIZE_MAX);
+    buf_release(&shown);
+}
+
 static void data_section(struct buf *out, const struct prompt_task *task, const char *fence)
 {
     buf_addf(out,
@@ -68,8 +85,7 @@ static void data_section(struct buf *out, const struct prompt_task *task, const 
     if (task->repository)
         field(out, "Base branch", task->base_branch);
     buf_adds(out, "\n");
-    if (task->body != NULL)
-        clean_add(out, task->body, strlen(task->body), SIZE_MAX);
+    add_body(out, task);
     if (!task->resumed)
         text_part(out, "## What the attempt before said at its end", task->summary);
     text_part(out, "## What was asked at its end", task->question);
