@@ -129,6 +129,7 @@ int main(void)
     TCase *tcase = tcase_create("prompt");
     tcase_add_test(tcase, test_sections_in_order);
     tcase_add_test(tcase, test_foreign_text_stays_inside);
+    tcase_add_test(tcase, test_only_what_people_see);
     tcase_add_test(tcase, test_fence);
     tcase_add_test(tcase, test_same_twice);
     tcase_add_test(tcase, test_too_big);

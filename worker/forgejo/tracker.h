@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/fetch.h"
+#include "common/fetch/fetch.h"
 #include "common/forgejo/client.h"
 #include "common/loop.h"
 #include "worker/node/node.h"
