@@ -27,7 +27,7 @@ end $$;
 create function fleet.policy_default() returns jsonb
     language plpgsql immutable as $$
 begin
-    return '{"reads": false, "repositories": [], "trigger_users": [], "poll_only": false, "poll_interval_secs": 300,
+    return jsonb '{"reads": false, "repositories": [], "trigger_users": [], "poll_only": false, "poll_interval_secs": 300,
              "approval": "none", "open_pull_request": false, "on_ci_failure": "ignore", "required_checks": [], "comments": true,
              "state_labels": true, "commit_statuses": true, "max_reviews": 3, "task_timeout_secs": 1800, "default_max_retries": 2,
              "max_attempts_total": 10, "rules": []}';

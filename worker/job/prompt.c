@@ -45,29 +45,28 @@ static void field(struct buf *out, const char *name, const char *text)
     buf_adds(out, "\n");
 }
 
-static void text_part(struct buf *out, const char *head, const char *text)
+/* Of an issue: what people who read it there see of it. */
+static void add_text(struct buf *out, const struct prompt_task *task, const char *text)
+{
+    struct buf shown;
+    buf_init(&shown, strlen(text) + SHOWN_MORE);
+    if (task->issue_number > 0)
+        shown_add(&shown, text, strlen(text));
+    else
+        buf_adds(&shown, text);
+    out->failed = out->failed || shown.failed;
+    clean_add(out, buf_text(&shown), shown.len, SIZE_MAX);
+    buf_release(&shown);
+}
+
+static void text_part(struct buf *out, const struct prompt_task *task, const char *head,
+                      const char *text)
 {
     if (text == NULL || text[0] == '\0')
         return;
     buf_addf(out, "\n%s\n\n", head);
-    clean_add(out, text, strlen(text), SIZE_MAX);
+    add_text(out, task, text);
     buf_adds(out, "\n");
-}
-
-/* Of an issue: what people who read it there see of it. */
-static void add_body(struct buf *out, const struct prompt_task *task)
-{
-    struct buf shown;
-    if (task->body == NULL)
-        return;
-    buf_init(&shown, strlen(task->body) + SHOWN_MORE);
-    if (task->issue_number > 0)
-        shown_add(&shown, task->body, strlen(task->body));
-    else
-        buf_adds(&shown, task->body);
-    out->failed = out->failed || shown.failed;
-    clean_add(out, buf_text(&shown), shown.len, SIZE_MAX);
-    buf_release(&shown);
 }
 
 static void data_section(struct buf *out, const struct prompt_task *task, const char *fence)
@@ -85,11 +84,12 @@ static void data_section(struct buf *out, const struct prompt_task *task, const 
     if (task->repository)
         field(out, "Base branch", task->base_branch);
     buf_adds(out, "\n");
-    add_body(out, task);
+    if (task->body != NULL)
+        add_text(out, task, task->body);
     if (!task->resumed)
-        text_part(out, "## What the attempt before said at its end", task->summary);
-    text_part(out, "## What was asked at its end", task->question);
-    text_part(out, task->question != NULL ? "## The answer" : "## What is wanted now",
+        text_part(out, task, "## What the attempt before said at its end", task->summary);
+    text_part(out, task, "## What was asked at its end", task->question);
+    text_part(out, task, task->question != NULL ? "## The answer" : "## What is wanted now",
               task->follow_up);
     buf_addf(out, "\ndata-%s\n", fence);
 }
