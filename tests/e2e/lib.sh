@@ -83,13 +83,14 @@ executor() { # agent_type max capability...
 # How a node's login reaches the database.
 node_url() { postgres_url fleet "$1"; }
 
-# config FILE PORT URL: what both kinds of node read.
+# config FILE PORT URL: what both kinds of node read. FORGEJO is the Forgejo's address (tests/lib/forgejo.sh sets it),
+# FORGEJO_KEYS more of its keys, e.g. "token: fleet-token, lookup_token: lookup-token"; TRIGGER_USERS='' is nobody.
 config() {
     cat >"$1" <<YAML
 server: { bind: 127.0.0.1, port: $2, max_body_bytes: 1048576${SERVER:+, $SERVER} }
 database: { url: "$3"${DATABASE:+, $DATABASE} }
-forgejo: { url: "https://git.example.org", webhook_secret: "\${WEBHOOK_SECRET}",
-           repositories: [ ${REPOSITORIES:-'"*"'} ], trigger_users: [ ${TRIGGER_USERS:-'"*"'} ] }
+forgejo: { url: "${FORGEJO:-https://git.example.org}", webhook_secret: "\${WEBHOOK_SECRET}",
+           repositories: [ ${REPOSITORIES:-'"*"'} ], trigger_users: [ ${TRIGGER_USERS-'"*"'} ]${FORGEJO_KEYS:+, $FORGEJO_KEYS} }
 orchestrator: { task_timeout_secs: ${TASK_TIMEOUT:-120}, default_max_retries: ${MAX_RETRIES:-0}, dispatch_interval_secs: ${DISPATCH_INTERVAL:-2}${ORCHESTRATOR:+, $ORCHESTRATOR} }
 adapters:
   counter: { command: [ /bin/sh, "$E2E/agent", "$LEDGER" ], output: text }
