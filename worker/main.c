@@ -15,6 +15,7 @@
 #include "common/notify.h"
 #include "worker/check/check.h"
 #include "worker/dispatch/dispatch.h"
+#include "worker/forgejo/tracker.h"
 #include "worker/link/carried.h"
 #include "worker/ssh/ssh.h"
 
@@ -47,6 +48,7 @@ struct worker {
     struct loop loop;
     struct db *db;             /* owned */
     struct dispatch *dispatch; /* owned */
+    struct tracker *tracker;   /* owned */
     struct db_schema schema;
     struct measure *measure; /* owned */
     struct notify notify;
@@ -68,11 +70,17 @@ static void on_drained(void *data)
     db_stop(worker->db, DB_STOP_MS, on_db_stopped, worker);
 }
 
+static void on_tracker_stopped(void *data)
+{
+    struct worker *worker = data;
+    dispatch_drain(worker->dispatch, on_drained, worker);
+}
+
 static void drain(struct worker *worker)
 {
     worker->stopping = true;
     notify_stopping(&worker->notify);
-    dispatch_drain(worker->dispatch, on_drained, worker);
+    tracker_stop(worker->tracker, on_tracker_stopped, worker);
 }
 
 static void on_stop(void *data, int signal)
@@ -115,6 +123,7 @@ static void reload(struct worker *worker)
     }
     log_warnings(config);
     dispatch_reload(worker->dispatch, config);
+    tracker_reload(worker->tracker);
 }
 
 static void on_reload(void *data)
@@ -130,8 +139,10 @@ static void on_reload(void *data)
 static void on_notify(void *data, const char *payload)
 {
     struct worker *worker = data;
-    if (worker->dispatch != NULL && !worker->stopping)
-        dispatch_told(worker->dispatch, payload);
+    if (worker->dispatch == NULL || worker->stopping)
+        return;
+    tracker_told(worker->tracker, payload);
+    dispatch_told(worker->dispatch, payload);
 }
 
 static void on_up(void *data, uint64_t generation)
@@ -187,9 +198,11 @@ static void run(struct worker *worker, struct config *config)
     worker->path = mem_strdup(config->path);
     worker->dispatch = dispatch_new(&worker->loop, worker->db, config, name);
     free(name);
+    worker->tracker = tracker_new(&worker->dispatch->node);
     loop_signals(&worker->loop, on_stop, on_reload, worker);
     db_start(worker->db);
     dispatch_start(worker->dispatch);
+    tracker_start(worker->tracker);
     db_schema_watch(&worker->schema, &worker->loop, worker->db, "worker", on_outdated, worker);
     worker->measure =
         measure_new(&worker->loop, worker->db,
@@ -201,6 +214,7 @@ static void run(struct worker *worker, struct config *config)
     db_schema_close(&worker->schema);
     db_free(worker->db);
     measure_free(worker->measure);
+    tracker_free(worker->tracker);
     dispatch_free(worker->dispatch);
     free(worker->path);
 }
