@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "common/config/read.h"
-#include "common/network.h"
+#include "common/fetch/address.h"
 
 static const char *check_url(const char *text)
 {
@@ -148,20 +148,6 @@ static void warn_star(struct config_reading *reading, const struct tree_node *fo
         config_warning(reading, tree_child(forgejo, key), "\"*\" %s", what);
 }
 
-static bool is_loopback(const char *url)
-{
-    const char *host = strstr(url, "://") + 3;
-    char name[64];
-    size_t len = host[0] == '[' ? strcspn(host, "]") : strcspn(host, ":/");
-    host += host[0] == '[';
-    len -= host[-1] == '[';
-    if (len >= sizeof name)
-        return false;
-    memcpy(name, host, len);
-    name[len] = '\0';
-    return strcmp(name, "localhost") == 0 || network_is_loopback(name);
-}
-
 /* What goes to the Forgejo is not for the ears of others. */
 static void check_token(struct config_reading *reading, const struct tree_node *forgejo)
 {
@@ -180,10 +166,12 @@ static void check_token(struct config_reading *reading, const struct tree_node *
                            "is of use only beside a token");
         return;
     }
+    struct error err = {0};
     if (config->forgejo.url == NULL)
         config_problem(reading, token, "needs to know whose it is: set forgejo.url");
-    else if (strncmp(config->forgejo.url, "http:", 5) == 0 && !config->forgejo.insecure_http &&
-             !is_loopback(config->forgejo.url))
+    else if (!address_read(config->forgejo.url, true, NULL, &err))
+        config_problem(reading, tree_child(forgejo, "url"), "%s", err.text);
+    else if (!address_read(config->forgejo.url, config->forgejo.insecure_http, NULL, &err))
         config_problem(reading, token,
                        "would be sent to %s, where whoever is on the way can read it; give an "
                        "https:// URL, or set insecure_http: true",
