@@ -3,6 +3,7 @@
 \ir functions/setting.sql
 \ir functions/request.sql
 \ir functions/forgejo.sql
+\ir functions/person.sql
 \ir functions/reason.sql
 \ir functions/transition.sql
 \ir functions/limit.sql
