@@ -23,7 +23,7 @@ alter table fleet.issue
     add column title text,
     add column author text,
     add column author_id bigint,
-    add column text_hash bytea,
+    add column text_hash text,
     add column text_at timestamptz,
     add column offered text,
     add column served bigint not null default 0,
@@ -48,7 +48,7 @@ alter table fleet.task
     add column requested_by text,
     add column requested_id bigint,
     add column ask bigint,
-    add column text_sha bytea,
+    add column text_sha text,
     add column review_count int not null default 0;
 create unique index task_issue on fleet.task (issue) where issue is not null;
 comment on column fleet.task.issue is 'whose task it is; null: submitted by REST';
@@ -63,7 +63,7 @@ from fleet.issue i
 where t.source = 'forgejo' and t.task_id = i.repo || '#' || i.number;
 
 alter table fleet.delivery
-    add column text_hash bytea,
+    add column text_hash text,
     add column sender_id bigint,
     add column repository_id bigint;
 create index delivery_text on fleet.delivery (text_hash) where text_hash is not null;
