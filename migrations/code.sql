@@ -31,6 +31,7 @@
 \ir functions/host_act.sql
 \ir functions/account.sql
 \ir functions/delivery.sql
+\ir functions/intake.sql
 \ir functions/answer.sql
 \ir functions/agent.sql
 \ir functions/pull.sql

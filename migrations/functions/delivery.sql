@@ -297,6 +297,19 @@ begin
     end if;
 end $$;
 
+-- An issue as a delivery tells of it, where nobody can be asked: the sender is judged.
+create function fleet.told_issue(p fleet.incoming, out result text, out reason text, out detail text) language plpgsql as $$
+begin
+    if p.admitted then
+        select a.result, a.reason, a.detail into result, reason, detail from fleet.apply_issue(p) a;
+        return;
+    end if;
+    perform fleet.refuse_labels(p);
+    perform fleet.refuse_close(p);
+    result := 'ignored'; reason := 'sender_not_allowed';
+end $$;
+
+-- The same from servers of the release before, which send what is about an issue.
 create function fleet.receive_delivery(
         p_delivery text, p_sha256 text, p_event text, p_event_type text, p_action text, p_repo text, p_number int, p_title text,
         p_body text, p_labels text[], p_state text, p_updated_at text, p_html_url text, p_sender text, p_admitted boolean, p_refusal text,
@@ -316,12 +329,8 @@ begin
         result := 'ignored'; reason := coalesce(p.refusal, 'not_admitted');
     elsif fleet.is_repo(p.repo) is not true or p.number is null then
         result := 'ignored'; reason := 'no_issue';
-    elsif not p.admitted then
-        perform fleet.refuse_labels(p);
-        perform fleet.refuse_close(p);
-        result := 'ignored'; reason := 'sender_not_allowed';
     else
-        select a.result, a.reason, a.detail into result, reason, detail from fleet.apply_issue(p) a;
+        select a.result, a.reason, a.detail into result, reason, detail from fleet.told_issue(p) a;
         select t.task_id into task_id from fleet.task t where t.task_id = p.repo || '#' || p.number;
     end if;
     if result = 'ignored' and fleet.seen_delivery(p) then

@@ -1,18 +1,27 @@
 -- Labels, requirements, lanes, and who may serve which lane.
 
+-- What stands behind the colon of a label like 'agent:X'; people put a blank there.
+create function fleet.behind_colon(p_label text) returns text
+    language sql immutable
+begin atomic
+    select btrim(substr(p_label, strpos(p_label, ':') + 1), ' ' || chr(9) || chr(160));
+end;
+
 -- 'agent:X' requires capability X; one leading agent: is stripped; sorted, without doubles.
 create function fleet.requirements_of(p_labels text[]) returns text[]
     language plpgsql immutable as $$
 begin
     return (select coalesce(array_agg(r order by r), '{}')
-            from (select distinct substr(l, 7) collate "C" as r from unnest(p_labels) l where l like 'agent:_%') x);
+            from (select distinct fleet.behind_colon(l) collate "C" as r from unnest(p_labels) l where l like 'agent:_%') x
+            where r <> '');
 end $$;
 
 create function fleet.capabilities_of(p_words text[]) returns text[]
     language sql immutable
 begin atomic
     select coalesce(array_agg(c order by c), '{}')
-    from (select distinct regexp_replace(w, '^agent:', '') collate "C" as c from unnest(p_words) w where w <> '') x;
+    from (select distinct (case when w like 'agent:%' then fleet.behind_colon(w) else w end) collate "C" as c
+          from unnest(p_words) w where w <> '') x;
 end;
 
 -- priority:critical|high|medium|low or priority:<number>; the most urgent counts; 0 = medium.
@@ -22,7 +31,7 @@ begin
     return (select coalesce(max(case
                 when w = 'critical' then 20 when w = 'high' then 10 when w = 'medium' then 0 when w = 'low' then -10
                 when w ~ '^-?[0-9]{1,4}$' then greatest(least(w::int, i.at_most), i.at_least) end), 0)
-            from (select substr(l, 10) as w from unnest(p_labels) l where l like 'priority:%') x
+            from (select fleet.behind_colon(l) as w from unnest(p_labels) l where l like 'priority:%') x
             cross join fleet.task_limits() i where i.member = 'priority');
 end $$;
 

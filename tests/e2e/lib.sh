@@ -174,7 +174,8 @@ submit() { # JSON
 
 # issue ACTION REPO NUMBER LABELS(comma) UPDATED_AT [BODY]: an issue event as Forgejo writes it.
 issue() {
-    local action=$1 repo=$2 number=$3 labels=$4 at=$5 body=${6:-Please do it.} json="" id=0 label
+    local action=$1 repo=$2 number=$3 labels=$4 at=$5 body=${6:-Please do it.} json="" id=0 label repo_id
+    repo_id=$(cksum <<<"$repo" | cut -d" " -f1) # ids are what tells repositories and issues apart
     IFS=, read -ra names <<<"$labels"
     for label in "${names[@]}"; do
         id=$((id + 1))
@@ -185,13 +186,13 @@ issue() {
   "action": "$action",
   "number": $number,
   "issue": {
-    "id": $((1000 + number)), "number": $number, "title": "Issue $number", "body": "$body",
+    "id": $((repo_id * 1000000 + number)), "number": $number, "title": "Issue $number", "body": "$body",
     "html_url": "https://git.example.org/$repo/issues/$number",
     "user": { "id": 7, "login": "octo" }, "labels": [ $json ], "assignees": null, "state": "${STATE:-open}",
     "created_at": "2026-01-01T00:00:00Z", "updated_at": "$at", "closed_at": null, "pull_request": null,
-    "repository": { "id": 3, "name": "${repo#*/}", "owner": "${repo%/*}", "full_name": "$repo" }
+    "repository": { "id": $repo_id, "name": "${repo#*/}", "owner": "${repo%/*}", "full_name": "$repo" }
   },
-  "repository": { "id": 3, "name": "${repo#*/}", "full_name": "$repo",
+  "repository": { "id": $repo_id, "name": "${repo#*/}", "full_name": "$repo",
                   "owner": { "id": 2, "login": "${repo%/*}" }, "private": false },
   "sender": { "id": 7, "login": "${SENDER:-octo}", "username": "${SENDER:-octo}" },
   "commit_id": ""
