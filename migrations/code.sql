@@ -32,6 +32,7 @@
 \ir functions/account.sql
 \ir functions/delivery.sql
 \ir functions/intake.sql
+\ir functions/outbox.sql
 \ir functions/answer.sql
 \ir functions/agent.sql
 \ir functions/pull.sql

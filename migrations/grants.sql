@@ -23,7 +23,9 @@ grant execute on function
     fleet.finish_run(uuid, bigint, int, text, text, int, int, jsonb, bigint, text), fleet.forgejo_configure(uuid, jsonb, bigint, text),
     fleet.briefing(uuid, bigint, int), fleet.prepared(uuid, bigint, int, jsonb), fleet.void_confirmed(uuid, bigint, int, text),
     fleet.sweep_begin(uuid), fleet.sweep(uuid, text, text[], bigint[], bigint[], boolean, int), fleet.swept(uuid, text, bigint[], bigint[]),
-    fleet.removals(uuid, text, int), fleet.removed(uuid, text, bigint, text)
+    fleet.removals(uuid, text, int), fleet.removed(uuid, text, bigint, text),
+    fleet.tells(uuid, int), fleet.telling(uuid, bigint, bigint, text), fleet.told(uuid, bigint, bigint, jsonb),
+    fleet.tell_failed(uuid, bigint, bigint, text, text, bigint, jsonb)
 to fleet_worker;
 
 grant execute on function
@@ -57,7 +59,8 @@ grant execute on function
     fleet.answer(text, text), fleet.continue(text, text), fleet.keep(text, text), fleet.unkeep(text), fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.free_slot(text, int, text), fleet.set(text, bigint), fleet.host_accept(text),
     fleet.cordon(text, text), fleet.uncordon(text), fleet.drain(text, text, int), fleet.declare_dead(text, text), fleet.check_host(text),
     fleet.put_host(jsonb), fleet.forget_host(text), fleet.executor_accept(text), fleet.park(text, text, timestamptz), fleet.unpark(text),
-    fleet.explain_task(text), fleet.check_all(), fleet.metrics(), fleet.schema_version(), fleet.session_list(), fleet.end_session(int)
+    fleet.explain_task(text), fleet.check_all(), fleet.metrics(), fleet.schema_version(), fleet.session_list(), fleet.end_session(int),
+    fleet.retell(text)
 to fleet_operator;
 
 grant select on fleet.sessions, fleet.audit_trail to fleet_operator;
@@ -67,8 +70,8 @@ grant select on fleet.sessions, fleet.audit_trail to fleet_operator;
 grant select on
     fleet.tasks, fleet.task_details, fleet.running, fleet.attempt_details, fleet.host_details,
     fleet.held_slots, fleet.kept_workspaces, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.accounts, fleet.reasons, fleet.history, fleet.attempts, fleet.work, fleet.nodes, fleet.deliveries,
-    fleet.settings, fleet.storage, fleet.explanations, fleet.check_slot, fleet.check_live, fleet.check_status_event, fleet.check_epoch, fleet.check_queue,
-    fleet.check_executor_lane, fleet.check_agent, fleet.check_status, fleet.check_list
+    fleet.settings, fleet.storage, fleet.tellings, fleet.explanations, fleet.check_slot, fleet.check_live, fleet.check_status_event, fleet.check_epoch, fleet.check_queue,
+    fleet.check_executor_lane, fleet.check_agent, fleet.check_status, fleet.check_list, fleet.check_outbox
 to fleet_operator, fleet_reader, fleet_reader_full;
 
 grant select on fleet.task_texts, fleet.attempt_texts, fleet.follow_ups, fleet.logs, fleet.host_addresses to fleet_reader_full;

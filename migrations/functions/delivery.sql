@@ -91,6 +91,7 @@ begin
     perform fleet.reindex_labels(t);
     perform fleet.close_follow(t, true);
     perform fleet.again(t, 'resubmitted', p_actor, null);
+    perform fleet.open_outbox(t.task);
 end $$;
 
 -- Other labels on a task that still waits: other requirements, another lane. Title and body stay as they were.

@@ -241,6 +241,7 @@ begin
     delete from fleet.follow where task = any (v_tasks);
     delete from fleet.response where task = any (v_tasks);
     delete from fleet.pull where task = any (v_tasks);
+    delete from fleet.outbox where task = any (v_tasks);
     delete from fleet.attempt where task = any (v_tasks);
     delete from fleet.task where task = any (v_tasks);
     removed := cardinality(v_tasks);

@@ -226,6 +226,7 @@ declare
                                   fleet.lane_for(v_requirements, 'undecided', p.repo), null);
 begin
     perform fleet.insert_tasks('forgejo', array[p_request], '{1}', array[p], array[v_kind], '{1}', '{true}');
+    perform fleet.open_outbox(t.task) from fleet.task t where t.task_id = p.task_id;
 end $$;
 
 -- Takes the keys of requests, in one order. Of each request: is it to be done? Not so when its key has an answer, which it gets then.

@@ -6,6 +6,7 @@ create function fleet.note(p_task bigint, p_event text, p_number int, p_actor te
 begin
     insert into fleet.event (task, event_type, attempt, actor, payload)
     values (p_task, p_event, p_number, p_actor, p_payload);
+    perform fleet.mark(p_task);
 end $$;
 
 -- Changes the status and writes its event. Changing to the present status does nothing.
@@ -33,6 +34,7 @@ begin
     end if;
     insert into fleet.event (task, event_type, from_status, to_status, attempt, actor, payload)
     values (p_task, p_event, v_from, p_to, p_number, p_actor, p_payload);
+    perform fleet.mark(p_task, p_to in ('completed', 'failed', 'cancelled'));
 end $$;
 
 -- New tasks are found by their labels; and one that has got others (t: as it was).

@@ -137,3 +137,13 @@ select e.agent_id, null, 'is registered, and nothing would find that it is silen
 left join fleet.node n on n.node = e.node
 where e.kind = 'http_pull' and e.enabled and n.node is not null and n.dead_at is null and n.dead_due is null;
 comment on view fleet.check_agent is 'What an HTTP agent runs is its own, and is ended when it falls silent.';
+
+create view fleet.check_outbox as
+select t.task_id, 'is to be told, and nobody ever would' as fault
+from fleet.outbox o join fleet.task t on t.task = o.task
+where o.told < o.dirty and o.parked_at is null and o.tell_at = 'infinity'
+union all
+select t.task_id, 'is told, and is of no issue'
+from fleet.outbox o join fleet.task t on t.task = o.task
+where t.issue_number is null;
+comment on view fleet.check_outbox is 'What Forgejo has to be told is due at some time, or parked; and it is of an issue.';

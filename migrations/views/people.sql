@@ -181,3 +181,17 @@ join fleet.executor e on e.executor = a.executor
 where a.folder_kept is not null and a.folder_removed_at is null;
 comment on view fleet.kept_workspaces is
     'Workspaces that are old and stay on their host all the same: unpushed commits, uncommitted work, or what keeps it from being pushed.';
+
+create view fleet.tellings as
+select t.task_id, case when o.parked_at is not null then 'parked' when o.taken_by is not null then 'being told'
+                       when o.failing_since is not null then 'failing' when o.told < o.dirty then 'due' else 'told' end as state,
+       case when o.tell_at < 'infinity' and o.parked_at is null then date_trunc('second', o.tell_at) end as next_at,
+       date_trunc('second', o.told_at) as told_at, o.tries, coalesce(o.parked_reason, o.trouble) as why, n.name as node, o.label,
+       o.comment_id, o.called
+from fleet.outbox o
+join fleet.task t on t.task = o.task
+left join fleet.node n on n.node = o.taken_by;
+comment on view fleet.tellings is
+    'What Forgejo is told of tasks of issues: whether it was, when it is next, and why it was not. fleet.retell(task_id) tells what is parked.';
+comment on column fleet.tellings.comment_id is 'of the tracking comment';
+comment on column fleet.tellings.called is 'for what a person was mentioned last';

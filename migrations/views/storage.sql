@@ -30,6 +30,7 @@ with rules (name, grows_by, rule) as (values
     ('node', 'the start of a server, worker or agent', 'node_days'),
     ('node_host', 'a worker that lists a host', 'with its node'),
     ('node_metric', 'a worker that says its numbers', 'with its node'),
+    ('outbox', 'a task of an issue', 'with its task'),
     ('person', 'somebody whose permission Forgejo was asked for', 'delivery_days after that'),
     ('pin', 'a task that goes on where its workspace is', 'gone with the end of its run'),
     ('pull', 'a pull request of a task''s branch', 'with its task'),

@@ -72,6 +72,8 @@ select pg_temp.fires('check_status', 'update fleet.task set completed_at = now()
 select pg_temp.fires('check_status', 'update fleet.task set attempts = max_attempts_total where status = ''created''',
   'waiting for an attempt that it may not have');
 select pg_temp.fires('check_status', 'update fleet.attempt set started_at = null where ended_at is null', 'running, and never seen started');
+select pg_temp.fires('check_outbox', 'insert into fleet.outbox (task) select task from fleet.task where status = ''running''', 'told, and of no issue');
+select pg_temp.fires('check_outbox', 'insert into fleet.outbox (task, tell_at) select task, ''infinity'' from fleet.task', 'to be told, and never due');
 select pg_temp.fires('check_list', 'delete from fleet.ended', 'an ended task that is not listed');
 select pg_temp.fires('check_list', 'update fleet.ended set status = ''cancelled''', 'listed under another status');
 select pg_temp.fires('check_list', 'insert into fleet.ended select status, task from fleet.task where status = ''running''', 'a running one among the ended');
