@@ -33,6 +33,8 @@
 \ir functions/delivery.sql
 \ir functions/intake.sql
 \ir functions/outbox.sql
+\ir functions/look.sql
+\ir functions/backfill.sql
 \ir functions/answer.sql
 \ir functions/agent.sql
 \ir functions/pull.sql
@@ -42,6 +44,7 @@
 \ir functions/list.sql
 \ir functions/stats.sql
 \ir views/people.sql
+\ir views/look.sql
 \ir views/full.sql
 \ir views/session.sql
 \ir views/storage.sql

@@ -21,6 +21,9 @@ grant execute on function
     fleet.append(uuid, bigint[], int[], text[], bigint[], bytea[], text[]),
     fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint, bigint, text),
     fleet.finish_run(uuid, bigint, int, text, text, int, int, jsonb, bigint, text), fleet.forgejo_configure(uuid, jsonb, bigint, text),
+    fleet.looks(uuid, int), fleet.look_failed(uuid, text, bigint, bigint, text, int), fleet.know_repositories(uuid, text[]),
+    fleet.backfills(uuid, int), fleet.backfilled(uuid, text, jsonb, text),
+    fleet.backfill_failed(uuid, text, text, int),
     fleet.briefing(uuid, bigint, int), fleet.prepared(uuid, bigint, int, jsonb), fleet.void_confirmed(uuid, bigint, int, text),
     fleet.sweep_begin(uuid), fleet.sweep(uuid, text, text[], bigint[], bigint[], boolean, int), fleet.swept(uuid, text, bigint[], bigint[]),
     fleet.removals(uuid, text, int), fleet.removed(uuid, text, bigint, text),
@@ -60,7 +63,7 @@ grant execute on function
     fleet.cordon(text, text), fleet.uncordon(text), fleet.drain(text, text, int), fleet.declare_dead(text, text), fleet.check_host(text),
     fleet.put_host(jsonb), fleet.forget_host(text), fleet.executor_accept(text), fleet.park(text, text, timestamptz), fleet.unpark(text),
     fleet.explain_task(text), fleet.check_all(), fleet.metrics(), fleet.schema_version(), fleet.session_list(), fleet.end_session(int),
-    fleet.retell(text)
+    fleet.retell(text), fleet.unpark_repository(text)
 to fleet_operator;
 
 grant select on fleet.sessions, fleet.audit_trail to fleet_operator;
@@ -70,6 +73,7 @@ grant select on fleet.sessions, fleet.audit_trail to fleet_operator;
 grant select on
     fleet.tasks, fleet.task_details, fleet.running, fleet.attempt_details, fleet.host_details,
     fleet.held_slots, fleet.kept_workspaces, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.accounts, fleet.reasons, fleet.history, fleet.attempts, fleet.work, fleet.nodes, fleet.deliveries,
+    fleet.readings, fleet.repositories,
     fleet.settings, fleet.storage, fleet.tellings, fleet.explanations, fleet.check_slot, fleet.check_live, fleet.check_status_event, fleet.check_epoch, fleet.check_queue,
     fleet.check_executor_lane, fleet.check_agent, fleet.check_status, fleet.check_list, fleet.check_outbox
 to fleet_operator, fleet_reader, fleet_reader_full;

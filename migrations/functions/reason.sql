@@ -62,6 +62,7 @@ insert into fleet.reason (reason, class, retry, advice) values
     ('label_removed', 'request', 'never', 'Its agent:* labels were taken away while it waited; add one again to start it.'),
     ('issue_closed', 'request', 'never',
      'The issue was closed. To start again: reopen it, take its agent:* labels away and add them again.'),
+    ('issue_gone', 'request', 'never', 'Forgejo has this issue no more: it was deleted, or moved to where we may not read.'),
     ('abandoned', 'request', 'never', 'A person gave up an attempt that is not proven ended.'),
     ('attempts_exhausted', 'policy', 'never',
      'It was tried max_attempts_total times; look at the attempts, then retry with force.'),

@@ -23,6 +23,7 @@ with rules (name, grows_by, rule) as (values
     ('lane', 'a new kind of task', 'lane_unused_ms'),
     ('latch', 'nothing', 'stays'),
     ('log', 'output of runs', 'log_days, by whole days; that of kept tasks stays'),
+    ('look', 'an issue or pull request that was read', 'stays: with what it is about'),
     ('metric', 'a new reason, agent kind, …: a fixed number', 'stays'),
     ('metric_mark', 'nothing', 'stays'),
     ('metric_stock', 'nothing', 'stays'),

@@ -27,6 +27,13 @@ insert into granted values
   ('release(uuid,bigint,integer,text)', '{server,worker}'),
   ('void_confirmed(uuid,bigint,integer,text)', '{worker}'),
   ('forgejo_configure(uuid,jsonb,bigint,text)', '{worker}'),
+  ('looks(uuid,integer)', '{worker}'),
+  ('look_failed(uuid,text,bigint,bigint,text,integer)', '{worker}'),
+  ('know_repositories(uuid,text[])', '{worker}'),
+  ('backfills(uuid,integer)', '{worker}'),
+  ('backfilled(uuid,text,jsonb,text)', '{worker}'),
+  ('backfill_failed(uuid,text,text,integer)', '{worker}'),
+  ('unpark_repository(text)', '{operator}'),
   ('finish_run(uuid,bigint,integer,text,text,integer,integer,jsonb,bigint,text)', '{worker}'),
   ('briefing(uuid,bigint,integer)', '{worker}'),
   ('prepared(uuid,bigint,integer,jsonb)', '{worker}'),
@@ -121,7 +128,7 @@ insert into granted values
 -- What readers may read; fleet_reader_full and fleet_operator see the first list too.
 create temp table readable (name text primary key, roles text[]);
 insert into readable
-select unnest('{tasks,task_details,running,attempt_details,host_details,held_slots,kept_workspaces,queue_overview,hosts,agents,accounts,reasons,history,attempts,work,nodes,deliveries,settings,storage,tellings,explanations}'::text[]), '{operator,reader,reader_full}'::text[]
+select unnest('{tasks,task_details,running,attempt_details,host_details,held_slots,kept_workspaces,queue_overview,hosts,agents,accounts,reasons,history,attempts,work,nodes,deliveries,readings,repositories,settings,storage,tellings,explanations}'::text[]), '{operator,reader,reader_full}'::text[]
 union all select relname, '{operator,reader,reader_full}'::text[] from pg_class where relnamespace = 'fleet'::regnamespace and relname like 'check\_%' and relkind = 'v'
 union all select unnest('{sessions,audit_trail}'::text[]), '{operator}'::text[]
 union all select unnest('{task_texts,attempt_texts,follow_ups,logs,host_addresses}'::text[]), '{reader_full}'::text[];

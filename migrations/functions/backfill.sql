@@ -1,0 +1,121 @@
+-- Backfill: each repository is read from time to time as far as it has changed, and looks are wanted of what differs from what is stored.
+
+-- Repositories that a node's configuration names, and those that its patterns stand for.
+create function fleet.know_repositories(p_node uuid, p_names text[]) returns int
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare v_count int;
+begin
+    perform fleet.node_check(p_node);
+    insert into fleet.repository (repo)
+    select distinct on (lower(n)) n from unnest(p_names) n
+    where fleet.is_repo(n) and not exists (select from fleet.repository r where lower(r.repo) = lower(n)) order by lower(n)
+    on conflict do nothing;
+    get diagnostics v_count = row_count;
+    return v_count;
+end $$;
+
+create function fleet.poll_interval() returns interval
+    language plpgsql stable as $$
+begin
+    return make_interval(secs => (fleet.policy(null) ->> 'poll_interval_secs')::int);
+end $$;
+
+-- Gives a node repositories that are to be read now; nobody else gets them for backfill_lease_ms. since: what changed before is known,
+-- by Forgejo's clock and with a minute of overlap; null: all that is open is to be read.
+create function fleet.backfills(p_node uuid, p_max int) returns table (repo text, repository_id bigint, since text)
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+#variable_conflict use_column
+declare v_listed jsonb := fleet.policy(null) -> 'repositories';
+begin
+    perform fleet.node_check(p_node);
+    return query
+        update fleet.repository r set read_by = p_node, read_until = now() + fleet.ms('backfill_lease_ms')
+        from (select x.repo from fleet.repository x
+              where x.read_due <= now() and (x.parked_until is null or x.parked_until <= now()) and fleet.covers(v_listed, x.repo)
+                and (x.read_until is null or x.read_until <= now() or fleet.node_gone(x.read_by))
+              order by x.read_due limit p_max for no key update skip locked) due
+        where r.repo = due.repo
+        returning r.repo, r.repository_id,
+            to_char((r.read_since - interval '1 minute') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+end $$;
+
+-- An issue of a list. Wants a look where something differs from what is stored; and one behind the second of its updated_at, for what
+-- came in the same second is not told from what was seen. Those without an agent label that nobody knows are nothing to us.
+create function fleet.backfill_issue(p_repo text, p jsonb) returns boolean
+    language plpgsql as $$
+declare
+    i fleet.issue;
+    v_labels text[] := array(select jsonb_array_elements_text(p -> 'labels') order by 1);
+    v_at timestamptz := fleet.time_of(p ->> 'updated_at');
+    v_new boolean;
+begin
+    select * into i from fleet.issue where repo = p_repo and number = (p ->> 'number')::int;
+    if not found then
+        if p ->> 'state' = 'closed' or fleet.requirements_of(v_labels) = '{}' then
+            return false;
+        end if;
+        i := fleet.lock_issue(p_repo, (p ->> 'number')::int);
+    end if;
+    v_new := i.read_at is null or i.updated_at is distinct from v_at or i.state is distinct from p ->> 'state'
+        or array(select unnest(i.labels) order by 1) <> v_labels;
+    if not v_new and exists (select from fleet.look l where l.kind = 'issue' and l.id = i.issue and l.listed = p ->> 'updated_at') then
+        return false;
+    end if;
+    perform fleet.want_look_later('issue', i.issue, case when v_new then interval '0' else interval '2 s' end);
+    update fleet.look set listed = p ->> 'updated_at', again_at = case when v_new then now() + interval '2 s' end
+    where kind = 'issue' and id = i.issue;
+    return v_new;
+end $$;
+
+-- What a list of a repository says: items of one page, then again with the time up to which all was read (p_until; null: more follows).
+-- Answers the numbers of pull requests of which it wants to know the head.
+create function fleet.backfilled(p_node uuid, p_repo text, p_items jsonb, p_until text) returns setof int
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    v_item jsonb;
+    v_wanted boolean := false;
+    r fleet.repository;
+begin
+    perform fleet.node_check(p_node);
+    select * into r from fleet.repository where repo = p_repo for no key update;
+    if r.read_by is distinct from p_node then
+        raise exception 'repository % is not being read by this node any more', p_repo using errcode = 'AF002';
+    end if;
+    for v_item in select x from jsonb_array_elements(p_items) x
+                  where not coalesce((x ->> 'is_pull')::boolean, false) and (x ->> 'number')::int > 0 order by (x ->> 'number')::int
+    loop
+        v_wanted := fleet.backfill_issue(p_repo, v_item) or v_wanted;
+    end loop;
+    if v_wanted then
+        perform fleet.hint('look');
+    end if;
+    if p_until is not null then
+        update fleet.repository
+        set read_since = greatest(read_since, fleet.time_of(p_until)), read_at = now(), read_by = null, read_until = null,
+            read_due = now() + fleet.poll_interval() * (0.8 + random() / 5), read_tries = 0, read_reason = null,
+            parked_until = null, parked_reason = null, parked_at = null, parks = 0
+        where repo = p_repo;
+    end if;
+end $$;
+
+-- A reading came to nothing: what it was to find is found by the next one. Words as in look_failed().
+create function fleet.backfill_failed(p_node uuid, p_repo text, p_why text, p_retry_secs int) returns timestamptz
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare
+    v_word text := split_part(p_why, ':', 1);
+    v_due timestamptz;
+begin
+    perform fleet.node_check(p_node);
+    if v_word in ('denied', 'missing', 'locked', 'moved') then
+        v_due := fleet.park_repository(p_repo, p_why);
+    elsif v_word = 'dropped' then
+        v_due := now();
+    end if;
+    update fleet.repository
+    set read_by = null, read_until = null, read_tries = case when v_word = 'dropped' then read_tries else read_tries + 1 end,
+        read_reason = left(fleet.one_line(p_why, ' '), 500),
+        read_due = coalesce(v_due, now() + greatest(fleet.backoff(read_tries, 'look_retry_ms', 'look_retry_max_ms'),
+                                                    make_interval(secs => least(p_retry_secs, 86400) * (1 + random() / 10))))
+    where repo = p_repo and read_by = p_node returning read_due into v_due;
+    return v_due;
+end $$;

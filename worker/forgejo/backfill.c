@@ -1,0 +1,370 @@
+/* Reading repositories: by name or id, then the list of issues page by page, then that of pull
+ * requests, each page told to the database before the next is asked for. */
+#include "worker/forgejo/backfill.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/pause.h"
+#include "worker/forgejo/shape.h"
+
+#define POLL_MS 5000 /* the database says what is due */
+#define PAGES_MAX 2000
+
+struct reading {
+    struct list link;
+    struct backfill *backfill; /* borrowed */
+    uint64_t life;             /* the node's, in which it began */
+    char repo[HOME_NAME_MAX];  /* as the database calls it */
+    struct home home;
+    struct setback setback;
+    char since[32];   /* "": from the beginning */
+    int64_t began_ms; /* clock_ms */
+    int64_t newest;   /* the newest time that Forgejo showed; 0: none */
+    bool pulls;       /* the list that is being read; else of issues */
+    int page;         /* of it */
+    int *heads;       /* owned: numbers of pull requests whose head is wanted */
+    int head_count, head;
+};
+
+static void ask_page(struct reading *reading);
+static void ask_due(struct backfill *backfill);
+
+static struct node *node_of(const struct reading *reading)
+{
+    return reading->backfill->tracker->node;
+}
+
+/* --- The end --- */
+
+static void reading_free(struct reading *reading)
+{
+    list_remove(&reading->link);
+    home_release(&reading->home);
+    free(reading->heads);
+    free(reading);
+}
+
+static void end(struct reading *reading)
+{
+    struct backfill *backfill = reading->backfill;
+    reading_free(reading);
+    backfill->count--;
+    ask_due(backfill);
+}
+
+static void on_over(void *data, const struct db_result *res, const struct error *err)
+{
+    struct reading *reading = data;
+    (void)res;
+    if (err != NULL)
+        node_failed(node_of(reading), "backfill", err);
+    end(reading);
+}
+
+static void fail(struct reading *reading)
+{
+    char retry[24];
+    struct node *node = node_of(reading);
+    snprintf(retry, sizeof retry, "%" PRId64, reading->setback.retry_secs);
+    log_info(LOG_ABOUT(LOG_FIELD("repository", reading->home.name)), "it was not read: %s",
+             reading->setback.why);
+    const char *params[] = {node->id, reading->repo, reading->setback.why, retry};
+    db_query_locking(node->db, reading->repo, 0, "select fleet.backfill_failed($1, $2, $3, $4)",
+                     DB_REPEAT, 4, params, on_over, reading);
+}
+
+/* Else it ends: by its setback, or because others have it now. */
+static bool goes_on(struct reading *reading)
+{
+    if (reading->life != node_of(reading)->life) {
+        end(reading);
+        return false;
+    }
+    if (!reading->setback.any && !tracker_ready(reading->backfill->tracker))
+        setback_set(&reading->setback, "dropped", "this worker stops, or has a new configuration");
+    if (!reading->setback.any)
+        return true;
+    fail(reading);
+    return false;
+}
+
+/* The database did not take something: AF002 is that others have it. */
+static bool refused(struct reading *reading, const char *what, const struct error *err)
+{
+    if (err == NULL)
+        return false;
+    node_failed(node_of(reading), what, err);
+    if (strcmp(err->state, "AF002") == 0 || reading->life != node_of(reading)->life) {
+        end(reading);
+        return true;
+    }
+    setback_set(&reading->setback, "refused", "the database does not take it: %s", err->text);
+    fail(reading);
+    return true;
+}
+
+static void tell(struct reading *reading, struct json_object *items, const char *until,
+                 db_done_cb done)
+{
+    struct node *node = node_of(reading);
+    const char *params[] = {node->id, reading->repo,
+                            json_object_to_json_string_ext(items, JSON_C_TO_STRING_PLAIN), until};
+    db_query_locking(node->db, reading->repo, 0,
+                     "select x as number from fleet.backfilled($1, $2, $3, $4) x", DB_REPEAT, 4,
+                     params, done, reading);
+    json_object_put(items);
+}
+
+/* All was read. What came while it was is newer than the mark. */
+static void finish(struct reading *reading)
+{
+    char until[32] = "";
+    int64_t took = (clock_ms() - reading->began_ms) / 1000 + 1;
+    if (reading->newest > took)
+        stamp_format(reading->newest - took, until, sizeof until);
+    tell(reading, json_object_new_array(), until, on_over);
+}
+
+/* --- Heads of pull requests that the database does not know --- */
+
+static void ask_head(struct reading *reading);
+
+static void on_head_told(void *data, const struct db_result *res, const struct error *err)
+{
+    struct reading *reading = data;
+    (void)res;
+    if (refused(reading, "backfilled", err))
+        return;
+    reading->head++;
+    ask_head(reading);
+}
+
+static void on_head(void *data, const struct forgejo_answer *answer)
+{
+    struct reading *reading = data;
+    struct json_object *items = json_object_new_array(), *item = NULL;
+    if (answer->verdict == FORGEJO_OK)
+        item = shape_listed_pull(answer->json);
+    else if (answer->verdict != FORGEJO_GONE)
+        setback_take(&reading->setback, reading->backfill->tracker, "a pull request", answer);
+    if (!goes_on(reading)) {
+        json_object_put(items);
+        json_object_put(item);
+        return;
+    }
+    if (item != NULL)
+        json_object_array_add(items, item);
+    tell(reading, items, NULL, on_head_told);
+}
+
+static void ask_head(struct reading *reading)
+{
+    struct buf path;
+    if (!goes_on(reading))
+        return;
+    if (reading->head == reading->head_count) {
+        reading->page++;
+        ask_page(reading);
+        return;
+    }
+    buf_init(&path, HOME_PATH_MAX);
+    forgejo_path(&path, "/repos/%r/pulls/%d", reading->home.name,
+                 (int64_t)reading->heads[reading->head]);
+    forgejo_call(reading->backfill->tracker->forgejo, "GET", buf_text(&path), NULL, false, on_head,
+                 reading);
+    buf_release(&path);
+}
+
+/* --- Pages --- */
+
+static void on_page_told(void *data, const struct db_result *res, const struct error *err)
+{
+    struct reading *reading = data;
+    if (refused(reading, "backfilled", err))
+        return;
+    free(reading->heads);
+    reading->heads = mem_array((size_t)db_rows(res) + 1, sizeof *reading->heads);
+    reading->head = reading->head_count = 0;
+    for (int row = 0; row < db_rows(res); row++)
+        if (db_int(res, row, "number", 0) > 0)
+            reading->heads[reading->head_count++] = (int)db_int(res, row, "number", 0);
+    ask_head(reading);
+}
+
+/* Items of the kind that was asked for: an old Forgejo may not know the filter. */
+static struct json_object *items_of(struct reading *reading, const struct json_object *list)
+{
+    struct json_object *items = json_object_new_array();
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        const struct json_object *from = json_object_array_get_idx(list, i);
+        struct json_object *item = shape_listed(from);
+        int64_t at = stamp_parse(json_string(from, "updated_at", ""));
+        if (at > reading->newest)
+            reading->newest = at;
+        if (item != NULL && json_flag(item, "is_pull", false) == reading->pulls)
+            json_object_array_add(items, item);
+        else
+            json_object_put(item);
+    }
+    return items;
+}
+
+static void next_list(struct reading *reading)
+{
+    if (reading->pulls) {
+        finish(reading);
+        return;
+    }
+    reading->pulls = true;
+    reading->page = 1;
+    ask_page(reading);
+}
+
+static void on_page(void *data, const struct forgejo_answer *answer)
+{
+    struct reading *reading = data;
+    const char *has = reading->pulls ? "has_pull_requests" : "has_issues";
+    bool off = answer->verdict == FORGEJO_GONE && !json_flag(reading->home.json, has, true);
+    if (answer->verdict != FORGEJO_OK && !off)
+        setback_take(&reading->setback, reading->backfill->tracker,
+                     reading->pulls ? "the list of pull requests" : "the list of issues", answer);
+    else if (!off && !json_object_is_type(answer->json, json_type_array))
+        setback_set(&reading->setback, "garbled", "the list of issues is no list");
+    if (!goes_on(reading))
+        return;
+    if (off || json_object_array_length(answer->json) == 0)
+        next_list(reading);
+    else
+        tell(reading, items_of(reading, answer->json), NULL, on_page_told);
+}
+
+/* Of what nobody has read, only what is open. sort is known from version 11 on; without it they
+ * come newest first, which moves nothing forward either. */
+static void ask_page(struct reading *reading)
+{
+    struct buf path;
+    if (reading->page > PAGES_MAX)
+        setback_set(&reading->setback, "refused", "its list has more than %d pages", PAGES_MAX);
+    if (!goes_on(reading))
+        return;
+    buf_init(&path, HOME_PATH_MAX);
+    forgejo_path(&path, "/repos/%r/issues?sort=oldest&limit=%d&page=%d", reading->home.name,
+                 (int64_t)FORGEJO_PAGE, (int64_t)reading->page);
+    buf_adds(&path, reading->pulls ? "&type=pulls" : "&type=issues");
+    buf_adds(&path, reading->since[0] != '\0' ? "&state=all" : "&state=open");
+    if (reading->since[0] != '\0')
+        forgejo_path(&path, "&since=%s", reading->since);
+    forgejo_call(reading->backfill->tracker->forgejo, "GET", buf_text(&path), NULL, false, on_page,
+                 reading);
+    buf_release(&path);
+}
+
+/* --- The beginning --- */
+
+static void on_called(void *data, const struct db_result *res, const struct error *err)
+{
+    struct reading *reading = data;
+    if (refused(reading, "repository_seen", err))
+        return;
+    const char *name = db_text(res, 0, "name");
+    if (name != NULL)
+        snprintf(reading->repo, sizeof reading->repo, "%s", name);
+    reading->page = 1;
+    ask_page(reading);
+}
+
+static void on_home(void *data)
+{
+    struct reading *reading = data;
+    struct node *node = node_of(reading);
+    struct json_object *seen = shape_repository(reading->home.json);
+    if (goes_on(reading)) {
+        const char *params[] = {node->id, json_object_to_json_string(seen)};
+        db_query_locking(node->db, "repositories", 0,
+                         "select fleet.repository_seen($1, $2) as name", DB_REPEAT, 2, params,
+                         on_called, reading);
+    }
+    json_object_put(seen);
+}
+
+static void begin(struct backfill *backfill, const struct db_result *res, int row)
+{
+    struct reading *reading = mem_alloc(sizeof *reading);
+    const char *repo = db_text(res, row, "repo"), *since = db_text(res, row, "since");
+    reading->backfill = backfill;
+    reading->life = backfill->tracker->node->life;
+    reading->began_ms = clock_ms();
+    home_init(&reading->home, backfill->tracker, repo, db_int(res, row, "repository_id", 0));
+    setback_clear(&reading->setback);
+    snprintf(reading->repo, sizeof reading->repo, "%s", repo);
+    snprintf(reading->since, sizeof reading->since, "%s", since != NULL ? since : "");
+    list_append(&backfill->list, &reading->link);
+    backfill->count++;
+    if (goes_on(reading))
+        home_find(&reading->home, &reading->setback, on_home, reading);
+}
+
+static void on_due(void *data, const struct db_result *res, const struct error *err)
+{
+    struct backfill *backfill = data;
+    backfill->asking = false;
+    if (err != NULL) {
+        node_failed(backfill->tracker->node, "backfills", err);
+        return;
+    }
+    if (db_rows(res) > 0)
+        backfill->next_ask = 0; /* there may be more */
+    for (int row = 0; row < db_rows(res); row++)
+        begin(backfill, res, row);
+}
+
+static void ask_due(struct backfill *backfill)
+{
+    const struct node *node = backfill->tracker->node;
+    if (backfill->asking || backfill->count >= BACKFILLS_MAX || clock_ms() < backfill->next_ask ||
+        !tracker_ready(backfill->tracker))
+        return;
+    char room[12];
+    snprintf(room, sizeof room, "%d", BACKFILLS_MAX - backfill->count);
+    const char *params[] = {node->id, room};
+    backfill->asking = true;
+    backfill->next_ask = clock_ms() + pause_jitter(POLL_MS);
+    db_query(node->db, "select repo, repository_id, since from fleet.backfills($1, $2)", DB_ONCE, 2,
+             params, on_due, backfill);
+}
+
+void backfill_init(struct backfill *backfill, struct tracker *tracker)
+{
+    *backfill = (struct backfill){.tracker = tracker};
+    list_init(&backfill->list);
+}
+
+/* Before the first reading the database knows which repositories there are. */
+void backfill_tick(struct backfill *backfill, int64_t now)
+{
+    if (!tracker_ready(backfill->tracker))
+        return;
+    if (backfill->names == NULL && now >= backfill->next_names)
+        names_begin(backfill);
+    if (backfill->next_names > 0)
+        ask_due(backfill);
+}
+
+bool backfill_idle(const struct backfill *backfill)
+{
+    return backfill->count == 0 && !backfill->asking && backfill->names == NULL;
+}
+
+void backfill_release(struct backfill *backfill)
+{
+    list_each(link, &backfill->list)
+    {
+        reading_free(list_entry(link, struct reading, link));
+    }
+}

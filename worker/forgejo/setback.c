@@ -1,0 +1,55 @@
+/* What a failed answer means for who wanted to read. */
+#include "worker/forgejo/setback.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void setback_clear(struct setback *setback)
+{
+    *setback = (struct setback){.retry_secs = -1};
+}
+
+static const char *word_of(enum forgejo_verdict verdict)
+{
+    switch (verdict) {
+    case FORGEJO_GONE:
+        return "missing";
+    case FORGEJO_DENIED:
+        return "denied";
+    case FORGEJO_MOVED:
+        return "moved";
+    case FORGEJO_LOCKED:
+        return "locked";
+    case FORGEJO_OK:
+    case FORGEJO_GARBLED:
+        return "garbled";
+    case FORGEJO_REFUSED:
+        return "refused";
+    case FORGEJO_AWAY:
+        break;
+    }
+    return "away";
+}
+
+void setback_take(struct setback *setback, const struct tracker *tracker, const char *what,
+                  const struct forgejo_answer *answer)
+{
+    bool away = answer->verdict == FORGEJO_AWAY;
+    if (setback->any && !away)
+        return;
+    setback->any = true;
+    setback->retry_secs = answer->retry_secs;
+    const char *word = away && !tracker_ready(tracker) ? "dropped" : word_of(answer->verdict);
+    snprintf(setback->why, sizeof setback->why, "%s: %s: %s", word, what, answer->text);
+}
+
+void setback_set(struct setback *setback, const char *word, const char *format, ...)
+{
+    va_list args;
+    setback->any = true;
+    setback->retry_secs = -1;
+    int at = snprintf(setback->why, sizeof setback->why, "%s: ", word);
+    va_start(args, format);
+    vsnprintf(setback->why + at, sizeof setback->why - (size_t)at, format, args);
+    va_end(args);
+}
