@@ -51,3 +51,12 @@ char *mem_printf(const char *format, ...)
     va_end(args);
     return checked(text);
 }
+
+char *mem_join(const char *first, const char *second)
+{
+    size_t len = strlen(first), more = strlen(second) + 1;
+    char *text = mem_alloc(len + more);
+    memcpy(text, first, len);
+    memcpy(text + len, second, more);
+    return text;
+}

@@ -181,7 +181,7 @@ const char *fetch_call_refusal(const struct fetch_request *request)
 /* The header's name is a literal of ours. */
 static void header_add(struct call *call, const char *name, const char *value)
 {
-    char *line = mem_printf("%s%s", name, value);
+    char *line = mem_join(name, value);
 
     call->headers = curl_slist_append(call->headers, line);
     fetch_memory_must(call->headers != NULL);

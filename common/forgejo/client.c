@@ -18,7 +18,7 @@ struct ask {
 /* The keyword in small letters: up to version 11 no other is understood. */
 static char *authorization(const char *token)
 {
-    return token && token[0] ? mem_printf("token %s", token) : NULL;
+    return token && token[0] ? mem_join("token ", token) : NULL;
 }
 
 static void forget(char *secret)
