@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "common/pause.h"
 #include "worker/forgejo/shape.h"
+#include "worker/forgejo/tracker.h"
 
 #define POLL_MS 5000 /* the database says what is due */
 #define PAGES_MAX 2000

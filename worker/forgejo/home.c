@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "worker/forgejo/tracker.h"
 
 void home_init(struct home *home, struct tracker *tracker, const char *name, int64_t id)
 {

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/pause.h"
+#include "worker/forgejo/tracker.h"
 
 #define POLL_MS 5000 /* when nobody says that there is something */
 

@@ -6,6 +6,7 @@
 
 #include "worker/forgejo/look.h"
 #include "worker/forgejo/shape.h"
+#include "worker/forgejo/tracker.h"
 
 #define TIMELINE_MAX 10000 /* entries */
 

@@ -5,6 +5,7 @@
 
 #include "worker/forgejo/look.h"
 #include "worker/forgejo/shape.h"
+#include "worker/forgejo/tracker.h"
 
 #define REVIEWS_MAX 2000
 #define REVIEW_COMMENTS_MAX 500 /* of one review */

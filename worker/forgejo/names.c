@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "common/pause.h"
 #include "worker/forgejo/backfill.h"
+#include "worker/forgejo/tracker.h"
 
 #define NAMES_MAX 10000 /* of one entry */
 #define AGAIN_MS 30000  /* when a list failed */

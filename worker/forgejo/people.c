@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "common/mem.h"
+#include "worker/forgejo/tracker.h"
 
 void people_init(struct people *people, struct tracker *tracker)
 {

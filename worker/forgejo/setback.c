@@ -1,5 +1,6 @@
 /* What a failed answer means for who wanted to read. */
 #include "worker/forgejo/setback.h"
+#include "worker/forgejo/tracker.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -6,7 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "worker/forgejo/tracker.h"
+#include "common/forgejo/client.h"
+
+struct tracker;
 
 struct setback {
     bool any;

@@ -140,6 +140,8 @@ static void on_tick(void *data)
     struct tracker *tracker = data;
     ask(tracker);
     tell(tracker);
+    looks_tick(&tracker->looks, clock_ms());
+    backfill_tick(&tracker->backfill, clock_ms());
 }
 
 static void close_way(struct tracker *tracker)
@@ -185,6 +187,8 @@ struct tracker *tracker_new(struct node *node)
     struct tracker *tracker = mem_alloc(sizeof *tracker);
     tracker->node = node;
     timer_init(&tracker->tick, node->loop, on_tick, tracker);
+    looks_init(&tracker->looks, tracker);
+    backfill_init(&tracker->backfill, tracker);
     return tracker;
 }
 
@@ -196,8 +200,8 @@ void tracker_start(struct tracker *tracker)
 
 void tracker_told(struct tracker *tracker, const char *word)
 {
-    (void)tracker;
-    (void)word;
+    if (strcmp(word, "look") == 0 || word[0] == '\0')
+        looks_wake(&tracker->looks);
 }
 
 void tracker_reload(struct tracker *tracker)
@@ -217,5 +221,7 @@ void tracker_stop(struct tracker *tracker, void (*on_stopped)(void *data), void 
 
 void tracker_free(struct tracker *tracker)
 {
+    looks_release(&tracker->looks);
+    backfill_release(&tracker->backfill);
     free(tracker);
 }

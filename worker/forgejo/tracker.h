@@ -17,6 +17,8 @@
 #include "common/fetch/fetch.h"
 #include "common/forgejo/client.h"
 #include "common/loop.h"
+#include "worker/forgejo/backfill.h"
+#include "worker/forgejo/look.h"
 #include "worker/node/node.h"
 
 enum tracker_state {
@@ -35,12 +37,14 @@ struct tracker {
     int64_t user_id;         /* of our account; 0: not known */
     char login[256];
     struct timer tick;
-    bool asking;            /* GET /user is under way */
-    unsigned failures;      /* of it, in a row */
-    int64_t next_ask;       /* clock_ms */
-    bool telling, tell_due; /* fleet.forgejo_configure */
-    uint64_t told_life;     /* the node's, in which it was told; 0: never */
-    int64_t next_tell;      /* clock_ms */
+    bool asking;              /* GET /user is under way */
+    unsigned failures;        /* of it, in a row */
+    int64_t next_ask;         /* clock_ms */
+    bool telling, tell_due;   /* fleet.forgejo_configure */
+    uint64_t told_life;       /* the node's, in which it was told; 0: never */
+    int64_t next_tell;        /* clock_ms */
+    struct looks looks;       /* what single issues and pull requests say */
+    struct backfill backfill; /* what was missed */
     void (*on_stopped)(void *data);
     void *data; /* borrowed */
 };
