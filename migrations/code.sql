@@ -15,6 +15,8 @@
 \ir functions/claim.sql
 \ir functions/retry.sql
 \ir functions/follow.sql
+\ir functions/review.sql
+\ir functions/pull_request.sql
 \ir functions/work.sql
 \ir functions/settle.sql
 \ir functions/host.sql
@@ -31,6 +33,7 @@
 \ir functions/host_act.sql
 \ir functions/account.sql
 \ir functions/delivery.sql
+\ir functions/command.sql
 \ir functions/intake.sql
 \ir functions/outbox.sql
 \ir functions/look.sql

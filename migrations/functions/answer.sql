@@ -15,7 +15,7 @@ begin atomic
 end;
 
 -- A task as the API shows it, with its newest attempt. Words of ours, names of repositories and branches need no escapes.
-create function fleet.task_object(t fleet.task, e fleet.executor, p_advice text, a fleet.attempt) returns text
+create function fleet.task_object(t fleet.task, e fleet.executor, p_advice text, a fleet.attempt, r fleet.pull) returns text
     language sql stable
 begin atomic
     select concat('{"task_id": ', fleet.quoted(t.task_id), ', "source": "', t.source, '", "task_type": ', fleet.quoted(t.task_type),
@@ -26,13 +26,14 @@ begin atomic
         ', "assigned_host": ', fleet.quoted(e.host_id), ', "branch_name": "', t.branch_name,
         '", "base_branch": ', fleet.quoted(t.base_branch), ', "work": ', coalesce(a.work::text, 'null'),
         ', "question": ', fleet.quoted(case when a.ended_at is null or t.status = 'review_pending' then a.question end),
-        ', "pr_number": null, "pr_title": null, "pr_url": null, "review_count": 0, "retry_count": ', t.retry_count,
+        ', "pr_number": ', coalesce(r.number::text, 'null'), ', "pr_title": ', fleet.quoted(r.title), ', "pr_url": ', fleet.quoted(r.html_url),
+        ', "review_count": ', t.review_count, ', "retry_count": ', t.retry_count,
         ', "max_retries": ', t.max_retries, ', "timeout_secs": ', t.timeout_secs,
         ', "failure_reason": ', coalesce('"' || t.failure_reason || '"', 'null'), ', "advice": ', fleet.quoted(p_advice),
         ', "created_at": ', fleet.quoted_utc(t.created_at), ', "run_at": ', fleet.quoted_utc(t.run_at),
         ', "assigned_at": ', fleet.quoted_utc(t.assigned_at), ', "started_at": ', fleet.quoted_utc(t.started_at),
         ', "completed_at": ', fleet.quoted_utc(t.completed_at),
-        ', "last_activity_at": ', fleet.quoted_utc(greatest(t.changed_at, a.output_at)),
+        ', "last_activity_at": ', fleet.quoted_utc(greatest(t.changed_at, t.activity_at, a.output_at)),
         ', "cancel_requested_at": ', fleet.quoted_utc(t.cancel_at), ', "kept": ',
         case when t.kept_at is null then 'null'
              else concat('{"at": ', fleet.quoted_utc(t.kept_at), ', "by": ', fleet.quoted(t.kept_by), ', "reason": ', fleet.quoted(t.kept_reason), '}') end,
@@ -44,24 +45,26 @@ create function fleet.tasks_json(p_tasks bigint[]) returns text
     language plpgsql stable as $$
 begin
     return '[' || coalesce((
-        select string_agg(fleet.task_object(t, e, r.advice, a), ', ' order by k.place)
+        select string_agg(fleet.task_object(t, e, r.advice, a, p), ', ' order by k.place)
         from unnest(p_tasks) with ordinality k (task, place)
         join fleet.task t on t.task = k.task
         left join fleet.executor e on e.executor = t.executor
         left join fleet.reason r on r.reason = t.failure_reason
-        left join fleet.attempt a on a.task = t.task and a.number = t.attempt_number), '') || ']';
+        left join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
+        left join lateral fleet.pull_shown(t.task) p on true), '') || ']';
 end $$;
 
 create function fleet.task_objects(p_tasks bigint[]) returns table (task bigint, object text)
     language plpgsql stable as $$
 begin
     return query
-        select t.task, fleet.task_object(t, e, r.advice, a)
+        select t.task, fleet.task_object(t, e, r.advice, a, p)
         from unnest(p_tasks) with ordinality k (task, place)
         join fleet.task t on t.task = k.task
         left join fleet.executor e on e.executor = t.executor
         left join fleet.reason r on r.reason = t.failure_reason
         left join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
+        left join lateral fleet.pull_shown(t.task) p on true
         order by k.place;
 end $$;
 

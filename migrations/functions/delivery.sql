@@ -86,7 +86,7 @@ begin
             p.execution_mode, p.task_type, p.repo, p.issue_number, p.max_retries, p.timeout_secs, p.run_at, p.metadata, p.base_branch), labels = p.labels,
         requirements = fleet.requirements_of(p.labels), priority = fleet.priority_of(p.labels), timeout_secs = p.timeout_secs,
         max_retries = p.max_retries, max_attempts_total = p_total,
-        retry_count = 0, attempts = 0, release_count = 0
+        retry_count = 0, attempts = 0, release_count = 0, review_count = 0
     where task = t.task;
     perform fleet.reindex_labels(t);
     perform fleet.close_follow(t, true);

@@ -23,6 +23,13 @@ begin
     return exists (select from fleet.follow f where f.task = t.task and f.number = t.attempt_number and f.last is null);
 end $$;
 
+-- Was its last run to do something that a person wants, and did not end well?
+create function fleet.follow_open(t fleet.task) returns boolean
+    language plpgsql stable as $$
+begin
+    return exists (select from fleet.follow f where f.task = t.task and f.number < t.attempt_number and f.last is null);
+end $$;
+
 -- What a run that ended well was told is not told to the next; nor is anything when a task begins anew (p_all).
 create function fleet.close_follow(t fleet.task, p_all boolean) returns void
     language plpgsql as $$
@@ -109,7 +116,10 @@ end $$;
 create function fleet.go_on(t fleet.task, p_actor text) returns void
     language plpgsql as $$
 begin
-    update fleet.task set retry_count = 0, attempts = 0, release_count = 0 where task = t.task;
+    update fleet.task
+    set retry_count = 0, attempts = 0, release_count = 0, review_count = review_count + (exists (
+            select from fleet.follow f where f.task = t.task and f.number = t.attempt_number and f.last is null and f.counted))::int
+    where task = t.task;
     perform fleet.close_follow(t, false);
     perform fleet.again(t, 'follow_up', p_actor, jsonb_build_object('kind', (fleet.told_to(t.task, t.attempt_number + 1)).kind), true);
     perform fleet.hint(); -- not wake(): who goes to sleep before this commits is not seen here

@@ -20,7 +20,19 @@ begin
     end if;
 end $$;
 
--- May the facts change what a task is? As long as its run was under way; and when it has ended, for what came since.
+-- Is its cancel to be obeyed: it was asked, and nothing came of the run that would be thrown away? The closing of an issue is none as
+-- long as a pull request of it is open (r).
+create function fleet.cancel_stands(t fleet.task, a fleet.attempt, r fleet.pull) returns boolean
+    language plpgsql immutable as $$
+begin
+    return case
+        when t.cancel_at is null or (r.state = 'open' and 'issue_closed' in (t.cancel_reason, t.failure_reason)) then false
+        when t.status = 'cancelled' then true
+        else t.status in ('assigned', 'running', 'agent_lost')
+             and (a.outcome in ('succeeded', 'no_change') and a.reason is distinct from 'needs_input') is not true end;
+end $$;
+
+-- May the end of its run change what a task is? As long as that was under way; and when it has ended, for what came since.
 create function fleet.undecided(t fleet.task, a fleet.attempt) returns boolean
     language plpgsql stable as $$
 begin
@@ -32,8 +44,54 @@ begin
         else t.status <> 'review_pending' end;
 end $$;
 
--- A run that ended well: its task is done, or waits for a person when it asks.
-create function fleet.settle_good(t fleet.task, a fleet.attempt, p_actor text, p_facts jsonb) returns void
+-- With a pull request open it is for a person to judge what a run came to that ended badly. Not when it did nothing at all, nor when it was
+-- to do what somebody asked for: then it is tried again.
+create function fleet.for_review(t fleet.task, a fleet.attempt) returns boolean
+    language plpgsql stable as $$
+begin
+    return t.status in ('assigned', 'running', 'agent_lost') and a.outcome in ('failed', 'timed_out', 'lost', 'cancelled')
+       and a.reason is distinct from 'session_lost' and fleet.retry_rule(a) <> 'quota' and not fleet.follow_open(t);
+end $$;
+
+-- What the pull request that counts (r) says of a task of which nothing runs. True: that decides.
+create function fleet.settle_pull(t fleet.task, a fleet.attempt, r fleet.pull, p_actor text) returns boolean
+    language plpgsql as $$
+declare
+    v_to text;
+    v_reason text;
+begin
+    if r.merged then
+        v_to := 'completed';
+    elsif r.pull is null or fleet.cancel_stands(t, a, r) then
+        return false;
+    elsif r.state = 'closed' then
+        v_to := 'failed';
+        v_reason := 'pr_closed';
+    elsif t.status = 'created' or fleet.follow_wanted(t) then
+        return false;
+    elsif t.status in ('completed', 'failed', 'cancelled') or fleet.for_review(t, a) then
+        v_to := 'review_pending';
+        v_reason := case when t.status in ('assigned', 'running', 'agent_lost') then coalesce(a.reason, a.outcome)
+                         when t.failure_reason not in ('pr_closed', 'issue_closed', 'cancelled') then t.failure_reason end;
+    else
+        return false;
+    end if;
+    if v_to <> t.status then
+        perform fleet.dequeue(t.task) where t.status = 'created';
+        perform fleet.close_follow(t, true) where v_to <> 'review_pending';
+        update fleet.task
+        set failure_reason = v_reason, cancel_at = case when v_to <> 'review_pending' then cancel_at end,
+            cancel_by = case when v_to <> 'review_pending' then cancel_by end,
+            cancel_reason = case when v_to <> 'review_pending' then cancel_reason end
+        where task = t.task;
+        perform fleet.move(t.task, v_to, v_to, nullif(t.attempt_number, 0), p_actor, fleet.pull_facts(r) || jsonb_build_object(
+            'reason', case when r.merged then 'pr_merged' when r.state = 'open' then 'pr_open' else 'pr_closed' end, 'outcome', a.outcome));
+    end if;
+    return true;
+end $$;
+
+-- A run that ended well: its task is done, or waits for a person: when it asks, or a pull request of it is open.
+create function fleet.settle_good(t fleet.task, a fleet.attempt, r fleet.pull, p_actor text, p_facts jsonb) returns void
     language plpgsql as $$
 begin
     if t.cancel_at is not null then
@@ -46,10 +104,21 @@ begin
         update fleet.task set failure_reason = 'needs_input' where task = t.task;
         perform fleet.move(t.task, 'review_pending', 'needs_input', a.number, p_actor,
                            p_facts || jsonb_build_object('question', a.question));
+    elsif r.state = 'open' then
+        update fleet.task set failure_reason = null where task = t.task;
+        perform fleet.move(t.task, 'review_pending', 'review_pending', a.number, p_actor, p_facts || fleet.pull_facts(r));
     else
         update fleet.task set failure_reason = null where task = t.task;
         perform fleet.move(t.task, 'completed', 'completed', a.number, p_actor, p_facts);
     end if;
+end $$;
+
+-- A run that ended badly and is not tried again: its task has failed, unless a pull request of it is open for a person to judge.
+create function fleet.settle_bad(t fleet.task, a fleet.attempt, r fleet.pull, p_reason text, p_actor text, p_facts jsonb) returns void
+    language plpgsql as $$
+begin
+    update fleet.task set failure_reason = p_reason where task = t.task;
+    perform fleet.move(t.task, case when r.state = 'open' then 'review_pending' else 'failed' end, 'failed', a.number, p_actor, p_facts);
 end $$;
 
 -- A run that was given back: its task waits again, no retry is counted. What never reached its agent goes to another one at once, the
@@ -81,18 +150,17 @@ begin
 end $$;
 
 -- A run that ended badly: it is tried again where that may help, on another host, or where its workspace is.
-create function fleet.settle_failed(t fleet.task, a fleet.attempt, p_actor text, p_facts jsonb) returns void
+create function fleet.settle_failed(t fleet.task, a fleet.attempt, r fleet.pull, p_actor text, p_facts jsonb) returns void
     language plpgsql as $$
 declare v_again timestamptz;
 begin
     t.lane := fleet.leave_pin(t);
     v_again := case when t.retry_count < t.max_retries then fleet.retry_at(t, a) end;
-    update fleet.task set failure_reason = coalesce(a.reason, a.outcome),
-           retry_count = retry_count + (v_again is not null)::int where task = t.task;
     if v_again is null then
-        perform fleet.move(t.task, 'failed', 'failed', a.number, p_actor, p_facts);
+        perform fleet.settle_bad(t, a, r, coalesce(a.reason, a.outcome), p_actor, p_facts);
         return;
     end if;
+    update fleet.task set failure_reason = coalesce(a.reason, a.outcome), retry_count = retry_count + 1 where task = t.task;
     perform fleet.place_retry(t, a, v_again);
     perform fleet.wait_again(t.task, 'retry_scheduled', a.number, p_actor, v_again,
                              p_facts || jsonb_build_object('retry', t.retry_count + 1));
@@ -107,48 +175,60 @@ begin
     perform fleet.wait_again(t.task, 'retry_scheduled', a.number, p_actor, now(), p_facts);
 end $$;
 
--- Decides the status from the stored facts, first rule that applies. Under the task's lock, at each fact; while an attempt lives
--- nothing is decided. A proven success is never thrown away: not behind a cancel, not behind a host that was given up. Answers the
--- status.
-create function fleet.settle(p_task bigint, p_actor text) returns text
+-- What the end of its newest run comes to, first rule that applies. A proven success is never thrown away: not behind a cancel, not
+-- behind a host that was given up.
+create function fleet.settle_run(t fleet.task, a fleet.attempt, r fleet.pull, p_actor text) returns void
     language plpgsql as $$
 declare
-    t fleet.task;
-    a fleet.attempt;
-    v_good boolean;
-    v_facts jsonb;
+    v_good boolean := a.outcome in ('succeeded', 'no_change');
+    v_facts jsonb := jsonb_build_object('outcome', a.outcome, 'reason', a.reason);
 begin
-    select * into strict t from fleet.task where task = p_task;
-    select * into a from fleet.attempt where task = p_task and abandoned_at is null order by number desc limit 1;
-    if not fleet.undecided(t, a) then
-        return t.status;
-    end if;
-    v_good := a.outcome in ('succeeded', 'no_change');
-    v_facts := jsonb_build_object('outcome', a.outcome, 'reason', a.reason);
-
-    if t.cancel_at is not null and not (v_good and a.reason is distinct from 'needs_input') then
-        update fleet.task set failure_reason = 'cancelled' where task = p_task;
-        perform fleet.move(p_task, 'cancelled', 'cancelled', a.number, p_actor, v_facts);
+    if fleet.cancel_stands(t, a, r) or (a.outcome = 'cancelled' and not fleet.follow_wanted(t)) then
+        update fleet.task set failure_reason = 'cancelled' where task = t.task;
+        perform fleet.move(t.task, 'cancelled', 'cancelled', a.number, p_actor, v_facts);
     elsif fleet.follow_wanted(t) then
         perform fleet.go_on(t, p_actor);
     elsif v_good then
-        perform fleet.settle_good(t, a, p_actor, v_facts);
-    elsif a.outcome = 'cancelled' then
-        update fleet.task set failure_reason = 'cancelled' where task = p_task;
-        perform fleet.move(p_task, 'cancelled', 'cancelled', a.number, p_actor, v_facts);
+        perform fleet.settle_good(t, a, r, p_actor, v_facts);
     elsif a.outcome = 'failed' and fleet.retry_rule(a) = 'quota' and (t.attempts < t.max_attempts_total or not fleet.made_progress(a)) then
         perform fleet.settle_limited(t, a, p_actor, v_facts);
     elsif t.attempts >= t.max_attempts_total then
-        update fleet.task
-        set failure_reason = case when a.outcome = 'released' then 'attempts_exhausted' else coalesce(a.reason, a.outcome) end
-        where task = p_task;
-        perform fleet.move(p_task, 'failed', 'failed', a.number, p_actor, v_facts || '{"attempts_exhausted": true}');
+        perform fleet.settle_bad(t, a, r, case when a.outcome = 'released' then 'attempts_exhausted' else coalesce(a.reason, a.outcome) end,
+                                 p_actor, v_facts || '{"attempts_exhausted": true}');
     elsif a.outcome = 'failed' and a.reason = 'session_lost' then
         perform fleet.settle_sessionless(t, a, p_actor, v_facts);
     elsif a.outcome = 'released' then
         perform fleet.settle_released(t, a, p_actor, v_facts);
     else
-        perform fleet.settle_failed(t, a, p_actor, v_facts);
+        perform fleet.settle_failed(t, a, r, p_actor, v_facts);
+    end if;
+end $$;
+
+-- Decides the status from the stored facts. Under the task's lock, at each fact; while an attempt lives nothing is decided. First what its
+-- pull request says, then its newest run. Answers the status.
+create function fleet.settle(p_task bigint, p_actor text) returns text
+    language plpgsql as $$
+declare
+    t fleet.task;
+    a fleet.attempt;
+    r fleet.pull;
+    v_dropped boolean := false;
+begin
+    select * into strict t from fleet.task where task = p_task;
+    select * into a from fleet.attempt where task = p_task and abandoned_at is null order by number desc limit 1;
+    if a.attempt is not null and a.ended_at is null then
+        return t.status;
+    end if;
+    r := fleet.pull_of(t);
+    if fleet.reviews_used_up(t) then
+        perform fleet.drop_follow(t, p_actor);
+        v_dropped := true;
+    end if;
+    if not fleet.settle_pull(t, a, r, p_actor) and fleet.undecided(t, a) then
+        perform fleet.settle_run(t, a, r, p_actor);
+    end if;
+    if v_dropped then
+        update fleet.task set failure_reason = 'reviews_exhausted' where task = p_task and status = 'review_pending';
     end if;
     select status into t.status from fleet.task where task = p_task;
     return t.status;

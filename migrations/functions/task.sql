@@ -100,12 +100,20 @@ begin
     return fleet.say_status(case v_verdict when 'cancelling' then 202 else 200 end, p_task_id, v_verdict);
 end $$;
 
+-- A person wants it, again or more of it: what was closed before that decides nothing any more. Under the task's lock.
+create function fleet.new_round(t fleet.task) returns void
+    language plpgsql as $$
+begin
+    update fleet.task set round = round + 1, round_at = now() where task = t.task;
+end $$;
+
 -- Back to created with fresh facts; attempt numbers go on. p_there: where its session and workspace are, if that can be. Under the
 -- task's lock.
 create function fleet.again(t fleet.task, p_event text, p_actor text, p_payload jsonb, p_there boolean default false) returns void
     language plpgsql as $$
 declare v_lane int;
 begin
+    perform fleet.new_round(t);
     delete from fleet.pin where task = t.task;
     if p_there then
         v_lane := fleet.lane_of_last(t, now());
@@ -155,7 +163,8 @@ begin
     end if;
     update fleet.task
     set retry_count = case when v_force then 0 else retry_count + 1 end,
-        attempts = case when v_force then 0 else attempts end, release_count = 0
+        attempts = case when v_force then 0 else attempts end, release_count = 0,
+        review_count = case when v_force then 0 else review_count end
     where task = t.task;
     perform fleet.close_follow(t, t.status = 'completed');
     perform fleet.again(t, 'retried', p_actor, jsonb_build_object('force', v_force), t.status <> 'completed');
@@ -378,6 +387,7 @@ begin
         return 'not_proven_ended';
     end if;
     update fleet.task set cancel_at = null, cancel_by = null, cancel_reason = null where task = t.task;
+    perform fleet.new_round(t);
     insert into fleet.follow (task, number, kind, text, shown, asked_by)
     values (t.task, t.attempt_number, 'continue', p_text, p_shown, p_actor);
     perform fleet.note(t.task, 'continued', t.attempt_number, p_actor, jsonb_build_object('text', p_shown));
