@@ -21,7 +21,7 @@ grant execute on function
     fleet.append(uuid, bigint[], int[], text[], bigint[], bytea[], text[]),
     fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint, bigint, text),
     fleet.finish_run(uuid, bigint, int, text, text, int, int, jsonb, bigint, text), fleet.forgejo_configure(uuid, jsonb, bigint, text),
-    fleet.looks(uuid, int), fleet.look_failed(uuid, text, bigint, bigint, text, int), fleet.know_repositories(uuid, text[]),
+    fleet.pull_seen(uuid, bigint, bigint, jsonb), fleet.looks(uuid, int), fleet.look_failed(uuid, text, bigint, bigint, text, int), fleet.know_repositories(uuid, text[]),
     fleet.backfills(uuid, int), fleet.backfilled(uuid, text, jsonb, text),
     fleet.backfill_failed(uuid, text, text, int),
     fleet.briefing(uuid, bigint, int), fleet.prepared(uuid, bigint, int, jsonb), fleet.void_confirmed(uuid, bigint, int, text),

@@ -58,6 +58,11 @@ begin
            array(select t.requested_by from fleet.task t where t.issue = i.issue and t.requested_by is not null), i.comment_served, 0, null
     into x from fleet.issue i join fleet.repository r on r.repo = i.repo
     where p_kind = 'issue' and i.issue = p_id;
+    if p_kind = 'pull' then
+        select r.repo, r.repository_id, u.number, '{}'::text[], u.comment_served, u.review_served, u.head_sha
+        into x from fleet.pull u join fleet.repository r on r.repository_id = u.repository_id
+        where u.pull = p_id;
+    end if;
     return x;
 end $$;
 
@@ -164,6 +169,7 @@ begin
     perform fleet.node_check(p_node);
     if v_word = 'gone' then
         perform fleet.issue_gone(p_id, fleet.node_actor(p_node)) where p_kind = 'issue';
+        perform fleet.pull_gone(p_id) where p_kind = 'pull';
         perform fleet.look_done(p_kind, p_id, p_seq);
         return null;
     elsif v_word in ('denied', 'missing', 'locked', 'moved') then

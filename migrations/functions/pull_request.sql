@@ -145,11 +145,12 @@ end $$;
 create function fleet.pull_told(p jsonb, p_actor text default 'forgejo') returns text
     language plpgsql as $$
 declare
-    v_pull bigint := fleet.pull_known(p);
+    v_pull bigint;
     r fleet.pull;
     t fleet.task;
     v_seen fleet.pull;
 begin
+    v_pull := fleet.pull_known(p);
     select * into r from fleet.pull where pull = v_pull for update;
     if not found then
         return 'not_a_tasks';
@@ -167,9 +168,12 @@ comment on function fleet.pull_told(jsonb, text) is 'Takes what Forgejo says of 
 -- What a worker saw when it looked at a pull request. Answers a word.
 create function fleet.pull_seen(p_node uuid, p_pull bigint, p_seq bigint, p_seen jsonb) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare v_said text;
 begin
     perform fleet.node_check(p_node);
-    return fleet.pull_told(p_seen);
+    v_said := fleet.pull_told(p_seen);
+    perform fleet.look_done('pull', p_pull, p_seq);
+    return v_said;
 end $$;
 comment on function fleet.pull_seen(uuid, bigint, bigint, jsonb) is 'A worker tells what it saw of a pull request.';
 

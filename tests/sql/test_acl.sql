@@ -27,6 +27,7 @@ insert into granted values
   ('release(uuid,bigint,integer,text)', '{server,worker}'),
   ('void_confirmed(uuid,bigint,integer,text)', '{worker}'),
   ('forgejo_configure(uuid,jsonb,bigint,text)', '{worker}'),
+  ('pull_seen(uuid,bigint,bigint,jsonb)', '{worker}'),
   ('looks(uuid,integer)', '{worker}'),
   ('look_failed(uuid,text,bigint,bigint,text,integer)', '{worker}'),
   ('know_repositories(uuid,text[])', '{worker}'),
