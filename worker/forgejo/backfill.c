@@ -16,6 +16,7 @@
 
 #define POLL_MS 5000 /* the database says what is due */
 #define PAGES_MAX 2000
+#define AS_IT_IS (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 
 struct reading {
     struct list link;
@@ -115,7 +116,7 @@ static void tell(struct reading *reading, struct json_object *items, const char 
 {
     struct node *node = node_of(reading);
     const char *params[] = {node->id, reading->repo,
-                            json_object_to_json_string_ext(items, JSON_C_TO_STRING_PLAIN), until};
+                            json_object_to_json_string_ext(items, AS_IT_IS), until};
     db_query_locking(node->db, reading->repo, 0,
                      "select x as number from fleet.backfilled($1, $2, $3, $4) x", DB_REPEAT, 4,
                      params, done, reading);
@@ -286,7 +287,7 @@ static void on_home(void *data)
     struct node *node = node_of(reading);
     struct json_object *seen = shape_repository(reading->home.json);
     if (goes_on(reading)) {
-        const char *params[] = {node->id, json_object_to_json_string(seen)};
+        const char *params[] = {node->id, json_object_to_json_string_ext(seen, AS_IT_IS)};
         db_query_locking(node->db, "repositories", 0,
                          "select fleet.repository_seen($1, $2) as name", DB_REPEAT, 2, params,
                          on_called, reading);

@@ -144,9 +144,9 @@ static void on_home(void *data)
 {
     struct look *look = data;
     struct buf path;
-    look_add(look, "repository", shape_repository(look->home.json));
     if (!look_goes_on(look))
         return;
+    look_add(look, "repository", shape_repository(look->home.json));
     look_path(look, &path);
     forgejo_path(&path, "/issues/%d", look->number);
     look_get(look, &path, on_issue);
