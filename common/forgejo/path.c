@@ -38,7 +38,7 @@ bool forgejo_path(struct buf *path, const char *format, ...)
     bool fits = true;
 
     va_start(args, format);
-    for (const char *at = format; *at && fits; at++) {
+    for (const char *at = format; fits && *at; at++) {
         const char *word;
         if (*at != '%') {
             buf_add(path, at, 1);

@@ -94,16 +94,14 @@ static void explain(struct forgejo_answer *answer, const struct fetch_answer *ht
                     const char *method, const char *path, const char *said)
 {
     struct buf text;
+    int path_len = (int)strcspn(path, "?");
 
-    buf_init(&text, 4 * sizeof answer->text);
-    words_plain(&text, method, strlen(method), 10, NULL);
-    buf_adds(&text, " ");
-    words_plain(&text, path, strcspn(path, "?"), 100, NULL);
+    buf_init(&text, sizeof answer->text - 1);
+    buf_addf(&text, "%.10s %.*s: ", method, path_len < 100 ? path_len : 100, path);
     if (http->status == 0) {
-        buf_adds(&text, ": ");
-        words_plain(&text, http->error.text, strlen(http->error.text), 150, NULL);
+        buf_addf(&text, "%.180s", http->error.text);
     } else {
-        buf_addf(&text, ": %d, %s", http->status, verdicts[answer->verdict].says);
+        buf_addf(&text, "%d, %s", http->status, verdicts[answer->verdict].says);
         if (said[0]) {
             buf_adds(&text, ": ");
             words_plain(&text, said, strlen(said), 100, NULL);

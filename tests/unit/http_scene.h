@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -44,6 +45,12 @@ struct http_server {
     int peer_count;
     atomic_bool stopping;
 };
+
+/* A server that takes its time: not a wait for something. */
+static inline void http_linger(int ms)
+{
+    poll(NULL, 0, ms);
+}
 
 static inline ssize_t http_read(struct http_peer *peer, char *bytes, size_t len)
 {

@@ -60,7 +60,7 @@ static bool serve_badly(struct http_peer *peer)
         http_say(peer, "{}");
     else if (http_asked(peer, "GET /hang") || http_asked(peer, "POST /hang"))
         while (!peer->server->stopping)
-            usleep(20000);
+            http_linger(20);
     return false; /* "/nothing", too */
 }
 
@@ -90,7 +90,7 @@ static bool serve_slowly(struct http_peer *peer)
 {
     http_say(peer, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
     while (http_say(peer, "x"))
-        usleep(50000);
+        http_linger(50);
     return false;
 }
 
@@ -227,7 +227,7 @@ static bool serve_counted(struct http_peer *peer)
 
     if (now > most)
         most = now;
-    usleep(20000);
+    http_linger(20);
     --at_once;
     return http_answer(peer, "200 OK", "", "{}");
 }
