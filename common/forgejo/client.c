@@ -10,6 +10,7 @@
 
 /* A call that waits for its answer. */
 struct ask {
+    struct forgejo *forgejo; /* borrowed */
     forgejo_done_cb done;
     void *data;          /* borrowed, for done */
     char *method, *path; /* owned */
@@ -38,6 +39,11 @@ struct forgejo *forgejo_new(struct fetch *fetch, const char *token, const char *
     return forgejo;
 }
 
+void forgejo_count(struct forgejo *forgejo, uint64_t counts[FORGEJO_VERDICTS])
+{
+    forgejo->counts = counts;
+}
+
 void forgejo_free(struct forgejo *forgejo)
 {
     if (!forgejo)
@@ -52,7 +58,7 @@ static void on_answer(void *data, const struct fetch_answer *http)
     struct ask *ask = data;
     struct forgejo_answer answer;
 
-    forgejo_judge(&answer, http, ask->method, ask->path, false);
+    forgejo_judge(ask->forgejo, &answer, http, ask->method, ask->path, false);
     ask->done(ask->data, &answer);
     json_object_put(answer.json);
     free(ask->method);
@@ -75,7 +81,7 @@ void forgejo_call(struct forgejo *forgejo, const char *method, const char *path,
         .content_type = "application/json",
     };
 
-    *ask = (struct ask){done, data, mem_strdup(method), mem_strdup(path)};
+    *ask = (struct ask){forgejo, done, data, mem_strdup(method), mem_strdup(path)};
     fetch_send(forgejo->fetch, &request, on_answer, ask);
     free(from_root);
 }

@@ -32,10 +32,14 @@ struct forgejo_answer {
 };
 typedef void (*forgejo_done_cb)(void *data, const struct forgejo_answer *answer);
 
+#define FORGEJO_VERDICTS 8
+
 struct forgejo;
 /* Tokens are copied; an empty or missing token: calls without one. lookup_token NULL or "": none,
  * token is used for look-ups, too. fetch is borrowed. */
 struct forgejo *forgejo_new(struct fetch *fetch, const char *token, const char *lookup_token);
+/* From now on each answer is counted by its verdict; borrowed. */
+void forgejo_count(struct forgejo *forgejo, uint64_t counts[FORGEJO_VERDICTS]);
 void forgejo_free(struct forgejo *forgejo); /* after fetch_stop has called back; NULL is fine */
 
 /* Appends a path: forgejo_path(&path, "/repos/%r/issues/%d/comments?since=%s", repo, number,

@@ -141,7 +141,7 @@ static void on_page(void *data, const struct fetch_answer *http)
     struct forgejo_answer answer;
     struct json_object *page;
 
-    forgejo_judge(&answer, http, "GET", listing->path, true);
+    forgejo_judge(listing->forgejo, &answer, http, "GET", listing->path, true);
     page = answer.json ? answer.json : json_object_new_array();
     if (answer.verdict == FORGEJO_OK && json_object_is_type(page, json_type_array)) {
         listing->bytes += http->len;

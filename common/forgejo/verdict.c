@@ -111,8 +111,8 @@ static void explain(struct forgejo_answer *answer, const struct fetch_answer *ht
     buf_release(&text);
 }
 
-void forgejo_judge(struct forgejo_answer *answer, const struct fetch_answer *http,
-                   const char *method, const char *path, bool null_fits)
+static void judge(struct forgejo_answer *answer, const struct fetch_answer *http,
+                  const char *method, const char *path, bool null_fits)
 {
     struct error err = {0};
     struct json_object *json = NULL;
@@ -139,4 +139,13 @@ void forgejo_judge(struct forgejo_answer *answer, const struct fetch_answer *htt
     answer->sent = fine || (http->status == 0 ? http->sent : answer->verdict == FORGEJO_AWAY);
     explain(answer, http, method, path, said);
     json_object_put(json);
+}
+
+void forgejo_judge(const struct forgejo *forgejo, struct forgejo_answer *answer,
+                   const struct fetch_answer *http, const char *method, const char *path,
+                   bool null_fits)
+{
+    judge(answer, http, method, path, null_fits);
+    if (forgejo->counts)
+        forgejo->counts[answer->verdict]++;
 }

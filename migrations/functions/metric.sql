@@ -336,6 +336,36 @@ begin
         from unnest('{server,worker}'::text[]) k, unnest('{live,silent}'::text[]) s;
 end $$;
 
+-- What waits for Forgejo.
+create function fleet.stock_forgejo() returns setof jsonb
+    language plpgsql stable as $$
+begin
+    return query
+        with look as (
+            select l.due_at, (l.tries > 0)::int as failing from fleet.look l where l.done < l.seq
+        ), telling as (
+            select o.tell_at, case when o.parked_at is not null then 'parked' when o.tries > 0 then 'failing' else 'due' end as state
+            from fleet.outbox o where o.told < o.dirty and (o.parked_at is not null or o.tell_at <= now() or o.tries > 0)
+        )
+        select fleet.stock_row('fleet_tasks_held', array[t.hold], count(*))
+        from fleet.delayed d join fleet.task t on t.task = d.task where t.hold is not null group by t.hold
+        union all
+        select fleet.stock_row('fleet_forgejo_looks', array[s.state], (select count(*) from look where failing = s.failing))
+        from (values ('due', 0), ('failing', 1)) s (state, failing)
+        union all
+        select fleet.stock_row('fleet_forgejo_look_oldest_seconds', '{}', greatest(0, coalesce(extract(epoch from now() - min(due_at)), 0)))
+        from look
+        union all
+        select fleet.stock_row('fleet_forgejo_tellings', array[s.state], (select count(*) from telling x where x.state = s.state))
+        from (values ('due'), ('failing'), ('parked')) s (state)
+        union all
+        select fleet.stock_row('fleet_forgejo_telling_oldest_seconds', '{}',
+                               greatest(0, coalesce(extract(epoch from now() - min(tell_at)), 0)))
+        from telling where state <> 'parked'
+        union all
+        select fleet.stock_row('fleet_forgejo_repositories_parked', '{}', count(*)) from fleet.repository r where r.parked_at is not null;
+end $$;
+
 -- How far ahead there are partitions for what is written.
 create function fleet.stock_partitions() returns setof jsonb
     language plpgsql stable as $$
@@ -385,7 +415,7 @@ begin
     perform fleet.stock_put('fleet', v_began, '5 s', (
         select jsonb_agg(r) from (
             select fleet.stock_queue() union all select fleet.stock_tasks() union all select fleet.stock_slots()
-            union all select fleet.stock_machines() union all select fleet.stock_partitions()) x (r)));
+            union all select fleet.stock_machines() union all select fleet.stock_forgejo() union all select fleet.stock_partitions()) x (r)));
     return true;
 end $$;
 comment on function fleet.take_stock(uuid) is 'Every 5 s, by any node, less often where it takes long: counts what there is now.';

@@ -210,6 +210,14 @@ select t.is(t.metric('fleet_node_up', 'w1', 'worker', '0.1.0'), 0, '... one that
 select fleet.node_start(gen_random_uuid(), 'worker', 'w1', '0.1.0', '');
 select t.is(t.metric('fleet_node_up', 'w1', 'worker', '0.1.0'), 1, 'two of a name are shown as one');
 select fleet.node_report(t.node('w1'), '{"claims_total": 7, "db_errors_total": {"08": 2}, "text": "no", "list": [1]}');
+insert into fleet.look (kind, id, due_at, tries) values ('issue', 1, now() - interval '1 minute', 0), ('pull', 1, now() + interval '1 hour', 3);
+insert into fleet.look (kind, id, done) values ('issue', 2, 1);
+select t.stock();
+select t.is(t.metric('fleet_forgejo_looks', 'due'), 1, 'an issue that is to be read');
+select t.is(t.metric('fleet_forgejo_looks', 'failing'), 1, '... one that could not be');
+select t.is(t.metric('fleet_forgejo_look_oldest_seconds') between 59 and 90, true, '... since when');
+select t.is(t.metric('fleet_forgejo_tellings', 'parked'), 0, 'nothing to tell');
+select t.is(t.metric('fleet_forgejo_repositories_parked'), 0, 'no repository that is closed to us');
 select t.is(t.metric('fleet_worker_claims_total', 'w1'), 7, 'what a worker says of itself');
 select t.is(t.metric('fleet_worker_db_errors_total', 'w1', '08'), 2, '... by a label');
 select t.is((select count(*) from fleet.metrics() m where m.name in ('fleet_worker_text', 'fleet_worker_list')), 0::bigint, '... only numbers');

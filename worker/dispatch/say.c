@@ -57,6 +57,15 @@ static void say_database(struct buf *out, const struct db *db)
     buf_adds(out, "}");
 }
 
+static void say_forgejo(struct buf *out, const struct node_counts *counts)
+{
+    buf_adds(out, ", \"forgejo_answers_total\": {");
+    for (int i = 0; i < FORGEJO_VERDICTS; i++)
+        buf_addf(out, "%s\"%s\": %" PRIu64, i > 0 ? ", " : "",
+                 forgejo_verdict_word((enum forgejo_verdict)i), counts->answers[i]);
+    buf_adds(out, "}");
+}
+
 void dispatch_say(const struct dispatch *dispatch, const struct histogram *lag, struct buf *out)
 {
     struct process_use use = process_use();
@@ -67,5 +76,6 @@ void dispatch_say(const struct dispatch *dispatch, const struct histogram *lag, 
     say_runs(out, dispatch);
     say_lag(out, lag);
     say_database(out, dispatch->node.db);
+    say_forgejo(out, &dispatch->node.counts);
     buf_adds(out, "}");
 }

@@ -12,6 +12,7 @@
 #include "common/db/db.h"
 #include "common/db/trouble.h"
 #include "common/error.h"
+#include "common/forgejo/client.h"
 #include "common/loop.h"
 #include "worker/node/settings.h"
 
@@ -29,6 +30,7 @@ struct node_counts {
     uint64_t channels, channel_losses; /* ways in to hosts: opened; broken, or not to be opened */
     uint64_t checks;                   /* looks at hosts */
     uint64_t output_bytes;             /* stored */
+    uint64_t answers[FORGEJO_VERDICTS]; /* of the Forgejo, by verdict */
 };
 
 struct node {
