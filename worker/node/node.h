@@ -27,9 +27,9 @@ enum node_state {
 /* What it did since the program began; only grows. */
 struct node_counts {
     uint64_t claims, adoptions;
-    uint64_t channels, channel_losses; /* ways in to hosts: opened; broken, or not to be opened */
-    uint64_t checks;                   /* looks at hosts */
-    uint64_t output_bytes;             /* stored */
+    uint64_t channels, channel_losses;  /* ways in to hosts: opened; broken, or not to be opened */
+    uint64_t checks;                    /* looks at hosts */
+    uint64_t output_bytes;              /* stored */
     uint64_t answers[FORGEJO_VERDICTS]; /* of the Forgejo, by verdict */
 };
 
