@@ -48,6 +48,7 @@ alter table fleet.task
     add column requested_by text,
     add column requested_id bigint,
     add column ask bigint,
+    add column ask_number int,
     add column text_sha text,
     add column review_count int not null default 0;
 create unique index task_issue on fleet.task (issue) where issue is not null;
@@ -55,6 +56,7 @@ comment on column fleet.task.issue is 'whose task it is; null: submitted by REST
 comment on column fleet.task.hold is 'why it waits though it could start; null: nothing holds it';
 comment on column fleet.task.requested_by is 'the login that asked for it in Forgejo';
 comment on column fleet.task.ask is 'the label event that it was submitted for; null: a person wanted it otherwise';
+comment on column fleet.task.ask_number is 'attempts that there were before it was submitted for that event';
 comment on column fleet.task.text_sha is 'hash of the issue''s text that it was frozen from';
 comment on column fleet.task.review_count is 'follow-ups that reviews asked for';
 

@@ -5,6 +5,7 @@
 \ir functions/forgejo.sql
 \ir functions/person.sql
 \ir functions/reason.sql
+\ir functions/hold.sql
 \ir functions/transition.sql
 \ir functions/limit.sql
 \ir functions/lane.sql
@@ -32,6 +33,9 @@
 \ir functions/task.sql
 \ir functions/host_act.sql
 \ir functions/account.sql
+\ir functions/repository.sql
+\ir functions/budget.sql
+\ir functions/issue.sql
 \ir functions/delivery.sql
 \ir functions/command.sql
 \ir functions/intake.sql

@@ -21,7 +21,8 @@ grant execute on function
     fleet.append(uuid, bigint[], int[], text[], bigint[], bytea[], text[]),
     fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint, bigint, text),
     fleet.finish_run(uuid, bigint, int, text, text, int, int, jsonb, bigint, text), fleet.forgejo_configure(uuid, jsonb, bigint, text),
-    fleet.pull_seen(uuid, bigint, bigint, jsonb), fleet.looks(uuid, int), fleet.look_failed(uuid, text, bigint, bigint, text, int), fleet.know_repositories(uuid, text[]),
+    fleet.issue_seen(uuid, bigint, bigint, jsonb), fleet.pull_seen(uuid, bigint, bigint, jsonb), fleet.looks(uuid, int),
+    fleet.look_failed(uuid, text, bigint, bigint, text, int), fleet.know_repositories(uuid, text[]),
     fleet.backfills(uuid, int), fleet.backfilled(uuid, text, jsonb, text),
     fleet.backfill_failed(uuid, text, text, int),
     fleet.briefing(uuid, bigint, int), fleet.prepared(uuid, bigint, int, jsonb), fleet.void_confirmed(uuid, bigint, int, text),
@@ -59,7 +60,7 @@ to fleet_server;
 
 -- people
 grant execute on function
-    fleet.answer(text, text), fleet.continue(text, text), fleet.keep(text, text), fleet.unkeep(text), fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.free_slot(text, int, text), fleet.set(text, bigint), fleet.host_accept(text),
+    fleet.answer(text, text), fleet.approve(text), fleet.continue(text, text), fleet.keep(text, text), fleet.unkeep(text), fleet.cancel(text, text), fleet.retry(text, boolean, text), fleet.free_slot(text, int, text), fleet.set(text, bigint), fleet.host_accept(text),
     fleet.cordon(text, text), fleet.uncordon(text), fleet.drain(text, text, int), fleet.declare_dead(text, text), fleet.check_host(text),
     fleet.put_host(jsonb), fleet.forget_host(text), fleet.executor_accept(text), fleet.park(text, text, timestamptz), fleet.unpark(text),
     fleet.explain_task(text), fleet.check_all(), fleet.metrics(), fleet.schema_version(), fleet.session_list(), fleet.end_session(int),

@@ -19,7 +19,7 @@ create function fleet.job_rows(p_attempts bigint[]) returns setof fleet.job
 begin
     return query
     select a.attempt, t.task_id, a.number, a.epoch, a.nonce, a.phase, a.run, e.host_id, e.agent_type,
-           t.title, t.body, t.labels, t.requirements, t.repo, t.issue_number, fleet.slug_of(t.task_id), t.branch_name,
+           t.title, t.body, t.labels, t.requirements, t.repo, t.issue_number, substr(t.branch_name, 6), t.branch_name,
            t.timeout_secs, a.prompt, a.command, a.stdout_bytes, a.stderr_bytes, a.checkpoint,
            fleet.unwanted(t, a), a.started_at is not null, a.adopted_from, a.adopted_silence_ms,
            (a.host_state ->> 'pid')::bigint, a.host_state ->> 'start', a.host_state ->> 'boot', a.host_state ->> 'machine'

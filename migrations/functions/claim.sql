@@ -59,7 +59,7 @@ begin
             select q.ctid from fleet.queue q
             join fleet.task t on t.task = q.task
             where q.lane = p_lane and q.prio <= p_stop_prio
-              and t.status = 'created' and t.attempts < t.max_attempts_total
+              and t.status = 'created' and t.attempts < t.max_attempts_total and (t.issue is null or fleet.claim_hold(t.task))
             order by q.lane, q.prio, q.task
             limit cardinality(p_slots)
             for update of q, t skip locked))
@@ -69,7 +69,8 @@ begin
     ), assigned as (
         update fleet.task t
         set status = 'assigned', attempt_number = t.attempt_number + 1, attempts = t.attempts + 1,
-            executor = s.executor, assigned_at = now(), started_at = null, changed_at = now(), failure_reason = null
+            executor = s.executor, assigned_at = now(), started_at = null, changed_at = now(), failure_reason = null,
+            hold = null, hold_at = null
         from pair join fleet.slot s on s.slot_id = pair.slot_id
         join fleet.executor e on e.executor = s.executor
         where t.task = pair.task

@@ -77,39 +77,6 @@ begin
     return s;
 end $$;
 
--- The same task again, with what the authorised person saw when asking: counters 0, attempt numbers go on.
-create function fleet.resubmit_issue(t fleet.task, p fleet.wanted_task, p_total int, p_actor text) returns void
-    language plpgsql as $$
-begin
-    update fleet.task
-    set title = p.title, body = coalesce(p.body, ''), content_hash = fleet.content_hash(p.title, p.body, p.labels, p.any_agent, p.priority,
-            p.execution_mode, p.task_type, p.repo, p.issue_number, p.max_retries, p.timeout_secs, p.run_at, p.metadata, p.base_branch), labels = p.labels,
-        requirements = fleet.requirements_of(p.labels), priority = fleet.priority_of(p.labels), timeout_secs = p.timeout_secs,
-        max_retries = p.max_retries, max_attempts_total = p_total,
-        retry_count = 0, attempts = 0, release_count = 0, review_count = 0
-    where task = t.task;
-    perform fleet.reindex_labels(t);
-    perform fleet.close_follow(t, true);
-    perform fleet.again(t, 'resubmitted', p_actor, null);
-    perform fleet.open_outbox(t.task);
-end $$;
-
--- Other labels on a task that still waits: other requirements, another lane. Title and body stay as they were.
-create function fleet.relabel_waiting(t fleet.task, p_labels text[], p_actor text) returns void
-    language plpgsql as $$
-declare v_requirements text[] := fleet.requirements_of(p_labels);
-begin
-    perform fleet.dequeue(t.task);
-    delete from fleet.pin where task = t.task;
-    update fleet.task
-    set labels = p_labels, requirements = v_requirements, priority = fleet.priority_of(p_labels),
-        lane = fleet.lane_for(v_requirements, execution_mode, repo), changed_at = now()
-    where task = t.task;
-    perform fleet.enqueue(t.task, t.run_at);
-    perform fleet.reindex_labels(t);
-    perform fleet.note(t.task, 'relabelled', null, p_actor, jsonb_build_object('labels', p_labels));
-end $$;
-
 -- What a change of the label set means. Under the issue's lock. Answers the reason for the delivery's record, and for people why
 -- the task cannot be, or why nobody can take it.
 create function fleet.apply_labels(i fleet.issue, p_labels text[], p fleet.incoming, p_actor text, out reason text, out detail text)

@@ -226,6 +226,8 @@ declare
                                   fleet.lane_for(v_requirements, 'undecided', p.repo), null);
 begin
     perform fleet.insert_tasks('forgejo', array[p_request], '{1}', array[p], array[v_kind], '{1}', '{true}');
+    update fleet.task t set issue = i.issue, requested_by = case when p_actor like 'forgejo:_%' then substr(p_actor, 9) end
+    from fleet.issue i where t.task_id = p.task_id and i.repo = p.repo and i.number = p.issue_number;
     perform fleet.open_outbox(t.task) from fleet.task t where t.task_id = p.task_id;
 end $$;
 

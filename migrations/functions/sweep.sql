@@ -46,7 +46,7 @@ create function fleet.folders_old(p_host_id text, p_work boolean, p_max int) ret
     language plpgsql stable as $$
 begin
     return query
-        select fleet.slug_of(t.task_id), max(a.attempt)
+        select substr(t.branch_name, 6), max(a.attempt)
         from fleet.executor e
         join fleet.host h on h.host_id = e.host_id
         join fleet.attempt a on a.executor = e.executor

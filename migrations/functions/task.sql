@@ -120,6 +120,7 @@ begin
     end if;
     update fleet.task
     set cancel_at = null, cancel_by = null, cancel_reason = null, failure_reason = null, assigned_at = null,
+        ask = case when p_event = 'resubmitted' then ask end,
         lane = coalesce(v_lane, fleet.lane_for(requirements, execution_mode, repo)) -- its old one may be gone
     where task = t.task;
     perform fleet.move(t.task, 'created', p_event, t.attempt_number, p_actor, p_payload);

@@ -22,7 +22,8 @@ begin
     set status = p_to, changed_at = now(),
         started_at = case when p_to = 'running' then coalesce(started_at, now()) when p_to = 'created' then null else started_at end,
         completed_at = case when p_to in ('completed', 'failed', 'cancelled') then now() end,
-        executor = case when p_to <> 'created' then executor end
+        executor = case when p_to <> 'created' then executor end,
+        hold = case when p_to = 'created' then hold end, hold_at = case when p_to = 'created' then hold_at end
     where task = p_task;
     -- what waits is found by queue and delayed, what runs by its attempt, the rest here
     if v_from not in ('created', 'assigned', 'running', 'agent_lost') then
@@ -66,12 +67,14 @@ end $$;
 create trigger transition_guard before update of status on fleet.task
     for each row when (old.status is distinct from new.status) execute function fleet.transition_guard();
 
--- Puts a created task where it waits: in its lane, or aside until p_run_at.
+-- Puts a created task where it waits: in its lane, or aside until p_run_at; for as long as it is held when a person's act ends that.
 create function fleet.enqueue(p_task bigint, p_run_at timestamptz) returns void
     language plpgsql as $$
 begin
     update fleet.task set run_at = p_run_at where task = p_task and run_at <> p_run_at;
-    if p_run_at > now() then
+    if exists (select from fleet.task where task = p_task and fleet.holds_back(hold)) then
+        insert into fleet.delayed (run_at, task) values ('infinity', p_task);
+    elsif p_run_at > now() then
         insert into fleet.delayed (run_at, task) values (p_run_at, p_task);
     else
         insert into fleet.queue (lane, prio, task) select lane, -priority, task from fleet.task where task = p_task;

@@ -187,7 +187,7 @@ begin
         for update skip locked));
     get diagnostics v_count = row_count;
     v_sum := v_sum + v_count + fleet.forget_freed() + fleet.forget_lanes(1000) + fleet.forget_trail(10000)
-           + fleet.forget_agents(100) + fleet.forget_accounts() + fleet.forget_people(10000);
+           + fleet.forget_agents(100) + fleet.forget_accounts() + fleet.forget_people(10000) + fleet.expire_approvals(1000);
     return v_sum + fleet.retain(now(), 500); -- the last: what it locks is free with our end
 end $$;
 

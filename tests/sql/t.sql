@@ -375,3 +375,5 @@ create function t.tend() returns int language sql as $$ select fleet.tend(t.serv
 create function t.attempt_due(p_task text) returns void language sql security definer as $$
   update fleet.attempt set due_at = now() - interval '1 second' where attempt = t.attempt(p_task) and due_at is not null;
 $$;
+
+\ir forge.sql
