@@ -425,6 +425,7 @@ begin
         perform fleet.learn_people((p_seen #>> '{repository,id}')::bigint, p_seen -> 'people');
         i := fleet.store_seen(o, case when o.issue = p_issue then p_seq else o.look_seq end, p_seen);
         v_word := fleet.heed_seen(o, i, p_seen);
+        perform fleet.take_comments(i.issue, null, p_seen -> 'comments', p_seen -> 'people');
     end if;
     perform fleet.look_done('issue', p_issue, p_seq);
     return v_word;
