@@ -39,15 +39,25 @@ begin
             to_char((r.read_since - interval '1 minute') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
 end $$;
 
--- An issue of a list. Wants a look where something differs from what is stored; and one behind the second of its updated_at, for what
--- came in the same second is not told from what was seen. Those without an agent label that nobody knows are nothing to us.
+-- Something that a list shows is to be looked at: at once when it differs from what is stored, and in any case once behind the second of
+-- its updated_at, for what came in the same second is not told from what was seen. Answers whether it differs.
+create function fleet.want_listed(p_kind text, p_id bigint, p_differs boolean, p_at text) returns boolean
+    language plpgsql as $$
+begin
+    if not p_differs and exists (select from fleet.look l where l.kind = p_kind and l.id = p_id and l.listed = p_at) then
+        return false;
+    end if;
+    perform fleet.want_look_later(p_kind, p_id, case when p_differs then interval '0' else interval '2 s' end);
+    update fleet.look set listed = p_at, again_at = case when p_differs then now() + interval '2 s' end where kind = p_kind and id = p_id;
+    return p_differs;
+end $$;
+
+-- An issue of a list. Those without an agent label that nobody knows are nothing to us.
 create function fleet.backfill_issue(p_repo text, p jsonb) returns boolean
     language plpgsql as $$
 declare
     i fleet.issue;
     v_labels text[] := array(select jsonb_array_elements_text(p -> 'labels') order by 1);
-    v_at timestamptz := fleet.time_of(p ->> 'updated_at');
-    v_new boolean;
 begin
     select * into i from fleet.issue where repo = p_repo and number = (p ->> 'number')::int;
     if not found then
@@ -56,15 +66,34 @@ begin
         end if;
         i := fleet.lock_issue(p_repo, (p ->> 'number')::int);
     end if;
-    v_new := i.read_at is null or i.updated_at is distinct from v_at or i.state is distinct from p ->> 'state'
-        or array(select unnest(i.labels) order by 1) <> v_labels;
-    if not v_new and exists (select from fleet.look l where l.kind = 'issue' and l.id = i.issue and l.listed = p ->> 'updated_at') then
-        return false;
-    end if;
-    perform fleet.want_look_later('issue', i.issue, case when v_new then interval '0' else interval '2 s' end);
-    update fleet.look set listed = p ->> 'updated_at', again_at = case when v_new then now() + interval '2 s' end
-    where kind = 'issue' and id = i.issue;
-    return v_new;
+    return fleet.want_listed('issue', i.issue, i.read_at is null or i.updated_at is distinct from fleet.time_of(p ->> 'updated_at')
+        or i.state is distinct from p ->> 'state' or array(select unnest(i.labels) order by 1) <> v_labels, p ->> 'updated_at');
+end $$;
+
+-- A pull request of a list: when its head is told, it may be one of a task's that was missed.
+create function fleet.backfill_pull(r fleet.repository, p jsonb) returns boolean
+    language plpgsql as $$
+declare
+    u fleet.pull;
+    v_pull bigint := fleet.pull_known(jsonb_build_object(
+        'repository', jsonb_build_object('id', r.repository_id, 'full_name', r.repo),
+        'pull', jsonb_build_object('number', p -> 'number', 'head', p -> 'pull_head')));
+begin
+    select * into u from fleet.pull where pull = v_pull;
+    return u.pull is not null and fleet.want_listed('pull', u.pull, u.read_at is null or u.state is distinct from p ->> 'state'
+        or u.updated_at is distinct from fleet.time_of(p ->> 'updated_at'), p ->> 'updated_at');
+end $$;
+
+-- Pull requests of a page that nobody knows, of a repository that has tasks with branches: whose they are, their heads say.
+create function fleet.heads_wanted(r fleet.repository, p_items jsonb) returns setof int
+    language plpgsql stable as $$
+begin
+    return query
+        select (x ->> 'number')::int from jsonb_array_elements(p_items) x
+        where (x ->> 'is_pull')::boolean and not x ? 'pull_head'
+          and exists (select from fleet.task t where t.repo = r.repo)
+          and not exists (select from fleet.pull u where u.repository_id = r.repository_id and u.number = (x ->> 'number')::int)
+        order by 1;
 end $$;
 
 -- What a list of a repository says: items of one page, then again with the time up to which all was read (p_until; null: more follows).
@@ -81,10 +110,9 @@ begin
     if r.read_by is distinct from p_node then
         raise exception 'repository % is not being read by this node any more', p_repo using errcode = 'AF002';
     end if;
-    for v_item in select x from jsonb_array_elements(p_items) x
-                  where not coalesce((x ->> 'is_pull')::boolean, false) and (x ->> 'number')::int > 0 order by (x ->> 'number')::int
-    loop
-        v_wanted := fleet.backfill_issue(p_repo, v_item) or v_wanted;
+    for v_item in select x from jsonb_array_elements(p_items) x where (x ->> 'number')::int > 0 order by (x ->> 'number')::int loop
+        v_wanted := case when (v_item ->> 'is_pull')::boolean then fleet.backfill_pull(r, v_item) else fleet.backfill_issue(p_repo, v_item) end
+            or v_wanted;
     end loop;
     if v_wanted then
         perform fleet.hint('look');
@@ -96,6 +124,7 @@ begin
             parked_until = null, parked_reason = null, parked_at = null, parks = 0
         where repo = p_repo;
     end if;
+    return query select fleet.heads_wanted(r, p_items);
 end $$;
 
 -- A reading came to nothing: what it was to find is found by the next one. Words as in look_failed().

@@ -202,7 +202,8 @@ begin
     set parked_until = null, parked_reason = null, parked_at = null, parks = 0, read_due = now(), read_until = null
     where repo = r.repo;
     update fleet.look set due_at = now(), tries = 0
-    where done < seq and kind = 'issue' and id in (select i.issue from fleet.issue i where i.repo = r.repo);
+    where done < seq and (kind = 'issue' and id in (select i.issue from fleet.issue i where i.repo = r.repo)
+                          or kind = 'pull' and id in (select u.pull from fleet.pull u where u.repository_id = r.repository_id));
     perform fleet.hint('look'), fleet.hint('tell');
     if r.parked_until is null then
         return 'not_parked';

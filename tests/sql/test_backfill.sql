@@ -125,3 +125,34 @@ select t.fill('2026-01-01T10:00:00Z', t.listed(4, '2026-01-01T10:00:01Z', '{bug,
 select t.is(t.wanted(), '4', 'listed twice, for the list moved: either counts');
 select t.sound();
 rollback;
+
+\echo 'pull requests'
+create function t.pull(p_number int, p_at text, p_head text default null, p_state text default 'open', p_repository bigint default 5) returns jsonb language sql as $$
+  select jsonb_build_object('id', 2000 + p_number, 'number', p_number, 'state', p_state, 'updated_at', p_at, 'labels', '[]'::jsonb, 'is_pull', true)
+    || case when p_head is null then '{}' else jsonb_build_object('pull_head', jsonb_build_object('ref', p_head, 'sha', 'abc', 'repository_id', p_repository)) end;
+$$;
+create function t.pulls_wanted() returns text language sql as $$
+  select coalesce(string_agg(number || ' ' || state, ', ' order by number), '') from fleet.readings where kind = 'pull' and state <> 'read';
+$$;
+begin;
+select t.fleet();
+select t.known('acme/rocket'), t.fills();
+update fleet.repository set repository_id = 5 where repo = 'acme/rocket';
+select t.is(t.rows($$select * from t.fill(null, t.pull(3, '2026-01-01T10:00:00Z'))$$), '', 'of a repository without tasks no pull request matters');
+select t.deliver('d1', 'opened', '{agent:code:rust}', '2026-01-01T10:00:00Z');
+select t.is(t.rows($$select x from t.fill(null, t.pull(4, '2026-01-01T10:00:00Z'), t.pull(3, '2026-01-01T10:00:00Z')) x$$), '3 4',
+  'the heads of unknown ones are asked for');
+select t.is(t.rows($$select x from t.fill(null, t.pull(3, '2026-01-01T10:00:00Z', 'other')) x$$), '', 'nobody''s branch');
+select t.is(t.rows($$select x from t.fill(null, t.pull(4, '2026-01-01T10:00:00Z', 'task/acme/rocket#42', 'open', 6)) x$$), '', 'a fork''s branch');
+select t.is(t.pulls_wanted(), '', '... are nothing to us');
+select t.is(t.rows($$select x from t.fill(null, t.pull(5, '2026-01-01T10:00:00Z', 'task/acme/rocket#42', 'closed')) x$$), '', 'a task''s, and closed already');
+select t.is(t.pulls_wanted(), '5 waiting', '... is looked at');
+select fleet.look_done(kind, id, seq) from fleet.look where kind = 'pull';
+update fleet.pull set state = 'open', updated_at = '2026-01-01T10:00:00Z', read_at = now();
+update fleet.look set done = seq, again_at = null;
+select t.is(t.rows($$select x from t.fill(null, t.pull(5, '2026-01-01T10:00:00Z')) x$$), '', 'a known one needs no head');
+select t.is(t.pulls_wanted(), '', '... and as it is known it is left alone');
+select t.fill(null, t.pull(5, '2026-01-01T10:00:01Z'));
+select t.is(t.pulls_wanted(), '5 waiting', 'it changed');
+select t.sound();
+rollback;
