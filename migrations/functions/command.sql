@@ -64,7 +64,8 @@ begin
                                      case when t.attempt_number = 0 then ' and has not run yet' else '' end)
         when 'no_text' then 'Say what: `/agent continue TEXT`, `/agent answer TEXT`.'
         when 'not_permitted' then 'Nobody who may start work has asked for it. Take its `agent:` label away, and add it yourself.'
-        when 'not_waiting_for_approval' then 'It does not wait for an approval.' end;
+        when 'not_held' then 'It does not wait for an approval.'
+        when 'text_changed' then 'The text was changed after that. Look at it again, then `/agent approve` once more.' end;
 end $$;
 
 -- More is wanted: at once when nothing runs, else at the end of what runs or waits.
@@ -94,7 +95,7 @@ begin
 end $$;
 
 -- Obeys. Answers what came of it: a word of refusal_line(), or another. Under the task's lock.
-create function fleet.obey(t fleet.task, p_verb text, p_rest text, p_actor text) returns text
+create function fleet.obey(t fleet.task, p_verb text, p_rest text, p_actor text, p_at timestamptz default now()) returns text
     language plpgsql as $$
 begin
     return case
@@ -105,7 +106,7 @@ begin
         when p_verb = 'rerun' then fleet.retry_task(t.task_id, true, null, p_actor)
         when p_verb = 'continue' then fleet.continue_by_comment(t, left(p_rest, 32768), p_actor)
         when p_verb = 'answer' then fleet.answer_by_comment(t, left(p_rest, 32768), p_actor)
-        when p_verb = 'approve' then 'not_waiting_for_approval'
+        when p_verb = 'approve' then fleet.approve_task(t.task_id, p_actor, p_at)
         when p_verb = 'status' then 'shown'
         when p_verb = 'help' then 'help'
         else 'unknown' end;
@@ -116,7 +117,7 @@ create function fleet.take_command(t fleet.task, p_number int, p_comment jsonb, 
     language plpgsql as $$
 declare
     v_actor text := fleet.forgejo_actor(p_comment ->> 'by');
-    v_verdict text := fleet.obey(t, p_verb, p_rest, v_actor);
+    v_verdict text := fleet.obey(t, p_verb, p_rest, v_actor, fleet.time_of(p_comment ->> 'created_at'));
     v_line text := fleet.refusal_line(t, v_verdict);
     v_comment bigint := (p_comment ->> 'id')::bigint;
 begin

@@ -63,20 +63,19 @@ declare
     i fleet.issue;
     t fleet.task;
 begin
-    select x.* into i from fleet.issue x join fleet.task k on k.issue = x.issue
-    where k.task_id = fleet.known_id(p_task_id) for update of x;
     select * into t from fleet.task where task_id = fleet.known_id(p_task_id) for update;
     if not found then
         return 'not_found';
-    elsif t.status <> 'created' or coalesce(t.hold, '') not in ('needs_approval', 'text_changed') then
+    end if;
+    select * into i from fleet.issue where issue = t.issue; -- not locked: a look that is under way finds what was approved
+    if t.status <> 'created' or coalesce(t.hold, '') not in ('needs_approval', 'text_changed') then
         return 'not_held';
-    elsif i.text_at > p_at or t.text_sha <> i.text_hash and i.offered is null then
+    elsif (i.text_at is null or i.text_at <= p_at) is not true or t.text_sha <> i.text_hash and i.offered is null then
         return 'text_changed';
     end if;
     if i.offered is not null then
         perform fleet.freeze_text(t.task, i.title, i.offered, i.text_hash);
     end if;
-    update fleet.issue set offered = null where issue = i.issue;
     update fleet.task set ask = null where task = t.task;
     perform fleet.note(t.task, 'approved', null, p_actor, jsonb_build_object('hold', t.hold, 'text', left(i.text_hash, 16)));
     perform fleet.lift_hold(t.task, p_actor);

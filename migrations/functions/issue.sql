@@ -304,8 +304,8 @@ create function fleet.heed_text(i fleet.issue, t fleet.task, p_body text, p_vouc
     language plpgsql as $$
 begin
     if i.text_hash = coalesce(t.text_sha, fleet.text_hash(t.title, t.body)) then
+        update fleet.issue set offered = null where issue = i.issue and offered is not null;
         if t.hold = 'text_changed' then
-            update fleet.issue set offered = null where issue = i.issue;
             perform fleet.lift_hold(t.task, 'fleet');
         end if;
         return;

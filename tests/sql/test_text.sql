@@ -158,3 +158,23 @@ select t.is(t.stands(), 'cancelled approval_expired', '... with the reason');
 select t.is(t.look(), 'recorded', '... and asked for no more');
 select t.sound();
 rollback;
+
+\echo 'approval by a comment'
+begin;
+create function pg_temp.says(p_id bigint, p_by text, p_body text, p_at text default null) returns text language sql as $$
+  select t.look(42, jsonb_set(t.seen(), '{comments}', jsonb_build_array(jsonb_build_object('id', p_id, 'by', p_by, 'by_id',
+    (select id from t.person where login = p_by), 'body', p_body, 'created_at', v.at, 'updated_at', v.at))))
+  from (select coalesce(p_at, to_char(now() at time zone 'UTC' + interval '1 s', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) as at) v $$;
+select pg_temp.fleet('{"approval": "always"}');
+select t.labels('ann', 'agent:x');
+select t.look();
+select pg_temp.says(10001, 'bob', '/agent approve');
+select t.is(t.stands(), 'created needs_approval', 'of somebody who may not start work is none');
+update t.issue set at = extract(epoch from now() - timestamp '2026-01-01' at time zone 'UTC')::int + 1000, body = 'Changed behind it';
+select pg_temp.says(10002, 'ann', '/agent approve');
+select t.is(t.stands(), 'created needs_approval', '... nor one of a text that was changed since');
+select t.ok((select text like '%text was changed%' from fleet.response where comment = 10002), '... which is said');
+update fleet.issue set text_at = now() - interval '1 minute';
+select pg_temp.says(10003, 'carl', '/agent approve');
+select t.is(t.stands(), 'created', 'of one who may it counts');
+rollback;
