@@ -43,6 +43,8 @@ comment on column fleet.repository.read_since is 'by Forgejo''s clock: what chan
 comment on column fleet.repository.read_due is 'when it is to be read again';
 comment on column fleet.repository.read_until is 'the worker read_by reads it, and nobody else before then';
 
+create index delivery_issue on fleet.delivery (repo, number, received_at);
+
 insert into fleet.setting (name, value, low, high, comment) values
     ('look_lease_ms', 120000, 5000, 3600000, 'a look that its worker has not ended after so long is taken by another'),
     ('look_retry_ms', 5000, 100, 600000, 'a look or a reading that failed is tried again after so long, twice as long each time'),

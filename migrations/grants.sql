@@ -23,7 +23,7 @@ grant execute on function
     fleet.finish_run(uuid, bigint, int, text, text, int, int, jsonb, bigint, text), fleet.forgejo_configure(uuid, jsonb, bigint, text),
     fleet.issue_seen(uuid, bigint, bigint, jsonb), fleet.pull_seen(uuid, bigint, bigint, jsonb), fleet.looks(uuid, int),
     fleet.look_failed(uuid, text, bigint, bigint, text, int), fleet.know_repositories(uuid, text[]),
-    fleet.backfills(uuid, int), fleet.backfilled(uuid, text, jsonb, text),
+    fleet.repository_seen(uuid, jsonb), fleet.backfills(uuid, int), fleet.backfilled(uuid, text, jsonb, text),
     fleet.backfill_failed(uuid, text, text, int),
     fleet.briefing(uuid, bigint, int), fleet.prepared(uuid, bigint, int, jsonb), fleet.void_confirmed(uuid, bigint, int, text),
     fleet.sweep_begin(uuid), fleet.sweep(uuid, text, text[], bigint[], bigint[], boolean, int), fleet.swept(uuid, text, bigint[], bigint[]),

@@ -39,6 +39,18 @@ begin
             to_char((r.read_since - interval '1 minute') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
 end $$;
 
+-- What the repository is called now, by the id that it answered with.
+create function fleet.repository_seen(p_node uuid, p_repository jsonb) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare v_repo text;
+begin
+    perform fleet.node_check(p_node);
+    v_repo := fleet.repository_of((p_repository ->> 'id')::bigint, p_repository ->> 'full_name');
+    update fleet.repository set default_branch = p_repository ->> 'default_branch'
+    where repo = v_repo and default_branch is distinct from p_repository ->> 'default_branch';
+    return v_repo;
+end $$;
+
 -- Something that a list shows is to be looked at: at once when it differs from what is stored, and in any case once behind the second of
 -- its updated_at, for what came in the same second is not told from what was seen. Answers whether it differs.
 create function fleet.want_listed(p_kind text, p_id bigint, p_differs boolean, p_at text) returns boolean
@@ -64,7 +76,7 @@ begin
         if p ->> 'state' = 'closed' or fleet.requirements_of(v_labels) = '{}' then
             return false;
         end if;
-        i := fleet.lock_issue(p_repo, (p ->> 'number')::int);
+        i := fleet.issue_of(p_repo, (p ->> 'number')::int, (p ->> 'id')::bigint);
     end if;
     return fleet.want_listed('issue', i.issue, i.read_at is null or i.updated_at is distinct from fleet.time_of(p ->> 'updated_at')
         or i.state is distinct from p ->> 'state' or array(select unnest(i.labels) order by 1) <> v_labels, p ->> 'updated_at');

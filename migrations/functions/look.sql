@@ -50,12 +50,22 @@ end $$;
 create type fleet.look_target as (
     repo text, repository_id bigint, number int, people text[], comment_after bigint, review_after bigint, head_sha text);
 
+-- Who asked for an issue's task, and who lately sent a text or labels of it: they may have vouched for the text.
+create function fleet.concerned(i fleet.issue) returns text[]
+    language plpgsql stable as $$
+begin
+    return array(select t.requested_by from fleet.task t where t.issue = i.issue and t.requested_by is not null
+                 union
+                 (select d.sender from fleet.delivery d
+                  where d.repo = i.repo and d.number = i.number and d.action in ('opened', 'edited', 'label_updated') and d.sender is not null
+                  order by d.received_at desc limit 20));
+end $$;
+
 create function fleet.look_target(p_kind text, p_id bigint) returns fleet.look_target
     language plpgsql stable as $$
 declare x fleet.look_target;
 begin
-    select r.repo, r.repository_id, i.number,
-           array(select t.requested_by from fleet.task t where t.issue = i.issue and t.requested_by is not null), i.comment_served, 0, null
+    select r.repo, r.repository_id, i.number, fleet.concerned(i), i.comment_served, 0, null
     into x from fleet.issue i join fleet.repository r on r.repo = i.repo
     where p_kind = 'issue' and i.issue = p_id;
     if p_kind = 'pull' then
@@ -121,7 +131,8 @@ end $$;
 
 -- ---------------------------------------------------------------- what failed
 
--- The repository answers, and the issue is no more: stopping is free, so what waits is cancelled and what runs is asked to stop.
+-- The repository answers, and the issue is no more: stopping is free, so what waits is cancelled and what runs is asked to stop, unless
+-- a pull request of it is open, as when it is closed.
 create function fleet.issue_gone(p_issue bigint, p_actor text) returns text
     language plpgsql as $$
 declare
@@ -131,7 +142,9 @@ begin
     select * into i from fleet.issue where issue = p_issue for update;
     update fleet.issue set state = 'closed', labels = '{}' where issue = p_issue;
     select * into t from fleet.task where issue = p_issue for update;
-    if t.status in ('created', 'review_pending') then
+    if exists (select from fleet.pull u where u.task = t.task and u.state = 'open') then
+        return 'recorded';
+    elsif t.status in ('created', 'review_pending') then
         perform fleet.cancel_idle(t, 'issue_gone', null, p_actor);
         return 'cancelled';
     elsif t.status in ('assigned', 'running', 'agent_lost') then

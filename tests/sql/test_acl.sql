@@ -32,6 +32,7 @@ insert into granted values
   ('looks(uuid,integer)', '{worker}'),
   ('look_failed(uuid,text,bigint,bigint,text,integer)', '{worker}'),
   ('know_repositories(uuid,text[])', '{worker}'),
+  ('repository_seen(uuid,jsonb)', '{worker}'),
   ('backfills(uuid,integer)', '{worker}'),
   ('backfilled(uuid,text,jsonb,text)', '{worker}'),
   ('backfill_failed(uuid,text,text,integer)', '{worker}'),

@@ -126,6 +126,19 @@ select t.is(t.wanted(), '4', 'listed twice, for the list moved: either counts');
 select t.sound();
 rollback;
 
+\echo 'by id'
+begin;
+select t.fleet();
+select t.known('acme/rocket');
+select t.is(fleet.repository_seen(t.node('w1'), '{"id": 5, "full_name": "acme/rocket", "default_branch": "trunk"}'), 'acme/rocket', 'what it is called');
+select t.is((select row(repository_id, default_branch)::text from fleet.repository), '(5,trunk)', 'id and default branch are known');
+select fleet.want_look('issue', (fleet.issue_of('acme/rocket', 7, 1007)).issue);
+select t.is(fleet.repository_seen(t.node('w1'), '{"id": 5, "full_name": "Acme/shuttle", "default_branch": "trunk"}'), 'Acme/shuttle', 'it was renamed');
+select t.is((select repo || ' ' || number from fleet.looks(t.node('w1'), 1)), 'Acme/shuttle 7', '... and is looked at under its new name');
+select t.is(t.fills(), 'Acme/shuttle', '... and read');
+select t.throws($$select fleet.backfilled(t.node('w1'), 'acme/rocket', '[]', null)$$, 'AF002', 'the old name is none');
+rollback;
+
 \echo 'pull requests'
 create function t.pull(p_number int, p_at text, p_head text default null, p_state text default 'open', p_repository bigint default 5) returns jsonb language sql as $$
   select jsonb_build_object('id', 2000 + p_number, 'number', p_number, 'state', p_state, 'updated_at', p_at, 'labels', '[]'::jsonb, 'is_pull', true)

@@ -7,7 +7,7 @@ $$;
 create function t.looks(p_node text, p_max int default 10) returns text language sql as $$
   select coalesce(string_agg(number || ' ' || seq, ', ' order by ordinality), '') from fleet.looks(t.node(p_node), p_max) with ordinality;
 $$;
-create function t.look(p_number int) returns fleet.look language sql as $$
+create function t.look_row(p_number int) returns fleet.look language sql as $$
   select l from fleet.look l join fleet.issue i on l.kind = 'issue' and i.issue = l.id where i.number = p_number;
 $$;
 -- The state that people see of a look; and whether its next try is within so many seconds from now.
@@ -15,10 +15,10 @@ create function t.reading(p_number int) returns text language sql as $$
   select state || coalesce(': ' || reason, '') from fleet.readings where number = p_number;
 $$;
 create function t.due_in(p_number int, p_from int, p_to int) returns boolean language sql as $$
-  select (t.look(p_number)).due_at between now() + make_interval(secs => p_from) and now() + make_interval(secs => p_to);
+  select (t.look_row(p_number)).due_at between now() + make_interval(secs => p_from) and now() + make_interval(secs => p_to);
 $$;
 create function t.fails(p_node text, p_number int, p_why text, p_retry int default -1) returns timestamptz language sql as $$
-  select fleet.look_failed(t.node(p_node), 'issue', t.issue(p_number), (t.look(p_number)).seq, p_why, p_retry);
+  select fleet.look_failed(t.node(p_node), 'issue', t.issue(p_number), (t.look_row(p_number)).seq, p_why, p_retry);
 $$;
 
 \echo 'a look is taken by one, and done'
@@ -40,9 +40,9 @@ select t.is(t.looks('w1'), '', 'wanted again while it is being read: still by on
 select fleet.look_done('issue', t.issue(2), 1);
 select t.is(t.looks('w1'), '2 2', '... and again behind that, for it began too soon');
 select fleet.look_done('issue', t.issue(2), 1);
-select t.is((t.look(2)).done, 1::bigint, 'an old answer does not fulfil a new wish');
+select t.is((t.look_row(2)).done, 1::bigint, 'an old answer does not fulfil a new wish');
 select fleet.look_done('issue', t.issue(2), 99);
-select t.is((t.look(2)).done, 2::bigint, '... nor one that is not there yet');
+select t.is((t.look_row(2)).done, 2::bigint, '... nor one that is not there yet');
 select t.sound();
 rollback;
 
@@ -103,7 +103,7 @@ select t.is(t.status('acme/rocket#1'), null, 'nothing was cancelled');
 update fleet.look set due_at = now();
 select t.looks('w1');
 select fleet.look_done('issue', t.issue(1), 2);
-select t.is((t.look(1)).tries, 0, 'it answers: the pause is forgotten');
+select t.is((t.look_row(1)).tries, 0, 'it answers: the pause is forgotten');
 select fleet.want_look('issue', t.issue(1));
 select t.looks('w1');
 select t.fails('w1', 1, 'dropped: this worker stops');
@@ -166,12 +166,25 @@ select t.is((select status || ' ' || cancel_reason from fleet.task), 'running is
 select t.sound();
 rollback;
 
+\echo 'whom Forgejo is asked about'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 1));
+select t.deliver('d1', 'opened', '{agent:code:rust}', '2026-01-01T10:00:00Z'),
+  t.deliver('d2', 'edited', '{agent:code:rust}', '2026-01-01T10:00:01Z', '{"sender": "ann"}'),
+  t.deliver('d3', 'closed', '{agent:code:rust}', '2026-01-01T10:00:01Z', '{"sender": "ben"}'),
+  t.deliver('d4', 'edited', '{agent:code:rust}', '2026-01-01T10:00:01Z', '{"sender": "cat", "number": 43}');
+update fleet.task set issue = t.issue(42), requested_by = 'dora';
+select fleet.want_look('issue', t.issue(42));
+select t.is((select array_to_string(array(select unnest(people) order by 1), ' ') from fleet.looks(t.node('w1'), 1)), 'ann dora octo',
+  'who asked for it, and who wrote or labelled it');
+rollback;
+
 \echo 'who waits for nobody'
 begin;
 select fleet.want_look('issue', t.issue(1), false);
-select t.is((t.look(1)).seq, 1::bigint, 'wanted by a claim: a first time');
+select t.is((t.look_row(1)).seq, 1::bigint, 'wanted by a claim: a first time');
 select fleet.want_look('issue', t.issue(1), false);
-select t.is((t.look(1)).seq, 2::bigint, '... and again');
+select t.is((t.look_row(1)).seq, 2::bigint, '... and again');
 rollback;
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 1));
