@@ -43,7 +43,7 @@ declare
     v_mode text;
     v_why text;
 begin
-    select * into t from fleet.task where task_id = p_task_id for update;
+    select * into t from fleet.task where task_id = fleet.known_id(p_task_id) for update;
     if not found or not fleet.reaches(p_by, t.repo) then
         return fleet.no_task(p_task_id);
     end if;
@@ -70,5 +70,5 @@ begin
         jsonb_build_object('execution_mode', v_mode, 'agent_id', p_agent_id));
     return (select fleet.say(200, jsonb_build_object('task_id', p_task_id, 'status', t.status, 'agent_id', p_agent_id,
                 'execution_mode', v_mode, 'can_take', x.can_take, 'reason', x.reason)::text)
-            from fleet.explanations x where x.task_id = p_task_id and x.agent_id = p_agent_id);
+            from fleet.explanations x where x.task_id = fleet.known_id(p_task_id) and x.agent_id = p_agent_id);
 end $$;

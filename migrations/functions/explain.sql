@@ -7,10 +7,10 @@ create function fleet.explain_task(p_task_id text) returns table (agent_id text,
 begin
     return query
         select null, false, w from fleet.task t, unnest(fleet.lane_warnings(t.lane)) w
-        where t.task_id = p_task_id and t.status = 'created' and exists (select from fleet.executor);
+        where t.task_id = fleet.known_id(p_task_id) and t.status = 'created' and exists (select from fleet.executor);
     return query
         select x.agent_id, x.can_take, x.reason from fleet.explanations x
-        where x.task_id = p_task_id order by x.can_take desc, x.agent_id;
+        where x.task_id = fleet.known_id(p_task_id) order by x.can_take desc, x.agent_id;
     if not found then
         raise exception 'there is no task %', p_task_id using errcode = 'AF003';
     end if;

@@ -315,7 +315,7 @@ create function fleet.retell(p_task_id text) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set lock_timeout = '1s' as $$
 declare t fleet.task;
 begin
-    select * into t from fleet.task where task_id = p_task_id for update;
+    select * into t from fleet.task where task_id = fleet.known_id(p_task_id) for update;
     if not found then
         return 'not_found';
     elsif t.issue_number is null or t.source <> 'forgejo' then

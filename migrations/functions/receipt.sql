@@ -48,7 +48,7 @@ begin
     if v_no.status is not null then
         return row(null, null, v_no)::fleet.held;
     end if;
-    select * into t from fleet.task where task_id = p_task_id for update;
+    select * into t from fleet.task where task_id = fleet.known_id(p_task_id) for update;
     if not found or not fleet.reaches(p_by, t.repo) then
         return row(null, null, fleet.no_task(p_task_id))::fleet.held;
     end if;

@@ -105,7 +105,7 @@ create function fleet.find_task(p_by fleet.requester, p_task_id text) returns fl
     language plpgsql stable as $$
 declare t fleet.task;
 begin
-    select * into t from fleet.task where task_id = p_task_id;
+    select * into t from fleet.task where task_id = fleet.known_id(p_task_id);
     if t.task is not null and not fleet.reaches_task(p_by, t) then
         t := null;
     end if;

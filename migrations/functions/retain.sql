@@ -316,7 +316,7 @@ declare
     v_actor text := fleet.caller();
 begin
     perform from fleet.latch where name = 'retain' for share;
-    select * into t from fleet.task where task_id = p_task_id for update;
+    select * into t from fleet.task where task_id = fleet.known_id(p_task_id) for update;
     if not found then
         return 'not_found';
     elsif (t.kept_at is not null) = (p_word = 'kept') then

@@ -6,7 +6,7 @@ create function fleet.hold_task(p_task_id text) returns jsonb
 declare v_now jsonb;
 begin
     select jsonb_build_object('status', t.status, 'attempt', t.attempt_number, 'retry_count', t.retry_count) into v_now
-    from fleet.task t where t.task_id = p_task_id for update;
+    from fleet.task t where t.task_id = fleet.known_id(p_task_id) for update;
     return v_now;
 end $$;
 
@@ -49,7 +49,7 @@ create function fleet.cancel_task(p_task_id text, p_reason text, p_actor text) r
     language plpgsql as $$
 declare t fleet.task;
 begin
-    select * into t from fleet.task where task_id = p_task_id for update;
+    select * into t from fleet.task where task_id = fleet.known_id(p_task_id) for update;
     if not found then
         return 'not_found';
     elsif t.status in ('created', 'review_pending') then
@@ -145,7 +145,7 @@ declare
     v_force boolean := coalesce(p_force, false);
     v_live bigint;
 begin
-    select * into t from fleet.task where task_id = p_task_id for update;
+    select * into t from fleet.task where task_id = fleet.known_id(p_task_id) for update;
     if not found then
         return 'not_found';
     end if;
@@ -201,7 +201,7 @@ declare
     a fleet.attempt;
     v_agent text;
 begin
-    select * into strict t from fleet.task where task_id = p_task_id;
+    select * into strict t from fleet.task where task_id = fleet.known_id(p_task_id);
     select * into a from fleet.attempt where task = t.task and ended_at is null and abandoned_at is null;
     select agent_id into v_agent from fleet.executor where executor = a.executor;
     return case p_verdict
@@ -272,7 +272,7 @@ begin
     if coalesce(p_reason, '') = '' then
         raise exception 'say why: fleet.free_slot(task_id, attempt, reason)' using errcode = 'AF007';
     end if;
-    select * into t from fleet.task where task_id = p_task_id for update;
+    select * into t from fleet.task where task_id = fleet.known_id(p_task_id) for update;
     select * into a from fleet.attempt where task = t.task and number = p_attempt;
     if not found then
         return 'not_found';
@@ -303,7 +303,7 @@ create function fleet.asking(p_task_id text) returns fleet.attempt
 declare a fleet.attempt;
 begin
     select x.* into a from fleet.attempt x join fleet.task t on t.task = x.task
-    where t.task_id = p_task_id and x.abandoned_at is null and x.question is not null
+    where t.task_id = fleet.known_id(p_task_id) and x.abandoned_at is null and x.question is not null
       and (x.ended_at is null or t.status = 'review_pending' and x.number = t.attempt_number);
     return a;
 end $$;
@@ -379,7 +379,7 @@ create function fleet.continue_task(p_task_id text, p_text text, p_shown text, p
     language plpgsql as $$
 declare t fleet.task;
 begin
-    select * into t from fleet.task where task_id = p_task_id for update;
+    select * into t from fleet.task where task_id = fleet.known_id(p_task_id) for update;
     if not found then
         return 'not_found';
     elsif t.status not in ('completed', 'failed', 'review_pending') or t.attempt_number = 0 then
