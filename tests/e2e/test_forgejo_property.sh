@@ -3,7 +3,7 @@
 # tests/forgejo/property to choose them.
 
 shared="shared-by-the-agent-of-this-test"
-ORCHESTRATOR="heartbeat_interval_secs: 60, heartbeat_timeout_threshold: 1000, handover_ack_secs: 3600, http_pull_token: $shared"
+ORCHESTRATOR="max_reviews: 100, heartbeat_interval_secs: 60, heartbeat_timeout_threshold: 1000, handover_ack_secs: 3600, http_pull_token: $shared"
 MAX_RETRIES=0 DISPATCH_INTERVAL=3600
 fleet_begin
 port=$(free_port)
@@ -17,10 +17,10 @@ for setting in "look_retry_ms 200" "look_retry_max_ms 2000" "tell_ms 100" "tell_
 done
 servers='' workers=''
 for i in 1 2; do
-    PORT[server-$i]=$(free_port)
-    config "$E2E/etc/server-$i.yaml" "${PORT[server-$i]}" "$(node_url fleet_server_login)"
+    server=$(free_port)
+    config "$E2E/etc/server-$i.yaml" "$server" "$(node_url fleet_server_login)"
     config "$E2E/etc/worker-$i.yaml" 0 "$(node_url fleet_worker_login)"
-    servers+="${servers:+, }{\"name\": \"server-$i\", \"base\": \"http://127.0.0.1:${PORT[server-$i]}\", \"env\": {\"WEBHOOK_SECRET\": \"$FLEET_SECRET\"},
+    servers+="${servers:+, }{\"name\": \"server-$i\", \"base\": \"http://127.0.0.1:$server\", \"env\": {\"WEBHOOK_SECRET\": \"$FLEET_SECRET\"},
         \"command\": [\"$BUILD/fleet-server\", \"--config\", \"$E2E/etc/server-$i.yaml\"]}"
     workers+="${workers:+, }{\"name\": \"worker-$i\", \"command\": [\"$BUILD/fleet-worker\", \"--config\", \"$E2E/etc/worker-$i.yaml\"],
         \"env\": {\"WEBHOOK_SECRET\": \"$FLEET_SECRET\", \"FLEET_NODE_NAME\": \"worker-$i\"}}"

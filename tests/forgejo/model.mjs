@@ -113,6 +113,20 @@ export class Model {
         this.seen(by);
     }
 
+    // A pull request of the task's own branch: open, merged, closed.
+    pulled(by, state) {
+        this.pull = state;
+        if (state === 'open' && ['completed', 'failed'].includes(this.status)) this.status = 'review_pending';
+        if (state === 'merged') Object.assign(this, { status: 'completed', held: false });
+        if (state === 'closed' && this.status === 'review_pending') this.status = 'failed';
+        this.seen(by);
+    }
+
+    review(by, state) {
+        if (state === 'REQUEST_CHANGES' && this.trusted(by) && this.pull === 'open' && this.status === 'review_pending') this.wait();
+        if (this.waiting()) this.seen(by);
+    }
+
     // All that waits and may, runs to its end.
     run() {
         if (!this.waiting() || this.held) return;

@@ -91,6 +91,7 @@ class Property {
         if (!act) { issue.left = 0; return; }
         issue.left -= 1;
         if (act.after || this.random.chance(0.6)) this.double.world.advance(1 + this.random.below(3));
+        for (const { verb, fields } of act.before ?? []) this.double.verbs[verb]({ repo: this.nameOf(issue), ...fields });
         const given = this.double.verbs[act.verb]({ repo: this.nameOf(issue), issue: issue.number, pull: issue.pull ?? undefined, ...act.fields });
         act.done?.(given, issue);
         act.model(issue.model, given);

@@ -23,7 +23,14 @@ export function next(issue, random) {
     const closer = random.chance(0.5) ? model.author : who;
     if (model.open && !issue.round.commanded) offer(3, 'close', () => ({ verb: 'close', fields: { as: closer }, model: (m) => m.close(closer) }));
     if (!model.open && !issue.round.commanded) offer(6, 'reopen', () => ({ verb: 'reopen', fields: { as: who }, model: (m) => m.reopen(who) }));
-    if (model.open && issue.branch && model.agents().length) offer(3, 'command', () => command(issue, anyone, random.pick(WORDS)));
+    if (model.open && issue.branch && model.agents().length) offer(3, 'command', () => command(issue, anyone, random.pick(issue.pull ? ['status', 'help'] : WORDS)));
+    if (issue.branch && !issue.pull && ['completed', 'failed'].includes(model.status)) offer(5, 'pull', () => pull(issue, who));
+    if (issue.pull && model.pull === 'open') {
+        offer(3, 'review', () => review(anyone, random.pick(['REQUEST_CHANGES', 'REQUEST_CHANGES', 'COMMENT'])));
+        offer(2, 'merge', () => ({ verb: 'merge', fields: { as: who, issue: undefined }, model: (m) => m.pulled(who, 'merged') }));
+        offer(1, 'push', () => push(issue, who));
+        if (!model.waiting()) offer(1, 'close_pull', () => ({ verb: 'close', fields: { as: who, issue: undefined }, model: (m) => m.pulled(who, 'closed') }));
+    }
     const words = Object.fromEntries(Object.entries(acts).map(([word, [weight]]) => [word, weight]));
     return acts[random.weighted(words)][1]();
 }
@@ -45,3 +52,12 @@ function command(issue, as, word) {
     issue.round.commanded = true;
     return { verb: 'comment', fields: { as, body: `/agent ${word}\nplease` }, model: (m) => m.command(as, word) };
 }
+
+function push(issue, as) { return { verb: 'push', fields: { as, branch: issue.branch }, model: () => {} }; }
+
+function pull(issue, as) {
+    return { before: [push(issue, as)], verb: 'open_pull', fields: { as, head: issue.branch, title: `Work of ${issue.number}` }, model: (m) => m.pulled(as, 'open'),
+        done: (given) => { issue.pull = given.number; } };
+}
+
+function review(as, state) { return { verb: 'review', fields: { as, issue: undefined, state, body: 'Not yet.' }, model: (m) => m.review(as, state) }; }
