@@ -132,12 +132,8 @@ class Property {
     async quiet(what) {
         await this.double.hooks.quiet();
         await this.database.ask(READ_ALL);
-        try {
-            await until(90000, async () => { await this.double.hooks.quiet(); return (await this.database.json(`${BUSY} limit 20`)).length === 0; },
-                async () => `all to be quiet: ${JSON.stringify(await this.database.json(`${BUSY} limit 20`)).slice(0, 2000)}`);
-        } catch (error) {
-            this.offences.push(`${what}: ${error.message}`);
-        }
+        await until(90000, async () => { await this.double.hooks.quiet(); return (await this.database.json(`${BUSY} limit 20`)).length === 0; },
+            async () => `all to be quiet in ${what}: ${JSON.stringify(await this.database.json(`${BUSY} limit 20`)).slice(0, 2000)}`);
     }
 
     async compare(what) {
