@@ -135,7 +135,7 @@ export function verbs({ world, shape, issues, pulls, branches, hooks, faults, se
         const issue = (i) => ({
             id: i.id, number: i.number, title: i.title, body: i.body, state: i.state, by: i.author.login, labels: i.labels.map((l) => l.name), locked: i.locked,
             milestone: i.milestone?.title ?? null, updated_at: world.at(i.updated), timeline: i.timeline.map(line), reactions: i.reactions.map((r) => `${r.user.login} ${r.content}`),
-            pull: i.pull && { head: i.pull.head, head_sha: i.pull.head_sha, base: i.pull.base, merged: i.pull.merged, draft: /^(\[wip\]|wip:)/i.test(i.title),
+            pull: i.pull && { head: { ref: i.pull.head, sha: i.pull.head_sha }, base: { ref: i.pull.base }, merged: i.pull.merged, draft: /^(\[wip\]|wip:)/i.test(i.title),
                 reviews: i.pull.reviews.map((r) => ({ id: r.id, by: r.author.login, state: r.state, body: r.body })) },
         });
         const repo = (r) => ({
