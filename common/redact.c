@@ -364,16 +364,23 @@ static void overwrite(char *text, struct range range)
 static size_t decide(struct scan *scan, char *text, bool last)
 {
     size_t i = 0, safe = 0;
+    struct range ahead = none; /* what was found stands behind its mark, with more in between */
     while (i < scan->len) {
+        if (i >= ahead.from && i < ahead.to) {
+            i = ahead.to;
+            continue;
+        }
         scan->more = false;
         struct range found = match(scan, i);
         if (scan->more && !last && scan->len - i <= REDACT_HOLD_MAX)
             break;
         if (found.to > 0)
             overwrite(text, found);
-        if (is_blank(scan->in[i]))
+        if (found.from > i)
+            ahead = found;
+        if (is_blank(scan->in[i]) && ahead.to <= i)
             safe = i + 1;
-        i = found.to > i ? found.to : i + 1;
+        i = found.to > i && found.from <= i ? found.to : i + 1;
     }
     /* A word without end is no credential: its front is let go. */
     return last || scan->len - safe > REDACT_HOLD_MAX ? i : safe;

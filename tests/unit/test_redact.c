@@ -33,6 +33,8 @@ static const struct sample {
      "\"authorization\": \"token ****************************************\""},
     {"curl -H 'Bearer abcdefgh12345678'", "curl -H 'Bearer ****************'"},
     {"git clone https://user:pass@h/x", "git clone https://user:****@h/x"},
+    {"https://ghp_0123456789abcdefghijABCDEFGHIJ012345:x-oauth-basic@h",
+     "https://ghp_************************************:*************@h"},
     {"https://:" HEX40 "@h", "https://:****************************************@h"},
     {"OPENAI_API_KEY=abc-defg\n", "OPENAI_API_KEY=********\n"},
     {"export PGPASSWORD=\"hunter22\"", "export PGPASSWORD=\"********\""},
