@@ -159,15 +159,23 @@ static size_t room(size_t len)
 
 /* --- the three places --- */
 
+/* What would end a span of code, or a table's cell, also in code. */
+static const char *in_span(char c)
+{
+    return c == '`' ? "'" : c == '|' ? "¦" : NULL;
+}
+
 static void one_line(struct buf *line, const char *bytes, size_t len, size_t max,
-                     const struct redact_words *secrets)
+                     const struct redact_words *secrets, bool span)
 {
     struct buf text;
 
     clean(&text, bytes, len, max, secrets);
     buf_init(line, room(text.len));
     for (size_t i = 0; i < text.len; i++) {
-        if (!isspace((unsigned char)text.data[i]))
+        if (span && in_span(text.data[i]))
+            buf_adds(line, in_span(text.data[i]));
+        else if (!isspace((unsigned char)text.data[i]))
             defuse(line, text.data, i);
         else if (line->len > 0 && line->data[line->len - 1] != ' ')
             buf_adds(line, " ");
@@ -181,7 +189,7 @@ void words_plain(struct buf *out, const char *bytes, size_t len, size_t max,
 {
     struct buf line;
 
-    one_line(&line, bytes, len, max, secrets);
+    one_line(&line, bytes, len, max, secrets, false);
     buf_add(out, buf_text(&line), line.len);
     buf_release(&line);
 }
@@ -191,13 +199,7 @@ void words_span(struct buf *out, const char *bytes, size_t len, size_t max,
 {
     struct buf line;
 
-    one_line(&line, bytes, len, max, secrets);
-    for (size_t i = 0; i < line.len; i++) {
-        if (line.data[i] == '`')
-            line.data[i] = '\'';
-        else if (line.data[i] == '|') /* the border of a table's cell, also in code */
-            line.data[i] = '/';
-    }
+    one_line(&line, bytes, len, max, secrets, true);
     if (line.len > 0) {
         buf_adds(out, "`");
         buf_add(out, line.data, line.len);
