@@ -120,6 +120,23 @@ select x.task, x.label, 'is in task_label and not among the labels' from fleet.t
 where not exists (select from fleet.task t where t.task = x.task and x.label = any (t.labels));
 comment on view fleet.check_list is 'What lists read is what the tasks say: ended by status, task_label by labels.';
 
+create view fleet.check_hold as
+select t.task_id, t.hold, 'is held and does not wait' as fault from fleet.task t where t.hold is not null and t.status <> 'created'
+union all
+select t.task_id, t.hold, 'is held without a time, or has a time that never comes' from fleet.task t
+left join fleet.delayed d on d.task = t.task
+where t.status = 'created' and (t.hold is null or t.hold not in ('permission_pending', 'needs_approval', 'text_changed'))
+                            <> (d.run_at is distinct from 'infinity')
+union all
+select t.task_id, t.hold, 'is a hold that nobody knows, or that of no issue' from fleet.task t
+where t.issue is null and t.hold is not null
+   or t.hold not in ('permission_pending', 'needs_approval', 'text_changed', 'reading', 'daily_limit')
+union all
+select t.task_id, i.repo || '#' || i.number, 'is the task of an issue that is called otherwise' from fleet.task t
+join fleet.issue i on i.issue = t.issue
+where t.repo <> i.repo or t.issue_number <> i.number;
+comment on view fleet.check_hold is 'A hold that a person ends keeps its task aside until then; the others end by time. A task is called as its issue.';
+
 create view fleet.check_agent as
 select e.agent_id, a.attempt, 'is not owned by a node of its agent, or nothing ends it when that is silent' as fault
 from fleet.attempt a

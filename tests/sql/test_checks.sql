@@ -84,6 +84,10 @@ select t.submit('pulled', '{agent:http}', '{"execution_mode": "http_pull"}');
 select t.pull('a1');
 select t.says('a1', 'pulled', 'running');
 select t.sound('an agent''s run keeps every invariant');
+select pg_temp.fires('check_hold', 'update fleet.task set hold = ''needs_approval'' where status = ''created''', 'a held task that could be taken');
+select pg_temp.fires('check_hold', 'update fleet.task set hold = ''reading'' where status = ''completed''', 'a hold on a task that has ended');
+select pg_temp.fires('check_hold', 'update fleet.delayed set run_at = ''infinity''', 'a task that never starts and nobody holds');
+select pg_temp.fires('check_hold', 'update fleet.task set hold = ''mood'' where status = ''created''', 'a hold that nobody knows');
 select pg_temp.fires('check_agent', 'update fleet.attempt set node = t.node(''w2'') where attempt = t.attempt(''pulled'')', 'an agent''s run that a worker owns');
 select pg_temp.fires('check_agent', 'update fleet.attempt set due_at = null', 'an agent''s run that nothing ends');
 select pg_temp.fires('check_agent', 'update fleet.attempt set node = (select node from fleet.executor where agent_id = ''a1'') where attempt = t.attempt(''runs'')',
