@@ -76,7 +76,7 @@ grant select on
     fleet.held_slots, fleet.kept_workspaces, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.accounts, fleet.reasons, fleet.history, fleet.attempts, fleet.work, fleet.nodes, fleet.deliveries,
     fleet.readings, fleet.repositories,
     fleet.settings, fleet.storage, fleet.tellings, fleet.explanations, fleet.check_slot, fleet.check_live, fleet.check_status_event, fleet.check_epoch, fleet.check_queue,
-    fleet.check_executor_lane, fleet.check_agent, fleet.check_hold, fleet.check_status, fleet.check_list, fleet.check_outbox
+    fleet.check_executor_lane, fleet.check_agent, fleet.check_hold, fleet.check_status, fleet.check_list, fleet.check_pull, fleet.check_outbox
 to fleet_operator, fleet_reader, fleet_reader_full;
 
 grant select on fleet.task_texts, fleet.attempt_texts, fleet.follow_ups, fleet.logs, fleet.host_addresses to fleet_reader_full;

@@ -70,6 +70,10 @@ insert into fleet.reason (reason, class, retry, advice) values
     ('abandoned', 'request', 'never', 'A person gave up an attempt that is not proven ended.'),
     ('attempts_exhausted', 'policy', 'never',
      'It was tried max_attempts_total times; look at the attempts, then retry with force.'),
+    ('pr_closed', 'request', 'never',
+     'Its pull request was closed unmerged. Reopen it, or run the task again: then what was closed does not count.'),
+    ('reviews_exhausted', 'policy', 'never',
+     'It was sent back orchestrator.max_reviews times. Finish it by hand, or begin anew: /agent rerun, fleet.retry(task_id, true).'),
     ('needs_input', 'request', 'never', 'It ended with a question: answer it (POST …/answer, fleet.answer), then it goes on.'),
     -- of workspaces; what was committed is kept on the host, and a retry pushes it before anything else
     ('git_missing', 'workspace', 'other_host', 'The host has no git; install it there, then look at it with check-hosts.'),

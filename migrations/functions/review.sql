@@ -65,13 +65,13 @@ begin
     return t.review_count >= (fleet.policy(t.repo) ->> 'max_reviews')::int;
 end $$;
 
--- Were all that ask for another run asked by reviews and the like, and is there none left for these?
+-- Were all that ask for another run asked by reviews and the like, and is there none left for these? (One that waits anyway is told.)
 create function fleet.reviews_used_up(t fleet.task) returns boolean
     language plpgsql stable as $$
 declare v_counted boolean := (select bool_and(f.counted) from fleet.follow f
                               where f.task = t.task and f.number = t.attempt_number and f.last is null);
 begin
-    if v_counted then -- as it nearly never is
+    if v_counted and t.status <> 'created' then -- as it nearly never is
         return fleet.no_review_left(t);
     end if;
     return false;

@@ -164,3 +164,26 @@ select t.task_id, 'is told, and is of no issue'
 from fleet.outbox o join fleet.task t on t.task = o.task
 where t.issue_number is null;
 comment on view fleet.check_outbox is 'What Forgejo has to be told is due at some time, or parked; and it is of an issue.';
+
+create view fleet.check_pull as
+select t.task_id, t.status, x.fault
+from fleet.task t
+cross join lateral (
+    select r.* from fleet.pull r where r.task = t.task and (r.state = 'open' or r.closed_round = t.round)
+    order by r.state = 'open' desc, r.number desc limit 1) r
+cross join lateral (
+    select case when r.merged and t.status <> 'completed' then 'its pull request was merged'
+                when r.state = 'open' and t.status in ('completed', 'failed') then 'its pull request is open'
+                when r.state = 'closed' and not r.merged and t.status not in ('failed', 'cancelled') then 'its pull request was closed' end as fault) x
+where x.fault is not null
+  and not exists (select from fleet.attempt a where a.task = t.task and a.ended_at is null and a.abandoned_at is null)
+union all
+select t.task_id, t.status, 'is under review, and neither asks nor has an open pull request' from fleet.task t
+where t.status = 'review_pending' and t.failure_reason is distinct from 'needs_input'
+  and not exists (select from fleet.pull r where r.task = t.task and r.state = 'open')
+union all
+select t.task_id, t.status, 'its pull request is of another repository' from fleet.pull r
+join fleet.task t on t.task = r.task
+join fleet.repository o on o.repository_id = r.repository_id
+where o.repo is distinct from t.repo;
+comment on view fleet.check_pull is 'A task of which nothing runs is what its pull request says.';
