@@ -10,7 +10,8 @@ declare
 begin
     if v_match is not null then
         verb := lower(coalesce(v_match[1], 'help'));
-        rest := trim(concat_ws(chr(10), nullif(v_match[2], ''), nullif(substr(v_body, strpos(v_body || chr(10), chr(10)) + 1), '')), chr(10) || chr(9) || ' ');
+        rest := trim(concat_ws(chr(10), nullif(v_match[2], ''), nullif(substr(v_body, strpos(v_body || chr(10), chr(10)) + 1), '')),
+                     chr(10) || chr(9) || ' ');
     end if;
 end $$;
 
@@ -57,8 +58,8 @@ begin
         when 'completed' then 'It is completed. `/agent rerun` runs it anew, `/agent continue TEXT` asks for more.'
         when 'not_proven_ended' then 'Its last run is not proven ended: `/agent cancel` first, and wait for the end.'
         when 'retries_exhausted' then 'It has used up its retries. `/agent rerun` begins anew with fresh counters.'
-        when 'reviews_exhausted' then format('It was sent back %s times, as often as `orchestrator.max_reviews` allows. `/agent rerun` begins anew, '
-                                             'or finish it by hand.', t.review_count)
+        when 'reviews_exhausted' then format('It was sent back %s times, as often as `orchestrator.max_reviews` allows. '
+                                             '`/agent rerun` begins anew, or finish it by hand.', t.review_count)
         when 'not_asking' then format('It asks nothing: it is %s. `/agent continue TEXT` asks for more.', t.status)
         when 'not_ended' then format('There is nothing to continue: it is %s%s.', t.status,
                                      case when t.attempt_number = 0 then ' and has not run yet' else '' end)
@@ -94,8 +95,8 @@ begin
     return 'answered';
 end $$;
 
--- Obeys. Answers what came of it: a word of refusal_line(), or another. Under the task's lock.
-create function fleet.obey(t fleet.task, p_verb text, p_rest text, p_actor text, p_at timestamptz default now()) returns text
+-- Obeys what was written at p_at. Answers what came of it: a word of refusal_line(), or another. Under the task's lock.
+create function fleet.obey(t fleet.task, p_verb text, p_rest text, p_actor text, p_at timestamptz) returns text
     language plpgsql as $$
 begin
     return case
@@ -179,7 +180,7 @@ begin
     elsif v_may then
         perform fleet.take_command(t, p_number, p, 'answer', trim(p ->> 'body', chr(10) || chr(13) || chr(9) || ' '));
     elsif v.verb = 'cancel' and (p ->> 'by_id')::bigint = p_author then
-        perform fleet.obey(t, 'cancel', '', fleet.forgejo_actor(p ->> 'by'));
+        perform fleet.obey(t, 'cancel', '', fleet.forgejo_actor(p ->> 'by'), now());
     end if;
     return true;
 end $$;
@@ -202,17 +203,21 @@ begin
         return;
     end if;
     for v in select x from jsonb_array_elements(fleet.items(p_comments)) x
-             where fleet.unserved((x ->> 'id')::bigint, coalesce(i.comments_seen, r.comments_seen), coalesce(i.comment_served, r.comment_served))
+             where fleet.unserved((x ->> 'id')::bigint, coalesce(i.comments_seen, r.comments_seen),
+                                  coalesce(i.comment_served, r.comment_served))
              order by (x ->> 'id')::bigint loop
         if not fleet.comment_counts(t, v) or fleet.take_comment(t.task, coalesce(i.number, r.number), i.author_id, v, p_people) then
             v_new := v_new || (v ->> 'id')::bigint;
         end if;
     end loop;
     if v_new <> '{}' then
-        update fleet.issue x set (comments_seen, comment_served) = (select m.seen, m.served from fleet.remember(x.comments_seen, x.comment_served, v_new, 32) m)
+        update fleet.issue x set (comments_seen, comment_served) = (
+            select m.seen, m.served from fleet.remember(x.comments_seen, x.comment_served, v_new, 32) m)
         where x.issue = p_issue;
-        update fleet.pull x set (comments_seen, comment_served) = (select m.seen, m.served from fleet.remember(x.comments_seen, x.comment_served, v_new, 32) m)
+        update fleet.pull x set (comments_seen, comment_served) = (
+            select m.seen, m.served from fleet.remember(x.comments_seen, x.comment_served, v_new, 32) m)
         where x.pull = p_pull;
     end if;
 end $$;
-comment on function fleet.take_comments(bigint, bigint, jsonb, jsonb) is 'Takes comments on an issue or a pull request: commands and answers, each once.';
+comment on function fleet.take_comments(bigint, bigint, jsonb, jsonb) is
+    'Takes comments on an issue or a pull request: commands and answers, each once.';

@@ -118,7 +118,7 @@ begin
             reason := 'resubmitted';
         end if;
     elsif t.task is not null and t.status in ('created', 'review_pending') then
-        if v_had and not v_has then
+        if v_had and not v_has and not fleet.pull_keeps(t) then
             perform fleet.cancel_idle(t, 'label_removed', null, p_actor);
             reason := 'label_removed';
         elsif t.status = 'created' and v_has and i.labels is distinct from p_labels then
@@ -138,7 +138,9 @@ create function fleet.issue_closed(p_task_id text, p_actor text) returns text
 declare t fleet.task;
 begin
     select * into t from fleet.task where task_id = p_task_id for update;
-    if t.status in ('created', 'review_pending') then
+    if fleet.pull_keeps(t) then
+        return 'recorded';
+    elsif t.status in ('created', 'review_pending') then
         perform fleet.cancel_idle(t, 'issue_closed', null, p_actor);
         return 'cancelled';
     elsif t.status in ('assigned', 'running', 'agent_lost') then

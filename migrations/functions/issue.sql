@@ -269,7 +269,7 @@ end $$;
 create function fleet.stop_asked(i fleet.issue, t fleet.task, p_news boolean, p_reason text, p_actor text) returns text
     language plpgsql as $$
 begin
-    if exists (select from fleet.pull p where p.task = t.task and p.state = 'open') then
+    if fleet.pull_keeps(t) then
         return 'recorded';
     elsif t.status = 'created' and (p_news or t.ask is not null or t.hold is not distinct from 'permission_pending')
           or t.status = 'review_pending' and p_news then

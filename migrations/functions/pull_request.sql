@@ -21,7 +21,7 @@ begin
         (select t.task from fleet.task t
          where t.branch_name = p_branch and t.repo is not null and lower(t.repo) = lower(p_repo) order by t.task desc limit 1),
         (select t.task from fleet.task t
-         where t.task_id in (v_id, fleet.unescaped(v_id)) and lower(t.repo) = lower(p_repo) order by t.task desc limit 1));
+         where t.task_id in (fleet.known_id(v_id), fleet.known_id(fleet.unescaped(v_id))) and lower(t.repo) = lower(p_repo) order by t.task desc limit 1));
 end $$;
 comment on function fleet.task_of_branch(text, text) is 'The task whose branch in its repository this is; null: none''s.';
 
@@ -40,7 +40,8 @@ begin
     if found or (p #>> '{pull,head,repository_id}')::bigint is distinct from v_repository then
         return v_pull;
     end if;
-    v_task := fleet.task_of_branch(p #>> '{repository,full_name}', v_ref);
+    v_task := fleet.task_of_branch(coalesce((select x.repo from fleet.repository x where x.repository_id = v_repository),
+                                            p #>> '{repository,full_name}'), v_ref);
     if v_task is null or v_number is null then
         return null;
     end if;
@@ -88,7 +89,8 @@ end $$;
 create function fleet.own_head(p_task bigint, p_sha text) returns boolean
     language plpgsql stable as $$
 begin
-    return coalesce((select bool_or(a.work ->> 'pushed' = p_sha) from fleet.attempt a where a.task = p_task and a.work ->> 'pushed' is not null), true);
+    return coalesce((select bool_or(a.work ->> 'pushed' = p_sha) from fleet.attempt a
+                     where a.task = p_task and a.work ->> 'pushed' is not null), true);
 end $$;
 
 -- In which round it was closed. What is closed at the first sight may have been so before anybody asked for this.
@@ -110,7 +112,8 @@ begin
                                         when o.state = 'closed' then 'pr_reopened' else 'pr_opened' end,
                            null, p_actor, fleet.pull_facts(n));
     elsif n.head_sha <> o.head_sha then
-        perform fleet.note(t.task, 'pr_pushed', null, p_actor, fleet.pull_facts(n) || jsonb_build_object('own', fleet.own_head(t.task, n.head_sha)));
+        perform fleet.note(t.task, 'pr_pushed', null, p_actor,
+                           fleet.pull_facts(n) || jsonb_build_object('own', fleet.own_head(t.task, n.head_sha)));
     end if;
 end $$;
 
@@ -140,6 +143,17 @@ begin
     return n;
 end $$;
 
+-- Locks a pull request, and before it the issue of its task: what is said under it may be about that.
+create function fleet.lock_pull(p_pull bigint) returns fleet.pull
+    language plpgsql as $$
+declare r fleet.pull;
+begin
+    perform from fleet.issue i
+    where i.issue = (select t.issue from fleet.pull x join fleet.task t on t.task = x.task where x.pull = p_pull) for update;
+    select * into r from fleet.pull where pull = p_pull for update;
+    return r;
+end $$;
+
 -- A pull request as Forgejo shows it, with what was said to it since: p is {"repository", "pull", "reviews", "checks", "comments",
 -- "people"}. Answers a word.
 create function fleet.pull_told(p jsonb, p_actor text default 'forgejo') returns text
@@ -150,9 +164,11 @@ declare
     t fleet.task;
     v_seen fleet.pull;
 begin
+    perform fleet.repository_of((p #>> '{repository,id}')::bigint, p #>> '{repository,full_name}');
+    perform fleet.learn_people((p #>> '{repository,id}')::bigint, p -> 'people');
     v_pull := fleet.pull_known(p);
-    select * into r from fleet.pull where pull = v_pull for update;
-    if not found then
+    r := fleet.lock_pull(v_pull);
+    if r.pull is null then
         return 'not_a_tasks';
     end if;
     select * into strict t from fleet.task where task = r.task for update;
@@ -184,14 +200,15 @@ declare
     r fleet.pull;
     t fleet.task;
 begin
-    select * into r from fleet.pull where pull = p_pull for update;
-    if not found then
+    r := fleet.lock_pull(p_pull);
+    if r.pull is null then
         return 'not_a_tasks';
     end if;
     select * into strict t from fleet.task where task = r.task for update;
     if r.state <> 'closed' then
-        perform fleet.store_pull(t, r, jsonb_build_object('state', 'closed', 'updated_at', fleet.utc(r.updated_at), 'title', r.title, 'html_url', r.html_url, 'author', r.author,
-                                                          'author_id', r.author_id), p_actor);
+        perform fleet.store_pull(t, r, jsonb_build_object(
+            'state', 'closed', 'updated_at', fleet.utc(r.updated_at), 'title', r.title, 'html_url', r.html_url,
+            'author', r.author, 'author_id', r.author_id, 'base', jsonb_build_object('ref', r.base_ref)), p_actor);
     end if;
     return fleet.settle(t.task, p_actor);
 end $$;

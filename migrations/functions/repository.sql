@@ -207,7 +207,7 @@ begin
         if n.forgejo_id is not null then
             update fleet.issue
             set labels = '{}', refused = '{}', labels_at = null, updated_at = null, state = 'open', text_hash = null, offered = null,
-                served = 0, event_id = 0, comment_served = 0, read_at = null
+                served = 0, event_id = 0, comment_served = 0, comments_seen = '{}', read_at = null
             where issue = n.issue;
         end if;
         update fleet.issue set forgejo_id = p_forgejo_id where issue = n.issue;

@@ -93,7 +93,7 @@ begin
     return format('Changes were requested in a review of pull request #%s by %s.', r.number, fleet.one_line(coalesce(p ->> 'by', ''), '?'))
         || coalesce(repeat(chr(10), 2) || nullif(trim(p ->> 'body'), ''), '')
         || coalesce(repeat(chr(10), 2) || (
-               select string_agg(format('%s: %s', concat_ws(':', fleet.one_line(coalesce(c ->> 'path', ''), '?'), nullif(c ->> 'line', '0')), c ->> 'body'),
+               select string_agg(concat_ws(':', fleet.one_line(coalesce(c ->> 'path', ''), '?'), nullif(c ->> 'line', '0')) || ': ' || (c ->> 'body'),
                                  repeat(chr(10), 2) order by c ->> 'path', (c ->> 'line')::bigint)
                from jsonb_array_elements(fleet.items(p -> 'comments')) c), '');
 end $$;
@@ -118,7 +118,8 @@ declare
 begin
     select * into strict t from fleet.task where task = r.task;
     for v in select x from jsonb_array_elements(fleet.items(p_reviews)) x
-             where fleet.unserved((x ->> 'id')::bigint, r.reviews_seen, r.review_served) and x ->> 'state' not in ('PENDING', 'REQUEST_REVIEW')
+             where fleet.unserved((x ->> 'id')::bigint, r.reviews_seen, r.review_served)
+               and x ->> 'state' not in ('PENDING', 'REQUEST_REVIEW')
              order by (x ->> 'id')::bigint loop
         v_may := not fleet.is_ours((v ->> 'by_id')::bigint) and fleet.may_ask(p_people, v ->> 'by', t.repo);
         continue when v_may is null;
@@ -130,7 +131,8 @@ begin
         v_new := v_new || (v ->> 'id')::bigint;
     end loop;
     if v_new <> '{}' then
-        update fleet.pull x set (reviews_seen, review_served) = (select m.seen, m.served from fleet.remember(x.reviews_seen, x.review_served, v_new, 64) m)
+        update fleet.pull x set (reviews_seen, review_served) = (
+            select m.seen, m.served from fleet.remember(x.reviews_seen, x.review_served, v_new, 64) m)
         where x.pull = r.pull;
     end if;
 end $$;
@@ -162,12 +164,13 @@ begin
     end if;
     select case when bool_or(c.state = 'pending') then 'pending' when bool_or(c.state in ('failure', 'error')) then 'failure'
                 when count(*) > 0 then 'success' end,
-           string_agg(format('- %s: %s', fleet.one_line(c.context, '?'), concat_ws(', ', c.state, nullif(fleet.one_line(c.description, ''), ''))), chr(10)
-                      order by c.context) filter (where c.state in ('failure', 'error'))
+           string_agg(format('- %s: %s', fleet.one_line(c.context, '?'), concat_ws(', ', c.state, nullif(fleet.one_line(c.description, ''), ''))),
+                      chr(10) order by c.context) filter (where c.state in ('failure', 'error'))
     into v_state, v_failed from fleet.checks_that_count(t.repo, p_checks -> 'statuses') c;
     update fleet.pull set checks = v_state where pull = r.pull and checks is distinct from v_state;
     if v_state = 'failure' and fleet.policy(t.repo) ->> 'on_ci_failure' = 'continue' and r.check_served is distinct from r.head_sha
-       and r.state = 'open' and t.status in ('review_pending', 'completed', 'failed') and t.attempt_number > 0 and fleet.own_head(t.task, r.head_sha) then
+       and r.state = 'open' and t.status in ('review_pending', 'completed', 'failed') and t.attempt_number > 0
+       and fleet.own_head(t.task, r.head_sha) then
         update fleet.pull set check_served = r.head_sha where pull = r.pull;
         perform fleet.want_follow(t, 'check', 'checks_failed', format('Checks of pull request #%s failed at %s:', r.number, left(r.head_sha, 12))
                                   || repeat(chr(10), 2) || v_failed, 'forgejo', fleet.pull_facts(r));

@@ -167,10 +167,10 @@ comment on view fleet.check_outbox is 'What Forgejo has to be told is due at som
 
 create view fleet.check_pull as
 select t.task_id, t.status, x.fault
-from fleet.task t
-cross join lateral (
-    select r.* from fleet.pull r where r.task = t.task and (r.state = 'open' or r.closed_round = t.round)
-    order by r.state = 'open' desc, r.number desc limit 1) r
+from (select distinct on (r.task) r.* from fleet.pull r join fleet.task t on t.task = r.task
+      where r.state = 'open' or r.closed_round = t.round
+      order by r.task, r.state = 'open' desc, r.number desc) r
+join fleet.task t on t.task = r.task
 cross join lateral (
     select case when r.merged and t.status <> 'completed' then 'its pull request was merged'
                 when r.state = 'open' and t.status in ('completed', 'failed') then 'its pull request is open'
@@ -178,12 +178,8 @@ cross join lateral (
 where x.fault is not null
   and not exists (select from fleet.attempt a where a.task = t.task and a.ended_at is null and a.abandoned_at is null)
 union all
-select t.task_id, t.status, 'is under review, and neither asks nor has an open pull request' from fleet.task t
-where t.status = 'review_pending' and t.failure_reason is distinct from 'needs_input'
-  and not exists (select from fleet.pull r where r.task = t.task and r.state = 'open')
-union all
-select t.task_id, t.status, 'its pull request is of another repository' from fleet.pull r
-join fleet.task t on t.task = r.task
-join fleet.repository o on o.repository_id = r.repository_id
-where o.repo is distinct from t.repo;
+select t.task_id, t.status, 'is under review, and neither asks nor has an open pull request'
+from fleet.ended e join fleet.task t on t.task = e.task
+where e.status = 'review_pending' and t.failure_reason is distinct from 'needs_input'
+  and not exists (select from fleet.pull r where r.task = t.task and r.state = 'open');
 comment on view fleet.check_pull is 'A task of which nothing runs is what its pull request says.';

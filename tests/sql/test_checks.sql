@@ -74,6 +74,14 @@ select pg_temp.fires('check_status', 'update fleet.task set attempts = max_attem
 select pg_temp.fires('check_status', 'update fleet.attempt set started_at = null where ended_at is null', 'running, and never seen started');
 select pg_temp.fires('check_outbox', 'insert into fleet.outbox (task) select task from fleet.task where status = ''running''', 'told, and of no issue');
 select pg_temp.fires('check_outbox', 'insert into fleet.outbox (task, tell_at) select task, ''infinity'' from fleet.task', 'to be told, and never due');
+select pg_temp.fires('check_pull', 'insert into fleet.pull (repository_id, number, task, head_ref, state) select 5, 7, task, ''x'', ''open'' from fleet.task where task_id = ''done''',
+  'completed, and its pull request is open');
+select pg_temp.fires('check_pull', 'insert into fleet.pull (repository_id, number, task, head_ref, state, merged, closed_round) select 5, 7, task, ''x'', ''closed'', true, 0 from fleet.task where task_id = ''failed''',
+  'failed, and its pull request was merged');
+select pg_temp.fires('check_pull', 'insert into fleet.pull (repository_id, number, task, head_ref, state, closed_round) select 5, 7, task, ''x'', ''closed'', 0 from fleet.task where task_id = ''waits''',
+  'waiting, and its pull request was closed');
+select pg_temp.fires('check_pull', 'alter table fleet.task disable trigger user; insert into fleet.ended select ''review_pending'', task from fleet.task where task_id = ''failed''',
+  'under review, and of nothing');
 select pg_temp.fires('check_list', 'delete from fleet.ended', 'an ended task that is not listed');
 select pg_temp.fires('check_list', 'update fleet.ended set status = ''cancelled''', 'listed under another status');
 select pg_temp.fires('check_list', 'insert into fleet.ended select status, task from fleet.task where status = ''running''', 'a running one among the ended');

@@ -23,7 +23,7 @@ begin
   perform t.worker('w1', t.host('h', '{code:rust}', 1));
   perform t.submit('a', p_more => '{"max_retries": 1}');
   insert into fleet.repository (repo, repository_id) values ('acme/rocket', 5);
-  insert into fleet.issue (repo, number, forgejo_id, author_id, served) values ('acme/rocket', 42, 420, 2, 10);
+  insert into fleet.issue (repo, number, forgejo_id, author_id, served, read_at) values ('acme/rocket', 42, 420, 2, 10, now());
   update fleet.task set issue = (select issue from fleet.issue), repo = 'acme/rocket', issue_number = 42, ask = 10;
   update fleet.task x set lane = fleet.lane_for(x.requirements, x.execution_mode, x.repo);
   update fleet.queue q set lane = x.lane from fleet.task x where x.task = q.task;
