@@ -32,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                 .retry_after_secs = -1,
                                 .total = -1,
                                 .location = ""};
-    forgejo_judge(&answer, &http, get ? "GET" : "POST", "/x", null_fits);
+    struct forgejo forgejo = {0};
+    forgejo_judge(&forgejo, &answer, &http, get ? "GET" : "POST", "/x", null_fits);
     bool well = answer.verdict == FORGEJO_OK;
     hold(well || (answer.json == NULL && answer.text[0] != '\0'));
     hold(!well || http.status / 100 == 2);
