@@ -58,6 +58,11 @@ void forgejo_call(struct forgejo *forgejo, const char *method, const char *path,
  * list moved meanwhile: tell them apart by id. */
 void forgejo_list(struct forgejo *forgejo, const char *path, size_t max_items, forgejo_done_cb done,
                   void *data);
+/* The same of a list that may be long: of each item only what `shape` makes of it is kept. It owns
+ * nothing and answers a new object, or NULL for none. */
+typedef struct json_object *(*forgejo_shape_cb)(const struct json_object *item);
+void forgejo_list_shaped(struct forgejo *forgejo, const char *path, size_t max_items,
+                         forgejo_shape_cb shape, forgejo_done_cb done, void *data);
 
 const char *forgejo_verdict_word(enum forgejo_verdict verdict); /* "ok", "gone", "denied", … */
 

@@ -19,9 +19,11 @@ struct listing {
     struct forgejo *forgejo; /* borrowed */
     char *path;              /* owned */
     size_t max;
+    forgejo_shape_cb shape; /* NULL: items are kept as they come */
     forgejo_done_cb done;
     void *data;                /* borrowed, for done */
-    struct json_object *items; /* owned; all so far */
+    size_t count;              /* items that came; some may not have been kept */
+    struct json_object *items; /* owned; those that are kept */
     struct json_object *page;  /* owned; the last one */
     int full;                  /* items of a page, as a rule */
     int limit;                 /* of the page that is asked for */
@@ -58,7 +60,7 @@ static void listing_done(struct listing *listing, int status, bool more)
                                     .status = status,
                                     .json = listing->items,
                                     .retry_secs = -1,
-                                    .more = more || count > listing->max};
+                                    .more = more || listing->count > listing->max};
 
     if (count > listing->max)
         json_object_array_del_idx(listing->items, listing->max, count - listing->max);
@@ -97,17 +99,26 @@ static void ask_less(struct listing *listing, struct forgejo_answer *answer)
     ask_page(listing);
 }
 
-/* Is what was read the whole? `count` items came, the last of them in a page of `came`. */
+/* Is what was read the whole? The last items came in a page of `came`. */
 static bool is_end(const struct listing *listing, size_t came, int64_t total)
 {
-    size_t count = json_object_array_length(listing->items);
     int64_t size = listing->forgejo->page_size;
 
     if (listing->timeline)
         return false;
     if (total >= 0)
-        return count >= (size_t)total;
+        return listing->count >= (size_t)total;
     return size > 0 && came < (size_t)listing->limit;
+}
+
+static void keep(struct listing *listing, struct json_object *item)
+{
+    struct json_object *kept =
+        listing->shape != NULL ? listing->shape(item) : json_object_get(item);
+
+    listing->count++;
+    if (kept)
+        json_object_array_add(listing->items, kept);
 }
 
 static void take_page(struct listing *listing, struct json_object *page, int status, int64_t total)
@@ -120,13 +131,12 @@ static void take_page(struct listing *listing, struct json_object *page, int sta
         return;
     }
     for (size_t i = 0; i < came; i++)
-        json_object_array_add(listing->items, json_object_get(json_object_array_get_idx(page, i)));
+        keep(listing, json_object_array_get_idx(page, i));
     json_object_put(listing->page);
     listing->page = json_object_get(page);
     if (came > (size_t)listing->limit || is_end(listing, came, total)) {
         listing_done(listing, status, false);
-    } else if (json_object_array_length(listing->items) >= listing->max ||
-               listing->bytes > BYTES_MAX) {
+    } else if (listing->count >= listing->max || listing->bytes > BYTES_MAX) {
         listing_done(listing, status, true);
     } else {
         listing->skip += (size_t)listing->limit;
@@ -144,7 +154,7 @@ static void on_page(void *data, const struct fetch_answer *http)
     forgejo_judge(listing->forgejo, &answer, http, "GET", listing->path, true);
     page = answer.json ? answer.json : json_object_new_array();
     if (answer.verdict == FORGEJO_OK && json_object_is_type(page, json_type_array)) {
-        listing->bytes += http->len;
+        listing->bytes += listing->shape != NULL ? 0 : http->len;
         listing->big = 0;
         take_page(listing, page, http->status, http->total);
     } else if (http->status == 0 && strcmp(http->error.state, "big") == 0) {
@@ -186,6 +196,12 @@ static void on_settings(void *data, const struct forgejo_answer *answer)
 void forgejo_list(struct forgejo *forgejo, const char *path, size_t max_items, forgejo_done_cb done,
                   void *data)
 {
+    forgejo_list_shaped(forgejo, path, max_items, NULL, done, data);
+}
+
+void forgejo_list_shaped(struct forgejo *forgejo, const char *path, size_t max_items,
+                         forgejo_shape_cb shape, forgejo_done_cb done, void *data)
+{
     struct listing *listing = mem_alloc(sizeof *listing);
     size_t end = strcspn(path, "?");
     static const char timeline[] = "/timeline";
@@ -193,6 +209,7 @@ void forgejo_list(struct forgejo *forgejo, const char *path, size_t max_items, f
     *listing = (struct listing){.forgejo = forgejo,
                                 .path = mem_strdup(path),
                                 .max = max_items,
+                                .shape = shape,
                                 .done = done,
                                 .data = data,
                                 .items = json_object_new_array()};

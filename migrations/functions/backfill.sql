@@ -69,7 +69,7 @@ create function fleet.backfill_issue(p_repo text, p jsonb) returns boolean
     language plpgsql as $$
 declare
     i fleet.issue;
-    v_labels text[] := array(select jsonb_array_elements_text(p -> 'labels') order by 1);
+    v_labels text[] := array(select distinct jsonb_array_elements_text(p -> 'labels') order by 1);
 begin
     select * into i from fleet.issue where repo = p_repo and number = (p ->> 'number')::int;
     if not found then
@@ -79,7 +79,7 @@ begin
         i := fleet.issue_of(p_repo, (p ->> 'number')::int, (p ->> 'id')::bigint);
     end if;
     return fleet.want_listed('issue', i.issue, i.read_at is null or i.updated_at is distinct from fleet.time_of(p ->> 'updated_at')
-        or i.state is distinct from p ->> 'state' or array(select unnest(i.labels) order by 1) <> v_labels, p ->> 'updated_at');
+        or i.state is distinct from p ->> 'state' or array(select distinct unnest(i.labels) order by 1) <> v_labels, p ->> 'updated_at');
 end $$;
 
 -- A pull request of a list: when its head is told, it may be one of a task's that was missed.

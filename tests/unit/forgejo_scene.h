@@ -46,6 +46,7 @@ struct scene_wait {
     void *data;
     const struct scene_page *page;
     const struct scene_call *call;
+    forgejo_shape_cb shape; /* of a list */
 };
 
 static struct scene {
@@ -56,8 +57,8 @@ static struct scene {
     struct scene_page pages[SCENE_MAX];
     struct scene_call calls[SCENE_MAX];
     int page_count, call_count;
-    char asked[8192]; /* the paths, one a line; "lookup " before those of the look-up token */
-    char told[16384]; /* calls of SQL, one a line: name and parameters, but of the node */
+    char asked[8192];   /* the paths, one a line; "lookup " before those of the look-up token */
+    char told[1 << 18]; /* calls of SQL, one a line: name and parameters, but of the node */
     bool closing;
     int64_t now; /* clock_ms */
 } scene;
@@ -98,7 +99,7 @@ bool tracker_ready(const struct tracker *tracker)
     return !scene.closing && node_live(tracker->node);
 }
 
-static void scene_ask(const char *path, bool lookup, forgejo_done_cb done, void *data)
+static struct scene_wait *scene_ask(const char *path, bool lookup, forgejo_done_cb done, void *data)
 {
     static const struct scene_page none = {.status = 404, .retry = -1};
     struct scene_wait *wait = mem_alloc(sizeof *wait);
@@ -114,6 +115,7 @@ static void scene_ask(const char *path, bool lookup, forgejo_done_cb done, void 
             wait->page = page;
     }
     list_append(&scene.waits, &wait->link);
+    return wait;
 }
 
 void forgejo_call(struct forgejo *forgejo, const char *method, const char *path, const char *body,
@@ -125,12 +127,18 @@ void forgejo_call(struct forgejo *forgejo, const char *method, const char *path,
     scene_ask(path, lookup, done, data);
 }
 
-void forgejo_list(struct forgejo *forgejo, const char *path, size_t max_items, forgejo_done_cb done,
-                  void *data)
+void forgejo_list_shaped(struct forgejo *forgejo, const char *path, size_t max_items,
+                         forgejo_shape_cb shape, forgejo_done_cb done, void *data)
 {
     (void)forgejo;
     ck_assert_uint_gt(max_items, 0);
-    scene_ask(path, false, done, data);
+    scene_ask(path, false, done, data)->shape = shape;
+}
+
+void forgejo_list(struct forgejo *forgejo, const char *path, size_t max_items, forgejo_done_cb done,
+                  void *data)
+{
+    forgejo_list_shaped(forgejo, path, max_items, NULL, done, data);
 }
 
 void db_query(struct db *db, const char *text, enum db_repeat repeat, int count,
@@ -186,6 +194,19 @@ static enum forgejo_verdict scene_verdict(int status)
     return status >= 400 && status < 500 && status != 429 ? FORGEJO_REFUSED : FORGEJO_AWAY;
 }
 
+/* Owns whole. */
+static struct json_object *scene_shaped(struct json_object *whole, forgejo_shape_cb shape)
+{
+    struct json_object *out = json_object_new_array();
+    for (size_t i = 0; i < json_object_array_length(whole); i++) {
+        struct json_object *item = shape(json_object_array_get_idx(whole, i));
+        if (item != NULL)
+            json_object_array_add(out, item);
+    }
+    json_object_put(whole);
+    return out;
+}
+
 static void scene_answer(const struct scene_wait *wait)
 {
     const struct scene_page *page = wait->page;
@@ -196,6 +217,8 @@ static void scene_answer(const struct scene_wait *wait)
     if (answer.verdict == FORGEJO_OK) {
         answer.json = json_parse(page->json, strlen(page->json), &err);
         ck_assert_msg(answer.json != NULL, "%s: %s", page->path, page->json);
+        if (wait->shape != NULL)
+            answer.json = scene_shaped(answer.json, wait->shape);
     } else {
         snprintf(answer.text, sizeof answer.text, "%d", page->status);
     }

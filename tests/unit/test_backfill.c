@@ -2,10 +2,8 @@
 #include "tests/unit/forgejo_scene.h"
 
 #define REPO "/repos/acme/rocket"
-#define ISSUES(page) \
-    REPO "/issues?sort=oldest&limit=50&page=" #page "&type=issues&state=all&since=" SINCE
-#define PULLS(page) \
-    REPO "/issues?sort=oldest&limit=50&page=" #page "&type=pulls&state=all&since=" SINCE
+#define ISSUES REPO "/issues?sort=oldest&type=issues&state=all&since=" SINCE
+#define PULLS REPO "/issues?sort=oldest&type=pulls&state=all&since=" SINCE
 #define SINCE "2026-01-01T09%3A59%3A00Z"
 #define ITEM(number, at, more)                                                             \
     "{\"id\":90" #number ",\"number\":" #number ",\"state\":\"open\",\"updated_at\":\"" at \
@@ -48,31 +46,57 @@ static void told(const char *line)
     ck_assert_msg(strstr(scene.told, line) != NULL, "wanted: %s\ntold: %s", line, scene.told);
 }
 
-START_TEST(test_pages)
+START_TEST(test_lists)
 {
-    scene_page(
-        ISSUES(1), 200,
-        "[" ITEM(1, "2026-01-01T10:00:00Z", "") "," ITEM(2, "2026-01-01T12:00:00+01:00", "") "]");
-    scene_page(ISSUES(2), 200, "[" ITEM(3, "2026-01-01T10:30:00Z", "") "]");
-    scene_page(ISSUES(3), 200, "[]");
-    scene_page(PULLS(1), 200,
+    scene_page(ISSUES, 200,
+               "[" ITEM(1, "2026-01-01T10:00:00Z", "") "," ITEM(
+                   2, "2026-01-01T12:00:00+01:00", "") "," ITEM(3, "2026-01-01T10:30:00Z", "") "]");
+    scene_page(PULLS, 200,
                "[" ITEM(4, "2026-01-01T10:10:00Z", ",\"pull_request\":{\"merged\":false}") "]");
-    scene_page(PULLS(2), 200, "[]");
     run(DUE);
     told("\nrepository_seen {");
     told("\nbackfilled acme/rocket [" SHAPED(1, "2026-01-01T10:00:00Z", "false") "," SHAPED(
-        2, "2026-01-01T12:00:00+01:00", "false") "] null\n");
-    told("\nbackfilled acme/rocket [" SHAPED(3, "2026-01-01T10:30:00Z", "false") "] null\n");
+        2, "2026-01-01T12:00:00+01:00", "false") "," SHAPED(3, "2026-01-01T10:30:00Z",
+                                                            "false") "] null\n");
     told("\nbackfilled acme/rocket [" SHAPED(4, "2026-01-01T10:10:00Z", "true") "] null\n");
     /* 11:00 by UTC is the newest; what the reading took (a second, rounded up) is taken off */
     told("\nbackfilled acme/rocket [] 2026-01-01T10:59:59Z\n");
 }
 END_TEST
 
+/* A long list is told in parts. */
+START_TEST(test_long)
+{
+    struct buf list;
+    int parts = 0;
+    buf_init(&list, 1 << 20);
+    for (int i = 1; i <= 1001; i++)
+        buf_addf(&list, "%s{\"id\":%d,\"number\":%d}", i > 1 ? "," : "[", i, i);
+    buf_adds(&list, "]");
+    scene_page(ISSUES, 200, buf_text(&list));
+    scene_page(PULLS, 200, "[]");
+    run(DUE);
+    for (const char *at = scene.told; (at = strstr(at, "\nbackfilled ")) != NULL; at++)
+        parts++;
+    ck_assert_int_eq(parts, 4); /* the last is the end */
+    buf_release(&list);
+}
+END_TEST
+
+/* One that is longer than anybody reads does not count as read. */
+START_TEST(test_endless)
+{
+    scene_page(ISSUES, 200, "[]");
+    scene.pages[1].more = true;
+    run(DUE);
+    told("\nbackfill_failed acme/rocket refused: the list of issues: there is more than we read");
+}
+END_TEST
+
 START_TEST(test_nothing_new)
 {
-    scene_page(ISSUES(1), 200, "[]");
-    scene_page(PULLS(1), 200, "[]");
+    scene_page(ISSUES, 200, "[]");
+    scene_page(PULLS, 200, "[]");
     run(DUE);
     told("\nbackfilled acme/rocket [] \n"); /* the mark stays */
 }
@@ -81,9 +105,8 @@ END_TEST
 /* The reading took a minute: so much older is the mark than what it saw. */
 START_TEST(test_slow)
 {
-    scene_page(ISSUES(1), 200, "[" ITEM(1, "2026-01-01T10:00:00Z", "") "]");
-    scene_page(ISSUES(2), 200, "[]");
-    scene_page(PULLS(1), 200, "[]");
+    scene_page(ISSUES, 200, "[" ITEM(1, "2026-01-01T10:00:00Z", "") "]");
+    scene_page(PULLS, 200, "[]");
     scene_sql("backfills", DUE, 1);
     backfill_tick(backfill(), clock_ms());
     ck_assert(scene_step());
@@ -96,8 +119,8 @@ END_TEST
 /* Of what nobody has read, what is open. */
 START_TEST(test_first)
 {
-    scene_page(REPO "/issues?sort=oldest&limit=50&page=1&type=issues&state=open", 200, "[]");
-    scene_page(REPO "/issues?sort=oldest&limit=50&page=1&type=pulls&state=open", 200, "[]");
+    scene_page(REPO "/issues?sort=oldest&type=issues&state=open", 200, "[]");
+    scene_page(REPO "/issues?sort=oldest&type=pulls&state=open", 200, "[]");
     run("repo=acme/rocket;repository_id=<null>;since=<null>");
     told("\nbackfilled acme/rocket [] \n");
 }
@@ -108,10 +131,8 @@ START_TEST(test_mixed)
 {
     static const char both[] = "[" ITEM(1, "2026-01-01T10:00:00Z", "") "," ITEM(
         4, "2026-01-01T10:00:00Z", ",\"pull_request\":{}") "]";
-    scene_page(ISSUES(1), 200, both);
-    scene_page(ISSUES(2), 200, "[]");
-    scene_page(PULLS(1), 200, both);
-    scene_page(PULLS(2), 200, "[]");
+    scene_page(ISSUES, 200, both);
+    scene_page(PULLS, 200, both);
     run(DUE);
     told("[" SHAPED(1, "2026-01-01T10:00:00Z", "false") "] null\n");
     told("[" SHAPED(4, "2026-01-01T10:00:00Z", "true") "] null\n");
@@ -121,9 +142,8 @@ END_TEST
 /* The database wants to know heads of pull requests that it does not know. */
 START_TEST(test_heads)
 {
-    scene_page(ISSUES(1), 200, "[]");
-    scene_page(PULLS(1), 200, "[" ITEM(4, "2026-01-01T10:00:00Z", ",\"pull_request\":{}") "]");
-    scene_page(PULLS(2), 200, "[]");
+    scene_page(ISSUES, 200, "[]");
+    scene_page(PULLS, 200, "[" ITEM(4, "2026-01-01T10:00:00Z", ",\"pull_request\":{}") "]");
     scene_page(REPO "/pulls/4", 200,
                ITEM(4, "2026-01-01T10:00:00Z",
                     ",\"head\":{\"ref\":\"task/x\",\"sha\":\"abc\",\"repo_id\":5}"));
@@ -144,11 +164,11 @@ static const struct trouble {
     {REPO, 502, "away: the repository: 502 -1"},
     {REPO, 404, "missing: the repository, by its id: 404 -1"},
     {REPO, 403, "denied: the repository: 403 -1"},
-    {ISSUES(1), 500, "away: the list of issues: 500 -1"},
-    {ISSUES(2), 0, "away: the list of issues: 0 -1"},
-    {ISSUES(1), 403, "denied: the list of issues: 403 -1"},
-    {ISSUES(1), 422, "refused: the list of issues: 422 -1"},
-    {PULLS(1), 502, "away: the list of pull requests: 502 -1"},
+    {ISSUES, 500, "away: the list of issues: 500 -1"},
+    {ISSUES, 0, "away: the list of issues: 0 -1"},
+    {ISSUES, 403, "denied: the list of issues: 403 -1"},
+    {ISSUES, 422, "refused: the list of issues: 422 -1"},
+    {PULLS, 502, "away: the list of pull requests: 502 -1"},
     {REPO "/pulls/4", 502, "away: a pull request: 502 -1"},
 };
 
@@ -159,10 +179,8 @@ START_TEST(test_trouble)
     scene.page_count = 0;
     scene_page(troubles[_i].path, troubles[_i].status, NULL);
     scene_page(home.path, home.status, home.json);
-    scene_page(ISSUES(1), 200, "[" ITEM(1, "2026-01-01T10:00:00Z", "") "]");
-    scene_page(ISSUES(2), 200, "[]");
-    scene_page(PULLS(1), 200, "[" ITEM(4, "2026-01-01T10:00:00Z", ",\"pull_request\":{}") "]");
-    scene_page(PULLS(2), 200, "[]");
+    scene_page(ISSUES, 200, "[" ITEM(1, "2026-01-01T10:00:00Z", "") "]");
+    scene_page(PULLS, 200, "[" ITEM(4, "2026-01-01T10:00:00Z", ",\"pull_request\":{}") "]");
     scene_sql("backfilled", "number=4", 2);
     run(DUE);
     char line[200];
@@ -191,7 +209,7 @@ START_TEST(test_switched_off)
 {
     scene.page_count = 0;
     scene_page(REPO, 200, "{\"id\":5,\"full_name\":\"acme/rocket\",\"has_issues\":false}");
-    scene_page(PULLS(1), 200, "[]");
+    scene_page(PULLS, 200, "[]");
     run(DUE);
     told("\nbackfilled acme/rocket [] \n");
 }
@@ -200,7 +218,7 @@ END_TEST
 /* Others have it: nothing more is said. And the worker stops: others are to have it. */
 START_TEST(test_fenced)
 {
-    scene_page(ISSUES(1), 200, "[" ITEM(1, "2026-01-01T10:00:00Z", "") "]");
+    scene_page(ISSUES, 200, "[" ITEM(1, "2026-01-01T10:00:00Z", "") "]");
     scene.calls[scene.call_count++] = (struct scene_call){.name = "backfilled", .state = "AF002"};
     run(DUE);
     ck_assert_ptr_null(strstr(scene.told, "backfill_failed"));
@@ -209,7 +227,7 @@ END_TEST
 
 START_TEST(test_dropped)
 {
-    scene_page(ISSUES(1), 200, "[" ITEM(1, "2026-01-01T10:00:00Z", "") "]");
+    scene_page(ISSUES, 200, "[" ITEM(1, "2026-01-01T10:00:00Z", "") "]");
     scene_sql("backfills", DUE, 1);
     backfill_tick(backfill(), clock_ms());
     for (int i = 0; i < _i + 2; i++)
@@ -269,7 +287,9 @@ int main(void)
     Suite *suite = suite_create("backfill");
     TCase *tc = tcase_create("backfill");
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_test(tc, test_pages);
+    tcase_add_test(tc, test_lists);
+    tcase_add_test(tc, test_long);
+    tcase_add_test(tc, test_endless);
     tcase_add_test(tc, test_nothing_new);
     tcase_add_test(tc, test_slow);
     tcase_add_test(tc, test_first);

@@ -467,6 +467,33 @@ START_TEST(no_more_than_asked_for)
 }
 END_TEST
 
+/* Every other item, as its number. */
+static struct json_object *odd(const struct json_object *item)
+{
+    int64_t id = json_int(item, "id", 0);
+
+    return id % 2 == 1 ? json_object_new_int64(id) : NULL;
+}
+
+/* What is not kept counts all the same: the list goes on to its end. */
+START_TEST(what_is_made_of_items)
+{
+    struct came came = {0};
+
+    open_forgejo(serve_shelf, NULL);
+    shelf.all = 120;
+    shelf.cap = 50;
+    shelf.settings = shelf.total = true;
+    forgejo_list_shaped(forgejo, "/repos/o/r/issues", 1000, odd, on_came, &came);
+    loop_run(&loop);
+    ck_assert(came.verdict == FORGEJO_OK && !came.more);
+    ck_assert_uint_eq(json_object_array_length(came.json), 60);
+    ck_assert_int_eq(json_object_get_int(json_object_array_get_idx(came.json, 59)), 119);
+    json_object_put(came.json);
+    close_forgejo();
+}
+END_TEST
+
 START_TEST(no_lists)
 {
     static const struct {
@@ -504,7 +531,7 @@ int main(void)
         {"verdicts", {verdicts, depth, away}},
         {"lists",
          {lists, the_size_of_a_page_is_asked_once, items_that_are_too_large, no_more_than_asked_for,
-          no_lists}},
+          what_is_made_of_items, no_lists}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         TCase *tests = tcase_create(cases[i].name);

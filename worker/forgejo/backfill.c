@@ -1,5 +1,5 @@
-/* Reading repositories: by name or id, then the list of issues page by page, then that of pull
- * requests, each page told to the database before the next is asked for. */
+/* Reading repositories: by name or id, then the list of issues, then that of pull requests, each
+ * told to the database, then the heads of pull requests that it asks for. */
 #include "worker/forgejo/backfill.h"
 
 #include <inttypes.h>
@@ -14,8 +14,9 @@
 #include "worker/forgejo/shape.h"
 #include "worker/forgejo/tracker.h"
 
-#define POLL_MS 5000 /* the database says what is due */
-#define PAGES_MAX 2000
+#define POLL_MS 5000     /* the database says what is due */
+#define ITEMS_MAX 100000 /* of one list */
+#define TOLD_MAX 500     /* items at once */
 #define AS_IT_IS (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 
 struct reading {
@@ -25,16 +26,17 @@ struct reading {
     char repo[HOME_NAME_MAX];  /* as the database calls it */
     struct home home;
     struct setback setback;
-    char since[32];   /* "": from the beginning */
-    int64_t began_ms; /* clock_ms */
-    int64_t newest;   /* the newest time that Forgejo showed; 0: none */
-    bool pulls;       /* the list that is being read; else of issues */
-    int page;         /* of it */
-    int *heads;       /* owned: numbers of pull requests whose head is wanted */
+    char since[32];            /* "": from the beginning */
+    int64_t began_ms;          /* clock_ms */
+    int64_t newest;            /* the newest time that Forgejo showed; 0: none */
+    bool pulls;                /* the list that is being read; else of issues */
+    struct json_object *items; /* owned: what it showed */
+    size_t told;               /* of these */
+    int *heads;                /* owned: numbers of pull requests whose head is wanted */
     int head_count, head;
 };
 
-static void ask_page(struct reading *reading);
+static void tell_items(struct reading *reading);
 static void ask_due(struct backfill *backfill);
 
 static struct node *node_of(const struct reading *reading)
@@ -48,6 +50,7 @@ static void reading_free(struct reading *reading)
 {
     list_remove(&reading->link);
     home_release(&reading->home);
+    json_object_put(reading->items);
     free(reading->heads);
     free(reading);
 }
@@ -171,8 +174,7 @@ static void ask_head(struct reading *reading)
     if (!goes_on(reading))
         return;
     if (reading->head == reading->head_count) {
-        reading->page++;
-        ask_page(reading);
+        tell_items(reading);
         return;
     }
     buf_init(&path, HOME_PATH_MAX);
@@ -183,9 +185,9 @@ static void ask_head(struct reading *reading)
     buf_release(&path);
 }
 
-/* --- Pages --- */
+/* --- Lists --- */
 
-static void on_page_told(void *data, const struct db_result *res, const struct error *err)
+static void on_items_told(void *data, const struct db_result *res, const struct error *err)
 {
     struct reading *reading = data;
     if (refused(reading, "backfilled", err))
@@ -199,23 +201,7 @@ static void on_page_told(void *data, const struct db_result *res, const struct e
     ask_head(reading);
 }
 
-/* Items of the kind that was asked for: an old Forgejo may not know the filter. */
-static struct json_object *items_of(struct reading *reading, const struct json_object *list)
-{
-    struct json_object *items = json_object_new_array();
-    for (size_t i = 0; i < json_object_array_length(list); i++) {
-        const struct json_object *from = json_object_array_get_idx(list, i);
-        struct json_object *item = shape_listed(from);
-        int64_t at = stamp_parse(json_string(from, "updated_at", ""));
-        if (at > reading->newest)
-            reading->newest = at;
-        if (item != NULL && json_flag(item, "is_pull", false) == reading->pulls)
-            json_object_array_add(items, item);
-        else
-            json_object_put(item);
-    }
-    return items;
-}
+static void ask_list(struct reading *reading);
 
 static void next_list(struct reading *reading)
 {
@@ -224,46 +210,62 @@ static void next_list(struct reading *reading)
         return;
     }
     reading->pulls = true;
-    reading->page = 1;
-    ask_page(reading);
+    ask_list(reading);
 }
 
-static void on_page(void *data, const struct forgejo_answer *answer)
+/* Items of the kind that was asked for: an old Forgejo may not know the filter. */
+static void tell_items(struct reading *reading)
+{
+    struct json_object *part = json_object_new_array();
+    size_t count = json_object_array_length(reading->items);
+    if (reading->told == count) {
+        json_object_put(part);
+        next_list(reading);
+        return;
+    }
+    for (int i = 0; i < TOLD_MAX && reading->told < count; i++) {
+        struct json_object *item = json_object_array_get_idx(reading->items, reading->told++);
+        int64_t at = stamp_parse(json_string(item, "updated_at", ""));
+        if (at > reading->newest)
+            reading->newest = at;
+        if (json_flag(item, "is_pull", false) == reading->pulls)
+            json_object_array_add(part, json_object_get(item));
+    }
+    tell(reading, part, NULL, on_items_told);
+}
+
+static void on_list(void *data, const struct forgejo_answer *answer)
 {
     struct reading *reading = data;
+    const char *what = reading->pulls ? "the list of pull requests" : "the list of issues";
     const char *has = reading->pulls ? "has_pull_requests" : "has_issues";
     bool off = answer->verdict == FORGEJO_GONE && !json_flag(reading->home.json, has, true);
     if (answer->verdict != FORGEJO_OK && !off)
-        setback_take(&reading->setback, reading->backfill->tracker,
-                     reading->pulls ? "the list of pull requests" : "the list of issues", answer);
-    else if (!off && !json_object_is_type(answer->json, json_type_array))
-        setback_set(&reading->setback, "garbled", "the list of issues is no list");
+        setback_take(&reading->setback, reading->backfill->tracker, what, answer);
+    else if (answer->more)
+        setback_set(&reading->setback, "refused", "%s: there is more than we read", what);
     if (!goes_on(reading))
         return;
-    if (off || json_object_array_length(answer->json) == 0)
-        next_list(reading);
-    else
-        tell(reading, items_of(reading, answer->json), NULL, on_page_told);
+    json_object_put(reading->items);
+    reading->items = off ? json_object_new_array() : json_object_get(answer->json);
+    reading->told = 0;
+    tell_items(reading);
 }
 
 /* Of what nobody has read, only what is open. sort is known from version 11 on; without it they
  * come newest first, which moves nothing forward either. */
-static void ask_page(struct reading *reading)
+static void ask_list(struct reading *reading)
 {
     struct buf path;
-    if (reading->page > PAGES_MAX)
-        setback_set(&reading->setback, "refused", "its list has more than %d pages", PAGES_MAX);
-    if (!goes_on(reading))
-        return;
     buf_init(&path, HOME_PATH_MAX);
-    forgejo_path(&path, "/repos/%r/issues?sort=oldest&limit=%d&page=%d", reading->home.name,
-                 (int64_t)FORGEJO_PAGE, (int64_t)reading->page);
-    buf_adds(&path, reading->pulls ? "&type=pulls" : "&type=issues");
-    buf_adds(&path, reading->since[0] != '\0' ? "&state=all" : "&state=open");
+    forgejo_path(&path, "/repos/%r/issues?sort=oldest&type=", reading->home.name);
+    buf_adds(&path, reading->pulls ? "pulls" : "issues");
     if (reading->since[0] != '\0')
-        forgejo_path(&path, "&since=%s", reading->since);
-    forgejo_call(reading->backfill->tracker->forgejo, "GET", buf_text(&path), NULL, false, on_page,
-                 reading);
+        forgejo_path(&path, "&state=all&since=%s", reading->since);
+    else
+        buf_adds(&path, "&state=open");
+    forgejo_list_shaped(reading->backfill->tracker->forgejo, buf_text(&path), ITEMS_MAX,
+                        shape_listed, on_list, reading);
     buf_release(&path);
 }
 
@@ -277,8 +279,8 @@ static void on_called(void *data, const struct db_result *res, const struct erro
     const char *name = db_text(res, 0, "name");
     if (name != NULL)
         snprintf(reading->repo, sizeof reading->repo, "%s", name);
-    reading->page = 1;
-    ask_page(reading);
+    if (goes_on(reading))
+        ask_list(reading);
 }
 
 static void on_home(void *data)
