@@ -140,21 +140,3 @@ bool address_path_fits(const char *path)
     }
     return true;
 }
-
-char *address_below(const char *base, const char *text)
-{
-    CURLU *url = curl_url();
-    char *whole = NULL, *below = NULL;
-    size_t len = strlen(base);
-
-    if (url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK) {
-        curl_url_set(url, CURLUPART_QUERY, NULL, 0);
-        curl_url_set(url, CURLUPART_FRAGMENT, NULL, 0);
-        whole = fault_of(url, true) ? NULL : plain(url);
-    }
-    if (whole && strncmp(whole, base, len) == 0 && address_path_fits(whole + len))
-        below = mem_strdup(whole + len);
-    curl_free(whole);
-    curl_url_cleanup(url);
-    return below;
-}

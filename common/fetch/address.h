@@ -18,9 +18,4 @@ bool address_read(const char *text, bool allow_http, char **base, struct error *
 /* Is this a path with or without query, percent-encoded, without "." and ".." between slashes? */
 bool address_path_fits(const char *path);
 
-/* The path of a URL that lies below `base` (of address_read): from the "/" behind it on, without
- * query and fragment; NULL when it lies elsewhere. The caller frees it. Nothing is to be called by
- * a URL that others wrote: take from the path what is needed, and build another. */
-char *address_below(const char *base, const char *url);
-
 #endif
