@@ -39,6 +39,7 @@
 \ir functions/delivery.sql
 \ir functions/command.sql
 \ir functions/intake.sql
+\ir functions/replay.sql
 \ir functions/outbox.sql
 \ir functions/look.sql
 \ir functions/backfill.sql

@@ -34,7 +34,7 @@ to fleet_worker;
 
 grant execute on function
     fleet.authenticate(bytea), fleet.tokens_ended(bigint[]), fleet.submit_tasks(fleet.submission[], int[], fleet.wanted_task[]),
-    fleet.submit(fleet.submission[], int[], fleet.new_task[]), fleet.receive_delivery, fleet.receive_event,
+    fleet.submit(fleet.submission[], int[], fleet.new_task[]), fleet.receive_delivery, fleet.receive_event, fleet.delivery_list, fleet.delivery_replay,
     fleet.task_list, fleet.task_detail, fleet.task_events, fleet.task_attempts,
     fleet.task_logs(fleet.requester, text, int, text[], bigint, bigint, bigint),
     fleet.log_open(fleet.requester, text, int, text[], bigint, bigint, bigint, bigint), fleet.log_heads(bigint[], bigint[], bigint[]),

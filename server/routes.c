@@ -134,7 +134,11 @@ const struct route server_routes[] = {
 
     /* --- Forgejo --- */
     {"POST", "/api/v1/webhooks/forgejo", ROUTE_HOOK, SCOPE_NONE, NO_AGENTS, NULL, webhook_receive,
-     {"webhook_forgejo", "Takes a signed delivery.", "Object", "202 Delivery, 400, 401, 413, 415, 503"}},
+     {"webhook_forgejo", "Takes a signed delivery.", "Object|form", "202 Delivery, 400, 401, 411, 413, 415, 503"}},
+    {"GET", "/api/v1/deliveries", ROUTE_API, SCOPE_OPERATE, NO_AGENTS, page_queries, api_delivery_list,
+     {"delivery_list", "Signed deliveries and what came of each, newest first.", NULL, "200 DeliveryList, 400, 422"}},
+    {"POST", "/api/v1/deliveries/{}/replay", ROUTE_API, SCOPE_OPERATE, NO_AGENTS, NULL, api_delivery_replay,
+     {"delivery_replay", "Takes a delivery again: what it was about is read from Forgejo.", NULL, "202 Delivery, 404, 409, 422"}},
     {0},
 };
 /* clang-format on */

@@ -47,6 +47,8 @@ void api_account_unpark(struct call *call);
 void api_node_list(struct call *call);
 void api_stats(struct call *call);
 void api_metrics(struct call *call);
+void api_delivery_list(struct call *call);
+void api_delivery_replay(struct call *call);
 void api_token_create(struct call *call);
 void api_token_list(struct call *call);
 void api_token_revoke(struct call *call);

@@ -83,6 +83,7 @@ static void add_form(struct buf *out, const char *schema, size_t len)
     } others[] = {{"text", "text/plain"},
                   {"events", "text/event-stream"},
                   {"lines", "application/x-ndjson"},
+                  {"form", "application/x-www-form-urlencoded"},
                   {"bytes", "application/octet-stream"}};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (strlen(others[i].name) == len && memcmp(others[i].name, schema, len) == 0) {

@@ -41,6 +41,33 @@ bool admit_signed(const struct config *config, const char *repo, const void *jso
                               config->forgejo.webhook_secret_previous, &bytes);
 }
 
+static void add_list(struct json_object *names, const struct config_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        json_object_array_add(names, json_object_new_string(list->items[i]));
+}
+
+struct json_object *admit_signer(const struct config *config, const void *json, size_t len,
+                                 const uint8_t mac[SHA256_SIZE])
+{
+    const struct signed_bytes bytes = {json, len, mac};
+    if (config->forgejo.signer_count == 0)
+        return NULL;
+    struct json_object *signer = json_object_new_object(), *covers = json_object_new_array(),
+                       *but = json_object_new_array();
+    json_object_object_add(signer, "covers", covers);
+    json_object_object_add(signer, "but", but);
+    for (size_t i = 0; i < config->forgejo.signer_count; i++) {
+        const struct config_signer *one = &config->forgejo.signers[i];
+        add_list(one_fits(one->secret, one->previous, &bytes) ? covers : but, &one->repositories);
+    }
+    if (json_object_array_length(covers) == 0)
+        json_object_array_add(covers, json_object_new_string("*"));
+    else
+        json_object_object_del(signer, "but");
+    return signer;
+}
+
 bool admit_repository(const struct config *config, const char *repo)
 {
     return config_list_covers(&config->forgejo.repositories, repo);

@@ -9,6 +9,7 @@
 
 #include "common/config/config.h"
 #include "common/crypto.h"
+#include "common/json.h"
 
 /* Is there a secret at all? */
 bool admit_has_secret(const struct config *config);
@@ -19,6 +20,11 @@ bool admit_has_secret(const struct config *config);
  * are not read, and for what is about no repository. */
 bool admit_signed(const struct config *config, const char *repo, const void *json, size_t len,
                   const uint8_t mac[SHA256_SIZE]);
+
+/* For which repositories the secret that made it may sign: {"covers": […], "but": […]}, which the
+ * caller puts. NULL: there is none but the general one. */
+struct json_object *admit_signer(const struct config *config, const void *json, size_t len,
+                                 const uint8_t mac[SHA256_SIZE]);
 
 /* By forgejo.repositories. */
 bool admit_repository(const struct config *config, const char *repo);

@@ -193,6 +193,8 @@ static void complete(const struct call *call, const struct payload *payload)
     add_text(event, "event", delivery->event);
     add_text(event, "event_type", delivery->type);
     add_text(event, "refusal", refusal(config, delivery, payload));
+    json_object_object_add(event, "signer",
+                           admit_signer(config, delivery->json, delivery->len, delivery->mac));
     json_object_object_add(event, "trusted",
                            json_object_new_boolean(admit_sender(config, payload->sender)));
     json_object_object_add(event, "reads", json_object_new_boolean(config->forgejo.reads));

@@ -291,10 +291,22 @@ returns jsonb language sql as $$
   select body || jsonb_build_object('delivery', md5(p_delivery)::uuid, 'sha256', encode(sha256(convert_to(body::text, 'UTF8')), 'hex'),
     'admitted', coalesce((p_more->>'admitted')::boolean, true), 'refusal', p_more->'refusal') from d;
 $$;
+create function t.id_of(p text) returns bigint language sql immutable as $$ select ('x' || left(md5(p), 8))::bit(32)::bigint + 1; $$;
+-- Of the kind "issue", as a server reads it; p: what t.delivery() makes, and "reads", "signer", "repository_id", "issue_id".
+create function t.event(p jsonb) returns jsonb language sql as $$
+  select jsonb_build_object('kind', case when p ->> 'event' = 'issues' then 'issue' else 'unused' end,
+    'repository', jsonb_build_object('id', coalesce((p ->> 'repository_id')::bigint, t.id_of(p ->> 'repo')), 'full_name', p ->> 'repo',
+                                     'default_branch', 'main'),
+    'sender', jsonb_build_object('login', p ->> 'sender', 'id', t.id_of(p ->> 'sender')),
+    'issue', (p - array['labels', 'delivery', 'sha256']) || jsonb_build_object('id',
+      coalesce((p ->> 'issue_id')::bigint, t.id_of(concat(p ->> 'repo', '#', p ->> 'number'))), 'author', 'octo', 'author_id', t.id_of('octo'),
+      'labels', (select coalesce(jsonb_agg(jsonb_build_object('id', t.id_of(l), 'name', l)), '[]')
+                 from jsonb_array_elements_text(case when jsonb_typeof(p -> 'labels') = 'array' then p -> 'labels' else '[]' end) l)),
+    'trusted', p -> 'admitted', 'refusal', nullif(p ->> 'refusal', 'sender_not_allowed'), 'reads', coalesce(p -> 'reads', 'false'))
+    || (p - array['title', 'body', 'labels', 'state', 'updated_at', 'html_url', 'sender', 'repo', 'number', 'admitted', 'refusal', 'reads']);
+$$;
 create function t.receive(p jsonb, out result text, out reason text, out task_id text, out detail text) language sql as $$
-  select r.* from jsonb_populate_record(null::fleet.incoming, p) d, fleet.receive_delivery(d.delivery, d.sha256, d.event, d.event_type, d.action,
-    d.repo, d.number, d.title, d.body, d.labels, d.state, d.updated_at, d.html_url, d.sender, d.admitted, d.refusal, d.timeout_secs, d.max_retries,
-    d.max_attempts_total) r;
+  select r.* from fleet.receive_event(t.event(p)) r;
 $$;
 -- Does a delivery start work? Otherwise it may be accepted (and noted), a duplicate, or ignored.
 create function t.starts(p_delivery text, p_action text, p_labels text[], p_at text, p_more jsonb default '{}')

@@ -66,6 +66,8 @@ insert into granted values
   ('submit(submission[],integer[],new_task[])', '{server}'),
   ('submit_tasks(submission[],integer[],wanted_task[])', '{server}'),
   ('receive_event(jsonb)', '{server}'),
+  ('delivery_list(requester,integer,text)', '{server}'),
+  ('delivery_replay(requester,text)', '{server}'),
   ('receive_delivery(text,text,text,text,text,text,integer,text,text,text[],text,text,text,text,boolean,text,integer,integer,integer)', '{server}'),
   ('task_list(requester,integer,text,text[],text[],text[],text[],text[],text[],text[],text,timestamp with time zone,timestamp with time zone)', '{server}'),
   ('task_detail(requester,text)', '{server}'),

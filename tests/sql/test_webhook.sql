@@ -174,3 +174,85 @@ select fleet.retry('acme/rocket#42', true);
 select t.deliver('d3', 'label_updated', '{bug}', '2026-01-01T10:00:02Z');
 select t.is((select requirements from fleet.task), '{x}'::text[], 'keeps what it requires when other labels change');
 rollback;
+
+\echo 'servers of the release before'
+begin;
+select t.is((select row(r.result, r.reason, r.task_id)::text from jsonb_populate_record(null::fleet.incoming,
+    t.delivery('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z')) d,
+  fleet.receive_delivery(d.delivery, d.sha256, d.event, d.event_type, d.action, d.repo, d.number, d.title, d.body, d.labels, d.state,
+    d.updated_at, d.html_url, d.sender, d.admitted, d.refusal, d.timeout_secs, d.max_retries, d.max_attempts_total) r),
+  '(accepted,submitted,acme/rocket#42)', 'tell of issues without ids');
+select t.is(t.deliver('d2', 'label_updated', '{}', '2026-01-01T10:00:01Z'), 'accepted label_removed', '... which come with the next delivery');
+select t.is((select row(count(*), min(i.forgejo_id) = t.id_of('acme/rocket#42'), min(r.repository_id) = t.id_of('acme/rocket'))::text
+  from fleet.issue i join fleet.repository r using (repo)), '(1,t,t)', '... of the same issue and repository');
+rollback;
+
+\echo 'times have seconds'
+begin;
+select t.deliver('d1', 'opened', '{}', '2026-01-01T10:00:00Z');
+select t.is(t.starts('d2', 'label_updated', '{agent:x}', '2026-01-01T10:00:05Z'), true, 'a label is put there');
+select t.is(t.deliver('d3', 'label_updated', '{}', '2026-01-01T10:00:05Z'), 'accepted label_removed', '... and taken away within its second');
+delete from fleet.delivery;
+select t.is(t.deliver('d2', 'label_updated', '{agent:x}', '2026-01-01T10:00:05Z'), 'accepted same_second',
+  '... the first of them again, and nobody remembers it: starts nothing');
+select t.is(t.status('acme/rocket#42'), 'cancelled', '... the task stays cancelled');
+select t.deliver('d4', 'label_cleared', '{}', '2026-01-01T10:00:06Z');
+select t.is(t.starts('d5', 'label_updated', '{agent:x}', '2026-01-01T10:00:07Z'), true, 'a label of another second does');
+rollback;
+begin;
+select t.is(t.starts('d2', 'label_updated', '{agent:x}', '2026-01-01T10:00:00Z'), true, 'a label that overtakes the news of the issue');
+select t.is(t.deliver('d1', 'opened', '{}', '2026-01-01T10:00:00Z'), 'ignored stale', '... which is older, whatever the second');
+select t.is(t.status('acme/rocket#42'), 'created', '... it waits');
+rollback;
+
+\echo 'a blank behind the colon'
+begin;
+select t.worker('w1', t.host('h', '{rust}', 1));
+select t.deliver('d1', 'opened', '{agent: rust,"priority: 7"}', '2026-01-01T10:00:00Z');
+select t.is((select row(requirements, priority)::text from fleet.task), '({rust},7)', 'is not part of the word');
+select t.is(t.deliver('d2', 'label_updated', '{agent:rust,priority:7}', '2026-01-01T10:00:01Z'), 'accepted relabelled', 'nor is one label without it another');
+select t.is(t.claim('w1', 1), 'acme/rocket#42', 'who can do it takes it');
+select t.is(t.starts('d3', 'opened', '{"agent: "}', '2026-01-01T10:00:00Z', '{"number": 43}'), false, 'a blank alone is no word');
+rollback;
+
+\echo 'a text that changes while its task waits'
+begin;
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
+select t.deliver('d2', 'edited', '{agent:x}', '2026-01-01T10:00:01Z', '{"body": "Evil", "admitted": false, "refusal": "sender_not_allowed"}');
+select t.is((select row(hold, body)::text from fleet.task), '(text_changed,"Tank it")', 'by a stranger: it is held, as it was asked for');
+select t.is((select count(*) from fleet.queue), 0::bigint, '... and nobody takes it');
+select t.deliver('d3', 'edited', '{agent:x}', '2026-01-01T10:00:02Z', '{"admitted": false, "refusal": "sender_not_allowed"}');
+select t.is((select hold from fleet.task), null, 'changed back: it waits as before');
+select t.deliver('d4', 'edited', '{agent:x}', '2026-01-01T10:00:03Z', '{"body": "Evil", "admitted": false, "refusal": "sender_not_allowed"}');
+select t.deliver('d5', 'edited', '{agent:x}', '2026-01-01T10:00:03Z');
+select t.is((select hold from fleet.task), 'text_changed', 'two edits of a second may have come in any order: held');
+select t.deliver('d6', 'edited', '{agent:x}', '2026-01-01T10:00:04Z', '{"body": "Twice"}');
+select t.is((select row(hold, body)::text from fleet.task), '(,Twice)', 'by somebody who may: taken over');
+select t.deliver('d7', 'edited', '{agent:x}', '2026-01-01T10:00:03Z', '{"body": "Late", "admitted": false, "refusal": "sender_not_allowed"}');
+select t.is((select hold from fleet.task), null, 'an older one that comes late holds nothing');
+select t.sound('every invariant of held tasks');
+rollback;
+
+\echo 'renamed repositories'
+begin;
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
+select t.is(t.deliver('d2', 'label_updated', '{agent:x,bug}', '2026-01-01T10:00:01Z',
+    jsonb_build_object('repo', 'New/Name', 'repository_id', t.id_of('acme/rocket'), 'issue_id', t.id_of('acme/rocket#42'))),
+  'accepted relabelled', 'the same issue under a new name');
+select t.is((select string_agg(task_id, ' ') from fleet.task), 'New/Name#42', 'is the same task, called as its issue');
+select t.is(t.deliver('d3', 'closed', '{agent:x}', '2026-01-01T10:00:02Z', jsonb_build_object('repo', 'new/name', 'state', 'closed',
+    'repository_id', t.id_of('acme/rocket'), 'issue_id', t.id_of('acme/rocket#42'))), 'accepted cancelled', 'closing it there stops it');
+rollback;
+begin;
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
+select t.is(t.deliver('d2', 'closed', '{agent:x}', '2026-01-01T10:00:01Z', jsonb_build_object('repo', 'evil/moon', 'state', 'closed',
+    'repository_id', t.id_of('acme/rocket'), 'issue_id', t.id_of('acme/rocket#42'), 'signer', '{"covers": ["evil/*"]}'::jsonb)),
+  'ignored another_repository', 'who keeps the hook of one repository does not rename another');
+select t.is(t.deliver('d3', 'closed', '{agent:x}', '2026-01-01T10:00:02Z', jsonb_build_object('repo', 'evil/moon', 'state', 'closed',
+    'issue_id', t.id_of('acme/rocket#42'), 'signer', '{"covers": ["evil/*"]}'::jsonb)), 'ignored another_repository', '... nor takes its issues');
+select t.is((select row(min(task_id), min(status), count(*))::text from fleet.task), '(acme/rocket#42,created,1)', 'all stays as it was');
+select t.is((select row(count(text_hash), count(repository_id))::text from fleet.delivery), '(1,1)', 'and such a delivery vouches for nothing');
+select t.is(t.deliver('d4', 'label_updated', '{agent:x,bug}', '2026-01-01T10:00:03Z', jsonb_build_object('repo', 'acme/other',
+    'repository_id', t.id_of('acme/rocket'), 'issue_id', t.id_of('acme/rocket#42'), 'signer', '{"covers": ["*"], "but": ["evil/*"]}'::jsonb)),
+  'accepted relabelled', 'a secret that is good for both names tells of a rename');
+rollback;

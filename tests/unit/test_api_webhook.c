@@ -62,7 +62,8 @@ START_TEST(a_signed_delivery_is_taken)
         "\"https:\\/\\/git.example.org\\/i\\/42\",\"author\":\"\",\"author_id\":0,\"labels\":[{"
         "\"id\":0,\"name\":\"bug\"},{\"id\":0,\"name\":\"agent:\\\"x\\\"\"}]},\"delivery\":\"" ID
         "\",\"sha256\":\"" DIGEST "\",\"event\":\"issues\",\"event_type\":\"issue_label\","
-        "\"refusal\":null,\"trusted\":true,\"reads\":false,\"timeout_secs\":61,\"max_retries\":3,"
+        "\"refusal\":null,\"signer\":{\"covers\":[\"*\"],\"but\":[\"acme\\/"
+        "moon\"]},\"trusted\":true,\"reads\":false,\"timeout_secs\":61,\"max_retries\":3,"
         "\"max_attempts_total\":9}"};
     ck_assert_int_eq(api_asked("receive_event")->count, 1);
     api_was_asked("receive_event", wanted);

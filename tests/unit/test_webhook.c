@@ -258,11 +258,22 @@ START_TEST(secrets_sign_for_their_own_repositories)
         ck_assert_msg(admit_signed(&config, rows[i].repo, "{}", 2, mac) == rows[i].fits,
                       "%s for %s", rows[i].secret, rows[i].repo != NULL ? rows[i].repo : "any");
     }
+    static const char *const whose[][2] = {
+        {"general", "{\"covers\":[\"*\"],\"but\":[\"acme\\/rocket\",\"acme\\/*\",\"b\\/moon\"]}"},
+        {"rocket's before", "{\"covers\":[\"acme\\/rocket\"]}"}};
+    for (size_t i = 0; i < 2; i++) {
+        crypto_hmac_sha256(whose[i][0], strlen(whose[i][0]), "{}", 2, mac);
+        struct json_object *signer = admit_signer(&config, "{}", 2, mac);
+        ck_assert_str_eq(json_object_to_json_string_ext(signer, JSON_C_TO_STRING_PLAIN),
+                         whose[i][1]);
+        json_object_put(signer);
+    }
     ck_assert(admit_has_secret(&config));
     config.forgejo.webhook_secret = config.forgejo.webhook_secret_previous = NULL;
     ck_assert(admit_has_secret(&config)); /* those of repositories are left */
     config.forgejo.signer_count = 0;
     ck_assert(!admit_has_secret(&config));
+    ck_assert_ptr_null(admit_signer(&config, "{}", 2, mac));
 }
 END_TEST
 
