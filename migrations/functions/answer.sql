@@ -29,7 +29,7 @@ begin atomic
         ', "pr_number": ', coalesce(r.number::text, 'null'), ', "pr_title": ', fleet.quoted(r.title), ', "pr_url": ', fleet.quoted(r.html_url),
         ', "review_count": ', t.review_count, ', "retry_count": ', t.retry_count,
         ', "max_retries": ', t.max_retries, ', "timeout_secs": ', t.timeout_secs,
-        ', "failure_reason": ', coalesce('"' || t.failure_reason || '"', 'null'), ', "advice": ', fleet.quoted(p_advice),
+        ', "hold": ', coalesce('"' || t.hold || '"', 'null'), ', "failure_reason": ', coalesce('"' || t.failure_reason || '"', 'null'), ', "advice": ', fleet.quoted(p_advice),
         ', "created_at": ', fleet.quoted_utc(t.created_at), ', "run_at": ', fleet.quoted_utc(t.run_at),
         ', "assigned_at": ', fleet.quoted_utc(t.assigned_at), ', "started_at": ', fleet.quoted_utc(t.started_at),
         ', "completed_at": ', fleet.quoted_utc(t.completed_at),

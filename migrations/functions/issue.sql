@@ -293,7 +293,7 @@ begin
     if t.status = 'created' and (t.ask is not null or t.hold is not distinct from 'permission_pending') then
         perform fleet.cancel_idle(t, 'not_permitted', case
             when w.refused_by is null then format('Forgejo does not say who put %s there', fleet.some_names(w.refused))
-            when w.refused_permission = 'unknown' then format('Forgejo does not say what %s may do, who put %s there', w.refused_by, fleet.some_names(w.refused))
+            when w.refused_permission = 'unknown' then format('Forgejo does not say what %s may do, who put %s there: forgejo.lookup_token may ask', w.refused_by, fleet.some_names(w.refused))
             else format('%s put %s there and may not write (%s)', w.refused_by, fleet.some_names(w.refused), w.refused_permission) end, 'fleet');
     end if;
     return 'not_permitted';

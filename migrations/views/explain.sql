@@ -25,6 +25,7 @@ cross join lateral (select case when count(*) > 1000 then 'more than 1000' else 
                     from (select from fleet.queue q where q.lane = t.lane and (q.prio, q.task) < (-t.priority, t.task)
                           limit 1001) q) a
 left join fleet.delayed d on d.task = t.task and d.run_at > now()
+left join fleet.hold_text h on h.hold = t.hold
 left join fleet.lane o on o.lane = t.lane
 left join fleet.pin p on p.task = t.task
 cross join fleet.executor_now x
@@ -39,7 +40,7 @@ cross join lateral (select case
     when x.cordoned_at is not null then 'cordoned'
     when x.status in ('out_of_service', 'resting') then case when x.out_account is not null then 'account' else x.status end
     when not coalesce(x.reachable, false) then 'offline'
-    when d.run_at is not null then 'waits'
+    when d.run_at is not null then case when h.hold is null then 'waits' else 'held' end
     when x.free = 0 then 'full'
     end as code) c
 cross join lateral (select case c.code
@@ -64,6 +65,7 @@ cross join lateral (select case c.code
         then case x.kind when 'http_pull'
                  then 'is offline: it gives no heartbeat' || coalesce(to_char(x.seen_at at time zone 'UTC', '", the last at" YYYY-MM-DD"T"HH24:MI:SS"Z"'), '')
                  else 'its host is offline: ' || coalesce(x.reason, 'no worker reported it reachable lately') end
+    when 'held' then format('would take it, but the task is held (%s): %s', h.hold, h.says)
     when 'waits' then to_char(d.run_at at time zone 'UTC', '"would take it, but the task waits until" YYYY-MM-DD"T"HH24:MI:SS"Z"')
     when 'full' then format('slots full: all %s are in use', x.max_concurrency)
     end as why) w

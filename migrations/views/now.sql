@@ -119,3 +119,18 @@ where e.enabled and l.mode in ('undecided', e.kind) and (l.pinned is null or l.p
        select from unnest(coalesce(h.repositories, e.repositories)) p
        where p = '*' or lower(p) = lower(l.repo)
           or (p like '%/*' and lower(split_part(p, '/', 1)) = lower(split_part(l.repo, '/', 1)))) end;
+
+-- What holds a waiting task, in words, and what ends that.
+create view fleet.hold_text as
+select v.hold, v.says, v.help
+from (values
+    ('permission_pending', 'Forgejo is being asked who put its label there, and what that person may do',
+     'nothing: it is asked by any worker that has forgejo.token'),
+    ('needs_approval', 'somebody who may start work has to approve it',
+     'the comment /agent approve on its issue, by somebody who may write to the repository or is in forgejo.trigger_users; or fleet.approve(task_id)'),
+    ('text_changed', 'its issue was edited by somebody who may not start work',
+     'the comment /agent approve on its issue, by somebody who may write to the repository or is in forgejo.trigger_users; or fleet.approve(task_id);'
+     ' or the text as it was'),
+    ('reading', 'its issue is read once more before it starts', 'nothing: it is read by any worker that has forgejo.token'),
+    ('daily_limit', 'the runs of a day are used up (runs_per_issue_day, runs_per_sender_day, runs_per_day)', 'nothing: it goes on by itself')
+) v (hold, says, help);

@@ -13,7 +13,7 @@ comment on view fleet.tasks is 'Every task with its newest attempt: status, who 
 
 create view fleet.task_details as
 select t.task_id, t.status, t.title, t.source, t.repo, t.issue_number, t.task_type, t.labels, t.requirements, t.priority,
-       coalesce(e.kind, t.execution_mode) as execution_mode, t.attempt_number as attempt, e.agent_id, a.outcome, t.failure_reason, r.advice,
+       coalesce(e.kind, t.execution_mode) as execution_mode, t.attempt_number as attempt, e.agent_id, a.outcome, t.failure_reason, r.advice, t.hold, t.hold_at, t.requested_by,
        t.retry_count, t.max_retries, t.attempts, t.max_attempts_total, t.timeout_secs, t.cancel_at is not null as cancel_asked,
        t.cancel_by, t.cancel_reason, t.branch_name, t.base_branch, p.until as pinned_until, t.kept_at, t.kept_by, t.kept_reason, t.submitted_by, t.created_at, t.run_at, t.assigned_at, t.started_at, t.completed_at, t.changed_at
 from fleet.task t
@@ -33,6 +33,14 @@ join fleet.executor e on e.executor = a.executor
 left join fleet.node n on n.node = a.node
 where a.ended_at is null and a.freed_at is null;
 comment on view fleet.running is 'Every attempt that is not proven ended: each holds a slot. More in attempt_details.';
+
+create view fleet.held_tasks as
+select t.task_id, t.hold, date_trunc('second', t.hold_at) as since, t.requested_by, i.refused as labels_refused, h.says, h.help, i.html_url
+from fleet.delayed d
+join fleet.task t on t.task = d.task
+join fleet.hold_text h on h.hold = t.hold
+left join fleet.issue i on i.issue = t.issue;
+comment on view fleet.held_tasks is 'Tasks that could start and are held: why, since when, and what ends that.';
 
 create view fleet.held_slots as
 select e.host_id, e.agent_id, t.task_id, a.number as attempt, t.status, a.phase, u.since as unseen_since,

@@ -90,3 +90,37 @@ select t.is(pg_temp.ask('a') ->> 'summary', 'it is completed, by h/codex-cli', '
 insert into fleet.token (name, scope, hash, prefix, repositories) values ('bound', 'read', sha256('bound'), 'p', '{acme/rocket}');
 select t.is((fleet.task_explain(t.by((select token_id from fleet.token)), 'a')).status, 404, 'out of a token''s bounds it is not there');
 rollback;
+
+\echo 'held tasks'
+begin;
+select t.worker('w1', t.host('h', '{x}', 1));
+select t.reads('{"approval": "always"}');
+select t.opens();
+select t.labels('ann', 'agent:x'), t.labels('bob', 'agent:gpu');
+select t.look();
+create function pg_temp.said() returns jsonb language sql as $$ select (fleet.task_explain(t.by(), 'acme/rocket#42')).body::jsonb $$;
+select t.is(pg_temp.said() ->> 'summary', 'it is held (needs_approval): somebody who may start work has to approve it', 'why it waits');
+select t.is(pg_temp.said() -> 'what_would_help' ->> 0, 'the comment /agent approve on its issue, by somebody who may write to the repository or is in '
+            'forgejo.trigger_users; or fleet.approve(''acme/rocket#42'')', '... the way out');
+select t.is(pg_temp.said() -> 'what_would_help' ->> 1, 'for agent:gpu, which somebody put there who may not start work: the same by somebody who may',
+            '... and which label is left out');
+select t.is((select reason from fleet.explanations), 'would take it, but the task is held (needs_approval): somebody who may start work has to approve it', 'readers see it');
+select t.is((select row(task_id, hold, requested_by, labels_refused)::text from fleet.held_tasks), '(acme/rocket#42,needs_approval,ann,{agent:gpu})', '... in a list');
+select t.is(fleet.task_json(task) ->> 'hold', 'needs_approval', '... and the API has the word') from fleet.task;
+update fleet.task set hold = 'permission_pending';
+select t.reads('{"reads": false}');
+select t.is(pg_temp.said() -> 'what_would_help' ->> 0, 'forgejo.token in the configuration of a worker: without one nobody can ask', 'a token that is missing is named');
+select t.is(t.rows($$select h.hold from fleet.hold_text h where not exists (select from fleet.check_hold c where c.fault like '%nobody knows%') order by 1$$),
+            '(daily_limit) (needs_approval) (permission_pending) (reading) (text_changed)', 'every hold has its words');
+rollback;
+begin;
+select t.worker('w1', t.host('h', '{x}', 1));
+select t.reads();
+select t.opens();
+select t.labels('dan', 'agent:x');
+select fleet.expect_task(i, '{agent:x}', 'Do 42', 'As said', 'forgejo:dan') from fleet.issue i;
+select t.look();
+select t.is((fleet.task_explain(t.by(), 'acme/rocket#42')).body::jsonb ->> 'summary',
+            'it was cancelled by fleet: Forgejo does not say what dan may do, who put agent:x there: forgejo.lookup_token may ask', 'why nothing starts');
+select t.ok((fleet.task_explain(t.by(), 'acme/rocket#42')).body like '%somebody who may write to the repository takes one away%', '... and the way out');
+rollback;
