@@ -29,7 +29,7 @@ grant execute on function
     fleet.sweep_begin(uuid), fleet.sweep(uuid, text, text[], bigint[], bigint[], boolean, int), fleet.swept(uuid, text, bigint[], bigint[]),
     fleet.removals(uuid, text, int), fleet.removed(uuid, text, bigint, text),
     fleet.tells(uuid, int), fleet.telling(uuid, bigint, bigint, text), fleet.told(uuid, bigint, bigint, jsonb),
-    fleet.tell_failed(uuid, bigint, bigint, text, text, bigint, jsonb)
+    fleet.tell_failed(uuid, bigint, bigint, text, text, bigint, jsonb), fleet.pull_opened(uuid, jsonb)
 to fleet_worker;
 
 grant execute on function

@@ -123,6 +123,7 @@ create function fleet.story(t fleet.task) returns jsonb
     language plpgsql stable as $$
 declare
     a fleet.attempt;
+    r fleet.pull := fleet.pull_of(t);
     v_over boolean := t.status in ('failed', 'cancelled');
 begin
     select * into a from fleet.attempt x where x.task = t.task and x.number = t.attempt_number;
@@ -130,9 +131,10 @@ begin
         'task_id', t.task_id, 'repo', t.repo, 'number', t.issue_number, 'status', t.status, 'hold', t.hold,
         'waits_until', case when t.status = 'created' and t.run_at > now() and t.run_at < 'infinity' then fleet.utc(t.run_at) end,
         'requested_by', fleet.asker(t), 'title', t.title, 'branch', t.branch_name, 'base', coalesce(t.base_branch, a.work ->> 'base_branch'),
+        'pull', case when r.pull is not null then jsonb_build_object('number', r.number, 'state', r.state, 'merged', r.merged, 'draft', r.draft) end,
         'attempt', fleet.attempt_story(a), 'attempts', t.attempts, 'max_attempts', t.max_attempts_total, 'retries', t.retry_count,
         'max_retries', t.max_retries, 'reason', case when v_over or t.status = 'created' then t.failure_reason end,
-        'advice', case when v_over then (select r.advice from fleet.reason r where r.reason = t.failure_reason) end,
+        'advice', case when v_over then (select w.advice from fleet.reason w where w.reason = t.failure_reason) end,
         'cancel_by', t.cancel_by, 'cancel_reason', left(t.cancel_reason, 500), 'spent', fleet.claimed_cost(t.task),
         'label', fleet.state_label(t.status), 'need', fleet.need_of(t, a), 'commit', fleet.commit_status(t),
         'fleet', (select i.fleet_id from fleet.incarnation i)));
@@ -146,7 +148,8 @@ begin
     select * into a from fleet.attempt x where x.task = t.task and x.number = t.attempt_number;
     if (p_policy ->> 'open_pull_request')::boolean and t.status = 'completed' and a.outcome = 'succeeded' and a.work ->> 'pushed' is not null
        and a.work ->> 'commits' <> '0' and coalesce(t.base_branch, a.work ->> 'base_branch') is not null
-       and o.pull_asked is distinct from a.work ->> 'pushed' then
+       and o.pull_asked is distinct from a.work ->> 'pushed'
+       and not exists (select from fleet.pull r where r.task = t.task and (r.state <> 'closed' or r.head_sha = a.work ->> 'pushed')) then
         return jsonb_build_object('head', coalesce(a.work ->> 'branch', t.branch_name), 'sha', a.work ->> 'pushed',
                                   'base', coalesce(t.base_branch, a.work ->> 'base_branch'));
     end if;
@@ -159,8 +162,7 @@ end $$;
 create function fleet.untaken(o fleet.outbox) returns boolean
     language plpgsql stable as $$
 begin
-    return o.taken_by is null or o.taken_until < now()
-        or not exists (select from fleet.node n where n.node = o.taken_by and n.dead_at is null and n.stopped_at is null);
+    return o.taken_by is null or o.taken_until < now() or fleet.node_gone(o.taken_by);
 end $$;
 
 -- A worker has a row for so long after each step that it announces: more than what it asks of Forgejo in between can take.
@@ -187,9 +189,9 @@ begin
         return;
     end if;
     for o in
-        select x.* from fleet.outbox x
-        where x.parked_at is null and x.tell_at <= now() and fleet.untaken(x)
-        order by x.tell_at limit p_max for update skip locked
+        select x.* from fleet.outbox x join fleet.task k on k.task = x.task
+        where x.parked_at is null and x.tell_at <= now() and fleet.untaken(x) and not fleet.parked(k.repo)
+        order by x.tell_at limit p_max for update of x skip locked
     loop
         update fleet.outbox set taken_by = p_node, taken_until = now() + fleet.tell_lease(), taken_seq = o.dirty where task = o.task;
         select * into strict t from fleet.task where task = o.task;
@@ -276,21 +278,31 @@ begin
     return make_interval(secs => least(fleet.get('tell_max_ms') / 1000.0, 2 * 2 ^ least(p_tries, 20)) * (0.75 + random() / 2));
 end $$;
 
--- It is not told, but what p_told names stands. p_kind: wait (come again after p_retry_secs; nothing failed), away (Forgejo is: come again,
--- later each time), failed (the same, and tell_tries times at most), park (not before fleet.retell()). What fails as away while others are told is
+-- It is not told, but what p_told names stands. p_kind: wait (come again after p_retry_secs; nothing failed), moved (the same, behind a
+-- look that finds where the repository is now), away (Forgejo is: come again, later each time), failed (the same, and tell_tries times at
+-- most), park (not before fleet.retell()), repository (that is parked, the row waits for it). What fails as away while others are told is
 -- about the row all the same.
 create function fleet.tell_failed(p_node uuid, p_task bigint, p_seq bigint, p_kind text, p_why text, p_retry_secs bigint, p_told jsonb)
     returns boolean
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare
-    o fleet.outbox := fleet.hold_told(p_node, p_task, p_seq, p_told);
+    v_wait boolean := p_kind in ('wait', 'moved', 'repository');
     v_parked boolean;
+    o fleet.outbox;
 begin
+    if p_kind = 'repository' then -- its row goes before ours
+        perform fleet.park_repository(t.repo, p_why) from fleet.task t where t.task = p_task;
+    end if;
+    o := fleet.hold_told(p_node, p_task, p_seq, p_told);
     if o.task is null then
         return false;
     end if;
     perform fleet.keep_told(o, p_told);
-    if p_kind <> 'wait' then
+    if p_kind = 'moved' then
+        p_retry_secs := 30;
+        perform fleet.want_look('issue', t.issue) from fleet.task t where t.task = p_task and t.issue is not null;
+    end if;
+    if not v_wait then
         o.tries := o.tries + 1;
         o.failing_since := coalesce(o.failing_since, now());
         o.trouble := left(p_why, 500);
@@ -299,15 +311,24 @@ begin
         p_kind = 'failed' or (p_kind = 'away' and exists (select from fleet.outbox x where x.told_at > o.failing_since and x.task <> o.task))));
     update fleet.outbox
     set taken_by = null, taken_until = null, taken_seq = null, tries = o.tries, failing_since = o.failing_since,
-        trouble = case when p_kind = 'wait' then trouble else o.trouble end,
+        trouble = case when v_wait then coalesce(nullif(left(p_why, 500), ''), trouble) else o.trouble end,
         parked_at = case when v_parked then now() end, parked_reason = case when v_parked then o.trouble end,
         tell_at = now() + greatest(make_interval(secs => greatest(p_retry_secs, 0)),
-                                   case when p_kind = 'wait' then interval '0' else fleet.tell_pause(o.tries) end)
+                                   case when v_wait then interval '0' else fleet.tell_pause(o.tries) end)
     where task = p_task;
     return true;
 end $$;
 comment on function fleet.tell_failed(uuid, bigint, bigint, text, text, bigint, jsonb) is
     'Forgejo could not be told of a task: when it is tried again, or that it is parked.';
+
+-- A draft pull request of a task is there, opened by us or found: p is {"repository", "pull"}. Repeatable.
+create function fleet.pull_opened(p_node uuid, p jsonb) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+begin
+    perform fleet.node_check(p_node);
+    return fleet.pull_told(p, fleet.node_actor(p_node));
+end $$;
+comment on function fleet.pull_opened(uuid, jsonb) is 'A worker opened a draft pull request for a task.';
 
 -- ---------------------------------------------------------------- people
 

@@ -117,6 +117,7 @@ insert into granted values
   ('free_slot(text,integer,text)', '{operator}'),
   ('retell(text)', '{operator}'),
   ('tells(uuid,integer)', '{worker}'),
+  ('pull_opened(uuid,jsonb)', '{worker}'),
   ('telling(uuid,bigint,bigint,text)', '{worker}'),
   ('told(uuid,bigint,bigint,jsonb)', '{worker}'),
   ('tell_failed(uuid,bigint,bigint,text,text,bigint,jsonb)', '{worker}'),

@@ -6,8 +6,11 @@ begin
   perform fleet.node_start(t.node('w2'), 'worker', 'w2', '0.1.0', 'x');
   perform fleet.forgejo_configure(t.node('w1'), '{"url": "https://git.example.org", "reads": true, "trigger_users": ["octo"]}' || p_more, 7, 'fleet');
 end $$;
-create function pg_temp.ask(p_at text default '2026-01-01T10:00:00Z') returns text language sql as $$
-  select t.deliver('d' || p_at, 'label_updated', '{agent:code:rust}', p_at) $$;
+-- An issue gets its label, and was just read.
+create function pg_temp.ask(p_at text default '2026-01-01T10:00:00Z') returns text language plpgsql as $$
+declare v text := t.deliver('d' || p_at, 'label_updated', '{agent:code:rust}', p_at); begin
+  update fleet.issue set read_at = now();
+  return v; end $$;
 create function pg_temp.tells(p_node text default 'w1') returns text language sql as $$
   select coalesce(string_agg(concat_ws(' ', x.repo, x.issue_number, x.seq, x.story ->> 'status', x.story ->> 'label', x.told), ', '), '')
   from fleet.tells(t.node(p_node), 9) x $$;
@@ -85,6 +88,17 @@ select t.is((select story -> 'open_pull' from fleet.tells(t.node('w1'), 9)), '{"
 select pg_temp.told('{"pull_asked": "abc"}');
 select fleet.retell('acme/rocket#42');
 select t.is((select story -> 'open_pull' from fleet.tells(t.node('w1'), 9)), null, '... once');
+update fleet.outbox set pull_asked = null;
+update fleet.repository set repository_id = 3;
+select pg_temp.told();
+select t.is(fleet.pull_opened(t.node('w1'), jsonb_build_object('repository', '{"id": 3, "full_name": "acme/rocket"}'::jsonb, 'pull', jsonb_build_object(
+  'id', 70, 'number', 7, 'state', 'open', 'merged', false, 'draft', true, 'updated_at', '2026-01-01T11:00:00Z',
+  'head', jsonb_build_object('ref', (select branch_name from fleet.task), 'sha', 'abc', 'repository_id', 3), 'base', '{"ref": "main"}'::jsonb))), 'open', 'it is there');
+select t.is(pg_temp.story() -> 'pull', '{"number": 7, "state": "open", "merged": false, "draft": true}'::jsonb, '... and told');
+select t.is(pg_temp.story() ->> 'status', 'review_pending', '... as what the task waits for');
+select fleet.retell('acme/rocket#42');
+select t.is((select story -> 'open_pull' from fleet.tells(t.node('w1'), 9)), null, '... and no other one is wanted');
+select t.throws($$select fleet.pull_opened(gen_random_uuid(), '{}')$$, 'AF002', 'not by a node that is none');
 rollback;
 
 \echo 'when a person is needed'
@@ -181,6 +195,18 @@ select t.is((select state from fleet.tellings), 'due', 'a task that is asked for
 select pg_temp.tells();
 select pg_temp.failed('park');
 select t.is((select row(state, why)::text from fleet.tellings), '(parked,because)', 'at once, where trying again is no use');
+select fleet.retell('acme/rocket#42');
+select pg_temp.tells();
+select pg_temp.failed('moved');
+select t.is(pg_temp.later(30), 'in time', 'a repository that moved is looked for first');
+select t.is((select row(why, tries)::text from fleet.tellings), '(because,0)', '... which is no failure of the row');
+select pg_temp.now_due();
+select pg_temp.tells();
+select pg_temp.failed('repository');
+select t.is((select parked_reason from fleet.repository where repo = 'acme/rocket'), 'because', 'a repository that lets us not in is parked');
+select t.is(pg_temp.tells(), '', '... and nothing of it is told');
+select fleet.unpark_repository('acme/rocket');
+select t.ok(pg_temp.tells() like 'acme/rocket 42 %', '... until it is not');
 select t.sound();
 rollback;
 

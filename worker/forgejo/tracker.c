@@ -143,6 +143,7 @@ static void on_tick(void *data)
     tell(tracker);
     looks_tick(&tracker->looks, clock_ms());
     backfill_tick(&tracker->backfill, clock_ms());
+    outbox_tick(&tracker->outbox, clock_ms());
 }
 
 static void close_way(struct tracker *tracker)
@@ -190,6 +191,7 @@ struct tracker *tracker_new(struct node *node)
     timer_init(&tracker->tick, node->loop, on_tick, tracker);
     looks_init(&tracker->looks, tracker);
     backfill_init(&tracker->backfill, tracker);
+    outbox_init(&tracker->outbox, tracker);
     return tracker;
 }
 
@@ -224,5 +226,6 @@ void tracker_free(struct tracker *tracker)
 {
     looks_release(&tracker->looks);
     backfill_release(&tracker->backfill);
+    outbox_release(&tracker->outbox);
     free(tracker);
 }

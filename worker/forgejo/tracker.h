@@ -19,6 +19,7 @@
 #include "common/loop.h"
 #include "worker/forgejo/backfill.h"
 #include "worker/forgejo/look.h"
+#include "worker/forgejo/outbox.h"
 #include "worker/node/node.h"
 
 enum tracker_state {
@@ -45,6 +46,7 @@ struct tracker {
     int64_t next_tell;        /* clock_ms */
     struct looks looks;       /* what single issues and pull requests say */
     struct backfill backfill; /* what was missed */
+    struct outbox outbox;     /* what Forgejo has to be told */
     void (*on_stopped)(void *data);
     void *data; /* borrowed */
 };
