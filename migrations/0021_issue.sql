@@ -42,7 +42,7 @@ comment on column fleet.issue.look_seq is 'the look whose answer was applied las
 comment on column fleet.issue.read_at is 'when Forgejo was last asked; null: never, or it has to be asked again';
 
 alter table fleet.task
-    add column issue bigint references fleet.issue,
+    add column issue bigint,
     add column hold text,
     add column hold_at timestamptz,
     add column requested_by text,
@@ -51,6 +51,7 @@ alter table fleet.task
     add column ask_number int,
     add column text_sha text,
     add column review_count int not null default 0;
+-- No foreign key: a task that is changed twice in a transaction would lock its issue behind itself.
 create unique index task_issue on fleet.task (issue) where issue is not null;
 comment on column fleet.task.issue is 'whose task it is; null: submitted by REST';
 comment on column fleet.task.hold is 'why it waits though it could start; null: nothing holds it';

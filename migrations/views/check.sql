@@ -132,9 +132,9 @@ select t.task_id, t.hold, 'is a hold that nobody knows, or that of no issue' fro
 where t.issue is null and t.hold is not null
    or t.hold not in ('permission_pending', 'needs_approval', 'text_changed', 'reading', 'daily_limit')
 union all
-select t.task_id, i.repo || '#' || i.number, 'is the task of an issue that is called otherwise' from fleet.task t
-join fleet.issue i on i.issue = t.issue
-where t.repo <> i.repo or t.issue_number <> i.number;
+select t.task_id, i.repo || '#' || i.number, 'is the task of an issue that is called otherwise, or is not there' from fleet.task t
+left join fleet.issue i on i.issue = t.issue
+where t.issue is not null and (t.repo, t.issue_number) is distinct from (i.repo, i.number);
 comment on view fleet.check_hold is 'A hold that a person ends keeps its task aside until then; the others end by time. A task is called as its issue.';
 
 create view fleet.check_agent as

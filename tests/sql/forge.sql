@@ -8,17 +8,17 @@ insert into t.clock values (0, 100);
 create table t.person (login text primary key, id bigint not null, permission text not null);
 insert into t.person values ('ann', 1, 'write'), ('carl', 2, 'admin'), ('bob', 3, 'read'), ('eve', 4, 'none'), ('dan', 5, 'unknown'), ('Ghost', -1, 'write');
 
-create function t.at(p_second int) returns text language sql as $$
+create function t.at(p_second int) returns text language sql security definer as $$
   select to_char(timestamp '2026-01-01' + make_interval(secs => p_second), 'YYYY-MM-DD"T"HH24:MI:SS"Z"') $$;
-create function t.tick(p_by int default 1) returns int language sql as $$ update t.clock set second = second + p_by returning second $$;
-create function t.next_event() returns bigint language sql as $$ update t.clock set event = event + 1 returning event $$;
+create function t.tick(p_by int default 1) returns int language sql security definer as $$ update t.clock set second = second + p_by returning second $$;
+create function t.next_event() returns bigint language sql security definer as $$ update t.clock set event = event + 1 returning event $$;
 
 -- The fleet reads it, by this policy.
-create function t.reads(p_policy jsonb default '{}') returns void language sql as $$
+create function t.reads(p_policy jsonb default '{}') returns void language sql security definer as $$
   select fleet.forgejo_configure(t.node('w1'), '{"url": "https://git.example.org", "reads": true}' || p_policy, 99, 'fleet') $$;
 
 create function t.opens(p_author text default 'ann', p_number int default 42, p_repo text default 'acme/rocket', p_repo_id bigint default 7)
-returns bigint language plpgsql as $$
+returns bigint language plpgsql security definer as $$
 begin
   insert into t.issue (number, id, repo, repo_id, title, body, author, at)
   values (p_number, 1000 + p_number, p_repo, p_repo_id, 'Do ' || p_number, 'As said', p_author, t.tick());
@@ -27,7 +27,7 @@ end $$;
 
 -- A label has a number of its own; by default each name one.
 create function t.labels(p_by text, p_label text, p_number int default 42, p_id bigint default null, p_seconds int default 1)
-returns bigint language plpgsql as $$
+returns bigint language plpgsql security definer as $$
 declare e bigint := t.next_event(); l bigint := coalesce(p_id, hashtext(p_label)); s int := t.tick(p_seconds);
 begin
   if exists (select from t.issue, jsonb_array_elements(labels) x where number = p_number and (x ->> 'id')::bigint = l) then
@@ -40,7 +40,7 @@ begin
   return e;
 end $$;
 create function t.unlabels(p_by text, p_label text, p_number int default 42, p_id bigint default null, p_seconds int default 1)
-returns void language plpgsql as $$
+returns void language plpgsql security definer as $$
 declare e bigint := t.next_event(); l bigint := coalesce(p_id, hashtext(p_label)); s int := t.tick(p_seconds);
 begin
   update t.issue set at = s, labels = (select coalesce(jsonb_agg(x), '[]') from jsonb_array_elements(labels) x where (x ->> 'id')::bigint <> l),
@@ -48,18 +48,18 @@ begin
                                           'by_id', (select id from t.person where login = p_by), 'at', t.at(s))
   where number = p_number and exists (select from jsonb_array_elements(labels) x where (x ->> 'id')::bigint = l);
 end $$;
-create function t.edits(p_body text, p_number int default 42) returns void language sql as $$
+create function t.edits(p_body text, p_number int default 42) returns void language sql security definer as $$
   update t.issue set body = p_body, at = t.tick() where number = p_number $$;
-create function t.turns(p_state text, p_number int default 42) returns void language sql as $$
+create function t.turns(p_state text, p_number int default 42) returns void language sql security definer as $$
   update t.issue set state = p_state, at = t.tick() where number = p_number $$;
 
 -- A delivery as it is stored: who sent it vouches for the text.
-create function t.delivers(p_by text, p_action text, p_number int default 42) returns void language sql as $$
+create function t.delivers(p_by text, p_action text, p_number int default 42) returns void language sql security definer as $$
   insert into fleet.delivery (delivery_id, sha256, event, action, repo, number, sender, result, reason, text_hash, repository_id)
   select gen_random_uuid()::text, '', 'issues', p_action, i.repo, i.number, p_by, 'accepted', 'recorded', fleet.text_hash(i.title, i.body), i.repo_id
   from t.issue i where i.number = p_number $$;
 
-create function t.seen(p_number int default 42) returns jsonb language sql as $$
+create function t.seen(p_number int default 42) returns jsonb language sql security definer as $$
   select jsonb_build_object(
     'repository', jsonb_build_object('id', i.repo_id, 'full_name', i.repo, 'default_branch', 'main'),
     'issue', jsonb_build_object('id', i.id, 'number', i.number, 'title', i.title, 'body', i.body, 'state', i.state, 'updated_at', t.at(i.at),
@@ -69,7 +69,7 @@ create function t.seen(p_number int default 42) returns jsonb language sql as $$
   from t.issue i where i.number = p_number $$;
 
 -- A look that is taken and ended at once, or the answer of an older one.
-create function t.look(p_number int default 42, p_seen jsonb default null, p_seq bigint default null) returns text language plpgsql as $$
+create function t.look(p_number int default 42, p_seen jsonb default null, p_seq bigint default null) returns text language plpgsql security definer as $$
 declare v_issue bigint := (select issue from fleet.issue where forgejo_id = 1000 + p_number);
 begin
   if p_seq is null then
@@ -80,5 +80,6 @@ begin
 end $$;
 
 -- Status, hold and reason of the task of an issue.
-create function t.stands(p_number int default 42) returns text language sql as $$
+create function t.stands(p_number int default 42) returns text language sql security definer as $$
   select concat_ws(' ', k.status, k.hold, k.failure_reason) from fleet.task k join fleet.issue i using (issue) where i.forgejo_id = 1000 + p_number $$;
+create function t.renames(p_repo text) returns void language sql security definer as $$ update t.issue set repo = p_repo where repo_id = 7 $$;

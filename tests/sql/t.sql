@@ -85,6 +85,8 @@ begin
     execute 'delete from ' || name;
   end loop;
   delete from t.var;
+  delete from t.issue;
+  update t.clock set second = 0, event = 100;
 end $$;
 
 -- Values that a later statement needs: shared (put/got), or of this session only (keep/kept).
