@@ -73,7 +73,7 @@ grant select on fleet.sessions, fleet.audit_trail to fleet_operator;
 
 grant select on
     fleet.tasks, fleet.task_details, fleet.running, fleet.attempt_details, fleet.host_details,
-    fleet.held_slots, fleet.held_tasks, fleet.kept_workspaces, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.accounts, fleet.reasons, fleet.history, fleet.attempts, fleet.work, fleet.nodes, fleet.deliveries,
+    fleet.held_slots, fleet.held_tasks, fleet.kept_workspaces, fleet.queue_overview, fleet.hosts, fleet.agents, fleet.accounts, fleet.reasons, fleet.history, fleet.attempts, fleet.work, fleet.nodes, fleet.deliveries, fleet.pulls, fleet.responses,
     fleet.readings, fleet.repositories,
     fleet.settings, fleet.storage, fleet.tellings, fleet.explanations, fleet.check_slot, fleet.check_live, fleet.check_status_event, fleet.check_epoch, fleet.check_queue,
     fleet.check_executor_lane, fleet.check_agent, fleet.check_hold, fleet.check_status, fleet.check_list, fleet.check_pull, fleet.check_outbox

@@ -14,7 +14,7 @@ comment on view fleet.tasks is 'Every task with its newest attempt: status, who 
 create view fleet.task_details as
 select t.task_id, t.status, t.title, t.source, t.repo, t.issue_number, t.task_type, t.labels, t.requirements, t.priority,
        coalesce(e.kind, t.execution_mode) as execution_mode, t.attempt_number as attempt, e.agent_id, a.outcome, t.failure_reason, r.advice, t.hold, t.hold_at, t.requested_by,
-       t.retry_count, t.max_retries, t.attempts, t.max_attempts_total, t.timeout_secs, t.cancel_at is not null as cancel_asked,
+       t.retry_count, t.max_retries, t.attempts, t.max_attempts_total, t.review_count, t.timeout_secs, t.cancel_at is not null as cancel_asked,
        t.cancel_by, t.cancel_reason, t.branch_name, t.base_branch, p.until as pinned_until, t.kept_at, t.kept_by, t.kept_reason, t.submitted_by, t.created_at, t.run_at, t.assigned_at, t.started_at, t.completed_at, t.changed_at
 from fleet.task t
 left join fleet.attempt a on a.task = t.task and a.number = t.attempt_number
@@ -155,6 +155,17 @@ where a.work is not null;
 comment on view fleet.work is 'What runs in repositories came to: which branch, what was pushed, how much was changed, what was kept and why.';
 comment on column fleet.work.rescue is 'the branch on which commits were saved that could not go to the task''s own';
 comment on column fleet.work.withheld is 'files that look like secrets and were not committed';
+
+create view fleet.pulls as
+select t.task_id, r.number, r.state, r.merged, r.draft, t.status, r.state = 'open' or r.closed_round = t.round as counts, r.checks, r.head_ref, r.head_sha,
+       r.base_ref, r.title, r.html_url, r.author, r.updated_at, r.read_at
+from fleet.pull r
+join fleet.task t on t.task = r.task;
+comment on view fleet.pulls is 'Pull requests from tasks'' own branches, and which of them count: the newest that does decides.';
+
+create view fleet.responses as
+select r.made_at, t.task_id, r.number, r.comment, r.reaction, r.text from fleet.response r join fleet.task t on t.task = r.task;
+comment on view fleet.responses is 'What is said back to comments: a reaction, and a line when a command was refused or not understood.';
 
 create view fleet.nodes as
 select name, kind, status, running, watched_by, version, config_hash, beat_at, started_at, stopped_at, dead_at, node

@@ -135,7 +135,7 @@ insert into granted values
 -- What readers may read; fleet_reader_full and fleet_operator see the first list too.
 create temp table readable (name text primary key, roles text[]);
 insert into readable
-select unnest('{tasks,task_details,running,attempt_details,host_details,held_slots,held_tasks,kept_workspaces,queue_overview,hosts,agents,accounts,reasons,history,attempts,work,nodes,deliveries,readings,repositories,settings,storage,tellings,explanations}'::text[]), '{operator,reader,reader_full}'::text[]
+select unnest('{tasks,task_details,running,attempt_details,host_details,held_slots,held_tasks,kept_workspaces,queue_overview,hosts,agents,accounts,reasons,history,attempts,work,nodes,deliveries,pulls,responses,readings,repositories,settings,storage,tellings,explanations}'::text[]), '{operator,reader,reader_full}'::text[]
 union all select relname, '{operator,reader,reader_full}'::text[] from pg_class where relnamespace = 'fleet'::regnamespace and relname like 'check\_%' and relkind = 'v'
 union all select unnest('{sessions,audit_trail}'::text[]), '{operator}'::text[]
 union all select unnest('{task_texts,attempt_texts,follow_ups,logs,host_addresses}'::text[]), '{reader_full}'::text[];
