@@ -75,6 +75,17 @@ end $$;
 
 -- ---------------------------------------------------------------- hints
 
+-- The issue that is meant, as it is known: by its id, or by its place as long as no id was told. Nulls: it is not known.
+create function fleet.known_issue(p fleet.incoming) returns fleet.issue
+    language plpgsql stable as $$
+declare i fleet.issue;
+begin
+    select * into i from fleet.issue
+    where forgejo_id = p.issue_id or repo = p.repo and number = p.number
+    order by forgejo_id is not distinct from p.issue_id desc limit 1;
+    return i;
+end $$;
+
 -- A new issue that asks for work is a task that waits at once; all else the look decides.
 create function fleet.hint_issue(e jsonb, p fleet.incoming, out result text, out reason text, out task_id text)
     language plpgsql as $$
@@ -83,15 +94,15 @@ declare
     i fleet.issue;
     v_asks boolean := p.state = 'open' and fleet.requirements_of(fleet.delivery_labels(p)) <> '{}';
 begin
-    select * into i from fleet.issue where forgejo_id = p.issue_id;
-    if not found and not v_asks then
+    i := fleet.known_issue(p);
+    if i.issue is null and not v_asks then
         result := 'ignored'; reason := 'no_agent_label';
         return;
     end if;
     i := fleet.incoming_issue(p);
     result := 'accepted'; reason := 'look';
     if v_asks and not exists (select from fleet.task t where t.issue = i.issue) then
-        reason := fleet.expect_task(i, p.labels, p.title, p.body, fleet.sender_actor(p));
+        reason := replace(fleet.expect_task(i, p.labels, p.title, p.body, fleet.sender_actor(p)), 'recorded', 'look');
     end if;
     perform fleet.want_look('issue', i.issue);
     select t.task_id into task_id from fleet.task t where t.issue = i.issue;
@@ -120,12 +131,13 @@ declare
     v_pull bigint := fleet.pull_known(e);
 begin
     result := 'ignored';
-    reason := case when v_pull is null then 'no_tasks_pull_request' when e #> '{pull,head}' is null then 'pull_request_not_shown' end;
+    reason := case when v_pull is null then 'no_tasks_pull_request' when e ->> 'kind' = 'review' or e #> '{pull,head}' is null then 'needs_token' end;
+    if reason = 'needs_token' then
+        detail := case when e ->> 'kind' = 'review'
+            then 'a delivery does not say which review it is: a comment "/agent continue ..." on the pull request does what is wanted'
+            else 'this Forgejo does not show the pull request with its comments: version 10 does' end;
+    end if;
     if reason is not null then
-        return;
-    elsif e ->> 'kind' = 'review' then
-        reason := 'needs_token';
-        detail := 'a delivery does not say which review it is: a comment "/agent continue ..." on the pull request does what is wanted';
         return;
     end if;
     reason := fleet.pull_told(e || fleet.told_comments(e, p), fleet.sender_actor(p));
@@ -148,10 +160,10 @@ create function fleet.told_comment(e jsonb, p fleet.incoming, out result text, o
     language plpgsql as $$
 #variable_conflict use_column
 declare
-    i fleet.issue;
+    i fleet.issue := fleet.known_issue(p);
     v_said jsonb := fleet.told_comments(e, p);
 begin
-    select * into i from fleet.issue where forgejo_id = p.issue_id for update;
+    perform from fleet.issue where issue = i.issue for update;
     select t.task_id into task_id from fleet.task t where t.issue = i.issue;
     result := 'ignored';
     reason := case when task_id is null then 'no_task' when v_said -> 'comments' = '[]' then 'comment_not_counted'

@@ -79,6 +79,16 @@ begin
                           coalesce(p_seen, t.seen(p_number)));
 end $$;
 
+-- What Forgejo tells of an issue as it is, or of a push to the branch of its task.
+create function t.tells(p_action text, p_sender text, p_delivery text, p_kind text default 'issue') returns text
+language sql security definer as $$
+  select concat_ws(' ', r.result, r.reason)
+  from (select t.seen() || jsonb_build_object('kind', p_kind, 'action', p_action, 'event', p_kind, 'reads', true, 'delivery', p_delivery,
+      'sender', jsonb_build_object('login', p_sender, 'id', (select id from t.person where login = p_sender)))
+      || case when p_kind = 'push' then jsonb_build_object('issue', null, 'push', jsonb_build_object('before', 'a', 'after', 'b',
+           'ref', 'refs/heads/' || coalesce((select branch_name from fleet.task limit 1), 'main'))) else '{}' end as e) x,
+    fleet.receive_event(e || jsonb_build_object('sha256', md5((e - 'delivery')::text))) r $$;
+
 -- Status, hold and reason of the task of an issue.
 create function t.stands(p_number int default 42) returns text language sql security definer as $$
   select concat_ws(' ', k.status, k.hold, k.failure_reason) from fleet.task k join fleet.issue i using (issue) where i.forgejo_id = 1000 + p_number $$;

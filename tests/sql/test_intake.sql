@@ -53,6 +53,14 @@ select t.is((select row(text_hash = fleet.text_hash('Fuel', 'Tank it'), sender_i
 select t.sound('every invariant of an issue that is expected');
 rollback;
 
+\echo 'an issue of the time before ids'
+begin;
+insert into fleet.repository (repo) values ('acme/rocket');
+insert into fleet.issue (repo, number, labels) values ('acme/rocket', 42, '{agent:x}');
+select t.is(t.tell('issue', '{"action": "closed", "issue": {"state": "closed"}}'), 'accepted look', 'is known by its place');
+select t.is((select row(i.forgejo_id, r.repository_id)::text from fleet.issue i join fleet.repository r using (repo)), '(1042,9)', '... and by its ids from then on');
+rollback;
+
 \echo 'each kind and action'
 do $$
 declare r record;
