@@ -181,6 +181,16 @@ begin
 end $$;
 comment on function fleet.pull_told(jsonb, text) is 'Takes what Forgejo says of a pull request, by a delivery or a look.';
 
+-- No delivery says that checks have ended: while they may still ask for a run they are looked at. Whether there are any shows soon.
+create function fleet.checks_awaited(r fleet.pull) returns boolean
+    language plpgsql stable as $$
+begin
+    return r.state = 'open' and r.check_served is distinct from r.head_sha and coalesce(r.checks, '') <> 'success'
+       and r.head_at > now() - case when r.checks is null then interval '10 min' else interval '1 day' end
+       and exists (select from fleet.task t where t.task = r.task and fleet.policy(t.repo) ->> 'on_ci_failure' = 'continue'
+                   and fleet.own_head(t.task, r.head_sha));
+end $$;
+
 -- What a worker saw when it looked at a pull request. Answers a word.
 create function fleet.pull_seen(p_node uuid, p_pull bigint, p_seq bigint, p_seen jsonb) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
@@ -189,6 +199,7 @@ begin
     perform fleet.node_check(p_node);
     v_said := fleet.pull_told(p_seen);
     perform fleet.look_done('pull', p_pull, p_seq);
+    perform fleet.want_look_later('pull', r.pull, interval '1 minute') from fleet.pull r where r.pull = p_pull and fleet.checks_awaited(r);
     return v_said;
 end $$;
 comment on function fleet.pull_seen(uuid, bigint, bigint, jsonb) is 'A worker tells what it saw of a pull request.';
@@ -213,12 +224,3 @@ begin
     return fleet.settle(t.task, p_actor);
 end $$;
 comment on function fleet.pull_gone(bigint, text) is 'Forgejo knows this pull request no more.';
-
--- Something was pushed to a branch: when it is a task's, that is activity of it.
-create function fleet.branch_pushed(p_repo text, p_branch text) returns text
-    language plpgsql as $$
-begin
-    update fleet.task set activity_at = now() where task = fleet.task_of_branch(p_repo, p_branch);
-    return case when found then 'recorded' else 'not_a_tasks' end;
-end $$;
-comment on function fleet.branch_pushed(text, text) is 'Forgejo says that somebody pushed to a branch.';

@@ -240,6 +240,7 @@ begin
     delete from fleet.task_label x using fleet.task t where t.task = any (v_tasks) and x.label = any (t.labels) and x.task = t.task;
     delete from fleet.follow where task = any (v_tasks);
     delete from fleet.response where task = any (v_tasks);
+    delete from fleet.look l using fleet.pull r where r.task = any (v_tasks) and l.kind = 'pull' and l.id = r.pull;
     delete from fleet.pull where task = any (v_tasks);
     delete from fleet.outbox where task = any (v_tasks);
     delete from fleet.attempt where task = any (v_tasks);

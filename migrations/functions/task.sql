@@ -34,11 +34,12 @@ begin
     perform fleet.move(t.task, 'cancelled', 'cancelled', null, p_actor, jsonb_build_object('reason', coalesce(p_why, p_reason)));
 end $$;
 
--- Records the wish to stop; whoever owns the attempt is told by renew(). Under the task's lock.
+-- Records the wish to stop; whoever owns the attempt is told by renew(). What a person wants takes the place of what the end of the issue
+-- means. Under the task's lock.
 create function fleet.ask_cancel(t fleet.task, p_why text, p_actor text) returns void
     language plpgsql as $$
 begin
-    if t.cancel_at is null then
+    if t.cancel_at is null or (t.cancel_reason = 'issue_closed' and p_why is distinct from 'issue_closed') then
         update fleet.task set cancel_at = now(), cancel_by = p_actor, cancel_reason = p_why where task = t.task;
         perform fleet.note(t.task, 'cancel_requested', t.attempt_number, p_actor, jsonb_build_object('reason', p_why));
     end if;
