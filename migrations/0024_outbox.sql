@@ -49,6 +49,10 @@ comment on column fleet.outbox.status_told is 'head, state and context of the co
 comment on column fleet.outbox.status_tries is 'how often the server did not know that head yet';
 comment on column fleet.outbox.pull_asked is 'the head for which a draft pull request was asked for, whatever came of it';
 
+alter table fleet.response add column told_at timestamptz;
+create index response_due on fleet.response (task, comment) where told_at is null;
+comment on column fleet.response.told_at is 'null: it is still to be said';
+
 insert into fleet.setting (name, value, low, high, comment) values
     ('tell_ms', 15000, 0, 3600000, 'a tracking comment is edited no more often than this, but at once when its task has ended'),
     ('tell_running_ms', 300000, 10000, 86400000, 'while a run goes on its comment is edited this often for the time that has gone by'),

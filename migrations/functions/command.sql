@@ -35,7 +35,7 @@ begin
     if (fleet.policy(null) ->> 'reads')::boolean then
         insert into fleet.response (comment, task, number, reaction, text) values (p_comment, p_task, p_number, p_reaction, p_text)
         on conflict (comment) do nothing;
-        perform fleet.hint('tell');
+        perform fleet.mark(p_task, true);
     end if;
 end $$;
 

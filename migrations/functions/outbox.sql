@@ -3,15 +3,16 @@
 
 -- ---------------------------------------------------------------- marks
 
--- There is something to tell of a task: at once when it has ended, else no sooner than tell_ms after the last time. No row: nothing.
-create function fleet.mark(p_task bigint, p_ended boolean default false) returns void
+-- There is something to tell of a task: at once when it has ended or somebody waits for it (p_soon), else no sooner than tell_ms after the
+-- last time. No row: nothing.
+create function fleet.mark(p_task bigint, p_soon boolean default false) returns void
     language plpgsql as $$
 declare v_at timestamptz;
 begin
     update fleet.outbox o
     set dirty = o.dirty + 1,
         tell_at = case when o.failing_since is not null then o.tell_at
-                       else least(o.tell_at, case when p_ended then now() else greatest(now(), o.told_at + fleet.ms('tell_ms')) end) end
+                       else least(o.tell_at, case when p_soon then now() else greatest(now(), o.told_at + fleet.ms('tell_ms')) end) end
     where o.task = p_task
     returning o.tell_at into v_at;
     if v_at <= now() then
@@ -156,6 +157,14 @@ begin
     return null;
 end $$;
 
+-- What is still to be said to comments, the oldest first.
+create function fleet.responses(p_task bigint) returns jsonb
+    language plpgsql stable as $$
+begin
+    return (select jsonb_agg(jsonb_build_object('comment', x.comment, 'number', x.number, 'reaction', x.reaction, 'text', x.text) order by x.comment)
+            from (select * from fleet.response r where r.task = p_task and r.told_at is null order by r.comment limit 20) x);
+end $$;
+
 -- ---------------------------------------------------------------- who tells it
 
 -- Nobody is at it: its worker is done, gone, or has had it for too long.
@@ -198,7 +207,8 @@ begin
         v_policy := fleet.policy(t.repo);
         return query select o.task, o.dirty, t.repo, t.issue_number, (v_policy ->> 'comments')::boolean, (v_policy ->> 'state_labels')::boolean,
             (v_policy ->> 'commit_statuses')::boolean,
-            fleet.story(t) || jsonb_strip_nulls(jsonb_build_object('url', v_policy ->> 'url', 'open_pull', fleet.pull_wanted(t, o, v_policy))),
+            fleet.story(t) || jsonb_strip_nulls(jsonb_build_object('url', v_policy ->> 'url', 'open_pull', fleet.pull_wanted(t, o, v_policy),
+                                                                        'responses', fleet.responses(o.task))),
             jsonb_strip_nulls(jsonb_build_object(
                 'comment_id', o.comment_id, 'comment_hash', o.comment_hash, 'posting', o.posting,
                 'posting_secs', extract(epoch from now() - o.posting_at)::bigint, 'called', o.called, 'label', o.label,
@@ -219,7 +229,7 @@ begin
     return found;
 end $$;
 
--- What stands in Forgejo now: members that are named. Null clears one.
+-- What stands in Forgejo now: members that are named. Null clears one. answered: the comments to which all was said.
 create function fleet.keep_told(o fleet.outbox, p_told jsonb) returns void
     language plpgsql as $$
 declare n fleet.outbox;
@@ -233,6 +243,9 @@ begin
         posting_at = case when n.posting is not null then o.posting_at end, called = n.called, label = n.label, status_told = n.status_told,
         status_tries = n.status_tries, pull_asked = n.pull_asked, trouble = left(n.trouble, 500)
     where task = o.task;
+    update fleet.response r set told_at = now()
+    where r.task = o.task and r.told_at is null
+      and p_told -> 'answered' @> to_jsonb(r.comment);
 end $$;
 
 -- The row of a worker that tells it, locked. Null: another one has it. What that worker posted all the same is there twice now: the next
@@ -263,7 +276,8 @@ begin
     perform fleet.keep_told(o, p_told);
     update fleet.outbox
     set told = p_seq, told_at = now(), taken_by = null, taken_until = null, taken_seq = null, tries = 0, failing_since = null,
-        tell_at = case when o.dirty = p_seq and v_status in ('assigned', 'running', 'agent_lost') then now() + fleet.ms('tell_running_ms')
+        tell_at = case when fleet.responses(p_task) is not null then now()
+                       when o.dirty = p_seq and v_status in ('assigned', 'running', 'agent_lost') then now() + fleet.ms('tell_running_ms')
                        when o.dirty = p_seq then 'infinity'
                        when v_status in ('completed', 'failed', 'cancelled') then now()
                        else now() + fleet.ms('tell_ms') end

@@ -160,8 +160,8 @@ static void set_label(struct tell *tell)
 
 void tell_go(struct tell *tell, enum tell_state state)
 {
-    static const char *const names[] = {"pull",   "comment", "call", "label",
-                                        "status", "probe",   "over"};
+    static const char *const names[] = {"pull",   "comment", "call",  "label",
+                                        "status", "reply",   "probe", "over"};
     log_debug(LOG_ABOUT(LOG_FIELD("repo", tell->repo)), "issue %" PRId64 ": tell %s", tell->number,
               names[state]);
     tell->state = state;
@@ -180,6 +180,9 @@ void tell_go(struct tell *tell, enum tell_state state)
         return;
     case TELL_STATUS:
         tell_status(tell);
+        return;
+    case TELL_REPLY:
+        tell_reply(tell);
         return;
     case TELL_PROBE:
         tell_probe(tell);

@@ -1,5 +1,5 @@
 /* One issue is told how its task is: draft pull request, tracking comment, who is called, state
- * label, commit status, in this order.
+ * label, commit status, what is said to comments, in this order.
  *
  * Each step begins with what stands in Forgejo, so all of it may be done again. A step that could
  * not be done is told to the database with what the steps before it came to; a label, a status or
@@ -15,6 +15,7 @@
 #include "common/db/db.h"
 #include "common/json.h"
 #include "common/list.h"
+#include "common/redact.h"
 #include "worker/forgejo/comment.h"
 #include "worker/forgejo/label.h"
 #include "worker/forgejo/marker.h"
@@ -27,6 +28,7 @@ enum tell_state {
     TELL_CALL,    /* a person is needed, and was not called for this yet */
     TELL_LABEL,   /* the state label */
     TELL_STATUS,  /* the commit status */
+    TELL_REPLY,   /* reactions to comments, and lines below them */
     TELL_PROBE,   /* is it this issue that cannot be told, or its repository? */
     TELL_OVER,    /* the database is told */
 };
@@ -36,14 +38,16 @@ struct tell {
     struct outbox *outbox; /* borrowed */
     enum tell_state state; /* set by tell_go() only */
     int64_t task, seq, number;
-    char *repo;                                   /* owned */
-    bool comments, labels, statuses;              /* that the policy wants */
-    struct json_object *story, *told;             /* owned */
-    struct json_object *news;                     /* owned: what stands now, for fleet.told */
-    struct buf body;                              /* of the comment under way */
-    char marker[MARKER_SIZE], hash[65], key[100]; /* of it; its text; of a call */
+    char *repo;                         /* owned */
+    bool comments, labels, statuses;    /* that the policy wants */
+    struct json_object *story, *told;   /* owned */
+    struct json_object *news;           /* owned: what stands now, for fleet.told */
+    struct buf body;                    /* of the comment under way */
+    char marker[MARKER_SIZE], hash[65]; /* of it; its text */
+    char posting[100];                  /* which it is, for fleet.telling */
     struct comment comment;
     struct label label;
+    size_t reply;      /* which of the story's responses is under way */
     int64_t announced; /* clock_ms: sent to the database */
     char failed[400];  /* why a comment could not be told, while it is asked whose fault it is */
     enum forgejo_verdict how; /* of that */
@@ -74,6 +78,17 @@ void tell_pull(struct tell *tell);    /* tell_pull.c */
 void tell_status(struct tell *tell);  /* tell_status.c */
 void tell_comment(struct tell *tell); /* tell_comment.c */
 void tell_call(struct tell *tell);
-void tell_probe(struct tell *tell);
+void tell_reply(struct tell *tell); /* tell_reply.c */
+void tell_probe(struct tell *tell); /* tell_post.c */
+
+/* tell_post.c: the comment `posting` with the marker and body that stand in the tell, under issue
+ * or pull request `number`; `done` as a comment's. It is announced where it has to be posted. */
+void tell_post(struct tell *tell, const char *posting, int64_t number, int64_t id, bool edits,
+               void (*done)(void *, enum comment_end, const struct forgejo_answer *));
+/* For `done`: keeps whether one may be on its way, and ends the tell where it has to be begun
+ * again. True: it stands, or was refused by `why`. */
+bool tell_posted(struct tell *tell, enum comment_end end, const struct forgejo_answer *why);
+/* Our own tokens are in no text that Forgejo gets. `items` holds what the words borrow. */
+struct redact_words tell_secrets(const struct tell *tell, const char *items[2]);
 
 #endif

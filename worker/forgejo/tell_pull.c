@@ -85,8 +85,10 @@ static void find(struct tell *tell)
     buf_init(&path, 4096);
     forgejo_path(&path, "/repos/%r/pulls/%s/%s", tell->repo, json_string(wanted(tell), "base", ""),
                  json_string(wanted(tell), "head", ""));
-    if (path.failed || !tracker_ready(tracker))
+    if (!tracker_ready(tracker))
         tell_failed(tell, "wait", "", 0);
+    else if (path.failed)
+        tell_go(tell, TELL_COMMENT);
     else
         forgejo_call(tracker->forgejo, "GET", buf_text(&path), NULL, false, on_found, tell);
     buf_release(&path);

@@ -31,7 +31,7 @@ static void unknown(struct tell *tell, const char *now, const struct forgejo_ans
     tell_news(tell, "status_told", now);
     tell_news_int(tell, "status_tries", 0);
     tell_trouble(tell, "the commit status", answer);
-    tell_go(tell, TELL_OVER);
+    tell_go(tell, TELL_REPLY);
 }
 
 static void on_status(void *data, const struct forgejo_answer *answer)
@@ -52,7 +52,7 @@ static void on_status(void *data, const struct forgejo_answer *answer)
         tell_trouble(tell, "the commit status", answer);
     tell_news(tell, "status_told", now);
     tell_news_int(tell, "status_tries", 0);
-    tell_go(tell, TELL_OVER);
+    tell_go(tell, TELL_REPLY);
 }
 
 static void post(struct tell *tell, const struct json_object *commit, const struct buf *path)
@@ -86,7 +86,7 @@ void tell_status(struct tell *tell)
     buf_init(&path, 2048);
     if (!tell->statuses || commit == NULL || strcmp(tell_told(tell, "status_told"), now) == 0 ||
         !forgejo_path(&path, "/repos/%r/statuses/%s", tell->repo, json_string(commit, "sha", "")))
-        tell_go(tell, TELL_OVER);
+        tell_go(tell, TELL_REPLY);
     else if (!tracker_ready(tell->outbox->tracker))
         tell_failed(tell, "wait", "", 0);
     else
