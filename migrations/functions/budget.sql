@@ -56,7 +56,7 @@ declare
     v_free timestamptz;
 begin
     select * into t from fleet.task where task = p_task for update skip locked;
-    if not found or t.status <> 'created' then
+    if not found or t.status <> 'created' or fleet.holds_back(t.hold) then
         return false;
     end if;
     perform from fleet.queue q where q.lane = t.lane and q.prio = -t.priority and q.task = t.task for update skip locked;

@@ -252,7 +252,7 @@ $$;
 
 -- What waits out its back-off may start now.
 create function t.due() returns int language sql as $$
-  update fleet.delayed set run_at = now() where run_at > now();
+  update fleet.delayed set run_at = now() where run_at > now() and run_at < 'infinity';
   select fleet.promote(1000);
 $$;
 
