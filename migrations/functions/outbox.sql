@@ -125,7 +125,7 @@ create function fleet.story(t fleet.task) returns jsonb
 declare
     a fleet.attempt;
     r fleet.pull := fleet.pull_of(t);
-    v_over boolean := t.status in ('failed', 'cancelled');
+    v_over boolean := t.status in ('failed', 'cancelled') or (t.status = 'review_pending' and t.failure_reason is distinct from 'needs_input');
 begin
     select * into a from fleet.attempt x where x.task = t.task and x.number = t.attempt_number;
     return jsonb_strip_nulls(jsonb_build_object(

@@ -140,6 +140,9 @@ begin
     if n.head_sha <> r.head_sha then
         update fleet.task set activity_at = now() where task = t.task;
     end if;
+    if n.draft <> r.draft then
+        perform fleet.mark(t.task);
+    end if;
     return n;
 end $$;
 

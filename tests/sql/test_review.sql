@@ -58,6 +58,7 @@ select t.is(pg_temp.fact(), 'review_pending 2', 'a second one');
 select pg_temp.sees(pg_temp.review(3));
 select t.is(pg_temp.fact(), 'review_pending reviews_exhausted 2', 'the third is one too many');
 select t.is((select advice from fleet.reasons where reason = 'reviews_exhausted') like '%max_reviews%', true, '... with advice');
+select t.is((select fleet.story(x) ->> 'reason' from fleet.task x), 'reviews_exhausted', '... and said in the comment');
 select t.none('select from fleet.follow where last is null and number = 3', 'and is not told later');
 select t.sound('used up: sound');
 select t.is(fleet.continue('a', 'still'), 'created', 'a person who operates the fleet may ask for more all the same');
