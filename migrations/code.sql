@@ -35,6 +35,7 @@
 \ir functions/account.sql
 \ir functions/repository.sql
 \ir functions/budget.sql
+\ir functions/wish.sql
 \ir functions/issue.sql
 \ir functions/delivery.sql
 \ir functions/command.sql

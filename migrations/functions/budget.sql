@@ -21,7 +21,8 @@ begin
     return greatest(
         fleet.frees_at(v_issue, (select s.at from fleet.spent s where s.task = t.task and s.number <= t.attempt_number and s.at > v_since
                                  order by s.at desc offset greatest(v_issue - 1, 0) limit 1)),
-        fleet.frees_at(v_sender, (select s.at from fleet.spent s where s.sender = p_sender and (s.task, s.number) <> (t.task, t.attempt_number + 1)
+        fleet.frees_at(v_sender, (select s.at from fleet.spent s
+                                  where s.sender = p_sender and (s.task, s.number) <> (t.task, t.attempt_number + 1)
                                   and s.at > v_since order by s.at desc offset greatest(v_sender - 1, 0) limit 1)),
         fleet.frees_at(v_all, (select s.at from fleet.spent s where (s.task, s.number) <> (t.task, t.attempt_number + 1) and s.at > v_since
                                order by s.at desc offset greatest(v_all - 1, 0) limit 1)));

@@ -11,8 +11,9 @@ end $$;
 create function fleet.note_hold(p_task bigint, p_event text, p_actor text, p_payload jsonb) returns void
     language plpgsql as $$
 begin
-    if (select count(*) from (select from fleet.event e where e.task = p_task and e.event_type in ('held', 'hold_lifted', 'text_taken', 'labels_refused')
-                              and e.at > now() - interval '1 day' limit 20) x) < 20 then
+    if (select count(*) from (select from fleet.event e
+                              where e.task = p_task and e.event_type in ('held', 'hold_lifted', 'text_taken', 'labels_refused')
+                                and e.at > now() - interval '1 day' limit 20) x) < 20 then
         perform fleet.note(p_task, p_event, null, p_actor, p_payload);
     else
         perform fleet.mark(p_task);

@@ -2,62 +2,6 @@
 -- between two looks does not matter, nor how often one is told: labels are put there by numbered events, and one that was served is not
 -- served again.
 
--- What the labels of an issue ask for. ask: the newest event that put an agent label there of those that count; null: none counts.
--- refused: agent labels that somebody put there who may not start work. named: there is an agent label, whoever put it there.
-create type fleet.wish as (labels text[], priority int, ask bigint, asker text, asker_id bigint, ask_at timestamptz, refused text[], refused_by text,
-                           refused_permission text, named boolean);
-
--- The labels of an issue and who put each there: by the number of the label, for there may be two of a name, and names change. Of a label
--- that the newest event takes away the issue was read too soon.
-create function fleet.placed_labels(p_seen jsonb) returns table (name text, agent boolean, event bigint, by text, by_id bigint, at timestamptz)
-    language plpgsql stable as $$
-begin
-    return query
-        select l.name, fleet.requirements_of(array[l.name]) <> '{}', e.id, e.by, e.by_id, fleet.time_of(e.at)
-        from jsonb_to_recordset(coalesce(nullif(p_seen #> '{issue,labels}', 'null'), '[]')) l (id bigint, name text)
-        left join lateral (
-            select x.id, x.added, x.by, x.by_id, x.at
-            from jsonb_to_recordset(coalesce(nullif(p_seen -> 'label_events', 'null'), '[]'))
-                 x (id bigint, label text, label_id bigint, added boolean, by text, by_id bigint, at text)
-            where coalesce(x.label_id = l.id, x.label = l.name)
-            order by x.id desc limit 1) e on true
-        where coalesce(e.added, true) and length(l.name) <= 255 and fleet.is_line(l.name);
-end $$;
-
--- p_all: whoever put an agent label there counts. A priority counts unless somebody is known not to be allowed to start work who put it
--- there; without one a milestone puts an issue one before those that have none.
-create function fleet.read_wish(p_seen jsonb, p_repo text, p_all boolean) returns fleet.wish
-    language plpgsql stable as $$
-declare w fleet.wish;
-begin
-    with placed as materialized (
-        select p.*, p_seen -> 'people' ->> p.by as permission,
-               p.event is not null and coalesce(p.by_id > 0, true)
-                   and (p_all or fleet.may_start(p.by, p_seen -> 'people' ->> p.by, p_repo)) as counts
-        from fleet.placed_labels(p_seen) p),
-    used as (
-        select * from placed
-        where case when agent then counts when name like 'priority:%' then counts or permission is null else name not like 'fleet/%' end)
-    select (select coalesce(array_agg(distinct name order by name), '{}') from used),
-           (select case when count(*) filter (where name like 'priority:%') > 0 or coalesce(p_seen #>> '{issue,milestone}', '') = ''
-                        then fleet.priority_of(array_agg(name)) else 1 end from used),
-           a.event, a.by, a.by_id, a.at,
-           (select coalesce(array_agg(distinct name order by name), '{}') from placed where agent and name not in (select name from used)),
-           r.by, coalesce(r.permission, 'unknown'), exists (select from placed where agent)
-    into w
-    from (values (1)) one
-    left join (select * from used where agent order by event desc limit 1) a on true
-    left join (select * from placed where agent and not counts order by event desc nulls last limit 1) r on true;
-    return w;
-end $$;
-
--- The newest label event that was seen.
-create function fleet.newest_event(p_seen jsonb) returns bigint
-    language plpgsql immutable as $$
-begin
-    return (select coalesce(max((e ->> 'id')::bigint), 0) from jsonb_array_elements(coalesce(nullif(p_seen -> 'label_events', 'null'), '[]')) e);
-end $$;
-
 -- Was something newer applied already? Of answers to the same look that which shows more counts.
 create function fleet.seen_late(i fleet.issue, p_seq bigint, p_seen jsonb) returns boolean
     language plpgsql stable as $$
@@ -79,7 +23,8 @@ begin
     set title = s ->> 'title', author = s ->> 'author', author_id = (s ->> 'author_id')::bigint, text_hash = v_hash,
         text_at = case when text_hash is distinct from v_hash then v_at else text_at end, state = coalesce(s ->> 'state', state),
         labels = array(select distinct p.name from fleet.placed_labels(p_seen) p order by 1), labels_at = v_at, updated_at = v_at,
-        html_url = coalesce(s ->> 'html_url', html_url), event_id = fleet.newest_event(p_seen), look_seq = greatest(look_seq, p_seq), read_at = now()
+        html_url = coalesce(s ->> 'html_url', html_url), event_id = fleet.newest_event(p_seen),
+        look_seq = greatest(look_seq, p_seq), read_at = now()
     where issue = i.issue
     returning * into i;
     return i;
@@ -208,7 +153,8 @@ declare v_id bigint := (select repository_id from fleet.repository where repo = 
 begin
     return fleet.may_start(i.author, fleet.permission_of(v_id, i.author, p_people), i.repo)
         or exists (select from fleet.delivery d
-                   where d.text_hash = i.text_hash and d.number = i.number and d.action = any (p_actions) and coalesce(d.repository_id = v_id, d.repo = i.repo)
+                   where d.text_hash = i.text_hash and d.number = i.number and d.action = any (p_actions)
+                     and coalesce(d.repository_id = v_id, d.repo = i.repo)
                      and fleet.may_start(d.sender, fleet.permission_of(v_id, d.sender, p_people), i.repo));
 end $$;
 
@@ -289,12 +235,14 @@ end $$;
 -- Nobody who put an agent label there may start work.
 create function fleet.refuse_asked(t fleet.task, w fleet.wish) returns text
     language plpgsql as $$
+declare v_labels text := fleet.some_names(w.refused);
 begin
     if t.status = 'created' and (t.ask is not null or t.hold is not distinct from 'permission_pending') then
         perform fleet.cancel_idle(t, 'not_permitted', case
-            when w.refused_by is null then format('Forgejo does not say who put %s there', fleet.some_names(w.refused))
-            when w.refused_permission = 'unknown' then format('Forgejo does not say what %s may do, who put %s there: forgejo.lookup_token may ask', w.refused_by, fleet.some_names(w.refused))
-            else format('%s put %s there and may not write (%s)', w.refused_by, fleet.some_names(w.refused), w.refused_permission) end, 'fleet');
+            when w.refused_by is null then format('Forgejo does not say who put %s there', v_labels)
+            when w.refused_permission = 'unknown' then
+                format('Forgejo does not say what %s may do, who put %s there: forgejo.lookup_token may ask', w.refused_by, v_labels)
+            else format('%s put %s there and may not write (%s)', w.refused_by, v_labels, w.refused_permission) end, 'fleet');
     end if;
     return 'not_permitted';
 end $$;
@@ -354,7 +302,8 @@ begin
     elsif t.task is null then
         return 'recorded'; -- it was removed since
     elsif t.status = 'created' then
-        if v_anew and p_trusted and t.hold in ('needs_approval', 'text_changed') and fleet.approval_why(i, w, true, p_seen -> 'people') is null then
+        if v_anew and p_trusted and t.hold in ('needs_approval', 'text_changed')
+           and fleet.approval_why(i, w, true, p_seen -> 'people') is null then
             return fleet.submit_asked(i, t, w, true, p_seen);
         end if;
         return fleet.heed_waiting(i, t, w, p_trusted, p_seen);

@@ -14,7 +14,8 @@ create function fleet.learn_people(p_repository_id bigint, p_people jsonb) retur
     language plpgsql as $$
 begin
     insert into fleet.person as p (repository_id, login, permission)
-    select p_repository_id, lower(k), left(v, 40) from jsonb_each_text(case jsonb_typeof(p_people) when 'object' then p_people else '{}' end) x (k, v)
+    select p_repository_id, lower(k), left(v, 40)
+    from jsonb_each_text(case jsonb_typeof(p_people) when 'object' then p_people else '{}' end) x (k, v)
     where p_repository_id is not null and k <> '' and length(k) <= 255 and v is not null
     order by lower(k)
     on conflict (repository_id, login) do update set permission = excluded.permission, asked_at = now()

@@ -29,13 +29,16 @@ begin
     return coalesce(r.repo || '#' || split_part(p_task_id, '#', 2), p_task_id);
 end $$;
 
--- A task gets another repository, and its id when it is an issue's. Under its lock; its branch and folder keep their names.
+-- A task gets another repository, and another id unless that is taken. Under its lock; its branch and folder keep their names.
 create function fleet.rename_task(t fleet.task, p_repo text, p_task_id text) returns void
     language plpgsql as $$
 declare
     l fleet.lane;
     v_ended boolean := t.status in ('completed', 'failed', 'cancelled');
 begin
+    if exists (select from fleet.task o where o.task_id = p_task_id) then
+        p_task_id := t.task_id;
+    end if;
     if t.status = 'created' then
         perform fleet.dequeue(t.task);
     end if;
@@ -53,13 +56,12 @@ begin
 end $$;
 
 -- The tasks of a repository that was called p_old follow it; p_all: those that came by REST too. All are locked before the first asks for
--- a lane. One whose new id is taken keeps its old one.
+-- a lane.
 create function fleet.rename_tasks(p_old text, p_new text, p_all boolean) returns void
     language plpgsql as $$
 declare
     v_tasks bigint[];
     t fleet.task;
-    v_id text;
 begin
     select array_agg(x.task) into v_tasks from (
         select k.task from fleet.task k
@@ -68,8 +70,7 @@ begin
                    else exists (select from fleet.issue i where i.issue = k.issue and i.repo = p_new) end
         order by k.task for update) x;
     for t in select * from fleet.task where task = any (v_tasks) order by task loop
-        v_id := case when t.issue is null then t.task_id else p_new || '#' || t.issue_number end;
-        perform fleet.rename_task(t, p_new, case when exists (select from fleet.task o where o.task_id = v_id) then t.task_id else v_id end);
+        perform fleet.rename_task(t, p_new, case when t.issue is null then t.task_id else p_new || '#' || t.issue_number end);
     end loop;
 end $$;
 
@@ -144,7 +145,8 @@ begin
 end $$;
 
 -- The repository that Forgejo tells of, made when new, renamed when it is called otherwise now; its row keeps its name until the end of
--- the transaction. Answers the name. Before any lock on an issue or a task. Nothing is locked before it is clear that the latch is not needed.
+-- the transaction. Answers the name. Before any lock on an issue or a task, and nothing is locked before it is clear that the
+-- latch is not needed.
 create function fleet.repository_of(p_id bigint, p_name text) returns text
     language plpgsql as $$
 declare r fleet.repository;
@@ -168,15 +170,13 @@ end $$;
 -- An issue that Forgejo moved to another place.
 create function fleet.move_issue(i fleet.issue, p_repo text, p_number int) returns void
     language plpgsql as $$
-declare
-    t fleet.task;
-    v_id text := p_repo || '#' || p_number;
+declare t fleet.task;
 begin
     update fleet.issue set repo = p_repo, number = p_number, read_at = null where issue = i.issue;
     select * into t from fleet.task where issue = i.issue for update;
     if found then
         update fleet.task set issue_number = p_number where task = t.task;
-        perform fleet.rename_task(t, p_repo, case when exists (select from fleet.task o where o.task_id = v_id) then t.task_id else v_id end);
+        perform fleet.rename_task(t, p_repo, p_repo || '#' || p_number);
     end if;
 end $$;
 
@@ -203,7 +203,8 @@ begin
         return n;
     else
         update fleet.issue set forgejo_id = null where issue = i.issue;
-        perform fleet.issue_gone(x, 'fleet') from unnest(array[i.issue, case when n.forgejo_id is not null then n.issue end]) x where x is not null;
+        perform fleet.issue_gone(x, 'fleet')
+        from unnest(array[i.issue, case when n.forgejo_id is not null then n.issue end]) x where x is not null;
         if n.forgejo_id is not null then
             update fleet.issue
             set labels = '{}', refused = '{}', labels_at = null, updated_at = null, state = 'open', text_hash = null, offered = null,
