@@ -78,15 +78,19 @@ void look_missing(struct look *look, const struct forgejo_answer *answer)
 
 /* --- People --- */
 
+/* Does it matter who put a label there? */
+static bool label_counts(const char *name)
+{
+    return strncmp(name, "agent:", 6) == 0 || strncmp(name, "priority:", 9) == 0;
+}
+
 static void add_people(struct look *look, const char *list, const char *member, bool labellers)
 {
-    static const char agent[] = "agent:";
     const struct json_object *items = json_member(look->seen, list);
     for (size_t i = 0; items != NULL && i < json_object_array_length(items); i++) {
         const struct json_object *item = json_object_array_get_idx(items, i);
-        bool counts =
-            !labellers || (json_flag(item, "added", false) &&
-                           strncmp(json_string(item, "label", ""), agent, sizeof agent - 1) == 0);
+        bool counts = !labellers || (json_flag(item, "added", false) &&
+                                     label_counts(json_string(item, "label", "")));
         if (counts)
             people_add(&look->people, json_string(item, member, NULL));
     }
