@@ -21,8 +21,8 @@
 
 #define SCENE_MAX 40
 
-/* What Forgejo answers to a path, with its query; the first that fits, as often as `times` says (0:
- * always). A path that is not named here is 404. */
+/* What Forgejo answers to a path, with its query, and its method before it where that is not GET; the
+ * first that fits, as often as `times` says (0: always). A path that is not named here is 404. */
 struct scene_page {
     const char *path;
     int status; /* 0: no answer came */
@@ -58,6 +58,7 @@ static struct scene {
     struct scene_call calls[SCENE_MAX];
     int page_count, call_count;
     char asked[8192];   /* the paths, one a line; "lookup " before those of the look-up token */
+    char sent[1 << 16]; /* the bodies, one a line, of what is no GET */
     char told[1 << 18]; /* calls of SQL, one a line: name and parameters, but of the node */
     bool closing;
     int64_t now; /* clock_ms */
@@ -114,6 +115,9 @@ static struct scene_wait *scene_ask(const char *path, bool lookup, forgejo_done_
         if (strcmp(page->path, path) == 0 && page->times >= 0)
             wait->page = page;
     }
+    struct scene_page *used_up = (struct scene_page *)wait->page;
+    if (used_up != &none && used_up->times > 0 && --used_up->times == 0)
+        used_up->times = -1;
     list_append(&scene.waits, &wait->link);
     return wait;
 }
@@ -121,10 +125,15 @@ static struct scene_wait *scene_ask(const char *path, bool lookup, forgejo_done_
 void forgejo_call(struct forgejo *forgejo, const char *method, const char *path, const char *body,
                   bool lookup, forgejo_done_cb done, void *data)
 {
+    char whole[1024];
+    size_t used = strlen(scene.sent);
+    bool get = strcmp(method, "GET") == 0;
     (void)forgejo;
-    ck_assert_str_eq(method, "GET");
-    ck_assert_ptr_null(body);
-    scene_ask(path, lookup, done, data);
+    ck_assert(body == NULL || !get);
+    snprintf(whole, sizeof whole, "%s%s%s", get ? "" : method, get ? "" : " ", path);
+    if (!get)
+        snprintf(scene.sent + used, sizeof scene.sent - used, "%s\n", body != NULL ? body : "");
+    scene_ask(whole, lookup, done, data);
 }
 
 void forgejo_list_shaped(struct forgejo *forgejo, const char *path, size_t max_items,
@@ -214,7 +223,8 @@ static void scene_answer(const struct scene_wait *wait)
     struct error err;
     answer.verdict = scene.closing ? FORGEJO_AWAY : scene_verdict(page->status);
     answer.more = page->more;
-    if (answer.verdict == FORGEJO_OK) {
+    answer.sent = page->status == 0;
+    if (answer.verdict == FORGEJO_OK && page->json != NULL) {
         answer.json = json_parse(page->json, strlen(page->json), &err);
         ck_assert_msg(answer.json != NULL, "%s: %s", page->path, page->json);
         if (wait->shape != NULL)
