@@ -69,7 +69,7 @@ pulls="repo('acme/rocket').issues.filter((i) => i.pull)"
 check "one draft pull request is open" forgejo_is '["WIP: Tank it, closes ＃1"]' "$pulls.filter((i) => i.pull.draft && i.state === 'open').map((i) => i.title)"
 check "... that closes nothing" forgejo_is false "$pulls.some((i) => /(close|fix|resolve)[sd]? #/i.test(i.title + i.body))"
 wait_for 10 "the head to have its status" forgejo_is success \
-    "repo('acme/rocket').statuses.filter((s) => s.context === 'agent-fleet/demo' && s.sha === $pulls[0].pull.head.sha).map((s) => s.state).pop() ?? ''"
+    "repo('acme/rocket').statuses.filter((s) => s.context === 'agent-fleet/demo' && s.sha === ${pulls}[0].pull.head.sha).map((s) => s.state).pop() ?? ''"
 wait_for 10 "all to be told" told "$TASK"
 check "nobody was mentioned" forgejo_is false "$(ours "$first").some((c) => c.body.includes('@'))"
 

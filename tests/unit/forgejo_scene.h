@@ -21,8 +21,9 @@
 
 #define SCENE_MAX 40
 
-/* What Forgejo answers to a path, with its query, and its method before it where that is not GET; the
- * first that fits, as often as `times` says (0: always). A path that is not named here is 404. */
+/* What Forgejo answers to a path, with its query, and its method before it where that is not GET;
+ * the first that fits, as often as `times` says (0: always). A path that is not named here is 404.
+ */
 struct scene_page {
     const char *path;
     int status; /* 0: no answer came */

@@ -6,17 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/forgejo/client.h"
 #include "common/forgejo/words.h"
 #include "worker/forgejo/marker.h"
+#include "worker/forgejo/place.h"
 
-#define SPAN_MAX 200
-#define LINE_MAX_BYTES 400
+#define SPAN_MAX ((size_t)200)
+#define LINE_MAX_BYTES ((size_t)400)
 #define SUMMARY_MAX ((size_t)12 << 10)
 #define ERROR_MAX ((size_t)4 << 10)
 #define QUESTION_MAX ((size_t)8 << 10)
 #define LOGIN_MAX 255
-#define URL_MAX 2048
 
 static const char *text_of(const struct json_object *object, const char *name)
 {
@@ -48,86 +47,9 @@ static void prose(struct buf *out, const char *text, const struct redact_words *
     buf_release(&line);
 }
 
-/* --- where things are --- */
-
-static bool is_address(const char *url)
-{
-    bool http = strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0;
-
-    for (const char *at = url; *at != '\0'; at++) {
-        if (!isgraph((unsigned char)*at) || strchr("<>()[]\"'`\\", *at) != NULL)
-            http = false;
-    }
-    return http && strlen(url) < URL_MAX / 2;
-}
-
-/* Below the repository; "" where there is no address. */
-static void repo_url(struct buf *out, const struct json_object *story)
-{
-    const char *url = text_of(story, "url");
-    size_t len = strlen(url);
-    struct buf path;
-
-    buf_init(&path, URL_MAX);
-    while (len > 0 && url[len - 1] == '/')
-        len--;
-    if (is_address(url) && forgejo_path(&path, "/%r", text_of(story, "repo")))
-        buf_addf(out, "%.*s%s", (int)len, url, buf_text(&path));
-    buf_release(&path);
-}
-
-static void numbered_url(struct buf *out, const struct json_object *story, const char *kind,
-                         int64_t number)
-{
-    size_t before = out->len;
-
-    repo_url(out, story);
-    if (out->len > before)
-        buf_addf(out, "/%s/%" PRId64, kind, number);
-}
-
 void render_issue_url(struct buf *out, const struct json_object *story)
 {
-    numbered_url(out, story, "issues", json_int(story, "number", 0));
-}
-
-/* A branch's address has its slashes, and nothing else of it as it is. */
-static void branch_url(struct buf *out, const struct json_object *story, const char *branch)
-{
-    struct buf path;
-    char part[SPAN_MAX + 1];
-    size_t len;
-    bool fits = *branch != '\0';
-
-    buf_init(&path, URL_MAX);
-    for (; fits && *branch != '\0'; branch += len + (branch[len] == '/')) {
-        len = strcspn(branch, "/");
-        fits = len < sizeof part;
-        if (fits) {
-            snprintf(part, sizeof part, "%.*s", (int)len, branch);
-            buf_adds(&path, "/");
-            struct buf word;
-            buf_init(&word, URL_MAX);
-            fits = forgejo_path(&word, "%s", part);
-            buf_adds(&path, buf_text(&word));
-            buf_release(&word);
-        }
-    }
-    size_t before = out->len;
-    if (fits && !path.failed)
-        repo_url(out, story);
-    if (out->len > before)
-        buf_addf(out, "/src/branch%s", buf_text(&path));
-    buf_release(&path);
-}
-
-/* `text` in Markdown, as a link where there is an address. */
-static void link_to(struct buf *out, const char *text, const struct buf *url)
-{
-    if (url->len > 0)
-        buf_addf(out, "[%s](%s)", text, buf_text(url));
-    else
-        buf_adds(out, text);
+    place_numbered(out, story, "issues", json_int(story, "number", 0));
 }
 
 /* --- the state --- */
@@ -258,11 +180,11 @@ static void add_branch(struct buf *out, const struct json_object *story,
     if (json_member(work, "pushed") == NULL || branch[0] == '\0')
         return;
     buf_init(&name, 4 * SPAN_MAX);
-    buf_init(&url, 2 * URL_MAX);
+    buf_init(&url, PLACE_MAX);
     span(&name, branch, secrets);
-    branch_url(&url, story, branch);
+    place_branch(&url, story, branch);
     buf_adds(out, "- Branch: ");
-    link_to(out, buf_text(&name), &url);
+    place_link(out, buf_text(&name), &url);
     buf_addf(out, ", %" PRId64 " commits, %" PRId64 " files, +%" PRId64 " −%" PRId64 "\n",
              json_int(work, "commits", 0), json_int(work, "files", 0),
              json_int(work, "insertions", 0), json_int(work, "deletions", 0));
@@ -280,11 +202,11 @@ static void add_pull(struct buf *out, const struct json_object *story)
 
     if (number <= 0)
         return;
-    buf_init(&url, 2 * URL_MAX);
-    numbered_url(&url, story, "pulls", number);
+    buf_init(&url, PLACE_MAX);
+    place_numbered(&url, story, "pulls", number);
     snprintf(text, sizeof text, "%" PRId64, number);
     buf_adds(out, "- Pull request: ");
-    link_to(out, text, &url);
+    place_link(out, text, &url);
     buf_addf(out, ", %s%s\n",
              open     ? "open"
              : merged ? "merged"
