@@ -44,7 +44,7 @@ comment on column fleet.outbox.comment_hash is 'SHA-256 of the text as it was to
 comment on column fleet.outbox.posting is
     'a comment that was announced: comment, or a call with its key. Until its id is known it may be there or not, or come to be there';
 comment on column fleet.outbox.called is 'for what a person was called (mentioned) last: kind and attempt or text';
-comment on column fleet.outbox.label is 'the state label that stands on the issue; null: none of ours';
+comment on column fleet.outbox.label is 'the state label that stands on the issue; null: none of ours; ?: not known';
 comment on column fleet.outbox.status_told is 'head, state and context of the commit status that was told last';
 comment on column fleet.outbox.status_tries is 'how often the server did not know that head yet';
 comment on column fleet.outbox.pull_asked is 'the head for which a draft pull request was asked for, whatever came of it';

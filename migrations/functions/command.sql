@@ -128,7 +128,9 @@ begin
         perform fleet.respond(t.task, p_number, v_comment, case v_verdict when 'help' then '+1' else 'confused' end, fleet.command_help());
     else
         perform fleet.respond(t.task, p_number, v_comment, case v_verdict when 'shown' then 'eyes' else '+1' end);
-        perform fleet.mark(t.task);
+        if v_verdict = 'shown' then
+            perform fleet.tell_anew(t.task);
+        end if;
     end if;
     if v_line is null and p_verb in ('cancel', 'retry', 'rerun', 'continue', 'answer', 'approve') then
         perform fleet.trail_comment(v_actor, 'task_' || p_verb, t.task_id, jsonb_build_object('status', t.status, 'attempt', t.attempt_number),

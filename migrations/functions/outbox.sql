@@ -34,6 +34,14 @@ begin
     perform fleet.hint('tell');
 end $$;
 
+-- What stands in Forgejo is written once more, though it is as it was: somebody may have changed it.
+create function fleet.tell_anew(p_task bigint) returns void
+    language plpgsql as $$
+begin
+    update fleet.outbox set comment_hash = null, label = '?', status_told = null, status_tries = 0, trouble = null where task = p_task;
+    perform fleet.mark(p_task, true);
+end $$;
+
 -- ---------------------------------------------------------------- what is told
 
 -- The label that says a task's state; null: none does (it was cancelled).
@@ -357,7 +365,7 @@ begin
         return 'no_issue';
     end if;
     perform fleet.open_outbox(t.task);
-    update fleet.outbox set comment_hash = null, label = null, status_told = null, status_tries = 0, trouble = null where task = t.task;
+    perform fleet.tell_anew(t.task);
     perform fleet.trail_psql('task_retell', p_task_id);
     return 'telling';
 exception when lock_not_available or deadlock_detected then

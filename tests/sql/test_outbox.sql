@@ -210,6 +210,28 @@ select t.ok(pg_temp.tells() like 'acme/rocket 42 %', '... until it is not');
 select t.sound();
 rollback;
 
+\echo 'what is said to comments'
+begin;
+select pg_temp.fleet();
+select pg_temp.ask();
+select pg_temp.tells();
+select pg_temp.told('{"comment_hash": "x", "label": "fleet/queued"}');
+select fleet.respond(o.task, 42, c, '+1', case c when 92 then 'No.' end) from fleet.outbox o, generate_series(91, 92) c;
+select t.is((select story -> 'responses' from fleet.tells(t.node('w1'), 9)),
+  '[{"number": 42, "comment": 91, "reaction": "+1"}, {"text": "No.", "number": 42, "comment": 92, "reaction": "+1"}]'::jsonb, 'a comment is answered at once');
+select pg_temp.failed('away', 0, '{"answered": [91]}');
+select pg_temp.now_due();
+select t.is((select jsonb_array_length(story -> 'responses') from fleet.tells(t.node('w1'), 9)), 1, '... what was said is not said again');
+select pg_temp.told('{"answered": [92]}');
+select t.is(pg_temp.later(0), 'never', '... and then all is said');
+select fleet.respond(o.task, 42, c, '+1') from fleet.outbox o, generate_series(100, 130) c;
+select jsonb_array_length(story -> 'responses') from fleet.tells(t.node('w1'), 9);
+select pg_temp.told((select jsonb_build_object('answered', jsonb_agg(c)) from generate_series(100, 119) c));
+select t.ok((pg_temp.the()).tell_at <= now(), 'of many the rest is said next');
+select fleet.tell_anew((pg_temp.the()).task);
+select t.is((select row(comment_hash, label)::text from fleet.outbox), '(,?)', 'a person wants to see it anew');
+rollback;
+
 \echo 'labels of states, and what goes with its task'
 begin;
 select t.is((select string_agg(fleet.state_label(s), ' ' order by s) from unnest('{agent_lost,assigned,cancelled,completed,created,failed,review_pending,running}'::text[]) s),
