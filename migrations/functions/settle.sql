@@ -130,6 +130,7 @@ declare
                             else fleet.backoff(t.release_count, 'release_base_ms', 'release_max_ms') end;
 begin
     update fleet.task set release_count = release_count + 1 where task = t.task;
+    delete from fleet.spent where t.issue is not null and a.started_at is null and task = t.task and number = a.number; -- it cost nothing
     perform fleet.wait_again(t.task, 'released', a.number, p_actor, now() + v_wait, p_facts);
 end $$;
 

@@ -89,6 +89,17 @@ select t.is((select count(*)::int from fleet.event where event_type = 'held'), 1
 select t.sound();
 rollback;
 
+begin;
+select pg_temp.fleet();
+select fleet.set('runs_per_issue_day', 1);
+select pg_temp.asks(42);
+select t.claim('w1', 1);
+select fleet.release(t.node('w1'), t.attempt('acme/rocket#42'), 1, 'draining');
+select t.none('select * from fleet.spent', 'what was given back before it started is not counted');
+select t.due();
+select t.is(t.claim('w1', 1), 'acme/rocket#42', '... and may start after all');
+rollback;
+
 \echo 'runs of a person, and of all'
 begin;
 select pg_temp.fleet();
