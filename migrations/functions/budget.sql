@@ -46,6 +46,20 @@ begin
     return true;
 end $$;
 
+-- Puts a task aside at its claim. A claim does so with 100 at most, for there may be thousands that a limit keeps: the next one goes on.
+create function fleet.gate(p_task bigint, p_hold text, p_until timestamptz) returns void
+    language plpgsql as $$
+begin
+    perform fleet.put_hold(p_task, p_hold, null, null, p_until);
+    perform set_config('fleet.gated', (fleet.gated() + 1)::text, true);
+end $$;
+
+create function fleet.gated() returns int
+    language plpgsql stable as $$
+begin
+    return coalesce(nullif(current_setting('fleet.gated', true), ''), '0')::int;
+end $$;
+
 -- May the task of an issue be claimed now? Called by take_tasks() for tasks of issues that wait in a lane, and by nobody else. One that
 -- may not is put aside with the reason; one that somebody else holds stays where it is. A run that may start is counted at once, so that
 -- a batch does not overshoot; when it is not claimed after all, its next claim is the one that was counted.
@@ -56,6 +70,9 @@ declare
     v_sender bigint;
     v_free timestamptz;
 begin
+    if fleet.gated() >= 100 then
+        return false;
+    end if;
     select * into t from fleet.task where task = p_task for update skip locked;
     if not found or t.status <> 'created' or fleet.holds_back(t.hold) then
         return false;
@@ -67,7 +84,7 @@ begin
     v_sender := coalesce(t.requested_id, 0);
     if (fleet.policy(t.repo) ->> 'reads')::boolean
        and exists (select from fleet.issue i where i.issue = t.issue and coalesce(i.read_at < now() - fleet.ms('look_fresh_ms'), true)) then
-        perform fleet.put_hold(t.task, 'reading', null, null, now() + interval '1 minute'); -- then it is wanted again
+        perform fleet.gate(t.task, 'reading', now() + interval '1 minute'); -- then it is wanted again
         perform fleet.want_look('issue', t.issue, false);
         return false;
     elsif not fleet.take_sender(v_sender) then
@@ -75,7 +92,7 @@ begin
     end if;
     v_free := fleet.budget_free_at(t, v_sender);
     if v_free is not null then
-        perform fleet.put_hold(t.task, 'daily_limit', null, null, v_free);
+        perform fleet.gate(t.task, 'daily_limit', v_free);
         return false;
     end if;
     insert into fleet.spent (task, number, sender) values (t.task, t.attempt_number + 1, v_sender)

@@ -122,6 +122,18 @@ select t.due();
 select t.is(t.claim('w1', 9), 'acme/rocket#4 acme/rocket#5', '0 is no limit');
 rollback;
 
+begin;
+select pg_temp.fleet();
+select fleet.set('runs_per_sender_day', 1);
+select pg_temp.asks(n) from generate_series(1, 150) n;
+select t.is(t.claim('w1', 9), 'acme/rocket#1', 'of many that a limit keeps');
+select t.is((select count(*)::int from fleet.task where hold = 'daily_limit'), 100, '... one claim puts aside no more than 100');
+select set_config('fleet.gated', '', true); -- as the next transaction
+select t.is(t.claim('w1', 9), '', '... the next one goes on');
+select t.is((select count(*)::int from fleet.task where hold = 'daily_limit'), 149, '... with the rest');
+select t.sound();
+rollback;
+
 \echo 'a label that is put there and taken away for ever'
 begin;
 select pg_temp.fleet();
