@@ -30,6 +30,15 @@ export function repoRoutes({ world, shape, hooks, branches }) {
         'GET /api/v1/settings/api': { run: () => ok({ max_response_items: MAX_LIMIT, default_paging_num: DEFAULT_LIMIT, default_git_trees_per_page: 1000, default_max_blob_size: 10485760 }) },
         'GET /api/v1/user': { signed: true, scope: 'user', run: ({ user }) => ok(shape.user(user, user)) },
         'GET /api/v1/users/:login': { scope: 'user', run: ({ params, user }) => ok(shape.user(world.user(params.login), user)) },
+        'GET /api/v1/user/repos': { signed: true, scope: 'user', run: (call) => repos(call, (r) => r.owner === call.user || r.collaborators.has(call.user.id)) },
+        'GET /api/v1/users/:login/repos': { scope: 'user', run: (call) => repos(call, (r) => r.owner === world.user(call.params.login)) },
+        'GET /api/v1/orgs/:login/repos': {
+            scope: 'organization',
+            run: (call) => {
+                if (!world.user(call.params.login).organization) throw new Refusal(404, 'The target couldn\'t be found.');
+                return repos(call, (r) => r.owner === world.user(call.params.login));
+            },
+        },
         'GET /api/v1/orgs/:org/labels': { scope: 'organization', run: (call) => paged([], call, (l) => l) },
         'GET /api/v1/repositories/:id': {
             ...repository,
@@ -114,6 +123,11 @@ export function repoRoutes({ world, shape, hooks, branches }) {
             },
         },
     };
+
+    function repos(call, wanted) {
+        const seen = [...world.repos.values()].filter((r) => wanted(r) && world.may(r, call.user, 'read'));
+        return paged(seen, call, (r) => shape.repo(r, call.user), { link: true });
+    }
 
     function branchNames(repo) { world.branchSha(repo, repo.default_branch); return [...repo.branches.keys()].sort(); }
 

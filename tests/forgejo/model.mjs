@@ -28,6 +28,15 @@ export class Model {
         this.pull = null; // null, open, merged, closed
         this.text = 'good'; // bad: changed by somebody who may not start, behind the ask; doubt: the fleet cannot know
         this.why = null;
+        this.before = null;
+    }
+
+    // A round begins: what was wished and taken back in it may have been seen or not.
+    begin() { this.before = this.status; }
+
+    mayBe(status) {
+        const taken_back = !this.open || !this.agents().length;
+        return this.status === 'cancelled' && this.before !== 'created' && taken_back && status === this.before;
     }
 
     agents() { return [...this.labels].filter(([name]) => name.startsWith('agent:')).map(([, label]) => label); }

@@ -30,11 +30,12 @@ function outcomeOf(key, number) {
 const BUSY = `select 'look' as what, kind || ' ' || id as which, reason as why from fleet.look where done < seq or again_at is not null
     union all select 'reading', repo, read_reason from fleet.repository where read_due <= now() or read_by is not null
     union all select 'telling', task::text, trouble from fleet.outbox where told < dirty
-    union all select 'response', comment::text, reaction from fleet.response`;
+    union all select 'response', comment::text, reaction from fleet.response where done_at is null`;
 const READ_ALL = 'update fleet.repository set read_due = now(), read_tries = 0';
-const TASKS = `select r.repository_id, i.number, t.task_id, t.status, t.hold, t.failure_reason, t.branch_name,
+const TASKS = `select t.task, r.repository_id, i.number, t.task_id, t.status, t.hold, t.failure_reason, t.branch_name,
         (select count(*) from fleet.attempt a where a.task = t.task) as runs
     from fleet.task t join fleet.issue i using (issue) join fleet.repository r on r.repo = i.repo`;
+const HISTORY = `select string_agg(concat_ws(' ', event_type, from_status, to_status, actor, payload::text), E'\\n      ' order by event_id) from fleet.event where task = $1`;
 
 const log = (...words) => process.stderr.write(`${words.join(' ')}\n`);
 
@@ -80,28 +81,32 @@ class Property {
 
     make(name) {
         const { world } = this.double;
-        const issue = { repo: [...world.repos.values()].find((r) => this.names.get(r.id) === name), name, number: 0, acts: [], left: 5 + this.random.below(11), branch: null,
+        const random = new Random(config.seed * 1009 + this.issues.length);
+        const issue = { random, repo: [...world.repos.values()].find((r) => this.names.get(r.id) === name), name, number: 0, acts: [], left: 5 + random.below(11), branch: null,
             pull: null, model: new Model({ policy: REPOS[name], trusted, outcome: (n) => outcomeOf(`${name}#${issue.number}`, n) }) };
         this.issues.push(issue);
     }
 
     // One act on one issue: on the double, in the model, and in the issue's story.
     act(issue) {
-        const act = next(issue, this.random);
+        const act = next(issue, issue.random);
         if (!act) { issue.left = 0; return; }
         issue.left -= 1;
-        if (act.after || this.random.chance(0.6)) this.double.world.advance(1 + this.random.below(3));
+        if (act.after || issue.random.chance(0.6)) this.double.world.advance(1 + issue.random.below(3));
         for (const { verb, fields } of act.before ?? []) this.double.verbs[verb]({ repo: this.nameOf(issue), ...fields });
         const given = this.double.verbs[act.verb]({ repo: this.nameOf(issue), issue: issue.number, pull: issue.pull ?? undefined, ...act.fields });
         act.done?.(given, issue);
         act.model(issue.model, given);
-        issue.acts.push(`${act.verb} ${JSON.stringify(act.fields)}`);
+        issue.acts.push(`${act.verb} ${Object.values(act.fields).flat().filter(Boolean).join(' ')}`);
     }
 
     async round(last) {
         const { verbs } = this.double;
         verbs.fate({ lose: 0.3, double: 0.15, reorder: 0.2, replay: 0.1, delay_ms: 60 });
-        for (const issue of this.issues) Object.assign(issue, { budget: last ? issue.left : Math.ceil(issue.left / 2), round: {} });
+        for (const issue of this.issues) {
+            issue.model.begin();
+            Object.assign(issue, { budget: last ? issue.left : Math.ceil(issue.left / 2), round: {} });
+        }
         for (let turn = 0; ; turn++) {
             const able = this.issues.filter((i) => i.left > 0 && i.budget > 0);
             if (!able.length) break;
@@ -143,7 +148,11 @@ class Property {
             if (tasks.has(key)) this.offences.push(`${what}: two tasks of ${key}: ${tasks.get(key).task_id} and ${row.task_id}`);
             tasks.set(key, row);
         }
-        for (const issue of this.issues) if (issue.number) this.compareOne(what, issue, tasks.get(`${issue.name}#${issue.number}`));
+        for (const issue of this.issues.filter((i) => i.number && !i.wrong)) {
+            const task = tasks.get(`${issue.name}#${issue.number}`);
+            this.compareOne(what, issue, task);
+            if (issue.wrong && task) issue.history = await this.database.ask(HISTORY.replace('$1', task.task));
+        }
     }
 
     compareOne(what, issue, task) {
@@ -151,8 +160,8 @@ class Property {
             this.offences.push(`${what}: ${issue.name}#${issue.number}: ${of} is ${is}, and should be ${should}`);
             issue.wrong = true;
         };
-        if (issue.wrong) return; // once is enough
         issue.branch = task?.branch_name ?? null;
+        if (model.mayBe(task?.status ?? null)) model.status = task?.status ?? null;
         if ((task?.status ?? null) !== model.status) differ('the status', `${task?.status ?? null} ${task?.hold ?? ''}`, `${model.status} ${model.held ? 'held' : ''}`);
         else if (Boolean(task?.hold) !== model.held && model.doubt()) model.held = Boolean(task.hold);
         else if (Boolean(task?.hold) !== model.held) differ('the hold', task?.hold, model.held);
@@ -183,7 +192,10 @@ class Property {
             await this.quiet(`${what}, people`);
             await this.compare(`${what}, people`);
             const ran = await this.agent.drain();
-            for (const issue of this.issues) issue.model.run();
+            for (const issue of this.issues) {
+                issue.acts.push(`--- ${issue.model.runs} runs`);
+                issue.model.run();
+            }
             log(`${what}: ${ran} runs, ${this.double.hooks.deliveries.length} deliveries, ${this.nodes.reduce((sum, n) => sum + n.kills, 0)} kills`);
             await this.quiet(`${what}, agents`);
             await this.compare(`${what}, agents`);
@@ -194,8 +206,8 @@ class Property {
     }
 
     report() {
+        for (const issue of this.issues.filter((i) => i.wrong).slice(0, 5)) console.log(`${issue.name}#${issue.number}: ${issue.acts.join('; ')}\n      ${issue.history ?? ''}`);
         for (const offence of this.offences.slice(0, 20)) console.log(offence);
-        for (const issue of this.issues.filter((i) => i.wrong).slice(0, 5)) console.log(`${issue.name}#${issue.number}:\n    ${issue.acts.join('\n    ')}`);
         const runs = this.issues.reduce((sum, i) => sum + i.model.runs, 0), acts = this.issues.reduce((sum, i) => sum + i.acts.length, 0);
         const lost = this.double.hooks.deliveries.filter((d) => d.result === 'lost').length;
         console.log(`seed ${config.seed}: ${this.issues.length} interleavings, ${acts} acts, ${runs} runs, ${lost} of ${this.double.hooks.deliveries.length} deliveries lost, `

@@ -48,6 +48,8 @@ await call('getVersion');
 await call('getGeneralApiSettings');
 await call('userGetCurrent');
 await call('userGet', { username: 'writer' });
+await call('userCurrentListRepos');
+await call('userListRepos', { username: 'acme' });
 await call('repoGet', at());
 await call('repoGetById', { id: 1 });
 await call('repoGetRepoPermissions', at({ collaborator: 'writer' }));

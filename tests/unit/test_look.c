@@ -159,6 +159,7 @@ static const struct trouble {
     {REPO "/issues/42", 200, "{\"id\":0,\"number\":0,\"user\":null}", "garbled: the issue"},
     {REPO "/issues/42/timeline", 504, NULL, "away: its timeline: 504 -1"},
     {REPO "/issues/42/timeline", 403, NULL, "denied: its timeline: 403 -1"},
+    {REPO "/issues/42/timeline", 301, NULL, "renamed: its timeline: 301 -1"}, /* meanwhile */
     {REPO "/collaborators/carl/permission", 503, NULL, "away: a permission: 503 -1"},
     {REPO "/collaborators/eve/permission", 0, NULL, "away: a permission: 0 -1"},
 };

@@ -18,7 +18,7 @@ static const char *word_of(enum forgejo_verdict verdict)
     case FORGEJO_DENIED:
         return "denied";
     case FORGEJO_MOVED:
-        return "moved";
+        return "renamed"; /* since we found it: the next try finds it again */
     case FORGEJO_LOCKED:
         return "locked";
     case FORGEJO_OK:
