@@ -2,6 +2,7 @@
 # The main job: signed deliveries through Caddy and through each server become one task, run once.
 
 fleet_begin
+FORGEJO_KEYS='webhook_secrets: [ { repositories: [ acme/moon ], secret: the-secret-of-acme-moon } ]'
 host h1 "$(executor counter 2 code:rust)"
 server 1
 server 2
@@ -70,5 +71,22 @@ check "refused deliveries leave no row" [ "$(rows)" = "$before" ]
 check "... and no task" [ "$(sql "select count(*) from fleet.task")" = 1 ]
 check "X-Hub-Signature-256 alone is accepted" \
     [ "$(deliver "$E2E/next" issues '' "X-Hub-Signature-256: sha256=$good")" = 202 ]
+
+# The secret of one repository signs for that one; a form is signed as the JSON in it.
+hub() { echo "X-Hub-Signature-256: sha256=$(FLEET_SECRET=$2 signature "$1")"; }
+issue opened acme/moon 1 "" "$(at 50)" >"$E2E/moon"
+issue opened acme/rocket 44 "" "$(at 50)" >"$E2E/rocket"
+check "the secret of acme/moon signs for acme/moon" \
+    [ "$(deliver "$E2E/moon" issues '' "$(hub "$E2E/moon" the-secret-of-acme-moon)")" = 202 ]
+check "... and not for acme/rocket" \
+    [ "$(deliver "$E2E/rocket" issues '' "$(hub "$E2E/rocket" the-secret-of-acme-moon)")" = 401 ]
+check "... and no other signs for acme/moon" [ "$(deliver "$E2E/moon" issues)" = 401 ]
+type=application/x-www-form-urlencoded
+check "a form is taken" [ "$(curl -sS -o "$E2E/form.answer" -w '%{http_code}' -H "Content-Type: $type" \
+    -H 'X-Gogs-Event: issues' -H "X-Gogs-Delivery: $same" -H "X-Gogs-Signature: $(signature "$E2E/rocket")" \
+    --data-urlencode "payload@$E2E/rocket" "$URL/api/v1/webhooks/forgejo")" = 202 ]
+api GET '/api/v1/deliveries?limit=1' >/dev/null
+check "deliveries are shown, the newest first" grep -q '"repo": "acme/rocket", .*"number": 44' "$E2E/body"
+check "one is taken again where Forgejo can be read only" [ "$(api POST "/api/v1/deliveries/$same/replay")" = 409 ]
 wait_for 30 "the second task to complete" task_is acme/rocket#43 completed
 wait_for 10 "invariants to hold" invariants_hold
