@@ -99,6 +99,7 @@ const struct config_field config_forgejo_fields[] = {
     {"webhook_secrets", FIELD_ITEMS, AT(forgejo.signers), .fields = signer_fields,
      .size = sizeof(struct config_signer),
      .count_offset = offsetof(struct config, forgejo.signer_count),
+     .max = 64, /* each is tried on up to 5 MiB that nobody may have signed */
      .help = "keys of single repositories or owners; webhook_secret is for those that none names"},
     {"webhook_url", FIELD_TEXT, AT(forgejo.webhook_url), .check = check_webhook_url,
      .help = "where the Forgejo reaches the webhook, for fleet-server forgejo doctor"},
