@@ -76,10 +76,11 @@ check "the review is counted" eval '[[ $(sql "select review_count from fleet.tas
 
 # --- the merge ------------------------------------------------------------------------------------
 
+by writer edit "$pull" '"title": "The door is quiet"' # no draft any more
 by writer merge "$pull"
 wait_for 30 "the merge to complete it" status_is "$first" completed
 wait_for 30 "the label" labelled "$first" fleet/done
-wait_for 30 "the comment" tells "$first" completed
+wait_for 30 "the comment" tells "$first" "fleet: done"
 check "still one comment of ours" forgejo_is 1 "comments('acme/rocket', $first).filter((c) => c.by === 'fleet').length"
 check "the REST answer names the pull request" eval '[[ $(api GET "/api/v1/tasks/acme%2Frocket%23$first") == 200 ]] && grep -q "\"pr_number\": $pull" "$E2E/body"'
 
