@@ -150,9 +150,9 @@ $$;
 begin;
 select t.fleet();
 select t.known('acme/rocket'), t.fills();
-update fleet.repository set repository_id = 5 where repo = 'acme/rocket';
+select fleet.repository_of(5, 'acme/rocket');
 select t.is(t.rows($$select * from t.fill(null, t.pull(3, '2026-01-01T10:00:00Z'))$$), '', 'of a repository without tasks no pull request matters');
-select t.deliver('d1', 'opened', '{agent:code:rust}', '2026-01-01T10:00:00Z');
+select t.deliver('d1', 'opened', '{agent:code:rust}', '2026-01-01T10:00:00Z', '{"repository_id": 5}');
 select t.is(t.rows($$select x from t.fill(null, t.pull(4, '2026-01-01T10:00:00Z'), t.pull(3, '2026-01-01T10:00:00Z')) x$$), '3 4',
   'the heads of unknown ones are asked for');
 select t.is(t.rows($$select x from t.fill(null, t.pull(3, '2026-01-01T10:00:00Z', 'other')) x$$), '', 'nobody''s branch');

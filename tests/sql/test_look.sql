@@ -1,7 +1,7 @@
 -- Looks: who reads which issue from Forgejo, when, and what becomes of one that failed.
 
 create function t.issue(p_number int, p_repo text default 'acme/rocket') returns bigint language sql as $$
-  select (fleet.lock_issue(p_repo, p_number)).issue;
+  select (fleet.issue_of(fleet.repository_of(null, p_repo), p_number, null)).issue;
 $$;
 -- "number seq" of what a node is given, in its order.
 create function t.looks(p_node text, p_max int default 10) returns text language sql as $$
