@@ -5,7 +5,7 @@
 create type fleet.incoming as (
     delivery text, sha256 text, event text, event_type text, action text, repo text, number int, title text, body text, labels text[],
     state text, updated_at text, html_url text, sender text, admitted boolean, refusal text, timeout_secs int, max_retries int,
-    max_attempts_total int, repository_id bigint, issue_id bigint, sender_id bigint, text_hash text);
+    max_attempts_total int, repository_id bigint, issue_id bigint, sender_id bigint, text_hash text, milestone text);
 
 -- Who did it, by Forgejo. One line, whatever a sender calls itself.
 create function fleet.sender_actor(p fleet.incoming) returns text
@@ -51,6 +51,14 @@ begin
     return fleet.issue_of(fleet.repository_of(p.repository_id, p.repo), p.number, p.issue_id);
 end $$;
 
+-- By its labels; without one of those a milestone puts an issue one before those that have none.
+create function fleet.told_priority(p_labels text[], p fleet.incoming) returns int
+    language plpgsql immutable as $$
+begin
+    return case when coalesce(p.milestone, '') <> '' and not exists (select from unnest(p_labels) l where l like 'priority:%') then 1
+                else fleet.priority_of(p_labels) end;
+end $$;
+
 -- The task that an issue asks for, as the authorised person saw it. Its title is made one line.
 create function fleet.issue_task(i fleet.issue, p_labels text[], p fleet.incoming) returns fleet.wanted_task
     language plpgsql immutable as $$
@@ -59,6 +67,7 @@ begin
     n.title := left(fleet.one_line(p.title, ' '), 500);
     n.body := p.body;
     n.labels := p_labels;
+    n.priority := fleet.told_priority(p_labels, p);
     n.repo := i.repo;
     n.issue_number := i.number;
     n.task_type := 'issue';
@@ -93,7 +102,7 @@ begin
         reason := 'issue_closed';
     elsif t.status not in ('completed', 'failed', 'cancelled') then
         if t.status = 'created' then
-            perform fleet.relabel_waiting(t, p_labels, p_actor);
+            perform fleet.relabel_waiting(t, p_labels, p_actor, fleet.told_priority(p_labels, p));
         end if;
         reason := 'already_active';
     elsif exists (select from fleet.attempt a where a.task = t.task and a.ended_at is null and a.abandoned_at is null) then
@@ -135,7 +144,7 @@ begin
             perform fleet.cancel_idle(t, 'label_removed', null, p_actor);
             reason := 'label_removed';
         elsif t.status = 'created' and v_has and i.labels is distinct from p_labels then
-            perform fleet.relabel_waiting(t, p_labels, p_actor);
+            perform fleet.relabel_waiting(t, p_labels, p_actor, fleet.told_priority(p_labels, p));
             reason := 'relabelled';
         end if;
     end if;
@@ -254,6 +263,21 @@ begin
     update fleet.issue set labels = v_labels, refused = i.refused, labels_at = v_at where issue = i.issue;
 end $$;
 
+-- A milestone changes where its task waits.
+create function fleet.told_milestone(i fleet.issue, p fleet.incoming) returns text
+    language plpgsql as $$
+declare
+    t fleet.task;
+    v_priority int := fleet.told_priority(i.labels, p);
+begin
+    select * into t from fleet.task where issue = i.issue for update;
+    if t.status <> 'created' or t.priority = v_priority then
+        return 'recorded';
+    end if;
+    perform fleet.relabel_waiting(t, t.labels, fleet.sender_actor(p), v_priority);
+    return 'relabelled';
+end $$;
+
 -- An admitted issues delivery. Under the issue's lock.
 create function fleet.apply_issue(i fleet.issue, p fleet.incoming, out result text, out reason text, out detail text)
     language plpgsql as $$
@@ -273,7 +297,8 @@ begin
         result := 'ignored'; reason := 'stale';
     else
         result := 'accepted';
-        reason := case when v_action = 'closed' then fleet.issue_closed(i.issue, fleet.sender_actor(p)) else 'recorded' end;
+        reason := case when v_action = 'closed' then fleet.issue_closed(i.issue, fleet.sender_actor(p))
+                       when v_action in ('milestoned', 'demilestoned') then fleet.told_milestone(i, p) else 'recorded' end;
     end if;
 end $$;
 
@@ -328,7 +353,7 @@ declare
     p fleet.incoming := (p_delivery, p_sha256, p_event, p_event_type, p_action, p_repo,
                          case when p_number between 1 and 999999999 then p_number end, p_title, p_body, coalesce(p_labels, '{}'), p_state,
                          p_updated_at, p_html_url, p_sender, coalesce(p_admitted, false), p_refusal, p_timeout_secs, p_max_retries,
-                         p_max_attempts_total, null, null, null, fleet.text_hash(p_title, p_body));
+                         p_max_attempts_total, null, null, null, fleet.text_hash(p_title, p_body), null);
 begin
     if p.event is distinct from 'issues' then
         result := 'ignored'; reason := 'event_not_handled';

@@ -25,6 +25,7 @@ begin
     p.repository_id := nullif((e #>> '{repository,id}')::bigint, 0);
     p.number := (i ->> 'number')::int;
     p.issue_id := (e #>> '{issue,id}')::bigint;
+    p.milestone := i ->> 'milestone';
     p.title := i ->> 'title';
     p.body := i ->> 'body';
     p.labels := array(select l ->> 'name' from jsonb_array_elements(coalesce(i -> 'labels', '[]')) l);

@@ -215,6 +215,18 @@ select t.is(t.claim('w1', 1), 'acme/rocket#42', 'who can do it takes it');
 select t.is(t.starts('d3', 'opened', '{"agent: "}', '2026-01-01T10:00:00Z', '{"number": 43}'), false, 'a blank alone is no word');
 rollback;
 
+\echo 'milestones'
+begin;
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
+select t.is(t.deliver('d2', 'milestoned', '{agent:x}', '2026-01-01T10:00:01Z', '{"milestone": "1.0"}'), 'accepted relabelled', 'a milestone');
+select t.is((select row(k.priority, q.prio)::text from fleet.task k join fleet.queue q using (task)), '(1,-1)', '... puts a task before those without');
+select t.is(t.deliver('d3', 'label_updated', '{agent:x,priority:high}', '2026-01-01T10:00:02Z', '{"milestone": "1.0"}'), 'accepted relabelled', '... a label says more');
+select t.is((select priority from fleet.task), 10, '... than it');
+select t.is(t.deliver('d4', 'demilestoned', '{agent:x,priority:high}', '2026-01-01T10:00:03Z'), 'accepted recorded', 'without one nothing changes then');
+select t.is(t.deliver('d5', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"number": 43, "milestone": "1.0"}'), 'accepted submitted', 'one from the beginning');
+select t.is((select priority from fleet.task where issue_number = 43), 1, '... counts as well');
+rollback;
+
 \echo 'a text that changes while its task waits'
 begin;
 select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
