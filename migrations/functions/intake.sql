@@ -150,7 +150,8 @@ end $$;
 create function fleet.told_comments(e jsonb, p fleet.incoming) returns jsonb
     language plpgsql immutable as $$
 begin
-    if e -> 'comment' is null or p.action <> 'created' or e #>> '{comment,by_id}' is distinct from e #>> '{sender,id}' then
+    if e -> 'comment' is null or p.action <> 'created' or e #>> '{comment,by_id}' is distinct from e #>> '{sender,id}'
+       or e #>> '{comment,by}' is distinct from p.sender then
         return '{"comments": [], "people": {}}'::jsonb;
     end if;
     return jsonb_build_object('comments', jsonb_build_array(e -> 'comment'),

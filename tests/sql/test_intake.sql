@@ -184,6 +184,8 @@ insert into fleet.forgejo (policy, told_by) values ('{"reads": false, "trigger_u
 select t.tell('issue', '{"reads": false, "action": "opened"}');
 select t.is(t.tell('comment', '{"reads": false, "action": "created", "trusted": false, "sender": {"login": "evil", "id": 4}}'),
   'ignored comment_not_counted acme/rocket#42', 'a comment that its sender did not write');
+select t.is(t.tell('comment', '{"reads": false, "action": "created", "trusted": false, "sender": {"login": "evil", "id": 3}}'),
+  'ignored comment_not_counted acme/rocket#42', '... whatever he calls himself');
 select t.is(t.tell('comment', '{"reads": false, "action": "edited"}'), 'ignored comment_not_counted acme/rocket#42', 'one that was edited');
 select t.is(t.tell('comment', '{"reads": false, "action": "created", "issue": {"id": 1043, "number": 43}}'), 'ignored no_task', 'one of another issue');
 select t.is(t.status('acme/rocket#42'), 'created', 'commands nothing');
