@@ -41,6 +41,7 @@
 \ir functions/command.sql
 \ir functions/intake.sql
 \ir functions/replay.sql
+\ir functions/doctor.sql
 \ir functions/outbox.sql
 \ir functions/look.sql
 \ir functions/backfill.sql

@@ -47,7 +47,7 @@ grant execute on function
     fleet.account_list(fleet.requester, int, text), fleet.account_detail(fleet.requester, text),
     fleet.account_park(fleet.requester, text, timestamptz, text), fleet.account_unpark(fleet.requester, text, text),
     fleet.agent_list, fleet.agent_detail, fleet.host_list(fleet.requester, int, text), fleet.node_list, fleet.stats, fleet.metrics(), fleet.explain_task(text), fleet.check_all(),
-    fleet.token_create, fleet.token_rows, fleet.token_list, fleet.token_revoke
+    fleet.token_create, fleet.token_rows, fleet.token_list, fleet.token_revoke, fleet.forgejo_told(), fleet.last_delivery
 to fleet_server;
 
 -- what HTTP agents ask for

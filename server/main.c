@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "server/api/enter.h"
+#include "server/doctor/command.h"
 #include "server/metrics/table.h"
 #include "server/routes.h"
 #include "server/server.h"
@@ -32,6 +33,7 @@ static const struct config_program program = {
     .usage =
         "Usage: fleet-server [OPTION]...                  serves the API\n"
         "       fleet-server token create|list|revoke     see fleet-server token --help\n"
+        "       fleet-server forgejo doctor [--fix]       see fleet-server forgejo doctor --help\n"
         "       fleet-server health                       how the server is that writes "
         "$FLEET_STATUS_FILE\n"
         "       fleet-server --explain-metrics            every metric that /metrics may show\n"
@@ -324,6 +326,8 @@ int main(int argc, char **argv)
         return health_command("fleet-server");
     if (token_command_wanted(argc, argv))
         return token_command(argc, argv);
+    if (doctor_command_wanted(argc, argv))
+        return doctor_command(argc, argv);
     static struct server server;
     struct error err = {0};
     if (argc == 2 && strcmp(argv[1], "--explain-metrics") == 0) {

@@ -48,7 +48,7 @@ static void header_read(struct call *call, const char *line, size_t len)
     const char *colon = memchr(line, ':', len);
 
     if (len > 5 && memcmp(line, "HTTP/", 5) == 0) { /* an interim answer was before it */
-        call->answer.retry_after_secs = call->answer.total = -1;
+        call->answer.retry_after_secs = call->answer.total = call->answer.date = -1;
         call->location[0] = '\0';
     }
     if (!colon || len >= sizeof text || memchr(line, '\0', len))
@@ -66,6 +66,8 @@ static void header_read(struct call *call, const char *line, size_t len)
         char *end;
         int64_t total = strtoll(value, &end, 10);
         call->answer.total = end == value || *end != '\0' || total < 0 ? -1 : total;
+    } else if (strcasecmp(text, "Date") == 0) {
+        call->answer.date = (int64_t)curl_getdate(value, NULL);
     } else if (strcasecmp(text, "Location") == 0 && strlen(value) < sizeof call->location) {
         memcpy(call->location, value, strlen(value) + 1);
     }

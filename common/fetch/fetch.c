@@ -30,7 +30,7 @@ static void call_end(struct call *call)
         call->answer.location = call->location;
     } else {
         call->answer.body = call->answer.location = "";
-        call->answer.retry_after_secs = call->answer.total = -1;
+        call->answer.retry_after_secs = call->answer.total = call->answer.date = -1;
     }
     list_remove(&call->link);
     if (!list_empty(&fetch->waiting))
@@ -194,7 +194,7 @@ void fetch_send(struct fetch *fetch, const struct fetch_request *request, fetch_
     const char *fault = fetch_call_refusal(request);
 
     *call = (struct call){.fetch = fetch, .done = done, .data = data};
-    call->answer.retry_after_secs = call->answer.total = -1;
+    call->answer.retry_after_secs = call->answer.total = call->answer.date = -1;
     buf_init(&call->body, FETCH_BODY_MAX);
     if (fault)
         error_set_state(&call->answer.error, "request", "%s: a request %s.", fetch->base, fault);

@@ -45,6 +45,7 @@ struct fetch_answer {
     bool sent;                /* bytes of the request may have arrived: ask before repeating it */
     const char *location;     /* "" for none */
     int64_t total;            /* X-Total-Count; -1: not said */
+    int64_t date; /* when it was made by its server's clock, seconds since 1970; -1: not said */
     /* Its state is one of: "request" (it was never tried), "name", "connect", "tls", "time",
      * "slow", "big", "cut", "broken", "stopped". */
     struct error error;

@@ -26,6 +26,7 @@ struct forgejo_answer {
     int status;               /* of HTTP; 0: no whole answer came */
     struct json_object *json; /* of FORGEJO_OK; NULL: an empty body (204) */
     int64_t retry_secs;       /* Retry-After; -1: not said */
+    int64_t date;             /* by the clock of the Forgejo; -1: not said */
     bool sent;                /* not OK: it may have happened all the same, look before repeating */
     bool more;                /* of a list: it goes on behind max_items */
     char text[300];           /* not OK: one sentence for people, without secrets, valid UTF-8 */

@@ -119,7 +119,8 @@ static void judge(struct forgejo_answer *answer, const struct fetch_answer *http
     const char *said = "";
     bool fine, missing;
 
-    *answer = (struct forgejo_answer){.status = http->status, .retry_secs = http->retry_after_secs};
+    *answer = (struct forgejo_answer){
+        .status = http->status, .retry_secs = http->retry_after_secs, .date = http->date};
     answer->verdict =
         http->status == 0 ? verdict_of_fault(http->error.state) : verdict_of(http->status);
     if (http->status != 0 && !is_blank(http))

@@ -50,6 +50,7 @@ export function verbs({ world, shape, issues, pulls, branches, hooks, faults, se
             if (o.mode === 'none') repoOf(o).collaborators.delete(as(o).id);
             else repoOf(o).collaborators.set(as(o).id, o.mode);
         },
+        protect: (o) => { (repoOf(o).protections ??= []).push(o.rule); },
         repository: (o) => { for (const key of ['private', 'archived']) if (o[key] !== undefined) repoOf(o)[key] = o[key]; },
         rename_repo: (o) => {
             const repo = repoOf(o), before = world.folder(repo);

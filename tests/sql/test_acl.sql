@@ -105,6 +105,7 @@ insert into granted values
   ('node_list(requester)', '{server}'),
   ('explain_task(text)', '{operator,server}'),
   ('check_all()', '{operator,server}'),
+  ('forgejo_told()', '{server}'), ('last_delivery(text,bigint)', '{server}'),
   ('token_create(requester,text,text,bytea,text,text[],text,text[],timestamp with time zone)', '{server}'),
   ('token_list(requester,integer,text)', '{server}'),
   ('token_rows(integer,bigint)', '{server}'),
