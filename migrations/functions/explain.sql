@@ -53,6 +53,19 @@ begin
         when 'nobody' then 'a worker that has hosts, or an HTTP agent that registers' end;
 end $$;
 
+-- Why its issue is not read that has to be read before; null: it is, or is soon.
+create function fleet.reading_help(t fleet.task) returns text
+    language plpgsql stable as $$
+begin
+    return (select case when r.parked_until > now()
+                        then format('what is said of %s (%s), then fleet.unpark_repository(%L)', r.repo, r.parked_reason, r.repo)
+                        when l.tries > 0 then format('that its issue can be read, which failed %s times: %s', l.tries, l.reason) end
+            from fleet.issue i
+            join fleet.repository r on r.repo = i.repo
+            left join fleet.look l on l.kind = 'issue' and l.id = i.issue and l.done < l.seq
+            where i.issue = t.issue);
+end $$;
+
 -- What ends the hold of a waiting task; and which of its issue's labels are left out, because who put them there may not start work.
 create function fleet.hold_help(t fleet.task) returns text[]
     language plpgsql stable as $$
@@ -66,7 +79,10 @@ begin
             from fleet.hold_text h where h.hold = t.hold
             union all
             select 2, format('for %s, which somebody put there who may not start work: the same by somebody who may', fleet.some_names(i.refused))
-            from fleet.issue i where i.issue = t.issue and i.refused <> '{}' and (fleet.policy(t.repo) ->> 'reads')::boolean) x
+            from fleet.issue i where i.issue = t.issue and i.refused <> '{}' and (fleet.policy(t.repo) ->> 'reads')::boolean
+            union all
+            select 3, fleet.reading_help(t) where t.hold in ('permission_pending', 'reading')) x
+        where x.help is not null
         order by x.place);
 end $$;
 

@@ -166,6 +166,22 @@ select t.is((select status || ' ' || cancel_reason from fleet.task), 'running is
 select t.sound();
 rollback;
 
+\echo 'a task that waits for a look'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 1)), t.reads('{"repositories": ["*"]}');
+select t.deliver('d1', 'opened', '{agent:code:rust}', '2026-01-01T10:00:00Z', '{"reads": true}');
+create function t.helps() returns text language sql as $$
+  select array_to_string(fleet.hold_help(k), '; ') from fleet.task k; $$;
+select t.is((select hold from fleet.task), 'permission_pending', 'Forgejo is asked who labelled it');
+select t.looks('w1');
+select t.ok(t.helps() !~ 'failed|unpark', 'as long as nothing is wrong, nothing is said to be');
+select t.fails('w1', 42, 'away: 502');
+select t.ok(t.helps() like '%that its issue can be read, which failed 1 times: away: 502%', 'then people see why it is not asked');
+update fleet.look set due_at = now();
+select t.looks('w1'), t.fails('w1', 42, 'denied: 403');
+select t.ok(t.helps() like '%what is said of acme/rocket (denied: 403), then fleet.unpark_repository(''acme/rocket'')%', '... and what to do');
+rollback;
+
 \echo 'whom Forgejo is asked about'
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 1));
