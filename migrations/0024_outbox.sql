@@ -2,7 +2,7 @@
 -- of it was told, and what of ours stands in Forgejo; the text itself is made of the state when it is sent.
 
 create table fleet.outbox (
-    task bigint primary key references fleet.task,
+    task bigint primary key, -- no foreign key: a second update in a transaction would lock the task's row, behind ours
     dirty bigint not null default 1,
     told bigint not null default 0,
     tell_at timestamptz not null default now(),

@@ -162,7 +162,10 @@ where o.told < o.dirty and o.parked_at is null and o.tell_at = 'infinity'
 union all
 select t.task_id, 'is told, and is of no issue'
 from fleet.outbox o join fleet.task t on t.task = o.task
-where t.issue_number is null;
+where t.issue_number is null
+union all
+select o.task::text, 'is of a task that is gone'
+from fleet.outbox o where not exists (select from fleet.task t where t.task = o.task);
 comment on view fleet.check_outbox is 'What Forgejo has to be told is due at some time, or parked; and it is of an issue.';
 
 create view fleet.check_pull as

@@ -72,6 +72,7 @@ select pg_temp.fires('check_status', 'update fleet.task set completed_at = now()
 select pg_temp.fires('check_status', 'update fleet.task set attempts = max_attempts_total where status = ''created''',
   'waiting for an attempt that it may not have');
 select pg_temp.fires('check_status', 'update fleet.attempt set started_at = null where ended_at is null', 'running, and never seen started');
+select pg_temp.fires('check_outbox', 'insert into fleet.outbox (task) values (0)', 'told, and of no task');
 select pg_temp.fires('check_outbox', 'insert into fleet.outbox (task) select task from fleet.task where status = ''running''', 'told, and of no issue');
 select pg_temp.fires('check_outbox', 'insert into fleet.outbox (task, tell_at) select task, ''infinity'' from fleet.task', 'to be told, and never due');
 select pg_temp.fires('check_pull', 'insert into fleet.pull (repository_id, number, task, head_ref, state) select 5, 7, task, ''x'', ''open'' from fleet.task where task_id = ''done''',

@@ -202,7 +202,7 @@ START_TEST(long_texts)
 
     buf_init(&story, 1 << 22);
     buf_adds(&story, "{" HEAD ",\"status\":\"failed\",\"need\":{\"kind\":\"needs_input\",\"key\":"
-                              "\"k\"},\"attempt\":{\"number\":1");
+                     "\"k\"},\"attempt\":{\"number\":1");
     for (int i = 0; i < 3; i++) {
         buf_addf(&story, ",\"%s\":\"", (const char *[]){"summary", "error", "question"}[i]);
         for (int j = 0; j < 100000; j++)
@@ -250,16 +250,38 @@ START_TEST(ours_are_found)
         "{\"id\":1,\"user\":null,\"body\":\"<!-- agent-fleet:ab -->\"},{\"id\":2},null,7]";
     struct json_object *list = parse(text);
     int64_t ids[4];
-    const char *body;
 
-    ck_assert_uint_eq(marker_find(list, "<!-- agent-fleet:ab -->", 7, ids, 4, &body), 2);
+    ck_assert_uint_eq(marker_find(list, "<!-- agent-fleet:ab -->", 7, ids, 4), 2);
     ck_assert(ids[0] == 6 && ids[1] == 9);
-    ck_assert_str_eq(body, "<!-- agent-fleet:ab -->\nsix");
-    ck_assert_uint_eq(marker_find(list, "<!-- agent-fleet:ab -->", 0, ids, 4, &body), 0);
-    ck_assert_uint_eq(marker_find(list, "<!-- agent-fleet:other -->", 7, ids, 4, &body), 0);
-    ck_assert_uint_eq(marker_find(NULL, "<!-- agent-fleet:ab -->", 7, ids, 4, &body), 0);
-    ck_assert_ptr_null(body);
+    ck_assert_uint_eq(marker_find(list, "<!-- agent-fleet:ab -->", 0, ids, 4), 0);
+    ck_assert_uint_eq(marker_find(list, "<!-- agent-fleet:other -->", 7, ids, 4), 0);
+    ck_assert_uint_eq(marker_find(NULL, "<!-- agent-fleet:ab -->", 7, ids, 4), 0);
     json_object_put(list);
+}
+END_TEST
+
+START_TEST(little_of_a_timeline_is_kept)
+{
+    static const struct {
+        const char *item, *kept;
+    } cases[] = {
+        {"{\"type\":\"comment\",\"id\":4,\"user\":{\"id\":7,\"login\":\"x\"},"
+         "\"body\":\"<!-- agent-fleet:ab -->\"}",
+         "{ \"id\": 4, \"user\": { \"id\": 7 }, \"body\": \"<!-- agent-fleet:ab -->\" }"},
+        {"{\"type\":\"label\",\"id\":4,\"body\":\"<!-- agent-fleet:ab -->\"}", NULL},
+        {"{\"type\":\"comment\",\"id\":4,\"body\":\"x <!-- agent-fleet:ab -->\"}", NULL},
+        {"{}", NULL},
+        {"{\"type\":1,\"body\":[]}", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct json_object *item = parse(cases[i].item), *kept = marker_shape(item);
+        if (cases[i].kept == NULL)
+            ck_assert_ptr_null(kept);
+        else
+            ck_assert_str_eq(json_object_to_json_string(kept), cases[i].kept);
+        json_object_put(kept);
+        json_object_put(item);
+    }
 }
 END_TEST
 
@@ -290,6 +312,7 @@ int main(void)
     tcase_add_test(tests, long_texts);
     tcase_add_test(tests, no_address);
     tcase_add_test(tests, ours_are_found);
+    tcase_add_test(tests, little_of_a_timeline_is_kept);
     tcase_add_test(tests, markers_hold_words_only);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

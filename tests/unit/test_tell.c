@@ -79,10 +79,10 @@ static void has(const char *want)
 
 START_TEST(the_first_comment)
 {
-    scene_page(ISSUE "/comments", 200, "[]");
+    scene_page(ISSUE "/timeline", 200, "[]");
     scene_page("POST " ISSUE "/comments", 201, "{\"id\":5}");
     run("c", STORY(), "{}");
-    asked(ISSUE "/comments\nPOST " ISSUE "/comments\n");
+    asked(ISSUE "/timeline\nPOST " ISSUE "/comments\n");
     ck_assert(strstr(scene.told, "telling 12 3 comment\n") != NULL);
     ck_assert(strstr(scene.sent, "{\"body\":\"" MARKER "\\n**Agent Fleet: running**") != NULL);
     ends("told 12 3 ");
@@ -111,23 +111,25 @@ END_TEST
 
 START_TEST(one_that_was_deleted)
 {
-    scene_page(ISSUE "/comments", 200, "[{\"id\":3,\"user\":{\"id\":8},\"body\":\"" MARKER "\"}]");
+    scene_page(ISSUE "/timeline", 200,
+               "[{\"type\":\"comment\",\"id\":3,\"user\":{\"id\":8},\"body\":\"" MARKER "\"}]");
     scene_page("POST " ISSUE "/comments", 201, "{\"id\":6}");
     run("c", STORY(), "{\"comment_id\":5}");
-    asked("PATCH " REPO "/issues/comments/5\n" ISSUE "/comments\nPOST " ISSUE "/comments\n");
+    asked("PATCH " REPO "/issues/comments/5\n" ISSUE "/timeline\nPOST " ISSUE "/comments\n");
     has("\"comment_id\": 6");
 }
 END_TEST
 
 START_TEST(several_of_ours)
 {
-    scene_page(ISSUE "/comments", 200,
-               "[{\"id\":9," OURS ",\"body\":\"" MARKER "\\nx\"},{\"id\":4," OURS
-               ",\"body\":\"" MARKER "\\ny\"},{\"id\":6," OURS ",\"body\":\"" MARKER "\\nz\"}]");
+    scene_page(ISSUE "/timeline", 200,
+               "[{\"type\":\"comment\",\"id\":9," OURS ",\"body\":\"" MARKER
+               "\\nx\"},{\"type\":\"comment\",\"id\":4," OURS ",\"body\":\"" MARKER
+               "\\ny\"},{\"type\":\"comment\",\"id\":6," OURS ",\"body\":\"" MARKER "\\nz\"}]");
     scene_page("DELETE " REPO "/issues/comments/9", 204, NULL);
     scene_page("PATCH " REPO "/issues/comments/4", 200, "{}");
     run("c", STORY(), "{\"posting\":\"comment\",\"posting_secs\":1}");
-    asked(ISSUE "/comments\nDELETE " REPO "/issues/comments/9\nDELETE " REPO
+    asked(ISSUE "/timeline\nDELETE " REPO "/issues/comments/9\nDELETE " REPO
                 "/issues/comments/6\nPATCH " REPO "/issues/comments/4\n");
     has("\"comment_id\": 4");
     has("\"posting\": null");
@@ -136,28 +138,28 @@ END_TEST
 
 START_TEST(an_answer_that_was_lost)
 {
-    scene_page(ISSUE "/comments", 200, "[]");
+    scene_page(ISSUE "/timeline", 200, "[]");
     scene_page("POST " ISSUE "/comments", 0, NULL);
     run("c", STORY(), "{}");
     ends("tell_failed 12 3 away ");
     ck_assert(strstr(end(), "posting") == NULL);
     scene.asked[0] = scene.told[0] = '\0';
     run("c", STORY(), "{\"posting\":\"comment\",\"posting_secs\":30}");
-    asked(ISSUE "/comments\n"); /* it may come yet: two time-outs of 30 s and a little */
+    asked(ISSUE "/timeline\n"); /* it may come yet: two time-outs of 30 s and a little */
     ends("tell_failed 12 3 wait  35 ");
     scene.asked[0] = '\0';
     run("c", STORY(), "{\"posting\":\"comment\",\"posting_secs\":65}");
-    asked(ISSUE "/comments\nPOST " ISSUE "/comments\n");
+    asked(ISSUE "/timeline\nPOST " ISSUE "/comments\n");
 }
 END_TEST
 
 START_TEST(a_row_that_was_lost)
 {
-    scene_page(ISSUE "/comments", 200, "[]");
+    scene_page(ISSUE "/timeline", 200, "[]");
     scene.call_count = 0;
     scene_sql("telling", "ours=f", 0);
     run("c", STORY(), "{}");
-    asked(ISSUE "/comments\n"); /* nothing is posted */
+    asked(ISSUE "/timeline\n"); /* nothing is posted */
     ends("tell_failed 12 3 wait ");
 }
 END_TEST
@@ -179,7 +181,7 @@ START_TEST(whose_fault_it_is)
         {502, 200, "{}", "tell_failed 12 3 away "},
         {0, 200, "{}", "tell_failed 12 3 away "},
     };
-    scene_page(ISSUE "/comments", cases[_i].comment, NULL);
+    scene_page(ISSUE "/timeline", cases[_i].comment, NULL);
     scene_page(REPO, cases[_i].repo, cases[_i].json);
     run("cl", STORY(",\"label\":\"fleet/running\""), "{}");
     ends(cases[_i].end);
@@ -193,10 +195,11 @@ START_TEST(a_person_is_called_once)
     const char *story =
         STORY(",\"need\":{\"kind\":\"failed\",\"key\":\"failed.1\",\"login\":\"octo\"}");
     scene_page("PATCH " REPO "/issues/comments/5", 200, "{}");
-    scene_page(ISSUE "/comments", 200, "[{\"id\":5," OURS ",\"body\":\"" MARKER "\"}]");
+    scene_page(ISSUE "/timeline", 200,
+               "[{\"type\":\"comment\",\"id\":5," OURS ",\"body\":\"" MARKER "\"}]");
     scene_page("POST " ISSUE "/comments", 201, "{\"id\":8}");
     run("c", story, "{\"comment_id\":5}");
-    asked("PATCH " REPO "/issues/comments/5\n" ISSUE "/comments\nPOST " ISSUE "/comments\n");
+    asked("PATCH " REPO "/issues/comments/5\n" ISSUE "/timeline\nPOST " ISSUE "/comments\n");
     ck_assert(strstr(scene.told, "telling 12 3 failed.1\n") != NULL);
     ck_assert(strstr(scene.sent, "\\n@octo: ") != NULL);
     has("\"called\": \"failed.1\"");
@@ -207,10 +210,11 @@ START_TEST(a_person_is_called_once)
     scene.asked[0] = '\0'; /* the answer was lost, and it is there */
     scene.page_count = 0;
     scene_page("PATCH " REPO "/issues/comments/5", 200, "{}");
-    scene_page(ISSUE "/comments", 200,
-               "[{\"id\":8," OURS ",\"body\":\"<!-- agent-fleet:ab12 call.failed.1 -->\\nx\"}]");
+    scene_page(ISSUE "/timeline", 200,
+               "[{\"type\":\"comment\",\"id\":8," OURS
+               ",\"body\":\"<!-- agent-fleet:ab12 call.failed.1 -->\\nx\"}]");
     run("c", story, "{\"comment_id\":5,\"posting\":\"failed.1\",\"posting_secs\":1}");
-    asked("PATCH " REPO "/issues/comments/5\n" ISSUE "/comments\n");
+    asked("PATCH " REPO "/issues/comments/5\n" ISSUE "/timeline\n");
     has("\"called\": \"failed.1\"");
     has("\"posting\": null");
 }
@@ -366,7 +370,7 @@ START_TEST(comments_are_answered)
     scene_page("PATCH " REPO "/issues/comments/5", 200, "{}");
     scene_page("POST " REPO "/issues/comments/90/reactions", 201, "{}");
     scene_page("POST " REPO "/issues/comments/91/reactions", 200, "{}");
-    scene_page(REPO "/issues/43/comments", 200, "[]");
+    scene_page(REPO "/issues/43/timeline", 200, "[]");
     scene_page("POST " REPO "/issues/43/comments", 201, "{\"id\":99}");
     run("c",
         STORY(",\"responses\":[{\"comment\":90,\"number\":42,\"reaction\":\"eyes\"},"
@@ -375,7 +379,7 @@ START_TEST(comments_are_answered)
         "{\"comment_id\":5,\"comment_hash\":\"x\"}");
     ck_assert(strstr(scene.asked,
                      "POST " REPO "/issues/comments/90/reactions\nPOST " REPO
-                     "/issues/comments/91/reactions\n" REPO "/issues/43/comments\nPOST " REPO
+                     "/issues/comments/91/reactions\n" REPO "/issues/43/timeline\nPOST " REPO
                      "/issues/43/comments\nPOST " REPO "/issues/comments/92/reactions\n") != NULL);
     ck_assert(strstr(scene.sent, "call.") == NULL);
     ck_assert(strstr(scene.sent, "<!-- agent-fleet:ab12 reply.91 -->\\nNo.\\n") != NULL);
@@ -385,7 +389,7 @@ END_TEST
 
 START_TEST(a_worker_that_stops)
 {
-    scene_page(ISSUE "/comments", 200, "[]");
+    scene_page(ISSUE "/timeline", 200, "[]");
     scene_sql("tells",
               "task=12;seq=3;repo=acme/rocket;issue_number=42;comments=t;state_labels=t;"
               "commit_statuses=t;story={};told={}",

@@ -7,6 +7,7 @@
 #include "worker/forgejo/marker.h"
 
 #define PATH_MAX_BYTES 2048
+#define TIMELINE_MAX 20000
 #define SLACK_SECS 5 /* from its announcement to the sending of a POST, at most */
 
 static void look(struct comment *comment);
@@ -16,6 +17,8 @@ static const struct forgejo_answer impossible = {
     .verdict = FORGEJO_REFUSED,
     .retry_secs = -1,
     .text = "the repository has no name that can be asked for"};
+static const struct forgejo_answer endless = {
+    .verdict = FORGEJO_REFUSED, .retry_secs = -1, .text = "the timeline of the issue is too long"};
 static const struct forgejo_answer stopped = {
     .verdict = FORGEJO_AWAY, .retry_secs = -1, .text = "this worker stops"};
 
@@ -95,7 +98,7 @@ static void drop(struct comment *comment)
 {
     if (comment->extra_count > 0)
         by_id(comment, "DELETE", comment->extras[--comment->extra_count], false, on_dropped);
-    else if (comment->edits && !comment->same)
+    else if (comment->edits)
         edit(comment);
     else
         end(comment, COMMENT_STANDS, NULL);
@@ -145,34 +148,47 @@ static void post(struct comment *comment)
     }
 }
 
-static void on_comments(void *data, const struct forgejo_answer *answer)
+static void on_timeline(void *data, const struct forgejo_answer *answer)
 {
     struct comment *comment = data;
     int64_t ids[COMMENT_EXTRAS + 1];
-    const char *body = NULL;
 
     if (answer->verdict != FORGEJO_OK) {
         end(comment, COMMENT_FAILED, answer);
         return;
     }
     size_t count = marker_find(answer->json, comment->marker, comment->tracker->user_id, ids,
-                               COMMENT_EXTRAS + 1, &body);
+                               COMMENT_EXTRAS + 1);
+    if (count == 0 && answer->more) {
+        end(comment, COMMENT_FAILED, &endless);
+        return;
+    }
     if (count == 0) {
         post(comment);
         return;
     }
     comment->open = false;
     comment->id = ids[0];
-    comment->same = strcmp(body, comment->body) == 0;
     comment->extra_count = count - 1;
     memcpy(comment->extras, ids + 1, (count - 1) * sizeof *ids);
     drop(comment);
 }
 
-/* Not paged: Forgejo answers all comments of an issue at once. */
+/* In the timeline, which has pages: the list of comments comes in one piece, however large. */
 static void look(struct comment *comment)
 {
-    of_issue(comment, "GET", false, on_comments);
+    struct buf path;
+
+    buf_init(&path, PATH_MAX_BYTES);
+    forgejo_path(&path, "/repos/%r/issues/%d/timeline", comment->repo, comment->number);
+    if (!tracker_ready(comment->tracker))
+        end(comment, COMMENT_FAILED, &stopped);
+    else if (path.failed)
+        end(comment, COMMENT_FAILED, &impossible);
+    else
+        forgejo_list_shaped(comment->tracker->forgejo, buf_text(&path), TIMELINE_MAX, marker_shape,
+                            on_timeline, comment);
+    buf_release(&path);
 }
 
 void comment_settle(struct comment *comment)

@@ -39,7 +39,6 @@ struct comment {
 
     int64_t extras[COMMENT_EXTRAS]; /* of ours, too many */
     size_t extra_count;
-    bool same; /* what was found has this body */
 };
 
 /* Calls `done` exactly once, later. */

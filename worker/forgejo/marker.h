@@ -16,9 +16,13 @@
  * is not made of [a-z0-9.] in either is left out. */
 void marker_make(char text[MARKER_SIZE], const char *fleet, const char *what);
 
-/* Ids of the comments (Forgejo's list) that bear the marker and are of account `user_id`,
- * ascending; how many, at most `max`. *body is that of the first, borrowed; NULL for none. */
+/* A forgejo_shape_cb: of a timeline only comments that begin as a marker does are kept, and of
+ * these only what tells whose they are and which. */
+struct json_object *marker_shape(const struct json_object *item);
+
+/* Ids of the comments of such a list that bear the marker and are of account `user_id`, each once,
+ * ascending; how many, at most `max`. */
 size_t marker_find(const struct json_object *comments, const char *marker, int64_t user_id,
-                   int64_t *ids, size_t max, const char **body);
+                   int64_t *ids, size_t max);
 
 #endif
