@@ -7,7 +7,7 @@ source tests/lib/forgejo.sh
 fleet_begin
 forgejo_start "$E2E"
 forgejo_world acme/rocket
-REPOSITORIES=acme/rocket TRIGGER_USERS=''
+REPOSITORIES='"acme/*"' TRIGGER_USERS=''
 FORGEJO_KEYS="token: fleet-token, lookup_token: lookup-token, poll_only: true, poll_interval_secs: 30"
 host h1 "$(executor counter 2 code:rust)"
 

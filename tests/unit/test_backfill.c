@@ -241,9 +241,9 @@ END_TEST
 START_TEST(test_names)
 {
     backfill()->next_names = 0;
-    scene_page("/orgs/tools/repos", _i == 0 ? 200 : 404,
+    scene_page("/users/tools/repos", _i == 0 ? 200 : 404,
                "[{\"full_name\":\"tools/a\"},{\"full_name\":\"tools/old\",\"archived\":true}]");
-    scene_page("/users/tools/repos", _i == 1 ? 200 : 502, "[{\"full_name\":\"tools/b\"}]");
+    scene_page("/orgs/tools/repos", _i == 1 ? 200 : 502, "[{\"full_name\":\"tools/b\"}]");
     backfill_tick(backfill(), clock_ms());
     ck_assert_ptr_null(strstr(scene.told, "backfills"));
     scene_run();

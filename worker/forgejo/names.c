@@ -17,7 +17,7 @@ struct names {
     struct backfill *backfill;  /* borrowed */
     struct config_list entries; /* owned copies: the configuration may change meanwhile */
     size_t at;
-    bool as_user; /* the owner is asked for as one that is no organisation */
+    bool as_organisation; /* the owner is asked for as one: there is no user of that name */
     bool failed;
     struct buf found; /* array */
 };
@@ -61,8 +61,8 @@ static void on_list(void *data, const struct forgejo_answer *answer)
 {
     struct names *names = data;
     const char *entry = names->entries.items[names->at];
-    if (answer->verdict == FORGEJO_GONE && !names->as_user && strcmp(entry, "*") != 0) {
-        names->as_user = true;
+    if (answer->verdict == FORGEJO_GONE && !names->as_organisation && strcmp(entry, "*") != 0) {
+        names->as_organisation = true;
         next(names);
         return;
     }
@@ -78,7 +78,7 @@ static void on_list(void *data, const struct forgejo_answer *answer)
         if (name != NULL && !json_flag(item, "archived", false))
             db_array_text(&names->found, name);
     }
-    names->as_user = false;
+    names->as_organisation = false;
     names->at++;
     next(names);
 }
@@ -92,7 +92,7 @@ static void ask(struct names *names, const char *entry)
     if (strcmp(entry, "*") == 0)
         buf_adds(&path, "/user/repos");
     else
-        forgejo_path(&path, names->as_user ? "/users/%s/repos" : "/orgs/%s/repos", owner);
+        forgejo_path(&path, names->as_organisation ? "/orgs/%s/repos" : "/users/%s/repos", owner);
     forgejo_list(names->backfill->tracker->forgejo, buf_text(&path), NAMES_MAX, on_list, names);
     free(owner);
     buf_release(&path);
