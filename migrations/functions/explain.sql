@@ -74,7 +74,8 @@ begin
         select x.help from (
             select 1 as place, case when t.hold = 'permission_pending' and not (fleet.policy(t.repo) ->> 'reads')::boolean
                        then 'forgejo.token in the configuration of a worker: without one nobody can ask'
-                       when t.hold = 'daily_limit' then h.help || ' at ' || to_char(t.run_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+                       when t.hold = 'daily_limit' then h.help || ' at '
+                           || to_char(t.run_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
                        else replace(h.help, 'fleet.approve(task_id)', format('fleet.approve(%L)', t.task_id)) end as help
             from fleet.hold_text h where h.hold = t.hold
             union all
@@ -117,7 +118,8 @@ begin
     v_help := fleet.hold_help(t) || coalesce(v_help, '{}');
     return jsonb_build_object(
         'summary', case when v_can > 0 then format('it waits; %s of %s agents can take it now', v_can, v_all)
-                        when t.hold is not null then (select format('it is held (%s): %s', h.hold, h.says) from fleet.hold_text h where h.hold = t.hold)
+                        when t.hold is not null then (select format('it is held (%s): %s', h.hold, h.says)
+                                                      from fleet.hold_text h where h.hold = t.hold)
                         when t.run_at > now() then 'it waits until ' || to_char(t.run_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
                              || coalesce(', for its last run ended: ' || t.failure_reason, '')
                         else format('it waits; none of %s agents can take it now', v_all) end,
@@ -142,7 +144,8 @@ begin
         when t.status = 'agent_lost' then 'bringing its agent back; or retry with {"force": "abandon", "reason": …}, after which it may run twice'
         when v_live then 'nothing: it is under way'
         when t.status = 'completed' then 'nothing: it is done; POST …/continue {"text": …} asks for more, retry with {"force": true} runs it again'
-        when t.status = 'cancelled' and t.failure_reason in ('label_removed', 'not_permitted', 'approval_expired', 'issue_invalid', 'issue_closed') then v_advice
+        when t.status = 'cancelled' and t.failure_reason in ('label_removed', 'not_permitted', 'approval_expired', 'issue_invalid', 'issue_closed')
+            then v_advice
         when t.retry_count < t.max_retries and t.attempts < t.max_attempts_total then 'retry'
         else 'retry with {"force": true}: its retries are used up' end;
     return jsonb_build_object(
