@@ -169,10 +169,11 @@ class Property {
         this.compareTold(issue, differ);
     }
 
-    // What the issue shows: one comment that tells the state, one state label, and the labels that people put there.
+    // What the issue shows: one comment that tells the state (besides those that call a person or answer a command), one state label,
+    // and the labels that people put there.
     compareTold(issue, differ) {
         const { model } = issue, shown = this.double.issues.find(issue.repo, issue.number);
-        const comments = shown.timeline.filter((c) => c.type === 'comment' && c.author.login === 'fleet' && c.body.includes('<!-- agent-fleet'));
+        const comments = shown.timeline.filter((c) => c.type === 'comment' && c.author.login === 'fleet' && /^<!-- agent-fleet:[0-9a-z]+ -->/.test(c.body));
         const wanted = model.status === null ? 0 : 1;
         if (comments.length !== wanted) differ('the number of comments', comments.length, wanted);
         const labels = shown.labels.map((l) => l.name), state = labels.filter((l) => l.startsWith('fleet/')), should = model.stateLabel();
