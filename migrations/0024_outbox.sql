@@ -33,7 +33,8 @@ create table fleet.outbox (
 ) with (fillfactor = 50);
 create index outbox_due on fleet.outbox (tell_at) where parked_at is null and tell_at < 'infinity';
 create index outbox_told on fleet.outbox (told_at);
-comment on table fleet.outbox is 'What Forgejo has to be told, a row a task of an issue: told < dirty is due at tell_at; parked: not before fleet.retell().';
+comment on table fleet.outbox is
+    'What Forgejo has to be told, a row a task of an issue: told < dirty is due at tell_at; parked: not before fleet.retell().';
 comment on column fleet.outbox.dirty is 'grows with each step of the task, in the same transaction';
 comment on column fleet.outbox.told is 'dirty as it was when the state was read that was told last';
 comment on column fleet.outbox.tell_at is 'also without a step while it runs, for the time that has gone by; infinity: nothing is due';

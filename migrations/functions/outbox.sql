@@ -103,7 +103,8 @@ begin
     end if;
     select e.agent_type into v_type from fleet.executor e where e.executor = a.executor;
     return jsonb_build_object('sha', a.work ->> 'pushed', 'context', 'agent-fleet/' || v_type, 'attempt', a.number, 'state', case
-        when t.status in ('completed', 'review_pending') then case when a.number = t.attempt_number and a.reason = 'needs_input' then 'pending' else 'success' end
+        when t.status in ('completed', 'review_pending')
+            then case when a.number = t.attempt_number and a.reason = 'needs_input' then 'pending' else 'success' end
         when t.status = 'failed' and t.failure_reason = 'pr_closed' then 'success'
         when t.status = 'failed' then 'failure'
         when t.status = 'cancelled' then 'error'
@@ -119,7 +120,8 @@ begin
     end if;
     select * into e from fleet.executor where executor = a.executor;
     return jsonb_strip_nulls(jsonb_build_object(
-        'number', a.number, 'agent', e.agent_type, 'agent_id', e.agent_id, 'host', e.host_id, 'phase', a.phase, 'phase_reason', a.phase_reason,
+        'number', a.number, 'agent', e.agent_type, 'agent_id', e.agent_id, 'host', e.host_id, 'phase', a.phase,
+        'phase_reason', a.phase_reason,
         'elapsed_secs', extract(epoch from coalesce(a.ended_at, now()) - coalesce(a.started_at, a.claimed_at))::bigint,
         'ended', a.ended_at is not null, 'outcome', a.outcome, 'question', case when a.answer is null then left(a.question, 8000) end,
         'summary', left(a.report ->> 'summary', 8000), 'error', left(a.report ->> 'error', 4000), 'model', a.report ->> 'model',
@@ -133,14 +135,16 @@ create function fleet.story(t fleet.task) returns jsonb
 declare
     a fleet.attempt;
     r fleet.pull := fleet.pull_of(t);
-    v_over boolean := t.status in ('failed', 'cancelled') or (t.status = 'review_pending' and t.failure_reason is distinct from 'needs_input');
+    v_over boolean := t.status in ('failed', 'cancelled')
+                      or (t.status = 'review_pending' and t.failure_reason is distinct from 'needs_input');
 begin
     select * into a from fleet.attempt x where x.task = t.task and x.number = t.attempt_number;
     return jsonb_strip_nulls(jsonb_build_object(
         'task_id', t.task_id, 'repo', t.repo, 'number', t.issue_number, 'status', t.status, 'hold', t.hold,
         'waits_until', case when t.status = 'created' and t.run_at > now() and t.run_at < 'infinity' then fleet.utc(t.run_at) end,
-        'requested_by', fleet.asker(t), 'title', t.title, 'branch', t.branch_name, 'base', coalesce(t.base_branch, a.work ->> 'base_branch'),
-        'pull', case when r.pull is not null then jsonb_build_object('number', r.number, 'state', r.state, 'merged', r.merged, 'draft', r.draft) end,
+        'requested_by', fleet.asker(t), 'title', t.title, 'branch', t.branch_name,
+        'pull', case when r.pull is not null
+                     then jsonb_build_object('number', r.number, 'state', r.state, 'merged', r.merged, 'draft', r.draft) end,
         'attempt', fleet.attempt_story(a), 'attempts', t.attempts, 'max_attempts', t.max_attempts_total, 'retries', t.retry_count,
         'max_retries', t.max_retries, 'reason', case when v_over or t.status = 'created' then t.failure_reason end,
         'advice', case when v_over then (select w.advice from fleet.reason w where w.reason = t.failure_reason) end,
@@ -155,8 +159,8 @@ create function fleet.pull_wanted(t fleet.task, o fleet.outbox, p_policy jsonb) 
 declare a fleet.attempt;
 begin
     select * into a from fleet.attempt x where x.task = t.task and x.number = t.attempt_number;
-    if (p_policy ->> 'open_pull_request')::boolean and t.status = 'completed' and a.outcome = 'succeeded' and a.work ->> 'pushed' is not null
-       and a.work ->> 'commits' <> '0' and coalesce(t.base_branch, a.work ->> 'base_branch') is not null
+    if (p_policy ->> 'open_pull_request')::boolean and t.status = 'completed' and a.outcome = 'succeeded'
+       and a.work ->> 'pushed' is not null and a.work ->> 'commits' <> '0' and coalesce(t.base_branch, a.work ->> 'base_branch') is not null
        and o.pull_asked is distinct from a.work ->> 'pushed'
        and not exists (select from fleet.pull r where r.task = t.task and (r.state <> 'closed' or r.head_sha = a.work ->> 'pushed')) then
         return jsonb_build_object('head', coalesce(a.work ->> 'branch', t.branch_name), 'sha', a.work ->> 'pushed',
@@ -169,7 +173,8 @@ end $$;
 create function fleet.responses(p_task bigint) returns jsonb
     language plpgsql stable as $$
 begin
-    return (select jsonb_agg(jsonb_build_object('comment', x.comment, 'number', x.number, 'reaction', x.reaction, 'text', x.text) order by x.comment)
+    return (select jsonb_agg(jsonb_build_object('comment', x.comment, 'number', x.number, 'reaction', x.reaction, 'text', x.text)
+                             order by x.comment)
             from (select * from fleet.response r where r.task = p_task and r.told_at is null order by r.comment limit 20) x);
 end $$;
 
@@ -213,10 +218,10 @@ begin
         update fleet.outbox set taken_by = p_node, taken_until = now() + fleet.tell_lease(), taken_seq = o.dirty where task = o.task;
         select * into strict t from fleet.task where task = o.task;
         v_policy := fleet.policy(t.repo);
-        return query select o.task, o.dirty, t.repo, t.issue_number, (v_policy ->> 'comments')::boolean, (v_policy ->> 'state_labels')::boolean,
-            (v_policy ->> 'commit_statuses')::boolean,
-            fleet.story(t) || jsonb_strip_nulls(jsonb_build_object('url', v_policy ->> 'url', 'open_pull', fleet.pull_wanted(t, o, v_policy),
-                                                                        'responses', fleet.responses(o.task))),
+        return query select o.task, o.dirty, t.repo, t.issue_number, (v_policy ->> 'comments')::boolean,
+            (v_policy ->> 'state_labels')::boolean, (v_policy ->> 'commit_statuses')::boolean,
+            fleet.story(t) || jsonb_strip_nulls(jsonb_build_object(
+                'url', v_policy ->> 'url', 'open_pull', fleet.pull_wanted(t, o, v_policy), 'responses', fleet.responses(o.task))),
             jsonb_strip_nulls(jsonb_build_object(
                 'comment_id', o.comment_id, 'comment_hash', o.comment_hash, 'posting', o.posting,
                 'posting_secs', extract(epoch from now() - o.posting_at)::bigint, 'called', o.called, 'label', o.label,
@@ -330,7 +335,8 @@ begin
         o.trouble := left(p_why, 500);
     end if;
     v_parked := p_kind = 'park' or (o.tries >= fleet.get('tell_tries') and (
-        p_kind = 'failed' or (p_kind = 'away' and exists (select from fleet.outbox x where x.told_at > o.failing_since and x.task <> o.task))));
+        p_kind = 'failed'
+        or (p_kind = 'away' and exists (select from fleet.outbox x where x.told_at > o.failing_since and x.task <> o.task))));
     update fleet.outbox
     set taken_by = null, taken_until = null, taken_seq = null, tries = o.tries, failing_since = o.failing_since,
         trouble = case when v_wait then coalesce(nullif(left(p_why, 500), ''), trouble) else o.trouble end,

@@ -100,6 +100,13 @@ START_TEST(reasons)
     text = made(render_comment, "{" HEAD ",\"status\":\"cancelled\",\"reason\":\"cancelled\","
                                 "\"cancel_by\":\"forgejo:ann\",\"cancel_reason\":\"no *need*\"}");
     ck_assert(strstr(text, "- Cancelled by `forgejo:ann`: no \\*need\\*\n"));
+    ck_assert(strstr(text, "- Why:") == NULL);
+    text = made(render_comment, "{" HEAD ",\"status\":\"cancelled\",\"reason\":\"not_permitted\","
+                                "\"advice\":\"Ask.\"}");
+    ck_assert(strstr(text, "- Cancelled by `the fleet`\n- Why: `not_permitted` · Ask.\n"));
+    text = made(render_comment,
+                "{" HEAD ",\"status\":\"completed\",\"attempt\":{\"outcome\":\"no_change\"}}");
+    ck_assert(strstr(text, "- It changed nothing.\n"));
 }
 END_TEST
 

@@ -131,11 +131,10 @@ static const char *hold_words(const char *hold)
     return NULL;
 }
 
-/* Why it is as it is, and what to do. */
-static void add_why(struct buf *out, const struct json_object *story,
-                    const struct redact_words *secrets)
+static void add_hold(struct buf *out, const struct json_object *story,
+                     const struct redact_words *secrets)
 {
-    const char *hold = text_of(story, "hold"), *reason = text_of(story, "reason");
+    const char *hold = text_of(story, "hold"), *until = text_of(story, "waits_until");
 
     if (hold[0] != '\0') {
         buf_adds(out, "- Waits: ");
@@ -145,27 +144,39 @@ static void add_why(struct buf *out, const struct json_object *story,
             span(out, hold, secrets);
         buf_adds(out, "\n");
     }
-    if (text_of(story, "waits_until")[0] != '\0') {
+    if (until[0] != '\0') {
         buf_adds(out, "- Not before: ");
-        span(out, text_of(story, "waits_until"), secrets);
+        span(out, until, secrets);
         buf_adds(out, "\n");
     }
-    if (reason[0] != '\0' && !is(story, "status", "cancelled")) {
-        buf_adds(out, is(story, "status", "created") ? "- Its last run ended: " : "- Why: ");
-        span(out, reason, secrets);
-        if (text_of(story, "advice")[0] != '\0') {
-            buf_adds(out, " · ");
-            prose(out, text_of(story, "advice"), secrets);
+}
+
+/* Why it is as it is, and what to do. */
+static void add_why(struct buf *out, const struct json_object *story,
+                    const struct redact_words *secrets)
+{
+    const char *reason = text_of(story, "reason"), *why = text_of(story, "cancel_reason");
+    bool cancelled = is(story, "status", "cancelled");
+
+    add_hold(out, story, secrets);
+    if (cancelled) {
+        buf_adds(out, "- Cancelled by ");
+        span(out, json_string(story, "cancel_by", "the fleet"), secrets);
+        if (why[0] != '\0') {
+            buf_adds(out, ": ");
+            prose(out, why, secrets);
         }
         buf_adds(out, "\n");
     }
-    if (is(story, "status", "cancelled")) {
-        buf_adds(out, "- Cancelled by ");
-        span(out, json_string(story, "cancel_by", "the fleet"), secrets);
-        buf_adds(out, ": ");
-        prose(out, json_string(story, "cancel_reason", reason), secrets);
-        buf_adds(out, "\n");
+    if (reason[0] == '\0' || (cancelled && strcmp(reason, "cancelled") == 0))
+        return;
+    buf_adds(out, is(story, "status", "created") ? "- Its last run ended: " : "- Why: ");
+    span(out, reason, secrets);
+    if (text_of(story, "advice")[0] != '\0') {
+        buf_adds(out, " · ");
+        prose(out, text_of(story, "advice"), secrets);
     }
+    buf_adds(out, "\n");
 }
 
 /* --- the work --- */
@@ -173,10 +184,13 @@ static void add_why(struct buf *out, const struct json_object *story,
 static void add_branch(struct buf *out, const struct json_object *story,
                        const struct redact_words *secrets)
 {
-    const struct json_object *work = json_member(json_member(story, "attempt"), "work");
+    const struct json_object *attempt = json_member(story, "attempt"),
+                             *work = json_member(attempt, "work");
     const char *branch = json_string(work, "branch", text_of(story, "branch"));
     struct buf name, url;
 
+    if (is(attempt, "outcome", "no_change"))
+        buf_adds(out, "- It changed nothing.\n");
     if (json_member(work, "pushed") == NULL || branch[0] == '\0')
         return;
     buf_init(&name, 4 * SPAN_MAX);

@@ -110,11 +110,13 @@ static void ask(struct tell *tell, const struct buf *path)
 {
     struct json_object *body = json_object_new_object();
     struct buf title, text;
+    const char *items[2];
+    struct redact_words words = tell_secrets(tell, items);
 
     buf_init(&title, 4096);
     buf_init(&text, 2 * RENDER_MAX);
-    render_pull_title(&title, tell->story, NULL);
-    render_pull_body(&text, tell->story, NULL);
+    render_pull_title(&title, tell->story, &words);
+    render_pull_body(&text, tell->story, &words);
     json_object_object_add(body, "title", json_object_new_string(buf_text(&title)));
     json_object_object_add(body, "body", json_object_new_string(buf_text(&text)));
     json_object_object_add(body, "head",
