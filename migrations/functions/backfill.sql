@@ -109,7 +109,8 @@ begin
 end $$;
 
 -- What a list of a repository says: items of one page, then again with the time up to which all was read (p_until; null: more follows).
--- Answers the numbers of pull requests of which it wants to know the head.
+-- Answers the numbers of pull requests of which it wants to know the head. Times of issues can be set by their repository's administrators:
+-- one of the future must not make the mark pass over what is not there yet, so it stays behind the beginning of the reading.
 create function fleet.backfilled(p_node uuid, p_repo text, p_items jsonb, p_until text) returns setof int
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare
@@ -131,7 +132,7 @@ begin
     end if;
     if p_until is not null then
         update fleet.repository
-        set read_since = greatest(read_since, fleet.time_of(p_until)), read_at = now(), read_by = null, read_until = null,
+        set read_since = greatest(read_since, least(fleet.time_of(p_until), r.read_until - fleet.ms('backfill_lease_ms'))), read_at = now(), read_by = null, read_until = null,
             read_due = now() + fleet.poll_interval() * (0.8 + random() / 5), read_tries = 0, read_reason = null,
             parked_until = null, parked_reason = null, parked_at = null, parks = 0
         where repo = p_repo;

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/log.h"
 #include "common/mem.h"
 #include "common/pause.h"
 #include "worker/forgejo/shape.h"
@@ -77,8 +76,7 @@ static void fail(struct reading *reading)
     char retry[24];
     struct node *node = node_of(reading);
     snprintf(retry, sizeof retry, "%" PRId64, reading->setback.retry_secs);
-    log_info(LOG_ABOUT(LOG_FIELD("repository", reading->home.name)), "it was not read: %s",
-             reading->setback.why);
+    setback_say(&reading->setback, &reading->backfill->next_say, reading->home.name, "the whole");
     const char *params[] = {node->id, reading->repo, reading->setback.why, retry};
     db_query_locking(node->db, reading->repo, 0, "select fleet.backfill_failed($1, $2, $3, $4)",
                      DB_REPEAT, 4, params, on_over, reading);

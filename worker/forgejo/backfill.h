@@ -28,7 +28,8 @@ struct backfill {
     bool asking;         /* fleet.backfills() is under way */
     int64_t next_ask;    /* clock_ms */
     struct names *names; /* owned: which repositories there are; NULL: not being asked */
-    int64_t next_names;  /* clock_ms */
+    int64_t next_names;  /* clock_ms; 0: at once */
+    int64_t next_say;    /* of trouble */
 };
 
 void backfill_init(struct backfill *backfill, struct tracker *tracker);

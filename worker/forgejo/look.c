@@ -51,12 +51,12 @@ static void on_failed(void *data, const struct db_result *res, const struct erro
 
 static void say_failed(struct look *look)
 {
-    char id[24], seq[24], retry[24];
+    char id[24], seq[24], retry[24], what[40];
     snprintf(id, sizeof id, "%" PRId64, look->id);
     snprintf(seq, sizeof seq, "%" PRId64, look->seq);
     snprintf(retry, sizeof retry, "%" PRId64, look->setback.retry_secs);
-    log_info(LOG_ABOUT(LOG_FIELD("repository", look->home.name)), "%s %" PRId64 " was not read: %s",
-             look->pull ? "pull request" : "issue", look->number, look->setback.why);
+    snprintf(what, sizeof what, "%s %" PRId64, look->pull ? "pull request" : "issue", look->number);
+    setback_say(&look->setback, &look->looks->next_say, look->home.name, what);
     const char *params[] = {
         node_of(look)->id, look->pull ? "pull" : "issue", id, seq, look->setback.why, retry};
     db_query_locking(node_of(look)->db, look->home.name, 0,

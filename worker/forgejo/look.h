@@ -25,6 +25,7 @@ struct looks {
     bool asking;      /* fleet.looks() is under way */
     bool wanted;      /* somebody said that there are some */
     int64_t next_ask; /* clock_ms: slow poll */
+    int64_t next_say; /* of trouble */
 };
 
 void looks_init(struct looks *looks, struct tracker *tracker);

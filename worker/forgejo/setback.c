@@ -5,6 +5,22 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/clock.h"
+#include "common/log.h"
+
+#define SAY_MS 10000
+
+void setback_say(const struct setback *setback, int64_t *next, const char *repository,
+                 const char *what)
+{
+    bool due = clock_ms() >= *next;
+    if (due)
+        *next = clock_ms() + SAY_MS;
+    log_write(due ? LOG_INFO_LEVEL : LOG_DEBUG_LEVEL,
+              LOG_ABOUT(LOG_FIELD("repository", repository)), "%s was not read: %s", what,
+              setback->why);
+}
+
 void setback_clear(struct setback *setback)
 {
     *setback = (struct setback){.retry_secs = -1};

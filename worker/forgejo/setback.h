@@ -16,6 +16,10 @@ struct setback {
     int64_t retry_secs; /* as Forgejo named it; -1: it did not */
 };
 
+/* Says it in the log, but not more often than once in ten seconds (*next, clock_ms): when Forgejo
+ * is away, everything is. */
+void setback_say(const struct setback *setback, int64_t *next, const char *repository,
+                 const char *what);
 void setback_clear(struct setback *setback);
 /* Notes a failed answer; `what` was asked for. The first one stays, but that Forgejo is away wins:
  * then nothing else that it said counts. */

@@ -93,6 +93,7 @@ static void on_user(void *data, const struct forgejo_answer *answer)
     snprintf(tracker->login, sizeof tracker->login, "%s", login);
     tracker->failures = 0;
     tracker->tell_due = true;
+    tracker->backfill.next_names = 0; /* the configuration may name others now */
     set(tracker, TRACKER_READY);
     log_info(NULL, "forgejo.token is that of %s (%" PRId64 ")", tracker->login, tracker->user_id);
     tell(tracker);
