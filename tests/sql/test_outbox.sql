@@ -35,6 +35,19 @@ select t.is(pg_temp.ask(), 'accepted submitted', 'an issue is submitted');
 select t.is((select count(*) from fleet.outbox), 0::bigint, '... and has no row');
 select t.is(fleet.retell('acme/rocket#42'), 'telling', 'a person asks all the same');
 select t.is((select count(*) from fleet.outbox), 0::bigint, '... in vain');
+select pg_temp.fleet();
+select t.is(pg_temp.tells(), 'acme/rocket 42 1 created fleet/queued {"status_tries": 0}', 'once one is read, what has not ended is told');
+select pg_temp.told();
+select pg_temp.fleet();
+select t.is(pg_temp.tells(), '', '... once');
+rollback;
+
+begin;
+select pg_temp.fleet('{"reads": false}');
+select pg_temp.ask();
+select fleet.cancel_task('acme/rocket#42', 'it', null);
+select pg_temp.fleet();
+select t.is((select count(*) from fleet.outbox), 0::bigint, '... and what had ended is not');
 rollback;
 
 \echo 'a task of an issue, from its first word to its last'
