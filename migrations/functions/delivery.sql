@@ -85,12 +85,12 @@ begin
     return s;
 end $$;
 
--- Whose wish the task is, and which text it was made from.
+-- Whose wish the task is, and which text it was made from. Which label event that was is not known: the first look finds it.
 create function fleet.mark_asked(i fleet.issue, p fleet.incoming) returns void
     language sql
 begin atomic
-    update fleet.task set requested_by = (p).sender, requested_id = (p).sender_id, text_sha = (p).text_hash where issue = (i).issue;
-    update fleet.issue set asked_at = fleet.delivery_time(p) where issue = (i).issue;
+    update fleet.task set requested_by = (p).sender, requested_id = (p).sender_id, text_sha = (p).text_hash, ask = null where issue = (i).issue;
+    update fleet.issue set asked_at = fleet.delivery_time(p), event_id = 0 where issue = (i).issue;
 end;
 
 -- An issue asks for work: from no agent:* label to some. Under the locks of both; t: its task, nulls when there is none.

@@ -341,6 +341,10 @@ begin
     if v_word is null and w.ask is null then
         v_word := fleet.refuse_asked(t, w);
     elsif v_word is null then
+        if o.event_id = 0 and t.hold is distinct from 'permission_pending' and t.task is not null then
+            i.served := greatest(i.served, w.ask); -- it came by a delivery, before anybody could read: its labels had their run
+            update fleet.issue set served = i.served where issue = i.issue;
+        end if;
         v_word := fleet.heed_asked(i, t, w, v_trusted, p_seen);
     else
         w.ask := null;

@@ -211,3 +211,21 @@ select t.is(t.look(), 'relabelled', 'a label of who may');
 select t.is((select priority from fleet.task), -10, '... goes before the milestone');
 select t.sound();
 rollback;
+
+\echo 'a task of the time before Forgejo was read'
+begin;
+select t.worker('w1', t.host('h', '{x,y}', 9));
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
+select t.claim('w1', 1);
+select t.start('w1', 'acme/rocket#42');
+select t.finish('w1', 'acme/rocket#42');
+select t.reads();
+select t.opens('ann', 42, 'acme/rocket', (select repository_id from fleet.repository));
+update t.issue set id = (select forgejo_id from fleet.issue where number = 42);
+select t.labels('ann', 'agent:x');
+create function pg_temp.reads() returns text language sql as $$ select fleet.issue_seen(t.node('w1'), (select issue from fleet.issue where number = 42), 1, t.seen()) $$;
+select t.is(pg_temp.reads(), 'recorded', 'the label that it ran for is found, and starts nothing');
+select t.unlabels('ann', 'agent:x'), t.labels('ann', 'agent:x');
+select t.is(pg_temp.reads(), 'resubmitted', '... but the next one does');
+select t.sound();
+rollback;
