@@ -44,7 +44,7 @@ status_is() { task_is "$(id_of "$1")" "$2"; }
 ours() { forgejo_state "comments('acme/rocket', $1).filter((c) => c.by === 'fleet').map((c) => c.body).join('\n')"; }
 tells() { ours "$1" | grep -qiE "$2"; }
 labelled() { forgejo_is "$2" "issue('acme/rocket', $1).labels.filter((l) => l.startsWith('fleet/')).join()"; }
-runs_of() { sql "select count(*) from fleet.attempt a join fleet.task t using (task) where t.task_id = '$(id_of "$1")'"; }
+run_count() { sql "select count(*) from fleet.attempt a join fleet.task t using (task) where t.task_id = '$(id_of "$1")'"; }
 pull_of() { forgejo_state "(repo('acme/rocket').issues.find((i) => i.pull && i.by === 'fleet' && i.pull.head.ref === '$1') ?? {}).number ?? ''"; }
 branch_of() { sql "select branch_name from fleet.task where task_id = '$(id_of "$1")'"; }
 draft_there() { [[ -n $(pull_of "$(branch_of "$1")") ]]; }
@@ -56,7 +56,7 @@ first=$(opened writer "The door squeaks" 'demo: seconds=1')
 by writer label "$first" '"label": "agent:code:rust"'
 wait_for 60 "the run to end and its draft to be there" draft_there "$first"
 pull=$(pull_of "$(branch_of "$first")")
-check "one run" [ "$(runs_of "$first")" = 1 ]
+check "one run" [ "$(run_count "$first")" = 1 ]
 check "the branch is on the server" git_at acme/rocket rev-parse -q --verify "$(branch_of "$first")"
 check "the pull request is a draft" forgejo_is true "issue('acme/rocket', $pull).pull.draft"
 wait_for 30 "the pull request to be linked" status_is "$first" review_pending
@@ -68,7 +68,7 @@ wait_for 30 "the commit status" forgejo_is success "repo('acme/rocket').statuses
 # --- changes are asked for, and made where the session is -----------------------------------------
 
 by writer review "$pull" '"state": "REQUEST_CHANGES", "body": "And the hinge, please.\ndemo: leave", "comments": [{"path": "DEMO.md", "line": 1, "body": "Oil it."}]'
-again() { [[ $(runs_of "$1") == 2 ]] && status_is "$1" review_pending; }
+again() { [[ $(run_count "$1") == 2 ]] && status_is "$1" review_pending; }
 wait_for 60 "a run that follows the review" again "$first"
 check "... was told the review and its places" eval '[[ $(sql "select prompt from fleet.attempt_texts where task_id = '"'$(id_of "$first")'"' and attempt = 2") == *"the hinge"*DEMO.md*"Oil it"* ]]'
 check "... in the same session" eval '[[ $(sql "select count(distinct report ->> '"'session_id'"') from fleet.attempt a join fleet.task t using (task) where t.task_id = '"'$(id_of "$first")'"'") == 1 ]]'
@@ -97,10 +97,10 @@ by writer label "$first" '"label": "bug"'
 forgejo_do quiet >/dev/null
 looked() { [[ $(sql "select count(*) from fleet.look where seq > done") == 0 ]]; }
 wait_for 30 "all of it to be looked at" looked
-check "none of these started a run" eval '[[ $(runs_of "$second") == 0 && $(runs_of "$first") == 2 ]]'
+check "none of these started a run" eval '[[ $(run_count "$second") == 0 && $(run_count "$first") == 2 ]]'
 by writer unlabel "$second" '"label": "agent:code:rust"'
 by writer label "$second" '"label": "agent:code:rust"'
-wait_for 60 "the same label by somebody who may write" eval '(($(runs_of "$second") == 1))'
+wait_for 60 "the same label by somebody who may write" eval '(($(run_count "$second") == 1))'
 
 # --- commands -------------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ wait_for 30 "the comment to ask it" tells "$third" "which colour"
 check "the requester is called" eval 'ours "$third" | grep -q "@writer"'
 by reader comment "$third" '"body": "Red."'
 by writer comment "$third" '"body": "/agent answer Green.\ndemo: leave"'
-wait_for 60 "the answer to be followed" eval '(($(runs_of "$third") == 2))'
+wait_for 60 "the answer to be followed" eval '(($(run_count "$third") == 2))'
 check "... by the right person" eval '[[ $(sql "select string_agg(f.shown, '"'|'"') from fleet.follow f join fleet.task t using (task) where t.task_id = '"'$(id_of "$third")'"'") == Green.* ]]'
 wait_for 60 "its end" eval '[[ $(sql "select count(*) from fleet.tasks where status in ('"'created', 'assigned', 'running'"')") == 0 ]]'
 check "every invariant holds" invariants_hold
