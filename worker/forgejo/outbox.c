@@ -59,6 +59,11 @@ void outbox_wake(struct outbox *outbox)
     outbox_tick(outbox, clock_ms());
 }
 
+void outbox_forget(struct outbox *outbox)
+{
+    label_sets_release(&outbox->labels);
+}
+
 bool outbox_idle(const struct outbox *outbox)
 {
     return outbox->count == 0 && !outbox->asking;
@@ -75,5 +80,5 @@ void outbox_release(struct outbox *outbox)
 {
     for (struct list *link; (link = list_take(&outbox->tells)) != NULL;)
         tell_free(list_entry(link, struct tell, link));
-    label_sets_release(&outbox->labels);
+    outbox_forget(outbox);
 }

@@ -28,7 +28,8 @@ struct outbox {
 
 void outbox_init(struct outbox *outbox, struct tracker *tracker);
 void outbox_tick(struct outbox *outbox, int64_t now);
-void outbox_wake(struct outbox *outbox); /* NOTIFY "tell": begins at once */
+void outbox_wake(struct outbox *outbox);   /* NOTIFY "tell": begins at once */
+void outbox_forget(struct outbox *outbox); /* it may be another Forgejo from now on */
 bool outbox_idle(const struct outbox *outbox);
 void outbox_release(struct outbox *outbox); /* after the database was stopped */
 

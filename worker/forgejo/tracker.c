@@ -132,6 +132,7 @@ static void open_way(struct tracker *tracker)
     tracker->forgejo =
         forgejo_new(tracker->fetch, config->forgejo.token, config->forgejo.lookup_token);
     forgejo_count(tracker->forgejo, tracker->node->counts.answers);
+    outbox_forget(&tracker->outbox);
     tracker->user_id = 0;
     tracker->next_ask = 0;
     set(tracker, TRACKER_ASKING);
