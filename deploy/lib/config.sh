@@ -7,13 +7,13 @@
 # is moved, and said.
 config_ports() {
     local name wanted line
-    declare -gA port=([postgres]=9432 [sshd]=9022 [caddy]=9090 [server-1]=9091 [server-2]=9092 [model]=9099)
+    declare -gA port=([postgres]=9432 [sshd]=9022 [caddy]=9090 [server-1]=9091 [server-2]=9092 [model]=9099 [forgejo]=9098)
     if [[ -f $fleet/etc/ports ]]; then
         while IFS='=' read -r name line; do
             [[ -n ${port[$name]-} && $line =~ ^[0-9]{1,5}$ ]] && port[$name]=$line
         done <"$fleet/etc/ports"
     fi
-    for name in postgres sshd caddy server-1 server-2 model; do
+    for name in postgres sshd caddy server-1 server-2 model forgejo; do
         process_alive "$fleet/run" "$name" && continue
         wanted=${port[$name]}
         port[$name]=$(config_free_port "$name" "$wanted") || die "" "no free port above $wanted"
@@ -81,11 +81,8 @@ server:
 database:
   url: \${FLEET_NODE_DATABASE_URL}
 forgejo:
-  url: https://git.example.org
   webhook_secret: \${FLEET_NODE_WEBHOOK_SECRET}
-  # "*" admits every repository and every sender that knows the secret: right for a demonstration only.
-  repositories: [ "*" ]
-  trigger_users: [ "*" ]
+$(config_forgejo)
 orchestrator:
   task_timeout_secs: 900
   dispatch_interval_secs: 2
@@ -114,9 +111,38 @@ END
             echo "FLEET_NODE_NAME=$name"
             echo "FLEET_NODE_PORT=${port[$name]-0}"
             echo "FLEET_NODE_DATABASE_URL=$(config_url "$role")"
-            [[ $name == server-* ]] && echo "FLEET_NODE_WEBHOOK_SECRET=$(cat "$fleet/etc/webhook-secret")"
+            config_node_secrets "$name"
         } | config_write "$fleet/etc/$name.env"
     done
+}
+
+# Whose deliveries are believed: of the double what Forgejo says of each person, else everybody who knows the secret.
+config_forgejo() {
+    if $double; then
+        cat <<END
+  url: http://127.0.0.1:${port[forgejo]}
+  webhook_url: $url/api/v1/webhooks/forgejo
+  token: \${FLEET_NODE_FORGEJO_TOKEN}
+  lookup_token: \${FLEET_NODE_FORGEJO_LOOKUP_TOKEN}
+  repositories: [ $(config_quoted "$DEMO_REPO") ]
+  open_pull_request: true
+END
+    else
+        cat <<END
+  url: https://git.example.org
+  # "*" admits every repository and every sender that knows the secret: right for a demonstration only.
+  repositories: [ "*" ]
+  trigger_users: [ "*" ]
+END
+    fi
+}
+
+config_node_secrets() { # NAME
+    [[ $1 != server-* ]] || echo "FLEET_NODE_WEBHOOK_SECRET=$(cat "$fleet/etc/webhook-secret")"
+    $double || return 0
+    # The servers have them for fleet-server forgejo doctor only.
+    echo "FLEET_NODE_FORGEJO_TOKEN=$(cat "$fleet/etc/forgejo-token")"
+    echo "FLEET_NODE_FORGEJO_LOOKUP_TOKEN=$(cat "$fleet/etc/forgejo-lookup-token")"
 }
 
 # config_url ROLE [DATABASE]: the password is in a file of its own, not in the URL.

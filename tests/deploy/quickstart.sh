@@ -7,7 +7,8 @@ SERVICES=(postgres sshd server-1 server-2 worker-1 worker-2 caddy)
 quickstart_suite() {
     clone=$TEST_DIR/clone
     mkdir "$clone"
-    (cd "$repository" && git ls-files -coz --exclude-standard | grep -zv '^tests/' | tar --null -T - -cf -) |
+    (cd "$repository" && { git ls-files -coz --exclude-standard | grep -zv '^tests/'
+        git ls-files -coz --exclude-standard tests/forgejo tests/lib/forgejo.sh; } | tar --null -T - -cf -) |
         tar -xf - -C "$clone" || { fail 'a copy of the tree'; return; }
     at_exit "$clone/deploy/quickstart" destroy
     machine_state >"$TEST_DIR/machine"
@@ -18,6 +19,7 @@ quickstart_suite() {
     quickstart_first || return
     quickstart_contract
     quickstart_again
+    quickstart_double
     quickstart_clis
     quickstart_stop
     quickstart_destroy
@@ -118,6 +120,22 @@ quickstart_again() {
     check 'and keeps what lived' test "$(pids postgres sshd server-2 worker-1 worker-2 caddy)" = "$lived"
     check 'and starts the dead one' test "$(pids server-1)" != "$died"
     check 'the token stays' grep -qF "$FLEET_TOKEN" "$clone/.fleet/env"
+}
+
+# The round on a double of Forgejo, step by step; then the doctor is content with it.
+quickstart_double() {
+    if ! quickstart --forgejo-double; then
+        fail 'the round on a double of Forgejo' "$(cat "$TEST_DIR/said")"
+        return
+    fi
+    pass 'the round on a double of Forgejo'
+    check '... in its order' test "$(grep -oE 'Fleet: (queued|waiting for a review|done)|draft pull request|, pushed$|is (review_pending|completed)$' "$TEST_DIR/said" |
+        paste -sd,)" = 'Fleet: queued,, pushed,draft pull request,is review_pending,Fleet: waiting for a review,is completed,Fleet: done'
+    check '... its tokens are in no argv' not in_argv <(cat "$clone"/.fleet/etc/forgejo-*token)
+    "$clone/build/fleet-server" forgejo doctor --config "$clone/.fleet/etc/fleet.yaml" --env-file "$clone/.fleet/etc/server-1.env" >"$TEST_DIR/said" 2>&1
+    saying '... and the doctor finds nothing wrong' ' 0 wrong$'
+    check 'status knows the double' quickstart status
+    saying '... by its name' '^forgejo +runs'
 }
 
 # The real CLIs with the scripted model: Codex through the whole demonstration, the others through one task.

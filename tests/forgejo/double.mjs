@@ -17,7 +17,7 @@
 //   - the state of a commit status is called `status` in answers, and is not looked at before it is stored.
 // The paths below /-/ (control.mjs) are the tests' own.
 //
-//   double.mjs [--port N] [--ready FILE] [--git DIR] [--clock virtual] [--start TIME] [--zone MINUTES] [--seed N] [--root URL]
+//   double.mjs [--port N] [--ready FILE] [--git DIR] [--clock virtual] [--start TIME] [--zone MINUTES] [--seed N] [--root URL] [--ids N]
 //
 // Listens on 127.0.0.1 (port 0: any), writes "port pid" to FILE when it does, and ends at SIGTERM or SIGINT.
 import http from 'node:http';
@@ -35,8 +35,8 @@ import { shapes } from './shape.mjs';
 import { Refusal, World } from './world.mjs';
 
 export class Double {
-    constructor({ root, clock, start, zone, git, seed }) {
-        this.world = new World({ root, clock, start, zone, git });
+    constructor({ root, clock, start, zone, git, ids, seed }) {
+        this.world = new World({ root, clock, start, zone, git, ids });
         this.shape = shapes(this.world);
         this.issues = new Issues(this.world);
         this.pulls = new Pulls(this.world, this.shape, this.issues);
@@ -130,8 +130,8 @@ export class Double {
 }
 
 async function main() {
-    const { values } = parseArgs({ options: Object.fromEntries(['port', 'ready', 'git', 'clock', 'start', 'zone', 'seed', 'root'].map((name) => [name, { type: 'string' }])) });
-    const double = new Double({ ...values, root: values.root ?? '', zone: Number(values.zone ?? 0), seed: Number(values.seed ?? 1) });
+    const { values } = parseArgs({ options: Object.fromEntries(['port', 'ready', 'git', 'clock', 'start', 'zone', 'seed', 'root', 'ids'].map((name) => [name, { type: 'string' }])) });
+    const double = new Double({ ...values, root: values.root ?? '', zone: Number(values.zone ?? 0), ids: Number(values.ids ?? 0), seed: Number(values.seed ?? 1) });
     const port = await double.listen(Number(values.port ?? 0));
     if (values.git) double.timer = setInterval(() => double.branches.scanAll(), 200);
     const end = () => { double.close(); process.exit(0); };

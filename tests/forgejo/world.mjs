@@ -13,8 +13,8 @@ export class Refusal extends Error {
 }
 
 export class World {
-    constructor({ root, clock = 'real', start, zone = 0, git }) {
-        Object.assign(this, { root, zone, git });
+    constructor({ root, clock = 'real', start, zone = 0, git, ids = 0 }) {
+        Object.assign(this, { root, zone, git, ids }); // ids: all begin above it
         this.virtual = clock === 'virtual';
         this.time = start ? Date.parse(start) : Date.now();
         this.started = Date.now();
@@ -31,7 +31,7 @@ export class World {
         this.traits = { absent_label: 204, version: '14.0.5+gitea-1.22.0', allowed_hosts: null };
     }
 
-    id(kind) { return (this.counters[kind] = (this.counters[kind] ?? 0) + 1); }
+    id(kind) { return (this.counters[kind] = (this.counters[kind] ?? this.ids) + 1); }
 
     // Milliseconds; Forgejo keeps whole seconds.
     now() {
