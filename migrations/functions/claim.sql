@@ -86,7 +86,7 @@ begin
         update fleet.slot s set attempt = made.attempt from made where s.slot_id = made.slot_id
     ), marked as (
         update fleet.outbox o
-        set dirty = o.dirty + 1, tell_at = case when o.failing_since is not null then o.tell_at
+        set dirty = o.dirty + 1, tell_at = case when o.failing_since is not null or o.posting is not null then o.tell_at
                                                 else least(o.tell_at, greatest(now(), o.told_at + fleet.ms('tell_ms'))) end
         from made where o.task = made.task
     ), told as (

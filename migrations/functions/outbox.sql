@@ -4,14 +4,14 @@
 -- ---------------------------------------------------------------- marks
 
 -- There is something to tell of a task: at once when it has ended or somebody waits for it (p_soon), else no sooner than tell_ms after the
--- last time. No row: nothing.
+-- last time; and not before its pause is over, where the last try failed or a comment may be on its way. No row: nothing.
 create function fleet.mark(p_task bigint, p_soon boolean default false) returns void
     language plpgsql as $$
 declare v_at timestamptz;
 begin
     update fleet.outbox o
     set dirty = o.dirty + 1,
-        tell_at = case when o.failing_since is not null then o.tell_at
+        tell_at = case when o.failing_since is not null or o.posting is not null then o.tell_at
                        else least(o.tell_at, case when p_soon then now() else greatest(now(), o.told_at + fleet.ms('tell_ms')) end) end
     where o.task = p_task
     returning o.tell_at into v_at;
