@@ -39,7 +39,7 @@ static bool open_forgejo(struct doctor *doctor)
     if (config->forgejo.token == NULL || config->forgejo.url == NULL) {
         doctor_say(doctor, DOCTOR_WRONG, "forgejo.token",
                    "is not set: only signed deliveries count, and nothing is told on the issues");
-        doctor_mend("deploy/README.md, \"A Forgejo\": an account for the fleet and a token");
+        doctor_mend("deploy/README.md, 10: an account for the fleet, and a token of it");
         return false;
     }
     doctor->fetch = fetch_new(&doctor->loop, &options, &err);
