@@ -2,7 +2,7 @@
 #
 #   dpkg --add-architecture arm64 && apt-get update
 #   apt-get install --no-install-recommends gcc-aarch64-linux-gnu libc6-dev-arm64-cross cmake pkgconf \
-#       lib{pq,h2o,uv1,ssh2-1,json-c,yaml,ssl}-dev:arm64
+#       lib{pq,h2o,uv1,ssh2-1,json-c,yaml,ssl,curl4-openssl}-dev:arm64
 #   cmake -S . -B build/aarch64 -DCMAKE_TOOLCHAIN_FILE=deploy/toolchain-aarch64.cmake -DFLEET_TESTS=OFF
 #
 # apt refuses the :arm64 libraries while the machine's own are of another version: upgrade it, or let
