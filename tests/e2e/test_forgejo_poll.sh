@@ -53,6 +53,18 @@ check "a stranger's label starts nothing" [ "$(runs "$stranger")" = 0 ]
 polled
 check "reading again starts nothing" [ "$(sql 'select count(*) from fleet.attempt')" = 2 ]
 
+# A pull request from a task's branch is found by its head, and what becomes of it too.
+branch=$(sql "select coalesce(branch_name, 'task/' || task_id) from fleet.task where issue_number = $second")
+forgejo_do push "{\"repo\": \"acme/rocket\", \"as\": \"writer\", \"branch\": \"$branch\", \"message\": \"work\"}" >/dev/null
+forgejo_do open_pull "{\"repo\": \"acme/rocket\", \"as\": \"writer\", \"head\": \"$branch\", \"title\": \"Second\"}" >/dev/null
+pull=$(forgejo_state 'repo("acme/rocket").issues.find((i) => i.pull).number')
+status_is() { [[ $(sql "select status from fleet.task where issue_number = $1") == "$2" ]]; }
+polled
+check "its task is under review" status_is "$second" review_pending
+act merge "$pull"
+polled
+check "... and completed when it was merged" status_is "$second" completed
+
 # Nobody lives: what happens meanwhile is caught up with, once each.
 waits=$(open waits)
 sql "select fleet.cordon('h1', 'test')" >/dev/null
