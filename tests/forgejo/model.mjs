@@ -145,6 +145,12 @@ export class Model {
         this.status = this.pull === 'open' ? 'review_pending' : this.outcome(this.runs);
     }
 
+    // What the fleet's comment calls the state.
+    words() {
+        if (this.held) return 'on hold';
+        return { created: 'queued', review_pending: 'waiting for a review', completed: 'done', failed: 'failed', cancelled: 'cancelled' }[this.status];
+    }
+
     // Of the task's states, the label that the fleet keeps on the issue.
     stateLabel() {
         return { created: 'fleet/queued', review_pending: 'fleet/review', completed: 'fleet/done', failed: 'fleet/failed' }[this.status] ?? null;

@@ -30,7 +30,7 @@ function outcomeOf(key, number) {
 const BUSY = `select 'look' as what, kind || ' ' || id as which, reason as why from fleet.look where done < seq or again_at is not null
     union all select 'reading', repo, read_reason from fleet.repository where read_due <= now() or read_by is not null
     union all select 'telling', task::text, trouble from fleet.outbox where told < dirty
-    union all select 'response', comment::text, reaction from fleet.response where done_at is null`;
+    union all select 'response', comment::text, reaction from fleet.response where told_at is null`;
 const READ_ALL = 'update fleet.repository set read_due = now(), read_tries = 0';
 const TASKS = `select t.task, r.repository_id, i.number, t.task_id, t.status, t.hold, t.failure_reason, t.branch_name,
         (select count(*) from fleet.attempt a where a.task = t.task) as runs
@@ -173,9 +173,12 @@ class Property {
     // and the labels that people put there.
     compareTold(issue, differ) {
         const { model } = issue, shown = this.double.issues.find(issue.repo, issue.number);
-        const comments = shown.timeline.filter((c) => c.type === 'comment' && c.author.login === 'fleet' && /^<!-- agent-fleet:[0-9a-z]+ -->/.test(c.body));
+        const ours = shown.timeline.filter((c) => c.type === 'comment' && c.author.login === 'fleet').map((c) => c.body);
+        const marks = ours.map((body) => /^<!-- agent-fleet:[^>]*-->/.exec(body)?.[0]), told = ours.filter((body) => /^<!-- agent-fleet:[a-z0-9.]+ -->/.test(body));
         const wanted = model.status === null ? 0 : 1;
-        if (comments.length !== wanted) differ('the number of comments', comments.length, wanted);
+        if (told.length !== wanted) differ('the number of comments', told.length, wanted);
+        else if (wanted && !told[0].includes(`**Agent Fleet: ${model.words()}**`)) differ('the comment', told[0].slice(0, 300), model.words());
+        if (marks.includes(undefined) || new Set(marks).size !== marks.length) differ('what we wrote', marks.join(' '), 'said once');
         const labels = shown.labels.map((l) => l.name), state = labels.filter((l) => l.startsWith('fleet/')), should = model.stateLabel();
         if (state.join() !== (should ?? '')) differ('the state label', state.join(), should);
         const others = labels.filter((l) => !l.startsWith('fleet/')).sort().join(), people = [...model.labels.keys()].sort().join();

@@ -26,7 +26,7 @@ export function next(issue, random) {
     if (model.open && issue.branch && model.agents().length) offer(3, 'command', () => command(issue, anyone, random.pick(issue.pull ? ['status', 'help'] : WORDS)));
     if (issue.branch && !issue.pull && ['completed', 'failed'].includes(model.status)) offer(5, 'pull', () => pull(issue, who));
     if (issue.pull && model.pull === 'open') {
-        offer(3, 'review', () => review(anyone, random.pick(['REQUEST_CHANGES', 'REQUEST_CHANGES', 'COMMENT'])));
+        offer(3, 'review', () => review(anyone === issue.puller ? 'stranger' : anyone, random.pick(['REQUEST_CHANGES', 'REQUEST_CHANGES', 'COMMENT'])));
         offer(2, 'merge', () => ({ verb: 'merge', fields: { as: who, issue: undefined }, model: (m) => m.pulled(who, 'merged') }));
         offer(1, 'push', () => push(issue, who));
         if (!model.waiting()) offer(1, 'close_pull', () => ({ verb: 'close', fields: { as: who, issue: undefined }, model: (m) => m.pulled(who, 'closed') }));
@@ -57,7 +57,7 @@ function push(issue, as) { return { verb: 'push', fields: { as, branch: issue.br
 
 function pull(issue, as) {
     return { before: [push(issue, as)], verb: 'open_pull', fields: { as, head: issue.branch, title: `Work of ${issue.number}` }, model: (m) => m.pulled(as, 'open'),
-        done: (given) => { issue.pull = given.number; } };
+        done: (given) => { Object.assign(issue, { pull: given.number, puller: as }); } };
 }
 
 function review(as, state) { return { verb: 'review', fields: { as, issue: undefined, state, body: 'Not yet.' }, model: (m) => m.review(as, state) }; }
