@@ -29,14 +29,16 @@ export class Model {
         this.text = 'good'; // bad: changed by somebody who may not start, behind the ask; doubt: the fleet cannot know
         this.why = null;
         this.before = null;
+        this.wished = false;
     }
 
-    // A round begins: what was wished and taken back in it may have been seen or not.
-    begin() { this.before = this.status; }
+    // A round begins: what was asked for and taken back in it may have been seen or not.
+    begin() { Object.assign(this, { before: this.status, wished: false }); }
 
     mayBe(status) {
-        const taken_back = !this.open || !this.agents().length;
-        return this.status === 'cancelled' && this.before !== 'created' && taken_back && status === this.before;
+        if (status !== this.before || this.before === 'created' || this.wished) return false;
+        if (this.status === 'cancelled') return !this.open || !this.agents().length;
+        return this.waiting() && this.ask() <= this.served;
     }
 
     agents() { return [...this.labels].filter(([name]) => name.startsWith('agent:')).map(([, label]) => label); }
@@ -114,6 +116,7 @@ export class Model {
             this.served = Math.max(this.served, this.ask());
             this.cancel('by_command');
         } else if (word === 'rerun' && ['completed', 'failed', 'cancelled'].includes(this.status) && this.why !== 'not_permitted') {
+            this.wished = true;
             this.wait();
         } else if (word === 'approve' && this.held) {
             this.text = 'good';
@@ -133,7 +136,10 @@ export class Model {
     }
 
     review(by, state) {
-        if (state === 'REQUEST_CHANGES' && this.trusted(by) && this.pull === 'open' && this.status === 'review_pending') this.wait();
+        if (state === 'REQUEST_CHANGES' && this.trusted(by) && this.pull === 'open' && this.status === 'review_pending') {
+            this.wished = true;
+            this.wait();
+        }
         if (this.waiting()) this.seen(by);
     }
 

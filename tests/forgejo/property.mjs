@@ -161,7 +161,7 @@ class Property {
             issue.wrong = true;
         };
         issue.branch = task?.branch_name ?? null;
-        if (model.mayBe(task?.status ?? null)) model.status = task?.status ?? null;
+        if (model.mayBe(task?.status ?? null)) Object.assign(model, { status: task?.status ?? null, held: false });
         if ((task?.status ?? null) !== model.status) differ('the status', `${task?.status ?? null} ${task?.hold ?? ''}`, `${model.status} ${model.held ? 'held' : ''}`);
         else if (Boolean(task?.hold) !== model.held && model.doubt()) model.held = Boolean(task.hold);
         else if (Boolean(task?.hold) !== model.held) differ('the hold', task?.hold, model.held);
