@@ -56,7 +56,7 @@ char *mem_join(const char *first, const char *second)
 {
     size_t len = strlen(first), more = strlen(second) + 1;
     char *text = mem_alloc(len + more);
-    memcpy(text, first, len);
+    memcpy(text, first, len + 1);
     memcpy(text + len, second, more);
     return text;
 }
