@@ -29,7 +29,6 @@ export function repoRoutes({ world, shape, hooks, branches }) {
         'GET /api/forgejo/v1/version': { run: () => ok({ version: world.traits.version }) },
         'GET /api/v1/settings/api': { run: () => ok({ max_response_items: MAX_LIMIT, default_paging_num: DEFAULT_LIMIT, default_git_trees_per_page: 1000, default_max_blob_size: 10485760 }) },
         'GET /api/v1/user': { signed: true, scope: 'user', run: ({ user }) => ok(shape.user(user, user)) },
-        'GET /api/v1/user/repos': { ...repository, signed: true, run: (call) => paged([...world.repos.values()].filter((r) => world.may(r, call.user, 'read') && (r.owner === call.user || r.collaborators.has(call.user.id))), call, (r) => shape.repo(r, call.user)) },
         'GET /api/v1/users/:login': { scope: 'user', run: ({ params, user }) => ok(shape.user(world.user(params.login), user)) },
         'GET /api/v1/user/repos': { signed: true, scope: 'user', run: (call) => repos(call, (r) => r.owner === call.user || r.collaborators.has(call.user.id)) },
         'GET /api/v1/users/:login/repos': { scope: 'user', run: (call) => repos(call, (r) => r.owner === world.user(call.params.login)) },
