@@ -105,7 +105,7 @@ set(CPACK_DEBIAN_COMMON_PACKAGE_CONTROL_EXTRA ${CMAKE_BINARY_DIR}/debian/common/
 set(CPACK_DEBIAN_COMMON_PACKAGE_NAME agent-fleet-common)
 set(CPACK_DEBIAN_COMMON_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_COMMON_PACKAGE_DEPENDS
-    "postgresql-client, curl, ca-certificates, systemd | systemd-standalone-sysusers | systemd-sysusers")
+    "postgresql-client, curl, systemd | systemd-standalone-sysusers | systemd-sysusers")
 set(CPACK_DEBIAN_COMMON_PACKAGE_SUGGESTS "agent-fleet-server, agent-fleet-worker, caddy, postgresql, prometheus")
 
 set(CPACK_COMPONENT_SERVER_DESCRIPTION "node that serves the API of an Agent Fleet
