@@ -171,3 +171,25 @@ update fleet.task set review_count = 2;
 select pg_temp.sees(pg_temp.checks('aaa', 'ci=failure'));
 select t.is(pg_temp.fact(), 'review_pending reviews_exhausted 2', 'it counts towards max_reviews');
 rollback;
+
+\echo 'checks that are awaited'
+begin;
+select pg_temp.setup('{"on_ci_failure": "continue"}');
+create function pg_temp.looked(p_more jsonb) returns text language plpgsql as $$
+declare v_pull bigint := (select pull from fleet.pull);
+begin
+  perform fleet.want_look('pull', v_pull);
+  perform fleet.pull_seen(t.node('w1'), v_pull, (select seq from fleet.look), jsonb_build_object('repository', '{"id": 5, "full_name": "acme/rocket"}'::jsonb, 'pull',
+    jsonb_build_object('id', 1007, 'number', 7, 'state', 'open', 'merged', false, 'head', '{"ref": "task/a", "sha": "aaa", "repository_id": 5}'::jsonb,
+      'updated_at', fleet.utc(now() + interval '1 hour'))) || p_more);
+  return (select case when done = seq then 'done' when due_at > now() then 'later' else 'due' end from fleet.look);
+end $$;
+select t.is(pg_temp.looked(pg_temp.checks('aaa', 'ci=pending')), 'later', 'no delivery says that they have ended: another look follows');
+select t.is(pg_temp.looked(pg_temp.checks('aaa', 'ci=success')), 'done', 'none behind their end');
+update fleet.pull set checks = null;
+select t.is(pg_temp.looked('{}'), 'later', 'they may be there soon');
+update fleet.pull set head_at = now() - interval '1 hour';
+select t.is(pg_temp.looked('{}'), 'done', '... or there are none');
+update fleet.forgejo set policy = policy || '{"on_ci_failure": "ignore"}';
+select t.is(pg_temp.looked(pg_temp.checks('aaa', 'ci=pending')), 'done', 'nobody wants to know');
+rollback;
