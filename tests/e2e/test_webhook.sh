@@ -1,6 +1,9 @@
 # shellcheck shell=bash disable=SC2034,SC2016 # variables and texts are for tests/e2e/lib.sh
 # The main job: signed deliveries through Caddy and through each server become one task, run once.
 
+# shellcheck source=tests/lib/forgejo.sh
+source tests/lib/forgejo.sh
+
 fleet_begin
 FORGEJO_KEYS='webhook_secrets: [ { repositories: [ acme/moon ], secret: the-secret-of-acme-moon } ]'
 host h1 "$(executor counter 2 code:rust)"
@@ -90,3 +93,51 @@ check "deliveries are shown, the newest first" grep -q '"repo": "acme/rocket", .
 check "one is taken again where Forgejo can be read only" [ "$(api POST "/api/v1/deliveries/$same/replay")" = 409 ]
 wait_for 30 "the second task to complete" task_is acme/rocket#43 completed
 wait_for 10 "invariants to hold" invariants_hold
+
+# All that a Forgejo tells of an issue and its pull request, as forms, to a server that leaves it to workers to read.
+forgejo_start "$E2E"
+FORGEJO_KEYS='token: fleet-token'
+server 3
+forgejo_world acme/double
+forgejo_do make_hook "{\"repo\": \"acme/double\", \"url\": \"http://127.0.0.1:${PORT[server-3]}/api/v1/webhooks/forgejo\",
+    \"content_type\": \"form\", \"secret\": \"$FLEET_SECRET\", \"events\": [\"issues\", \"pull_request\", \"push\", \"delete\"]}" >/dev/null
+does() { # VERB MEMBERS: an act of a user
+    local verb=$1
+    shift
+    forgejo_do "$verb" "{\"repo\": \"acme/double\", \"as\": \"writer\", $*}" >"$E2E/did" && forgejo_do quiet >/dev/null
+}
+id_of() { node -p 'JSON.parse(require("fs").readFileSync(process.argv[1])).id' "$E2E/did"; }
+on_issue='"issue": 1' on_pull='"issue": 2'
+does make_milestone '"title": "1.0"'
+does open '"title": "Tank it", "labels": ["agent:code:rust"]'
+branch=$(sql "select branch_name from fleet.task where task_id = 'acme/double#1'")
+does label "$on_issue, \"label\": \"bug\""
+does unlabel "$on_issue, \"label\": \"bug\""
+does milestone "$on_issue, \"title\": \"1.0\""
+does assign "$on_issue, \"assignee\": \"writer\""
+does edit "$on_issue, \"title\": \"Tank it now\""
+does comment "$on_issue, \"body\": \"/agent status\""
+comment=$(id_of)
+does edit_comment "\"comment\": $comment, \"body\": \"please\""
+does delete_comment "\"comment\": $comment"
+does push "\"branch\": \"$branch\", \"message\": \"Tank\""
+does open_pull "\"head\": \"$branch\", \"title\": \"Tank it\""
+does push "\"branch\": \"$branch\", \"message\": \"Tank more\""
+does comment "$on_pull, \"body\": \"looks good\""
+does label "$on_pull, \"label\": \"bug\""
+for state in APPROVED REQUEST_CHANGES COMMENT; do does review "$on_pull, \"as\": \"acme\", \"state\": \"$state\", \"body\": \"so\""; done
+does merge "$on_pull"
+does close "$on_issue"
+does reopen "$on_issue"
+does clear_labels "$on_issue"
+does delete_branch "\"branch\": \"$branch\""
+curl -sS "$FORGEJO/-/deliveries" >"$E2E/deliveries"
+told=$(node -e 'for (const d of JSON.parse(require("fs").readFileSync(process.argv[1])))
+    console.log(d.result, JSON.parse(d.answer).result, d.type, d.action)' "$E2E/deliveries" | sort -u)
+echo "$told" | sed 's/^/     /'
+check "each of a Forgejo's deliveries is answered 202" eval '! grep -v "^202 " <<<"$told"'
+check "... and taken, or is about another branch" eval '! grep -v "^202 accepted\|ignored push $\|ignored create $" <<<"$told"'
+check "... whatever the kind" [ "$(cut -d' ' -f3 <<<"$told" | sort -u | wc -l)" -ge 14 ]
+check "... wants a look" [ "$(sql "select string_agg(kind, ' ' order by kind) from fleet.look")" = "issue pull" ]
+check "... and decides nothing" [ "$(sql "select status, hold from fleet.task where task_id = 'acme/double#1'")" = "created|permission_pending" ]
+forgejo_stop
