@@ -122,6 +122,21 @@ begin
     end if;
 end $$;
 
+-- A body that was there before: a person sent it again, or something changed twice within a second, back to what it was. For the latter
+-- what is known is read again.
+create function fleet.hint_again(e jsonb, p fleet.incoming) returns void
+    language plpgsql as $$
+begin
+    if not exists (select from fleet.delivery d where d.sha256 = p.sha256 and d.delivery_id <> p.delivery
+                   and d.received_at > now() - interval '10 minutes') then
+        return;
+    elsif e -> 'pull' is not null then
+        perform fleet.want_look('pull', x.pull) from fleet.pull x where x.repository_id = p.repository_id and x.number = p.number;
+    else
+        perform fleet.want_look('issue', i.issue) from fleet.known_issue(p) i where i.issue is not null;
+    end if;
+end $$;
+
 -- ---------------------------------------------------------------- told, where nothing is read
 
 -- A pull request starts nothing, but a comment or review of its may: then its sender is judged.
@@ -236,6 +251,9 @@ begin
     elsif fleet.seen_delivery(p) then
         result := 'duplicate'; reason := 'seen_before';
         detail := 'sent again by hand? POST /api/v1/deliveries/{id}/replay does what can be done';
+        if (p_event ->> 'reads')::boolean then
+            perform fleet.hint_again(p_event, p);
+        end if;
     else
         p.repo := fleet.repository_of(p.repository_id, p.repo);
         select x.* into result, reason, task_id, detail from fleet.take_event(p_event, p) x;
