@@ -215,10 +215,16 @@ begin
         where x.parked_at is null and x.tell_at <= now() and fleet.untaken(x) and not fleet.parked(k.repo)
         order by x.tell_at limit p_max for update of x skip locked
     loop
-        update fleet.outbox set taken_by = p_node, taken_until = now() + fleet.tell_lease(), taken_seq = o.dirty where task = o.task;
+        -- who had it before did not say what came of it: anything may stand there
+        update fleet.outbox x
+        set taken_by = p_node, taken_until = now() + fleet.tell_lease(), taken_seq = o.dirty,
+            comment_hash = case when o.taken_by is null then x.comment_hash end,
+            label = case when o.taken_by is null then x.label else '?' end,
+            status_told = case when o.taken_by is null then x.status_told end
+        where x.task = o.task returning x.* into o;
         select * into strict t from fleet.task where task = o.task;
         v_policy := fleet.policy(t.repo);
-        return query select o.task, o.dirty, t.repo, t.issue_number, (v_policy ->> 'comments')::boolean,
+        return query select o.task, o.taken_seq, t.repo, t.issue_number, (v_policy ->> 'comments')::boolean,
             (v_policy ->> 'state_labels')::boolean, (v_policy ->> 'commit_statuses')::boolean,
             fleet.story(t) || jsonb_strip_nulls(jsonb_build_object(
                 'url', v_policy ->> 'url', 'open_pull', fleet.pull_wanted(t, o, v_policy), 'responses', fleet.responses(o.task))),

@@ -127,14 +127,14 @@ static void on_label(void *data, const struct forgejo_answer *answer)
 {
     struct tell *tell = data;
 
+    /* one that failed on its way may have set it all the same */
+    tell_news(tell, "label", answer == NULL ? tell->label.name : "?");
     if (answer != NULL && tell_is_away(answer)) {
         tell_away(tell, answer);
         return;
     }
     if (answer != NULL)
         tell_trouble(tell, "the state label", answer);
-    else
-        tell_news(tell, "label", tell->label.name);
     tell_go(tell, TELL_STATUS);
 }
 

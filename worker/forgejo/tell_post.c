@@ -88,6 +88,8 @@ bool tell_posted(struct tell *tell, enum comment_end end, const struct forgejo_a
 {
     if (!tell->comment.open)
         tell_news(tell, "posting", NULL);
+    if (end == COMMENT_FAILED && strcmp(tell->posting, "comment") == 0)
+        tell_news(tell, "comment_hash", NULL); /* it may have been edited all the same */
     if (end == COMMENT_LATER)
         tell_failed(tell, "wait", "", tell->comment.wait_secs);
     else if (end == COMMENT_FAILED && tell_is_away(why))

@@ -45,6 +45,7 @@ static void on_status(void *data, const struct forgejo_answer *answer)
         return;
     }
     if (tell_is_away(answer)) {
+        tell_news(tell, "status_told", NULL); /* it may be there all the same */
         tell_away(tell, answer);
         return;
     }
