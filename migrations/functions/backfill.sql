@@ -39,12 +39,15 @@ begin
             to_char((r.read_since - interval '1 minute') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
 end $$;
 
--- What the repository is called now, by the id that it answered with.
+-- What the repository is called now, by the id that it answered with; null: it is none of ours.
 create function fleet.repository_seen(p_node uuid, p_repository jsonb) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare v_repo text;
 begin
     perform fleet.node_check(p_node);
+    if fleet.not_ours(p_repository) is not null then
+        return null;
+    end if;
     v_repo := fleet.repository_of((p_repository ->> 'id')::bigint, p_repository ->> 'full_name');
     update fleet.repository set default_branch = p_repository ->> 'default_branch'
     where repo = v_repo and default_branch is distinct from p_repository ->> 'default_branch';

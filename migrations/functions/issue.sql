@@ -368,8 +368,13 @@ declare
     o fleet.issue;
     i fleet.issue;
     v_word text := 'late';
+    v_why text := fleet.not_ours(p_seen -> 'repository');
 begin
     perform fleet.node_check(p_node);
+    if v_why is not null then
+        perform fleet.look_failed(p_node, 'issue', p_issue, p_seq, 'moved: ' || v_why, -1);
+        return 'not_ours';
+    end if;
     v_repo := fleet.repository_of((p_seen #>> '{repository,id}')::bigint, p_seen #>> '{repository,full_name}');
     update fleet.repository set default_branch = p_seen #>> '{repository,default_branch}'
     where repo = v_repo and default_branch is distinct from p_seen #>> '{repository,default_branch}';

@@ -197,9 +197,15 @@ end $$;
 -- What a worker saw when it looked at a pull request. Answers a word.
 create function fleet.pull_seen(p_node uuid, p_pull bigint, p_seq bigint, p_seen jsonb) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
-declare v_said text;
+declare
+    v_said text;
+    v_why text := fleet.not_ours(p_seen -> 'repository');
 begin
     perform fleet.node_check(p_node);
+    if v_why is not null then
+        perform fleet.look_failed(p_node, 'pull', p_pull, p_seq, 'moved: ' || v_why, -1);
+        return 'not_ours';
+    end if;
     v_said := fleet.pull_told(p_seen);
     perform fleet.look_done('pull', p_pull, p_seq);
     perform fleet.want_look_later('pull', r.pull, interval '1 minute') from fleet.pull r where r.pull = p_pull and fleet.checks_awaited(r);

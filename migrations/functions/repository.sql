@@ -165,6 +165,23 @@ begin
     return r.repo;
 end $$;
 
+-- What was read is of a repository of this name: why nothing is to be made of it; null: it is one of ours. One that left the
+-- configuration's list by a rename is none, nor one of which only a delivery says that it is what was called so: whoever keeps one
+-- hook can write any id into that. p: {"id", "full_name"}.
+create function fleet.not_ours(p jsonb) returns text
+    language plpgsql stable as $$
+declare
+    r fleet.repository;
+    v_name text := p ->> 'full_name';
+begin
+    select * into r from fleet.repository where repository_id = (p ->> 'id')::bigint;
+    return case
+        when not fleet.covers(fleet.policy(null) -> 'repositories', v_name)
+            then format('it is called %s now, which forgejo.repositories does not name', v_name)
+        when lower(r.repo) <> lower(v_name) and r.default_branch is null
+            then format('it is %s, and only a delivery says that it was called %s', v_name, r.repo) end;
+end $$;
+
 -- ---------------------------------------------------------------- issues
 
 -- An issue that Forgejo moved to another place.

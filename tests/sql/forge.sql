@@ -15,7 +15,7 @@ create function t.next_event() returns bigint language sql security definer as $
 
 -- The fleet reads it, by this policy.
 create function t.reads(p_policy jsonb default '{}') returns void language sql security definer as $$
-  select fleet.forgejo_configure(t.node('w1'), '{"url": "https://git.example.org", "reads": true}' || p_policy, 99, 'fleet') $$;
+  select fleet.forgejo_configure(t.node('w1'), '{"url": "https://git.example.org", "reads": true, "repositories": ["*"]}' || p_policy, 99, 'fleet') $$;
 
 create function t.opens(p_author text default 'ann', p_number int default 42, p_repo text default 'acme/rocket', p_repo_id bigint default 7)
 returns bigint language plpgsql security definer as $$

@@ -105,3 +105,41 @@ select t.is(t.rows('select number, forgejo_id from fleet.issue order by 1'), '(7
 select t.is((select row(status, failure_reason)::text from fleet.task), '(cancelled,issue_gone)', '... and what was asked for there is not wanted');
 select t.sound();
 rollback;
+
+\echo 'what a look finds elsewhere'
+begin;
+select t.worker('w1', t.host('h', '{x}', 9));
+select t.reads();
+-- The hook of acme/rocket is kept by somebody who owns evil/repo, of the id 66, too: he signs with it what he likes.
+select fleet.expect_task(fleet.issue_of(fleet.repository_of(66, 'acme/rocket'), 42, 1042), '{agent:x}', 'Do 42', 'As said', 'forgejo:eve');
+select t.opens('ann', 43, 'evil/repo', 67);
+update t.issue set number = 42, id = 1042, repo_id = 66;
+select t.labels('ann', 'agent:x');
+create function pg_temp.looks() returns text language sql as $$
+  select fleet.want_look('issue', issue) from fleet.issue where number = 42;
+  select fleet.issue_seen(t.node('w1'), l.id, l.seq, t.seen(42)) from fleet.looks(t.node('w1'), 9) l where l.number = 42 $$;
+select t.is(pg_temp.looks(), 'not_ours', 'a delivery alone makes no repository of this name one of ours');
+select t.is(t.rows('select repo, task_id, hold from fleet.task'), '(acme/rocket,acme/rocket#42,permission_pending)', '... and nothing starts');
+select t.is((select parked_reason from fleet.repository where repository_id = 66),
+  'moved: it is evil/repo, and only a delivery says that it was called acme/rocket', '... which a person can see');
+select t.none('select id from fleet.looks(t.node(''w1''), 9) where number = 42', '... and it is not asked again and again');
+select t.is(fleet.repository_seen(t.node('w1'), '{"id": 66, "full_name": "evil/repo", "default_branch": "main"}'), null, '... nor is it read as a whole');
+select fleet.repository_of(7, 'acme/rocket');
+select t.is(t.rows('select repository_id, repo from fleet.repository where repo like ''acme%'' order by 1'), '(7,acme/rocket) (66,acme/rocket~66)',
+  'the true one gets its name with its first word');
+select t.sound();
+rollback;
+begin;
+select pg_temp.fleet();
+select t.reads('{"repositories": ["acme/*"]}');
+select t.is(t.look(), 'recorded', 'one that was read');
+update t.issue set repo = 'evil/rocket';
+select t.unlabels('ann', 'agent:x');
+select t.labels('ann', 'agent:x');
+select t.is(t.look(), 'not_ours', 'is not followed out of what the configuration names');
+select t.is((select parked_reason from fleet.repository), 'moved: it is called evil/rocket now, which forgejo.repositories does not name', '... which is said');
+select t.is((select repo from fleet.task), 'acme/rocket', '... and stays as it was');
+update t.issue set repo = 'acme/shuttle';
+select t.is(t.look() <> 'not_ours', true, 'within it it is followed');
+select t.is((select repo from fleet.task), 'acme/shuttle', '... by its task');
+rollback;

@@ -205,6 +205,19 @@ START_TEST(test_renamed)
 }
 END_TEST
 
+/* It is none of ours any more: nothing of it is read. */
+START_TEST(test_left)
+{
+    scene.page_count = 0;
+    scene_page(REPO, 200, "{\"id\":5,\"full_name\":\"evil/rocket\"}");
+    scene.call_count = 0;
+    scene_sql("repository_seen", "name=<null>", 0);
+    run(DUE);
+    ck_assert_ptr_null(strstr(scene.asked, "/issues"));
+    told("\nbackfill_failed acme/rocket moved: it is called evil/rocket now");
+}
+END_TEST
+
 START_TEST(test_switched_off)
 {
     scene.page_count = 0;
@@ -297,6 +310,7 @@ int main(void)
     tcase_add_test(tc, test_heads);
     tcase_add_loop_test(tc, test_trouble, 0, (int)(sizeof troubles / sizeof troubles[0]));
     tcase_add_test(tc, test_renamed);
+    tcase_add_test(tc, test_left);
     tcase_add_test(tc, test_switched_off);
     tcase_add_test(tc, test_fenced);
     tcase_add_loop_test(tc, test_dropped, 0, 4);

@@ -275,7 +275,11 @@ static void on_called(void *data, const struct db_result *res, const struct erro
     if (refused(reading, "repository_seen", err))
         return;
     const char *name = db_text(res, 0, "name");
-    if (name != NULL)
+    if (name == NULL)
+        setback_set(&reading->setback, "moved",
+                    "it is called %s now, which forgejo.repositories does not name",
+                    reading->home.name);
+    else
         snprintf(reading->repo, sizeof reading->repo, "%s", name);
     if (goes_on(reading))
         ask_list(reading);
