@@ -56,7 +56,7 @@ class Property {
         for (const login of ['acme', 'writer', 'other', 'reader', 'stranger', 'fleet', 'lookup']) verbs.make_user({ login });
         for (const name of Object.keys(REPOS)) {
             const { id } = verbs.make_repo({ name, labels: ['bug', 'priority:high', 'agent:code:rust', 'agent:review'],
-                collaborators: { writer: 'write', other: 'admin', fleet: 'write', lookup: 'admin' } });
+                collaborators: { acme: 'admin', writer: 'write', other: 'admin', fleet: 'write', lookup: 'admin' } });
             this.names.set(id, name);
             for (const server of config.servers) {
                 verbs.make_hook({ repo: name, url: `${server.base}/api/v1/webhooks/forgejo`, secret: config.secret, events: ['issues', 'pull_request', 'push'] });
