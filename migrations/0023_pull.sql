@@ -5,7 +5,7 @@ create table fleet.pull (
     repository_id bigint not null,
     number int not null check (number > 0),
     forgejo_id bigint,
-    task bigint not null references fleet.task,
+    task bigint not null, -- no foreign key: whoever makes the row would lock its task, before the issue
     head_ref text not null,
     head_sha text,
     head_at timestamptz,

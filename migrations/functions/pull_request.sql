@@ -146,14 +146,14 @@ begin
     return n;
 end $$;
 
--- Locks a pull request, and before it the issue of its task: what is said under it may be about that.
+-- Locks a pull request, and before it the issue of its task: what is said under it may be about that. Nulls: its task was removed.
 create function fleet.lock_pull(p_pull bigint) returns fleet.pull
     language plpgsql as $$
 declare r fleet.pull;
 begin
     perform from fleet.issue i
     where i.issue = (select t.issue from fleet.pull x join fleet.task t on t.task = x.task where x.pull = p_pull) for update;
-    select * into r from fleet.pull where pull = p_pull for update;
+    select x.* into r from fleet.pull x join fleet.task t on t.task = x.task where x.pull = p_pull for update of x;
     return r;
 end $$;
 

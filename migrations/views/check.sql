@@ -184,5 +184,8 @@ union all
 select t.task_id, t.status, 'is under review, and neither asks nor has an open pull request'
 from fleet.ended e join fleet.task t on t.task = e.task
 where e.status = 'review_pending' and t.failure_reason is distinct from 'needs_input'
-  and not exists (select from fleet.pull r where r.task = t.task and r.state = 'open');
+  and not exists (select from fleet.pull r where r.task = t.task and r.state = 'open')
+union all
+select r.task::text, null, 'is gone, and a pull request of it is not' from fleet.pull r
+where not exists (select from fleet.task t where t.task = r.task);
 comment on view fleet.check_pull is 'A task of which nothing runs is what its pull request says.';
