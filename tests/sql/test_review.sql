@@ -27,7 +27,7 @@ create function pg_temp.told() returns text language sql as $$
 -- A task whose first run has opened pull request 7.
 create function pg_temp.setup(p_policy jsonb default '{}') returns void language plpgsql as $$
 begin
-  insert into fleet.forgejo (policy, user_id, login, told_by) values ('{"reads": true, "max_reviews": 2}' || p_policy, 99, 'fleet', 'w1');
+  insert into fleet.forgejo (policy, user_id, login, told_by) values ('{"reads": true, "repositories": ["*"], "max_reviews": 2}' || p_policy, 99, 'fleet', 'w1');
   perform t.worker('w1', t.host('h', '{code:rust}', 1));
   perform t.submit('a', p_more => '{"repo": "acme/rocket", "max_retries": 1}');
   perform pg_temp.run(), pg_temp.sees();
