@@ -166,8 +166,8 @@ begin
 end $$;
 
 -- What was read is of a repository of this name: why nothing is to be made of it; null: it is one of ours. One that left the
--- configuration's list by a rename is none, nor one of which only a delivery says that it is what was called so: whoever keeps one
--- hook can write any id into that. p: {"id", "full_name"}.
+-- configuration's list by a rename is none, nor one of which only a delivery says that it is what was called so, unless its name
+-- is known: whoever keeps one hook can write any id into that. p: {"id", "full_name"}.
 create function fleet.not_ours(p jsonb) returns text
     language plpgsql stable as $$
 declare
@@ -179,6 +179,7 @@ begin
         when not fleet.covers(fleet.policy(null) -> 'repositories', v_name)
             then format('it is called %s now, which forgejo.repositories does not name', v_name)
         when lower(r.repo) <> lower(v_name) and r.default_branch is null
+             and not exists (select from fleet.repository x where lower(x.repo) = lower(v_name) and x.repository_id is null)
             then format('it is %s, and only a delivery says that it was called %s', v_name, r.repo) end;
 end $$;
 

@@ -130,6 +130,14 @@ select t.is(t.rows('select repository_id, repo from fleet.repository where repo 
 select t.sound();
 rollback;
 begin;
+select t.worker('w1', t.host('h', '{x}', 9));
+select t.reads();
+select fleet.repository_of(7, 'acme/rocket');
+select fleet.know_repositories(t.node('w1'), '{acme/shuttle}');
+select t.is(fleet.repository_seen(t.node('w1'), '{"id": 7, "full_name": "acme/shuttle", "default_branch": "main"}'), 'acme/shuttle',
+  'one that was renamed before it was read is found by a name that Forgejo lists');
+rollback;
+begin;
 select pg_temp.fleet();
 select t.reads('{"repositories": ["acme/*"]}');
 select t.is(t.look(), 'recorded', 'one that was read');
