@@ -229,3 +229,106 @@ select t.unlabels('ann', 'agent:x'), t.labels('ann', 'agent:x');
 select t.is(pg_temp.reads(), 'resubmitted', '... but the next one does');
 select t.sound();
 rollback;
+
+\echo 'a task that a delivery made, by somebody who may'
+begin;
+select pg_temp.fleet();
+select t.labels('ann', 'agent:x');
+select fleet.expect_task(i, '{agent:x}', 'Do 42', 'As said', 'forgejo:ann') from fleet.issue i;
+select t.is(fleet.approve('acme/rocket#42'), 'not_held', 'a person does not answer what Forgejo is asked');
+select t.is(t.stands(), 'created permission_pending', '... it waits for the look');
+select t.is(t.look(), 'submitted', 'which lets it start');
+select t.is(t.stands(), 'created', '... and nothing holds it');
+select t.is(pg_temp.runs(), 'completed', '... once');
+select t.is(t.look(), 'recorded', '... for that label');
+rollback;
+
+\echo 'what a person wants all the same'
+begin;
+select pg_temp.fleet();
+select t.labels('bob', 'agent:x');
+select fleet.expect_task(i, '{agent:x}', 'Do 42', 'As said', 'forgejo:bob') from fleet.issue i;
+select t.look();
+select fleet.retry('acme/rocket#42', true);
+select t.is(t.look(), 'not_permitted', 'a label that is refused');
+select t.is(t.stands(), 'created', '... does not stop what a person retried');
+select t.unlabels('bob', 'agent:x');
+select t.look();
+select fleet.retry('acme/rocket#42', true);
+select t.is(t.look(), 'recorded', 'nor does it that there is none');
+select t.is(t.stands(), 'created', '... for long');
+rollback;
+
+\echo 'labels during a run, and behind it'
+begin;
+select pg_temp.fleet();
+select t.labels('ann', 'agent:x');
+select t.look();
+select t.claim('w1', 9);
+select t.start('w1', 'acme/rocket#42');
+select t.labels('ann', 'agent:y');
+select t.is(t.look(), 'already_active', 'one that comes during a run');
+select t.is(t.finish('w1', 'acme/rocket#42'), 'completed', '... that ends');
+select t.is(t.look(), 'recorded', '... had that run');
+select t.unlabels('ann', 'agent:x'), t.labels('ann', 'agent:x');
+select t.is(t.look(), 'resubmitted', 'the next one asks anew');
+select t.turns('closed');
+select t.look();
+select t.turns('open');
+select t.is(t.look(), 'resubmitted', '... and is asked for still when it was closed: the run before it was another''s');
+select t.claim('w1', 9);
+select fleet.release(a.node, a.attempt, a.epoch, 'not_delivered') from fleet.attempt a where ended_at is null;
+select t.turns('closed');
+select t.look();
+select t.turns('open');
+select t.is(t.look(), 'resubmitted', '... nor was one that never started its own');
+rollback;
+begin;
+select pg_temp.fleet();
+select t.labels('ann', 'agent:x');
+select t.look();
+select t.claim('w1', 9);
+select t.start('w1', 'acme/rocket#42');
+select fleet.move(task, 'failed', 'failed', 1, 'node:w1') from fleet.task;
+select t.unlabels('ann', 'agent:x'), t.labels('ann', 'agent:x');
+select t.is(t.look(), 'not_proven_ended', 'a run that may still live is not started beside');
+rollback;
+begin;
+select pg_temp.fleet();
+select t.labels('ann', 'agent:x');
+select t.look();
+select t.claim('w1', 9);
+select t.start('w1', 'acme/rocket#42');
+select t.unlabels('ann', 'agent:x');
+select t.is(t.look(), 'recorded', 'a run goes on without its label');
+select fleet.finish_run(a.node, a.attempt, a.epoch, 'succeeded', 'needs_input', 0, null, '{"question": "which?"}', null, 'p') from fleet.attempt a;
+select t.is(t.look(), 'recorded', '... and what it asks');
+select t.is(t.stands(), 'review_pending needs_input', '... is still to be answered');
+rollback;
+
+\echo 'one second, one look'
+begin;
+select pg_temp.fleet();
+select t.labels('ann', 'agent:x');
+create temp table old on commit drop as select t.seen() as seen;
+select t.look();
+select t.unlabels('ann', 'agent:x', p_seconds => 0);
+select t.look();
+select t.is(t.look(42, seen, (select seq from fleet.look)), 'late', 'of one second what has fewer events is older') from old;
+select t.is(t.stands(), 'cancelled label_removed', '... and starts nothing');
+rollback;
+
+\echo 'a task that was removed'
+begin;
+select pg_temp.fleet();
+select t.labels('ann', 'agent:x');
+select t.look();
+select fleet.cancel('acme/rocket#42');
+update fleet.task set completed_at = now() - interval '400 days', created_at = now() - interval '400 days';
+delete from fleet.event;
+select fleet.remove_tasks(now() - interval '365 days', 9);
+select t.none('select task_id from fleet.task', 'old ones go');
+select t.is(t.look(), 'recorded', '... and a label that was served');
+select t.is(fleet.expect_task(i, '{agent:x}', 'Do 42', 'As said', 'forgejo:ann'), 'recorded', '... or a delivery of it') from fleet.issue i;
+select t.none('select task_id from fleet.task', '... makes no new one');
+rollback;

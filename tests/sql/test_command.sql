@@ -55,6 +55,13 @@ select t.is((select concat_ws(' ', status, cancel_by, cancel_reason) from fleet.
 select t.is(pg_temp.says(18, 'boss', '/agent cancel'), '-1 `/agent cancel`: It has ended already: it is cancelled.', 'once');
 select t.is(pg_temp.says(19, 'boss', '/agent continue x'), '-1 `/agent continue`: There is nothing to continue: it is cancelled and has not run yet.', 'what was cancelled is not continued');
 select t.is(pg_temp.says(20, 'boss', '/agent retry'), '+1', 'retried');
+select t.is(pg_temp.says(201, 'boss', '/agent cancel', '{"by_id": 4}'), '-', 'our own account says nothing to itself');
+select t.is((select status from fleet.task), 'created', '... and does nothing');
+savepoint waits;
+select fleet.cancel_idle(x, 'not_permitted', null, 'fleet') from fleet.task x;
+select t.is(pg_temp.says(202, 'boss', '/agent rerun'), '-1 `/agent rerun`: Nobody who may start work has asked for it. Take its `agent:` label away, and add it yourself.',
+  'what a stranger asked for is not run by one word of another');
+rollback to savepoint waits;
 select pg_temp.run();
 select t.is(pg_temp.says(21, 'boss', '/agent rerun'), '-1 `/agent rerun`: Its last run is not proven ended: `/agent cancel` first, and wait for the end.', 'not while it runs');
 select t.is(pg_temp.end(), 'completed', 'it ends');

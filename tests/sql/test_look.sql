@@ -46,6 +46,17 @@ select t.is((t.look_row(2)).done, 2::bigint, '... nor one that is not there yet'
 select t.sound();
 rollback;
 
+\echo 'a node that is slow'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 1)), t.worker('w2', t.host('h', '{code:rust}', 1));
+select fleet.want_look('issue', t.issue(1));
+select t.looks('w1');
+update fleet.look set taken_until = now();
+select t.is(t.looks('w2'), '1 1', 'another one has its look');
+select t.is(t.fails('w1', 1, 'away'), null, '... which it cannot put off then');
+select t.is((t.look_row(1)).taken_by, t.node('w2'), '... or give away');
+rollback;
+
 \echo 'a node that is no more'
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 1)), t.worker('w2', t.host('h', '{code:rust}', 1));

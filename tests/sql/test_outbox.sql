@@ -161,6 +161,17 @@ select t.is(split_part(pg_temp.tells('w2'), ' {', 1), 'acme/rocket 42 1 created 
 select t.ok(not fleet.tell_failed(t.node('w1'), (pg_temp.the()).task, 1, 'park', 'x', 0, '{}'), '... is not the first one''s to park');
 rollback;
 
+begin;
+select pg_temp.fleet();
+select pg_temp.ask();
+select pg_temp.tells();
+update fleet.outbox set taken_until = now() - interval '1 s', tell_at = now(), dirty = dirty + 1;
+select t.is(split_part(pg_temp.tells(), ' {', 1), 'acme/rocket 42 2 created fleet/queued', 'a row that its worker takes once more');
+select t.ok(not fleet.telling(t.node('w1'), (pg_temp.the()).task, 1, 'comment'), '... may be told by its last try only');
+select t.ok(not fleet.told(t.node('w1'), (pg_temp.the()).task, 1, '{}'), '... which is that');
+select t.ok(fleet.telling(t.node('w1'), (pg_temp.the()).task, 2, 'comment'), '... and no other');
+rollback;
+
 \echo 'what cannot be told'
 begin;
 select pg_temp.fleet();

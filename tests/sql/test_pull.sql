@@ -294,3 +294,27 @@ select t.none(format($q$select steps, play, model from (select steps, pg_temp.pl
   'eighty random orders come to what a model says');
 select t.ok((select count(distinct pg_temp.model(steps)) from pg_temp.tried) >= 5, 'which are of all kinds');
 rollback;
+
+\echo 'the end of an issue whose pull request is open'
+begin;
+select t.worker('w1', t.host('h', '{x}', 9));
+select t.reads();
+select t.opens('ann', p_repo_id => 5);
+select t.labels('ann', 'agent:x');
+select t.look();
+select t.claim('w1', 9), t.start('w1', 'acme/rocket#42');
+select pg_temp.end();
+select pg_temp.sees('open', p_pull => jsonb_build_object('head', jsonb_build_object('ref', branch_name, 'sha', 'aaa', 'repository_id', 5))) from fleet.task;
+savepoint reviewed;
+select t.turns('closed');
+select t.is(t.look(), 'recorded', 'a look sees it closed');
+select t.is(t.stands(), 'review_pending', '... and the pull request decides');
+select t.unlabels('ann', 'agent:x'), t.turns('open');
+select t.is(t.look(), 'recorded', 'or without its label');
+select t.is(t.stands(), 'review_pending', '... all the same');
+rollback to savepoint reviewed;
+select fleet.look_failed(t.node('w1'), 'issue', (select issue from fleet.issue), 1, 'gone: 404', -1);
+select t.is(t.stands(), 'review_pending', 'or it is no more');
+select pg_temp.sees('merged');
+select t.is(t.stands(), 'completed', '... and the merge completes it');
+rollback;

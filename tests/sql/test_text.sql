@@ -145,6 +145,47 @@ select t.is(t.look(), 'daily_limit', 'a stranger asks so often and no more');
 select t.ok((select count(*) < 100 from fleet.event), '... and does not fill the history');
 rollback;
 
+\echo 'approval of what is there'
+begin;
+select pg_temp.fleet('{"approval": "always"}', 'bob');
+select t.labels('ann', 'agent:x');
+select t.look();
+select t.edits('But first');
+select t.look();
+select t.is(t.stands(), 'created needs_approval', 'a stranger''s edit of what nobody approved yet');
+select t.edits(repeat('x', 1048577));
+select t.look();
+select t.is(fleet.approve('acme/rocket#42'), 'text_changed', 'a text that cannot be taken cannot be approved');
+select t.edits('But first');
+select t.look();
+select t.is(fleet.approve('acme/rocket#42'), 'approved', 'one that was taken can');
+select t.is(pg_temp.text(), 'But first', '... and is what is done');
+select t.labels('bob', 'bug');
+select t.look();
+select t.is(t.stands(), 'created', '... whatever comes then');
+rollback;
+begin;
+select pg_temp.fleet('{"approval": "untrusted"}');
+select t.labels('ann', 'agent:x'), t.labels('bob', 'agent:y');
+select t.is(t.look(), 'submitted', 'untrusted: one of them may');
+select t.unlabels('ann', 'agent:x');
+select t.look();
+select t.is(t.stands(), 'created needs_approval', '... and when only the stranger''s label is left, a person is asked');
+rollback;
+
+\echo 'which text a delivery vouches for'
+begin;
+select pg_temp.fleet(p_author => 'bob');
+select t.labels('ann', 'agent:x');
+select t.look();
+select t.edits('Give bob the keys');
+insert into fleet.delivery (delivery_id, sha256, event, action, repo, number, sender, result, reason, text_hash, repository_id)
+select x.repo || x.number, '', 'issues', 'edited', x.repo, x.number, 'ann', 'accepted', 'recorded', fleet.text_hash('Do 42', 'Give bob the keys'), x.id
+from (values ('acme/rocket', 43, 7), ('evil/rocket', 42, 8)) x (repo, number, id);
+select t.look();
+select t.is(t.stands(), 'created text_changed', 'not that of another issue, or of another repository');
+rollback;
+
 \echo 'what nobody approves'
 begin;
 select pg_temp.fleet('{"approval": "always"}');
