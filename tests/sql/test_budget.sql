@@ -100,6 +100,16 @@ select t.due();
 select t.is(t.claim('w1', 1), 'acme/rocket#42', '... and may start after all');
 rollback;
 
+\echo 'a run that was counted and not claimed'
+begin;
+select pg_temp.fleet();
+select fleet.set('runs_per_issue_day', 1), fleet.set('runs_per_sender_day', 1), fleet.set('runs_per_day', 1);
+select pg_temp.asks(42);
+insert into fleet.spent (task, number, sender, at) select task, 1, 1, now() - interval '1 hour' from fleet.task;
+select t.is(t.claim('w1', 9), 'acme/rocket#42', 'does not stand in its own way');
+select t.is((select count(*) from fleet.spent where at >= now() - interval '1 minute'), 1::bigint, '... and is counted from then on');
+rollback;
+
 \echo 'runs of a person, and of all'
 begin;
 select pg_temp.fleet();

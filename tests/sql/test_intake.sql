@@ -127,6 +127,9 @@ select t.tell('issue', '{"action": "label_updated", "delivery": "l1", "sha256": 
 select t.looks();
 select t.is(t.tell('issue', '{"action": "label_updated", "delivery": "l2", "sha256": "s2"}'), 'duplicate seen_before', 'labels that were changed and changed back within a second');
 select t.is(t.looks(), 'issue', '... are the same body, and are read');
+delete from fleet.delivery where delivery_id = 'l2';
+select t.tell('issue', '{"action": "label_updated", "delivery": "l1", "sha256": "s2"}');
+select t.is(t.looks(), '', '... but not when one is only sent twice');
 select t.tell('pull', '{"delivery": "p1", "sha256": "s3"}');
 select t.looks();
 select t.tell('pull', '{"delivery": "p2", "sha256": "s3"}');

@@ -173,6 +173,13 @@ select t.look();
 select t.is(t.stands(), 'created needs_approval', '... and when only the stranger''s label is left, a person is asked');
 rollback;
 
+\echo 'a label of which no time is known'
+begin;
+select pg_temp.fleet(p_author => 'bob');
+select t.labels('ann', 'agent:x');
+select t.is(t.look(p_seen => t.seen() #- '{label_events,0,at}'), 'needs_approval', 'was not put on any text');
+rollback;
+
 \echo 'which text a delivery vouches for'
 begin;
 select pg_temp.fleet(p_author => 'bob');

@@ -254,6 +254,7 @@ START_TEST(ours_are_found)
         "{\"id\":4,\"user\":" OURS ",\"body\":\"> <!-- agent-fleet:ab -->\\nquoted\"},"
         "{\"id\":5,\"user\":" OURS ",\"body\":\"<!-- agent-fleet:ab call.x -->\\nanother\"},"
         "{\"id\":6,\"user\":" OURS ",\"body\":\"<!-- agent-fleet:ab -->\\nsix\"},"
+        "{\"id\":9,\"user\":" OURS ",\"body\":\"<!-- agent-fleet:ab -->\\non the next page, too\"},"
         "{\"id\":1,\"user\":null,\"body\":\"<!-- agent-fleet:ab -->\"},{\"id\":2},null,7]";
     struct json_object *list = parse(text);
     int64_t ids[4];
