@@ -32,6 +32,7 @@ begin
         update fleet.repository r set read_by = p_node, read_until = now() + fleet.ms('backfill_lease_ms')
         from (select x.repo from fleet.repository x
               where x.read_due <= now() and (x.parked_until is null or x.parked_until <= now()) and fleet.covers(v_listed, x.repo)
+                and (x.repository_id is not null or fleet.is_repo(x.repo)) -- nobody has the name of one that was set aside
                 and (x.read_until is null or x.read_until <= now() or fleet.node_gone(x.read_by))
               order by x.read_due limit p_max for no key update skip locked) due
         where r.repo = due.repo

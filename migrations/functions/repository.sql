@@ -132,6 +132,8 @@ begin
         update fleet.repository set repository_id = p_id where repo = n.repo;
         n.repository_id := p_id;
         r := n;
+    elsif n.repo is not null and n.repository_id is null and not exists (select from fleet.issue i where i.repo = n.repo) then
+        delete from fleet.repository where repo = n.repo; -- no more than a name, and it is this one's
     elsif n.repo is not null and n.repository_id is distinct from p_id then
         perform fleet.set_aside(n);
     end if;

@@ -40,6 +40,7 @@ begin;
 select t.fleet();
 select t.is(t.known('acme/rocket', 'Acme/Rocket', 'acme/other', 'foreign/x', 'no name', null), 3, 'repositories become known, once, whatever the case');
 select t.is(t.known('ACME/rocket'), 0, '... and stay');
+insert into fleet.repository (repo) values ('acme/gone~0'); -- what set_aside() calls one without an id
 select t.is(t.fills(), 'acme/other, acme/rocket', 'those that are listed are read, from their beginning');
 select t.is(t.fills(), '', '... by one');
 select t.is((select state from fleet.repositories where repo = 'acme/rocket'), 'reading', 'people see that');

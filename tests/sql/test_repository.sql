@@ -151,3 +151,11 @@ update t.issue set repo = 'acme/shuttle';
 select t.is(t.look() <> 'not_ours', true, 'within it it is followed');
 select t.is((select repo from fleet.task), 'acme/shuttle', '... by its task');
 rollback;
+
+-- The new name of a repository was listed before anybody said whose it is.
+begin;
+insert into fleet.repository (repo, repository_id) values ('acme/boat', 70);
+insert into fleet.repository (repo) values ('acme/ship');
+select t.is(fleet.repository_of(70, 'acme/ship'), 'acme/ship', 'a name that is only known is taken by the repository that has it');
+select t.is(t.rows('select repo, repository_id from fleet.repository where repo like ''acme/ship%'''), '(acme/ship,70)', '... and leaves nothing behind');
+rollback;
