@@ -29,7 +29,7 @@
 #define DB_FLYING_MAX 64  /* queries sent and not answered, on one connection */
 #define DB_STATEMENTS 256 /* literals prepared on a connection; more are sent unprepared */
 #define DB_RESENDS 3      /* losses that a DB_REPEAT query survives: one that kills servers stops */
-#define DB_CHANGES 10 /* errors that it survives as signs of code made anew: one a cached plan */
+#define DB_CHANGES 30 /* errors that it survives as signs of code made anew: one a cached plan */
 #define DB_ADDRESSES_MAX 32 /* tried in one attempt to connect */
 
 struct db_result {

@@ -175,6 +175,7 @@ void db_query_locking(struct db *db, const char *key, int64_t until_ms, const ch
 
 void db_again(struct db *db, struct db_query *query, bool rest)
 {
+    bool changed = query->failed && db_fault(query->err.state)->again == DB_AGAIN_CHANGED;
     query->failed = query->stale = false;
     query->since = clock_ms();
     if (!rest) {
@@ -182,7 +183,9 @@ void db_again(struct db *db, struct db_query *query, bool rest)
         return;
     }
     query->repeats++;
-    int ms = pause_after((unsigned)query->repeats, REST_MIN_MS, REST_MAX_MS);
+    /* nobody is in the way of a plan that is made anew, and there may be one more behind it */
+    int ms =
+        changed ? REST_MIN_MS : pause_after((unsigned)query->repeats, REST_MIN_MS, REST_MAX_MS);
     query->rested = query->since + pause_jitter(ms); /* those in each other's way part */
     append(db, &db->resting, query);
 }

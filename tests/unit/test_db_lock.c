@@ -65,7 +65,7 @@ START_TEST(missing_code_is_looked_for_a_few_times)
     make_conflict("42883");
     scene_open(&scene);
     answer = scene_do(&scene, "select conflict(1000000)", "42883");
-    ck_assert_str_eq(answer.text, "conflict 11"); /* the first and DB_CHANGES more */
+    ck_assert_str_eq(answer.text, "conflict 31"); /* the first and DB_CHANGES more */
     scene_close(&scene);
 }
 END_TEST
