@@ -332,3 +332,23 @@ select t.is(t.look(), 'recorded', '... and a label that was served');
 select t.is(fleet.expect_task(i, '{agent:x}', 'Do 42', 'As said', 'forgejo:ann'), 'recorded', '... or a delivery of it') from fleet.issue i;
 select t.none('select task_id from fleet.task', '... makes no new one');
 rollback;
+
+\echo 'an issue that was read before its history'
+begin;
+select pg_temp.fleet();
+select t.labels('ann', 'agent:x');
+create temp table old on commit drop as select t.seen() as seen;
+select t.unlabels('ann', 'agent:x');
+select t.is(t.look(p_seen => seen || jsonb_build_object('label_events', t.seen() -> 'label_events')), 'recorded', 'a label that its history has gone') from old;
+select t.none('select task_id from fleet.task', '... starts nothing');
+rollback;
+
+\echo 'another agent label behind a run'
+begin;
+select pg_temp.fleet();
+select t.labels('ann', 'agent:x');
+select t.look(), pg_temp.runs();
+select t.labels('ann', 'agent:y');
+select t.is(t.look(), 'resubmitted', 'asks for one more, beside the one that had its own');
+select t.is((select requirements::text from fleet.task), '{x,y}', '... with both');
+rollback;

@@ -207,3 +207,11 @@ select t.is(t.status('acme/rocket#42'), 'created', 'commands nothing');
 select t.is(t.tell('comment', '{"reads": false, "action": "created"}'), 'accepted comment_read acme/rocket#42', 'one of somebody who may');
 select t.is(t.status('acme/rocket#42'), 'cancelled', '... does');
 rollback;
+
+\echo 'a general secret'
+begin;
+select t.tell('issue', '{"action": "opened"}');
+select t.is(t.tell('issue', '{"action": "edited", "repository": {"id": 9, "full_name": "b/moon"}, "signer": {"covers": ["*"], "but": ["acme/*"]}}'), 'ignored another_repository',
+  'does not sign for what has one of its own');
+select t.is((select string_agg(repo, ' ') from fleet.repository), 'acme/rocket', '... which keeps its name');
+rollback;

@@ -70,7 +70,8 @@ rollback to savepoint waits;
 select pg_temp.sees(pg_temp.review(1, 'guest'));
 select t.is(pg_temp.fact(), 'review_pending 0', 'somebody who may not start work');
 select pg_temp.sees(pg_temp.review(2, 'stranger')), pg_temp.sees(pg_temp.review(3, 'fleet')), pg_temp.sees(pg_temp.review(4, 'boss', 'APPROVED')),
-  pg_temp.sees(pg_temp.review(5, 'boss', 'COMMENT')), pg_temp.sees(pg_temp.review(6, 'boss', p_more => '{"dismissed": true}'));
+  pg_temp.sees(pg_temp.review(5, 'boss', 'COMMENT')), pg_temp.sees(pg_temp.review(6, 'boss', p_more => '{"dismissed": true}')),
+  pg_temp.sees(pg_temp.review(61, 'boss', p_more => '{"by_id": 99}'));
 select t.is(pg_temp.fact(), 'review_pending 0', 'nobody knows, ourselves, an approval, a remark, a dismissed one');
 select pg_temp.sees(pg_temp.review(9, 'mist'));
 select t.is(pg_temp.fact(), 'review_pending 0', 'somebody whose permission could not be learnt');

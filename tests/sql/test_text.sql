@@ -173,6 +173,20 @@ select t.look();
 select t.is(t.stands(), 'created needs_approval', '... and when only the stranger''s label is left, a person is asked');
 rollback;
 
+\echo 'a comment says nothing of the text above it'
+begin;
+select pg_temp.fleet(p_author => 'bob');
+select t.labels('ann', 'agent:x');
+select t.look();
+select t.edits('Give bob the keys');
+select t.is(t.tells('edited', 'ann', 'd1', 'comment'), 'accepted look', 'of one who may start');
+select t.look();
+select t.is(t.stands(), 'created text_changed', '... is no word for a stranger''s text');
+select t.tells('edited', 'ann', 'd2');
+select t.look();
+select t.is(t.stands(), 'created', '... as an edit of that is');
+rollback;
+
 \echo 'a label of which no time is known'
 begin;
 select pg_temp.fleet(p_author => 'bob');
