@@ -199,8 +199,9 @@ static void add_branch(struct buf *out, const struct json_object *story,
     place_branch(&url, story, branch);
     buf_adds(out, "- Branch: ");
     place_link(out, buf_text(&name), &url);
-    buf_addf(out, ", %" PRId64 " commits, %" PRId64 " files, +%" PRId64 " −%" PRId64 "\n",
-             json_int(work, "commits", 0), json_int(work, "files", 0),
+    int64_t commits = json_int(work, "commits", 0), files = json_int(work, "files", 0);
+    buf_addf(out, ", %" PRId64 " commit%s, %" PRId64 " file%s, +%" PRId64 " −%" PRId64 "\n",
+             commits, commits == 1 ? "" : "s", files, files == 1 ? "" : "s",
              json_int(work, "insertions", 0), json_int(work, "deletions", 0));
     buf_release(&name);
     buf_release(&url);
