@@ -7,7 +7,7 @@
 //     asks for it anew or approves it. Who writes issues and may start is believed.
 //   - Without agent labels, or closed without an open pull request, what waits is cancelled. Reopening brings back what the
 //     closing cancelled, when no run of that ask had begun.
-//   - A command counts from who may start.
+//   - A command counts from who may start, `cancel` also from who wrote the issue, and so may close it.
 //
 // The fleet cannot always tell who changed a text, nor that nobody did: Forgejo says only that the issue changed later than the
 // label came. Then it holds what it could have let go: `doubt`. It never lets go what it had to hold.
@@ -111,7 +111,8 @@ export class Model {
     }
 
     command(by, word) {
-        if (!this.trusted(by) || !this.status) { this.seen(by); return; }
+        const may = this.trusted(by) || (word === 'cancel' && by === this.author);
+        if (!may || !this.status) { this.seen(by); return; }
         if (word === 'cancel' && this.waiting()) {
             this.served = Math.max(this.served, this.ask());
             this.cancel('by_command');
