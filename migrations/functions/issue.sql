@@ -181,7 +181,10 @@ declare
     v_fault text := fleet.issue_fault(n);
     v_word text := 'submitted';
 begin
-    update fleet.issue set served = greatest(served, w.ask), offered = null where issue = i.issue;
+    update fleet.issue
+    set served_before = case when t.status = 'created' and t.hold is distinct from 'permission_pending' then served_before else served end,
+        served = greatest(served, w.ask), offered = null
+    where issue = i.issue;
     if v_fault is not null then
         if t.status = 'created' then
             perform fleet.cancel_idle(t, 'issue_invalid', v_fault, v_actor);
@@ -221,7 +224,8 @@ begin
           or t.status = 'review_pending' and p_news then
         if p_reason = 'issue_closed' and t.ask is not null and not exists (
                select from fleet.attempt a where a.task = t.task and a.number > t.ask_number and a.started_at is not null) then
-            update fleet.issue set served = least(served, t.ask - 1) where issue = i.issue; -- opened again it is asked for again
+            -- opened again it is asked for again
+            update fleet.issue set served = least(served, coalesce(served_before, t.ask - 1)) where issue = i.issue;
         end if;
         perform fleet.cancel_idle(t, p_reason, null, p_actor);
         return p_reason;

@@ -1,9 +1,9 @@
 -- Random steps of people, looks, claims and ends, against a model of ten lines. Variables: seed, count. (Run by test_asked_random.sh.)
 
 -- What the model knows. served: the newest ask for which a run waits or began; waits, runs: is there one; asked: the ask for which it waits
--- (null: a person retried it); seen_open, seen_named: what the last look saw.
+-- (null: a person retried it); before: served as it was before it waited; seen_open, seen_named: what the last look saw.
 create temp table model (served bigint not null default 0, waits boolean not null default false, runs boolean not null default false, asked bigint,
-                         seen_open boolean not null default true, seen_named boolean not null default false);
+                         before bigint, seen_open boolean not null default true, seen_named boolean not null default false);
 create temp table trusted (body text primary key); -- texts that somebody who may start work wrote, labelled or approved
 create temp table ran (ask bigint primary key);    -- asks that had their run: a second one raises
 create temp table late (seen jsonb, seq bigint);   -- answers that come late
@@ -26,7 +26,7 @@ begin
   elsif m.waits then
     if not v_open and (m.asked is not null or m.seen_open) then
       m.waits := false;
-      m.served := least(m.served, m.asked - 1);
+      m.served := least(m.served, case when m.asked is not null then m.before end);
     elsif v_open and not a.named and (m.asked is not null or m.seen_named) or v_open and a.named and a.ask is null and m.asked is not null then
       m.waits := false;
     elsif v_open then
@@ -35,9 +35,10 @@ begin
   elsif v_open and a.ask > m.served then
     m.waits := true;
     m.asked := a.ask;
+    m.before := m.served;
     m.served := a.ask;
   end if;
-  update model set served = m.served, waits = m.waits, asked = m.asked, seen_open = v_open, seen_named = a.named;
+  update model set served = m.served, waits = m.waits, asked = m.asked, before = m.before, seen_open = v_open, seen_named = a.named;
 end $$;
 
 create function pg_temp.look() returns void language plpgsql as $$
@@ -134,6 +135,7 @@ begin
     perform t.reads('{"default_max_retries": 0}');
     perform fleet.set('runs_per_issue_day', 0);
     perform t.opens('bob');
+    update fleet.repository set default_branch = 'main'; -- it was read: a rename is believed
     insert into model default values;
     for n in 1..40 loop
       v_steps := v_steps || ' ' || floor(random() * 20)::int;

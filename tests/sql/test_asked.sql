@@ -157,6 +157,27 @@ select t.turns('closed');
 select t.is(t.look(), 'issue_closed', '... but by the next closing');
 rollback;
 
+-- Of two labels one is taken away while it is closed.
+begin;
+select pg_temp.fleet();
+select t.labels('ann', 'agent:x');
+select t.labels('ann', 'agent:y');
+select t.look();
+select t.turns('closed');
+select t.look();
+select t.unlabels('ann', 'agent:y');
+select t.turns('open');
+select t.is(t.look(), 'resubmitted', 'opened again the label that is left is served, for it had no run either');
+select pg_temp.runs();
+select t.labels('ann', 'agent:y');
+select t.is(t.look(), 'resubmitted', 'another label is another run');
+select t.turns('closed');
+select t.look();
+select t.unlabels('ann', 'agent:y');
+select t.turns('open');
+select t.is(t.look(), 'recorded', 'opened again without it nothing starts: what is left had its run');
+rollback;
+
 \echo 'labels of one name, and renamed ones'
 begin;
 select pg_temp.fleet();
