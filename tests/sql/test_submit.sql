@@ -169,7 +169,7 @@ select t.is((select count(*) from fleet.task), 0::bigint, 'and is no task');
 select t.is((select detail like '%1048576%' from fleet.deliveries), true, 'its record says why');
 select t.is(t.deliver('d2', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', jsonb_build_object('number', 43, 'body', repeat('x', 1048576))), 'accepted submitted', 'one at the limit is taken');
 select t.is(t.deliver('d3', 'opened', '{agent:x}', '2026-01-01T10:00:00Z', '{"number": 44, "title": "a\tb"}'), 'accepted submitted', 'a title is made one line');
-select t.is(t.deliver('d4' || repo, 'opened', '{agent:x}', '2026-01-01T10:00:00Z', jsonb_build_object('repo', repo)), 'ignored no_issue', 'no repository: ' || left(repo, 20))
+select t.is(t.deliver('d4' || repo, 'opened', '{agent:x}', '2026-01-01T10:00:00Z', jsonb_build_object('repo', repo)), 'ignored no_repository', 'no repository: ' || left(repo, 20))
 from unnest(array['acme', 'a/b c', 'a/b/c', '/b', repeat('a', 101) || '/b']) repo;
 select t.is(t.deliver('d5', 'opened', array_fill('agent:x'::text, array[501]), '2026-01-01T10:00:00Z', '{"number": 45}'), 'ignored invalid_value', 'more labels than a task may have');
 select t.is(t.deliver('d6', 'opened', array['agent:x', repeat('x', 256)], '2026-01-01T10:00:00Z', '{"number": 46}'), 'ignored invalid_value', 'a label that is too long');
