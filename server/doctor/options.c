@@ -11,26 +11,20 @@
 static const char usage[] =
     "Usage: fleet-server forgejo doctor [OPTION]...\n"
     "\n"
-    "Looks at what stands between the Forgejo and the fleet, and says of each what is wrong and "
-    "how "
-    "to mend it:\n"
-    "version, token and its scopes, whether people's permissions can be asked for, each "
-    "repository, "
-    "its labels, its\n"
-    "webhook, whether Forgejo may send to the fleet's address, and whether what it sends arrives. "
-    "Changes nothing\n"
-    "without --fix.\n"
-    "Needs the Forgejo, the configuration with forgejo.token and forgejo.webhook_secret, and the "
-    "database.\n"
+    "Looks at what stands between the Forgejo and the fleet, and says of each thing what is\n"
+    "wrong and how to mend it: version, token and its scopes, whether people's permissions can\n"
+    "be asked for, each repository, its labels, its webhook, whether Forgejo may send to the\n"
+    "fleet's address, and whether what it sends arrives. Changes nothing without --fix.\n"
+    "Needs the Forgejo, the database, and a configuration with forgejo.token and\n"
+    "forgejo.webhook_secret.\n"
     "\n"
     "  --fix              makes a missing webhook and mends a wrong one, asking for each\n"
     "  --yes              with --fix: asks nothing\n"
     "  --no-test          asks Forgejo for no test delivery of the webhooks\n"
     "  --config PATH      the configuration (default: FLEET_CONFIG, else\n"
     "                     /etc/agent-fleet/fleet.yaml); --env-file PATH as for the server\n"
-    "Exit status: 0 nothing is wrong, 1 something is, 2 wrong command line, 78 the configuration "
-    "is "
-    "wrong.\n";
+    "Exit status: 0 nothing is wrong, 1 something is, 2 wrong command line,\n"
+    "78 the configuration is wrong.\n";
 
 const struct config_program doctor_program = {.name = "fleet-server",
                                               .usage = usage,
