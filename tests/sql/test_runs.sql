@@ -1,0 +1,29 @@
+-- What a worker says of many runs at once: an answer for each, and none touches its neighbour.
+select t.worker('w1', t.host('h1', '{code}', 9));
+select t.worker('w2', t.host('h1', '{code}', 9));
+select t.submit('r' || i, '{agent:code}') from generate_series(1, 4) i;
+select t.is(t.claim('w1', 4), 'r1 r2 r3 r4', 'four are claimed');
+
+create function t.all(out attempts bigint[], out epochs int[]) language sql as $$
+  select array_agg(attempt order by attempt), array_agg(epoch order by attempt) from fleet.attempt $$;
+
+select t.is(t.rows($$ select ord, fault, verdict, run, command, prompt from t.all() a, fleet.starting_runs(t.node('w1'), a.attempts || 77::bigint,
+  array(select e + (o = 3)::int from unnest(a.epochs) with ordinality x (e, o)) || 1, '{a,b,c,d,e}', '{k,k,k,k,k}', '{p,p,p,p,p}') $$),
+  '(1,,go,a,k,p) (2,,go,b,k,p) (3,AF002,,,,) (4,,go,d,k,p) (5,AF003,,,,)', 'an answer each');
+select t.is(t.rows($$ select ord, fault, verdict, run from t.all() a, fleet.starting_runs(t.node('w1'), a.attempts, a.epochs,
+  '{x,x,c,x}', '{k,k,k,k}', '{p,p,p,p}') $$), '(1,,go,a) (2,,go,b) (3,,go,c) (4,,go,d)', 'repeated: the first stays');
+select t.is(t.rows($$ select ord, fault from t.all() a, fleet.started_runs(t.node('w1'), a.attempts || 77::bigint, a.epochs || 1, '{1,2,3,4,5}',
+  '{s,s,s,s,s}', '{b,b,b,b,b}', '{m,m,m,m,m}') $$), '(1,) (2,) (3,) (4,) (5,AF003)', 'started, each');
+select t.is(t.rows($$ select distinct status from fleet.task $$), '(running)', 'all run');
+select t.is(t.rows($$ select ord, fault, status from t.all() a, fleet.finish_runs(t.node('w1'), a.attempts, a.epochs,
+  '{succeeded,failed,no_such,succeeded}', '{null,agent_failed,null,needs_input}', '{0,1,0,0}', '{null,null,null,null}',
+  array['{"summary": "done"}', null, null, '{"question": "which?"}']::jsonb[], '{null,null,null,null}', '{p,p,p,p}') $$),
+  '(1,,completed) (2,,created) (3,AF007,) (4,,review_pending)', 'each ends in its own way');
+select t.is(t.rows($$ select ord, fault, status from t.all() a, fleet.finish_runs(t.node('w1'), a.attempts, a.epochs,
+  '{succeeded,succeeded,succeeded,succeeded}', '{null,null,null,needs_input}', '{0,0,0,0}', '{null,null,null,null}',
+  array[null, null, null, null]::jsonb[], '{null,null,null,null}', '{p,p,p,p}') $$),
+  '(1,,completed) (2,AF004,) (3,,completed) (4,,review_pending)', 'repeated: the same answer, or another end');
+select t.is(t.rows($$ select ord, fault from fleet.finish_runs(t.node('w2'), (select array_agg(attempt order by attempt) from fleet.attempt),
+  '{1,1,1,1}', '{succeeded,succeeded,succeeded,succeeded}', '{null,null,null,null}', '{0,0,0,0}', '{null,null,null,null}',
+  array[null, null, null, null]::jsonb[], '{null,null,null,null}', '{p,p,p,p}') $$), '(1,AF002) (2,AF002) (3,AF002) (4,AF002)', 'not for another node');
+select t.sound();
