@@ -1,0 +1,281 @@
+/* Dispatchers that claim tasks and end their runs, as fast as the database lets them:
+ *
+ *   claim URL MODE DISPATCHERS BATCH MILLISECONDS [WINDOW-MILLISECONDS]
+ *
+ * A dispatcher is a thread with a session and a node of its own: w1, w2, … of schema bench. MODE is
+ * "apart" (a claim, then the ends of what it gave: two round trips) or "turn" (these ends and the
+ * next claim in one pipeline under one Sync, so in one commit). The payload is read as a worker
+ * reads it. The answer is one line: tasks per second, microseconds of the server's processor a
+ * task, tasks, claims that gave nothing. With a window, a line "window RATE" for each before it.
+ * Stops early when nothing is left to claim. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "session.h"
+
+#define DISPATCHERS_MAX 64
+#define BEAT_US 3000000
+#define DRY 300       /* claims in a row that gave nothing: so nothing is left */
+#define PAUSE_US 1000 /* after one */
+#define WARM 6        /* turns before the clock runs: plans are made at the first calls */
+
+struct dispatcher {
+    struct session session;
+    pthread_t thread;
+    char *node; /* owned */
+    struct array attempts, epochs, outcomes, nulls, exits, reports;
+    int held;      /* tasks that were claimed and have not ended */
+    char *payload; /* owned; the copy of what was read */
+    size_t room;
+    _Atomic uint64_t done; /* tasks */
+    uint64_t empty;
+    uint64_t cpu_before, cpu;
+};
+
+static struct {
+    const char *url;
+    bool turn;
+    int count, batch;
+    uint64_t end; /* no claim begins after this */
+    _Atomic int running;
+    pthread_barrier_t ready;
+    struct dispatcher all[DISPATCHERS_MAX];
+} bench;
+
+static const char claim_sql[] = "select * from fleet.claim($1, $2)";
+static const char finish_sql[] =
+    "select * from fleet.finish_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
+static void dispatcher_open(struct dispatcher *dispatcher, int number)
+{
+    char name[16];
+    const char *values[] = {name};
+    snprintf(name, sizeof name, "w%d", number);
+    session_open(&dispatcher->session, bench.url);
+    session_prepare(&dispatcher->session, "node", "select bench.node($1)");
+    session_prepare(&dispatcher->session, "claim", claim_sql);
+    session_prepare(&dispatcher->session, "finish", finish_sql);
+    session_prepare(&dispatcher->session, "renew", "select count(*) from fleet.renew($1, '{}')");
+    dispatcher->node = session_ask(&dispatcher->session, "node", 1, values);
+}
+
+static void send_claim(struct dispatcher *dispatcher)
+{
+    char want[16];
+    const char *values[] = {dispatcher->node, want};
+    snprintf(want, sizeof want, "%d", bench.batch);
+    session_send(&dispatcher->session, "claim", 2, values);
+}
+
+/* A copy of each value of a row, as a worker makes one. */
+static void read_payload(struct dispatcher *dispatcher, const PGresult *res, int row)
+{
+    size_t at = 0;
+    for (int column = 0; column < PQnfields(res); column++) {
+        size_t len = (size_t)PQgetlength(res, row, column) + 1;
+        if (at + len > dispatcher->room) {
+            dispatcher->room = (at + len) * 2;
+            dispatcher->payload = realloc(dispatcher->payload, dispatcher->room);
+        }
+        memcpy(dispatcher->payload + at, PQgetvalue(res, row, column), len);
+        at += len;
+    }
+}
+
+static void ends_begin(struct dispatcher *dispatcher)
+{
+    array_begin(&dispatcher->attempts);
+    array_begin(&dispatcher->epochs);
+    array_begin(&dispatcher->outcomes);
+    array_begin(&dispatcher->nulls);
+    array_begin(&dispatcher->exits);
+    array_begin(&dispatcher->reports);
+}
+
+static void ends_end(struct dispatcher *dispatcher)
+{
+    array_end(&dispatcher->attempts);
+    array_end(&dispatcher->epochs);
+    array_end(&dispatcher->outcomes);
+    array_end(&dispatcher->nulls);
+    array_end(&dispatcher->exits);
+    array_end(&dispatcher->reports);
+}
+
+static void read_claim(struct dispatcher *dispatcher)
+{
+    PGresult *res = session_rows(&dispatcher->session);
+    int attempt = PQfnumber(res, "attempt"), epoch = PQfnumber(res, "epoch");
+    dispatcher->held = PQntuples(res);
+    dispatcher->empty += dispatcher->held == 0;
+    ends_begin(dispatcher);
+    for (int row = 0; row < dispatcher->held; row++) {
+        read_payload(dispatcher, res, row);
+        array_add(&dispatcher->attempts, PQgetvalue(res, row, attempt));
+        array_add(&dispatcher->epochs, PQgetvalue(res, row, epoch));
+        array_add(&dispatcher->outcomes, "succeeded");
+        array_add(&dispatcher->nulls, "NULL");
+        array_add(&dispatcher->exits, "0");
+        array_add(&dispatcher->reports, "\"{}\"");
+    }
+    ends_end(dispatcher);
+    PQclear(res);
+}
+
+static void send_ends(struct dispatcher *dispatcher)
+{
+    const char *nulls = dispatcher->nulls.text;
+    const char *values[] = {dispatcher->node,
+                            dispatcher->attempts.text,
+                            dispatcher->epochs.text,
+                            dispatcher->outcomes.text,
+                            nulls,
+                            dispatcher->exits.text,
+                            nulls,
+                            dispatcher->reports.text,
+                            nulls,
+                            nulls};
+    session_send(&dispatcher->session, "finish", 10, values);
+}
+
+/* Nobody else touches these tasks: a fault of one is a fault of the bench, or of the queue. */
+static void read_ends(struct dispatcher *dispatcher)
+{
+    PGresult *res = session_rows(&dispatcher->session);
+    int fault = PQfnumber(res, "fault"), status = PQfnumber(res, "status");
+    if (PQntuples(res) != dispatcher->held)
+        die("finish_runs", "not as many answers as runs");
+    for (int row = 0; row < dispatcher->held; row++) {
+        if (!PQgetisnull(res, row, fault))
+            die("finish_runs", PQgetvalue(res, row, PQfnumber(res, "detail")));
+        if (strcmp(PQgetvalue(res, row, status), "completed") != 0)
+            die("finish_runs", PQgetvalue(res, row, status));
+    }
+    atomic_fetch_add(&dispatcher->done, (uint64_t)dispatcher->held);
+    dispatcher->held = 0;
+    PQclear(res);
+}
+
+/* One turn under one Sync. False: nothing was there to be done. */
+static bool step(struct dispatcher *dispatcher, bool ends, bool claim)
+{
+    if (ends)
+        send_ends(dispatcher);
+    if (claim)
+        send_claim(dispatcher);
+    session_sync(&dispatcher->session);
+    if (ends)
+        read_ends(dispatcher);
+    if (claim)
+        read_claim(dispatcher);
+    session_synced(&dispatcher->session);
+    return ends || dispatcher->held > 0;
+}
+
+static void warm_up(struct dispatcher *dispatcher)
+{
+    for (int i = 0; i < WARM; i++)
+        step(dispatcher, dispatcher->held > 0, true);
+    if (dispatcher->held > 0)
+        step(dispatcher, true, false);
+    atomic_store(&dispatcher->done, 0);
+    dispatcher->empty = 0;
+    dispatcher->cpu_before = session_cpu(&dispatcher->session);
+}
+
+static void *dispatch(void *data)
+{
+    struct dispatcher *dispatcher = data;
+    int dry = 0;
+    warm_up(dispatcher);
+    pthread_barrier_wait(&bench.ready);
+    pthread_barrier_wait(&bench.ready); /* the clock runs */
+    while (now_us() < bench.end && dry < DRY) {
+        bool more = step(dispatcher, dispatcher->held > 0, bench.turn || dispatcher->held == 0);
+        dry = more ? 0 : dry + 1;
+        if (!more)
+            usleep(PAUSE_US);
+    }
+    if (dispatcher->held > 0)
+        step(dispatcher, true, false);
+    dispatcher->cpu = session_cpu(&dispatcher->session) - dispatcher->cpu_before;
+    atomic_fetch_sub(&bench.running, 1);
+    return NULL;
+}
+
+static uint64_t done(void)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < bench.count; i++)
+        sum += atomic_load(&bench.all[i].done);
+    return sum;
+}
+
+/* The beats of the nodes, and what was done in each window, until the end. */
+static void watch(struct session *heart, uint64_t window)
+{
+    uint64_t beat = now_us(), began = beat, before = 0;
+    while (atomic_load(&bench.running) > 0) {
+        usleep(10000);
+        for (int i = 0; now_us() >= beat && i < bench.count; i++) {
+            const char *values[] = {bench.all[i].node};
+            free(session_ask(heart, "renew", 1, values));
+        }
+        beat = now_us() >= beat ? now_us() + BEAT_US : beat;
+        if (window > 0 && now_us() - began >= window) {
+            uint64_t sum = done();
+            printf("window %.0f\n", (double)(sum - before) * 1e6 / (double)(now_us() - began));
+            fflush(stdout);
+            before = sum;
+            began = now_us();
+        }
+    }
+}
+
+static void report(uint64_t took)
+{
+    uint64_t tasks = done(), cpu = 0, empty = 0;
+    for (int i = 0; i < bench.count; i++) {
+        cpu += bench.all[i].cpu;
+        empty += bench.all[i].empty;
+    }
+    printf("%.0f %.1f %llu %llu\n", (double)tasks * 1e6 / (double)took,
+           tasks > 0 ? (double)cpu / 1000 / (double)tasks : 0, (unsigned long long)tasks,
+           (unsigned long long)empty);
+}
+
+int main(int argc, char **argv)
+{
+    struct dispatcher heart = {0};
+    if (argc < 6)
+        return 2;
+    bench.url = argv[1];
+    bench.turn = strcmp(argv[2], "turn") == 0;
+    bench.count = atoi(argv[3]);
+    bench.batch = atoi(argv[4]);
+    if (bench.count < 1 || bench.count > DISPATCHERS_MAX)
+        return 2;
+    dispatcher_open(&heart, 1);
+    pthread_barrier_init(&bench.ready, NULL, (unsigned)bench.count + 1);
+    for (int i = 0; i < bench.count; i++)
+        dispatcher_open(&bench.all[i], i + 1);
+    atomic_store(&bench.running, bench.count);
+    for (int i = 0; i < bench.count; i++)
+        pthread_create(&bench.all[i].thread, NULL, dispatch, &bench.all[i]);
+    pthread_barrier_wait(&bench.ready);
+    uint64_t began = now_us();
+    bench.end = began + strtoull(argv[5], NULL, 10) * 1000;
+    pthread_barrier_wait(&bench.ready);
+    watch(&heart.session, argc > 6 ? strtoull(argv[6], NULL, 10) * 1000 : 0);
+    for (int i = 0; i < bench.count; i++)
+        pthread_join(bench.all[i].thread, NULL);
+    report(now_us() - began);
+    for (int i = 0; i < bench.count; i++)
+        session_close(&bench.all[i].session);
+    session_close(&heart.session);
+    return 0;
+}

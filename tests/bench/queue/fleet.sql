@@ -1,0 +1,44 @@
+-- Schema bench: the fleet that tests/bench/queue drives, and its tasks. Schema t (tests/sql/t.sql) has to be there.
+create schema bench;
+grant usage on schema bench to public;
+
+-- What a dispatcher says that it is.
+create function bench.node(p_name text) returns text language sql security definer as $$ select t.node(p_name)::text $$;
+
+-- Workers that all list the same hosts; each host has one executor, which can do everything but what is foreign.
+create function bench.fleet(p_nodes int, p_hosts int, p_slots int, p_lanes int) returns void language plpgsql as $$
+declare hosts jsonb[] := array(
+    select t.host('h' || h, array(select 'lane' || l from generate_series(1, p_lanes) l), p_slots) from generate_series(1, p_hosts) h);
+begin
+  perform t.worker('w' || n, variadic hosts) from generate_series(1, p_nodes) n;
+  perform t.submit('lane' || l, array['agent:lane' || l]) from generate_series(1, p_lanes) l;
+  perform t.submit('foreign' || l, array['agent:foreign' || l]) from generate_series(1, 8) l;
+  -- they only show what a task of each lane looks like
+  perform fleet.cancel(task_id, 'a pattern') from fleet.tasks;
+end $$;
+
+-- What was last seen of hosts counts for some minutes only.
+create function bench.fresh() returns void language sql as $$
+  update fleet.node_host set reported_at = now();
+$$;
+
+-- Leaves p_wait tasks waiting in each of p_lanes lanes, as fleet.submit_tasks() would have made them; written directly, which is quicker.
+create function bench.fill(p_kind text, p_lanes int, p_wait int) returns void language plpgsql
+set synchronous_commit = off as $$
+begin
+  with pattern as (
+    select t.*, greatest(0, p_wait / p_lanes - (select count(*) from fleet.queue q where q.lane = t.lane)) as lacks
+    from fleet.task t where t.task_id in (select p_kind || l from generate_series(1, p_lanes) l)),
+  made as (
+    insert into fleet.task (task_id, source, title, body, content_hash, labels, requirements, execution_mode, priority, branch_name,
+                            timeout_secs, max_retries, max_attempts_total, submitted_by, lane)
+    select 't-' || translate(left(md5(p.task || '/' || i || '/' || clock_timestamp()), 12), '0189', 'wxyz'), 'api', 'Do number ' || i,
+           'Body of the task ' || i, content_hash, labels, requirements, execution_mode, priority, 'task/t-' || i, timeout_secs,
+           max_retries, max_attempts_total, submitted_by, lane
+    from pattern p, generate_series(1, p.lacks) i
+    order by i
+    returning task, lane, priority, labels, submitted_by),
+  waiting as (insert into fleet.queue (lane, prio, task) select lane, -priority, task from made),
+  found as (insert into fleet.task_label (label, task) select l, task from made, unnest(labels) l)
+  insert into fleet.event (task, event_type, to_status, actor) select task, 'created', 'created', submitted_by from made;
+end $$;
