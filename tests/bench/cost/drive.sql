@@ -26,7 +26,7 @@ create table bench.run (place int primary key, task bigint, attempt bigint, epoc
 create procedure bench.fleet(p_runs int) language plpgsql as $$
 begin
   perform fleet.set('runs_per_sender_day', 0);
-  perform t.worker('w1', t.host('h', '{code:rust}', p_runs));
+  perform t.worker('w1', t.host('h', '{code:rust}', greatest(p_runs, 128)));
   perform fleet.forgejo_configure(t.node('w1'), '{"url": "https://git.example.org", "reads": true, "trigger_users": ["octo"]}', 7, 'fleet');
 end $$;
 
@@ -134,6 +134,48 @@ begin
       'cost_usd', 0.42, 'tokens', '{"input": 1620000, "cached_input": 1260000, "output": 108000, "reasoning": 36000}'::jsonb,
       'work', '{"state": "pushed", "branch": "task/acme-rocket-42", "base": "4b825dc642cb6eb9a060e54bf8d69288fbee4904", "head": "5b825dc642cb6eb9a060e54bf8d69288fbee4904",
                 "pushed": "5b825dc642cb6eb9a060e54bf8d69288fbee4904", "commits": 2, "files": 5, "insertions": 120, "deletions": 30}'::jsonb), null, 'cgroup empty');
+    commit;
+  end loop;
+end $$;
+
+-- ---------------------------------------------------------------- jobs that print nothing, as a queue has them
+
+create procedure bench.submit_jobs(p_jobs int, p_many int) language plpgsql as $$
+begin
+  for i in 1..p_jobs / p_many loop
+    perform t.submits(array(select t.item('job-' || i || '-' || k, '{agent:code:rust}',
+                                          jsonb_build_object('body', repeat('What is to be done, said in some words. ', 8)))
+                            from generate_series(1, p_many) k));
+    commit;
+  end loop;
+end $$;
+
+-- Claimed and ended, so many at a time; a task in eight is begun as a run is.
+create procedure bench.do_jobs(p_batch int) language plpgsql as $$
+declare
+  v uuid := t.node('w1');
+  v_attempts bigint[];
+  v_begun bigint[];
+begin
+  loop
+    v_attempts := array(select j.attempt from fleet.claim(v, p_batch) j order by 1);
+    commit;
+    exit when cardinality(v_attempts) = 0;
+    v_begun := array(select a from unnest(v_attempts) with ordinality x (a, o) where o % 8 = 0);
+    if v_begun <> '{}' then
+      perform fleet.starting_runs(v, v_begun, array_fill(1, array[cardinality(v_begun)]), array(select 'run-' || a from unnest(v_begun) a),
+                                  array_fill('agent'::text, array[cardinality(v_begun)]), array_fill('Do it.'::text, array[cardinality(v_begun)]));
+      commit;
+      perform fleet.started_runs(v, v_begun, array_fill(1, array[cardinality(v_begun)]), array_fill(1::bigint, array[cardinality(v_begun)]),
+                                 array_fill('1'::text, array[cardinality(v_begun)]), array_fill('b'::text, array[cardinality(v_begun)]),
+                                 array_fill(t.identity('h') ->> 'machine', array[cardinality(v_begun)]));
+      commit;
+    end if;
+    perform string_agg(f.fault, ' ') from fleet.finish_runs(v, v_attempts, array_fill(1, array[cardinality(v_attempts)]),
+        array_fill('succeeded'::text, array[cardinality(v_attempts)]), array_fill(null::text, array[cardinality(v_attempts)]),
+        array_fill(0, array[cardinality(v_attempts)]), array_fill(null::int, array[cardinality(v_attempts)]),
+        array_fill('{"summary": "Done."}'::jsonb, array[cardinality(v_attempts)]), array_fill(null::bigint, array[cardinality(v_attempts)]),
+        array_fill(null::text, array[cardinality(v_attempts)])) f;
     commit;
   end loop;
 end $$;

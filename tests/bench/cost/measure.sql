@@ -40,11 +40,12 @@ with file as (
   union all select pg_relation_filenode(x.indexrelid), r.root from bench.relation r join pg_class k on k.oid = r.oid
             join pg_index x on x.indrelid = k.reltoastrelid
 )
-select coalesce(p.relname::text, case when w.node is null then '(commits)' else '(others)' end) as "table", sum(w.bytes)::numeric as bytes,
+select coalesce(p.relname::text, '(commits)') as "table", sum(w.bytes)::numeric as bytes,
        sum(w.pages)::numeric as pages
 from (select substring(block_ref from 'rel [0-9]+/[0-9]+/([0-9]+)')::oid as node, sum(record_length - fpi_length) as bytes, sum(fpi_length) as pages
       from bench.mark m, pg_get_wal_records_info(m.at, pg_current_wal_flush_lsn()) group by 1) w
 left join file f on f.node = w.node left join pg_class p on p.oid = f.root
+where w.node is null or f.node is not null -- the bench's own tables do not count
 group by 1;
 
 -- What was read after the runs, so that reading does not count itself: sizes, what is free or dead within pages, WAL.
@@ -52,6 +53,7 @@ create table bench.result as
 select s.*, i.bytes as wal, i.pages as wal_pages, 0::numeric as slack from bench.size s, bench.wal i with no data;
 create function bench.after() returns void language plpgsql as $$
 begin
+  truncate bench.result;
   insert into bench.result
   select coalesce(a."table", w."table"), a.heap - b.heap, a.toast - b.toast, a.indexes - b.indexes, a.rows - coalesce(b.rows, 0), a.dead,
          a.updates - b.updates, a.hot - b.hot, a.vacuums - b.vacuums, coalesce(w.bytes, 0), coalesce(w.pages, 0),
