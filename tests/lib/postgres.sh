@@ -5,6 +5,8 @@
 # are simpler here and replace the ones of that file.
 #
 #   postgres_start DIR [SETTING=VALUE...]   one cluster; stopped at the end of the test
+#   postgres_pattern [SETTING=VALUE...]     one cluster with database "pattern", all migrations and schema t (tests/sql/t.sql), to be
+#                                           copied; or the one in directory POSTGRES_AT, which has it
 #   postgres_stop DIR / postgres_restart DIR
 #   postgres_database NAME [TEMPLATE]       with all migrations, or as a copy; makes the login roles
 #   postgres_url NAME [ROLE]                libpq URL (ROLE: default the superuser postgres)
@@ -80,4 +82,13 @@ postgres_database() {
     "$repository/migrations/apply" "$(postgres_url "$1")" >"$TEST_DIR/apply.log" 2>&1 ||
         { cat "$TEST_DIR/apply.log"; return 1; }
     postgres_logins "$1"
+}
+
+postgres_pattern() {
+    if [[ -n ${POSTGRES_AT-} ]]; then
+        POSTGRES_DIR=$POSTGRES_AT
+    else
+        postgres_start "$TEST_DIR/postgres" "$@" && postgres_database pattern &&
+            postgres_psql pattern postgres -f tests/sql/t.sql
+    fi
 }
