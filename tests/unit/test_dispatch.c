@@ -78,7 +78,7 @@ START_TEST(test_declared_dead)
     ck_assert_str_eq(sql("configure_hosts")->last[2], "{\"all\"}"); /* what is tried again */
     ck_assert_str_ne(before, scene.dispatch->node.id);
     ck_assert_ptr_null(scene_job());
-    ck_assert_int_eq(sql("finish_run")->calls + sql("release")->calls, 0);
+    ck_assert_int_eq(sql("finish_runs")->calls + sql("release")->calls, 0);
     ck_assert_int_eq(call("stop")->calls + call("void")->calls + call("raise")->calls, sent);
 }
 END_TEST
@@ -102,13 +102,13 @@ static bool waits_for_start(void)
 START_TEST(test_without_lease_nothing_is_started)
 {
     sql("node_start")->rows = "fleet_id=f1;schema_version=999;beat_ms=50;dead_ms=400;lease_ms=300";
-    sql("starting")->state = "08006"; /* the database goes away behind the claim */
+    sql("starting_runs")->state = "08006"; /* the database goes away behind the claim */
     scene_once("claim", CLAIMED);
-    while (sql("starting")->calls == 0)
+    while (sql("starting_runs")->calls == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     sql("renew")->state = "08006";
     scene_until(is_fenced, "fenced");
-    sql("starting")->state = NULL;
+    sql("starting_runs")->state = NULL;
     scene_until(waits_for_start, "waiting with a committed start");
     ck_assert_int_eq(call("start")->calls, 0);
     sql("renew")->state = NULL;
@@ -229,7 +229,7 @@ START_TEST(test_gone_is_dropped)
     sql("renew")->rows = "kind=gone;attempt=11;epoch=<null>;node=<null>;beat=<null>";
     scene_until(gone, "gone");
     ck_assert_int_eq(call("stop")->calls, 0);
-    ck_assert_int_eq(sql("finish_run")->calls, 0);
+    ck_assert_int_eq(sql("finish_runs")->calls, 0);
 }
 END_TEST
 
@@ -258,7 +258,7 @@ START_TEST(test_unreachable_host_keeps_its_runs)
     ck_assert_ptr_nonnull(scene_job());
     call("hello")->answer = hello;
     scene_until(told_running, "running again");
-    ck_assert_int_eq(sql("finish_run")->calls, 0);
+    ck_assert_int_eq(sql("finish_runs")->calls, 0);
     ck_assert_int_eq(call("start")->calls, 1);
 }
 END_TEST
@@ -324,7 +324,7 @@ START_TEST(test_drain_stores_and_leaves)
     scene_until(drained, "drained");
     scene_is_stored("tail\n");
     ck_assert_int_eq(sql("node_stop")->calls, 1);
-    ck_assert_int_eq(sql("finish_run")->calls + sql("release")->calls, 0);
+    ck_assert_int_eq(sql("finish_runs")->calls + sql("release")->calls, 0);
     ck_assert_int_eq(call("stop")->calls, 0);
 }
 END_TEST

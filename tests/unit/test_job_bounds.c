@@ -156,21 +156,21 @@ END_TEST
 
 static bool finish_hangs(void)
 {
-    return sql("finish_run")->calls > 0;
+    return sql("finish_runs")->calls > 0;
 }
 
 START_TEST(test_gone_while_its_end_is_on_its_way)
 {
     run();
-    sql("finish_run")->held = true;
+    sql("finish_runs")->held = true;
     scene_ends(0, "exit");
-    scene_until(finish_hangs, "finish_run");
+    scene_until(finish_hangs, "finish_runs");
     sql("renew")->rows = "kind=gone;attempt=11;epoch=<null>;node=<null>;beat=<null>";
     pass(300);
     ck_assert_ptr_nonnull(scene_job());
-    let_go("finish_run");
+    let_go("finish_runs");
     scene_until(gone, "gone");
-    ck_assert_int_eq(sql("finish_run")->calls, 1);
+    ck_assert_int_eq(sql("finish_runs")->calls, 1);
 }
 END_TEST
 
@@ -216,10 +216,10 @@ START_TEST(test_promised_bytes_that_never_come)
     scene_ends(0, "exit");
     scene_until(is_ending, "ending");
     pass(500);
-    ck_assert_int_eq(sql("finish_run")->calls, 0);
+    ck_assert_int_eq(sql("finish_runs")->calls, 0);
     scene_job()->quiet_ms = 60001;
-    scene_until(gone, "finish_run");
-    ck_assert_str_eq(sql("finish_run")->last[4], "output_tampered");
+    scene_until(gone, "finish_runs");
+    ck_assert_str_eq(sql("finish_runs")->last[4], "output_tampered");
 }
 END_TEST
 
@@ -330,12 +330,12 @@ START_TEST(test_fenced_while_finishing)
     run();
     scene_prints("x\n");
     scene_until(append_hangs, "append");
-    sql("finish_run")->held = true;
+    sql("finish_runs")->held = true;
     job_finish(scene_job(), "succeeded", NULL);
     let_go("append");
     pass(200);
     ck_assert_ptr_nonnull(scene_job()); /* its end is on its way, and was what fenced it */
-    let_go("finish_run");
+    let_go("finish_runs");
     scene_until(gone, "finished");
 }
 END_TEST
@@ -363,7 +363,7 @@ static bool have_two(void)
 
 START_TEST(test_whoever_was_served_goes_to_the_end)
 {
-    sql("starting")->held = true;
+    sql("starting_runs")->held = true;
     sql("append")->held = true;
     scene_once("claim", CLAIMED SECOND);
     scene_until(have_two, "two jobs");
@@ -383,7 +383,7 @@ START_TEST(test_whoever_was_served_goes_to_the_end)
     job_drop(other, "the test is over");
     job_drop(first, "the test is over");
     let_go("append");
-    let_go("starting");
+    let_go("starting_runs");
 }
 END_TEST
 

@@ -61,12 +61,12 @@ static void reload(const char *text)
 /* The run is announced, but by us, and we have sent nothing. */
 START_TEST(test_cancel_behind_a_lost_starting)
 {
-    sql("starting")->state = "08006";
+    sql("starting_runs")->state = "08006";
     scene_once("claim", CLAIMED);
-    while (sql("starting")->calls == 0)
+    while (sql("starting_runs")->calls == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
-    sql("starting")->state = NULL;
-    sql("starting")->rows = "verdict=cancel;run=t-1-x.1;command=c;prompt=p";
+    sql("starting_runs")->state = NULL;
+    sql("starting_runs")->rows = "verdict=cancel;run=t-1-x.1;command=c;prompt=p";
     scene_until(released, "release");
     ck_assert_int_eq(call("void")->calls + call("start")->calls, 0);
     ck_assert_str_eq(sql("release")->last[3], "cancelled");
@@ -193,7 +193,7 @@ START_TEST(test_tombstone_of_a_proven_run_is_no_end)
     scene_once("adopt", SCENE_JOB("running;proven=t", "2", "t-1-x.1", "0", "<null>", "f"));
     scene_until(told_unreachable, "unreachable");
     ck_assert_str_eq(sql("phase")->last[4], "rundir_foreign");
-    ck_assert_int_eq(sql("void_confirmed")->calls + sql("finish_run")->calls, 0);
+    ck_assert_int_eq(sql("void_confirmed")->calls + sql("finish_runs")->calls, 0);
 }
 END_TEST
 
@@ -203,10 +203,10 @@ START_TEST(test_output_of_a_foreign_directory_is_not_ours)
     scene_until(is_running, "running");
     scene_run.state = RUNNER_FOREIGN;
     scene_prints("theirs\n");
-    while (sql("finish_run")->calls == 0)
+    while (sql("finish_runs")->calls == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
-    ck_assert_str_eq(sql("finish_run")->last[3], "lost");
-    ck_assert_str_eq(sql("finish_run")->last[4], "run_tampered");
+    ck_assert_str_eq(sql("finish_runs")->last[3], "lost");
+    ck_assert_str_eq(sql("finish_runs")->last[4], "run_tampered");
     ck_assert_int_eq(sql("append")->calls, 0);
 }
 END_TEST

@@ -17,7 +17,7 @@
 
 static bool finished(void)
 {
-    return sql("finish_run")->calls > 0;
+    return sql("finish_runs")->calls > 0;
 }
 
 static bool released(void)
@@ -73,8 +73,8 @@ static bool all_stored(void)
 static void expect_finish(const char *outcome, const char *reason)
 {
     scene_until(finished, "finish");
-    ck_assert_str_eq(sql("finish_run")->last[3], outcome);
-    ck_assert_str_eq(sql("finish_run")->last[4], reason);
+    ck_assert_str_eq(sql("finish_runs")->last[3], outcome);
+    ck_assert_str_eq(sql("finish_runs")->last[4], reason);
     scene_until(gone, "gone after finish");
 }
 
@@ -101,7 +101,7 @@ START_TEST(test_a_branch_is_pushed)
     ck_assert_str_eq(reported("profile"), "sandboxed");
     /* the workspace stood before anything of a start was announced, and SQL knew of it */
     ck_assert_ptr_nonnull(strstr(sql("prepared")->last[3], SCENE_BASE));
-    const char *prompt = sql("starting")->last[5];
+    const char *prompt = sql("starting_runs")->last[5];
     ck_assert_ptr_nonnull(strstr(prompt, "on the branch task/t1"));
     ck_assert_ptr_nonnull(strstr(prompt, "Base branch: main"));
     ck_assert_ptr_nonnull(strstr(prompt, "Pushing is not yours"));
@@ -126,8 +126,8 @@ START_TEST(test_what_the_host_is_told)
     ck_assert(!work->workflows);
     expect_finish("succeeded", "<null>");
     ck_assert(scene_work.work.leftovers);
-    ck_assert_ptr_null(strstr(sql("finish_run")->last[7], "s3cret-of-git"));
-    ck_assert_ptr_null(strstr(sql("starting")->last[4], "s3cret-of-git"));
+    ck_assert_ptr_null(strstr(sql("finish_runs")->last[7], "s3cret-of-git"));
+    ck_assert_ptr_null(strstr(sql("starting_runs")->last[4], "s3cret-of-git"));
     ck_assert_ptr_null(strstr(scene_run.job, "s3cret-of-git"));
 }
 END_TEST
@@ -188,7 +188,7 @@ START_TEST(test_no_workspace)
     call("prepare")->answer = "failed git_auth_failed";
     scene_once("claim", CLAIMED);
     expect_finish("failed", "git_auth_failed");
-    ck_assert_int_eq(sql("starting")->calls + call("start")->calls, 0);
+    ck_assert_int_eq(sql("starting_runs")->calls + call("start")->calls, 0);
     ck_assert_int_eq(call("harvest")->calls, 0);
 }
 END_TEST
@@ -198,7 +198,7 @@ START_TEST(test_a_workspace_in_use)
     call("prepare")->answer = _i == 0 ? "failed workspace_busy" : "fenced";
     scene_once("claim", CLAIMED);
     scene_until(prepares_again, "asked again");
-    ck_assert_int_eq(sql("starting")->calls, 0);
+    ck_assert_int_eq(sql("starting_runs")->calls, 0);
     call("prepare")->answer = "ready";
     scene_prints(DONE);
     scene_until(is_running, "running");
@@ -230,7 +230,7 @@ START_TEST(test_cancel_while_it_clones)
     ck_assert_str_eq(sql("release")->last[3], "cancelled");
     call("prepare")->hold = 0;
     scene_until(gone, "gone");
-    ck_assert_int_eq(sql("starting")->calls, 0);
+    ck_assert_int_eq(sql("starting_runs")->calls, 0);
 }
 END_TEST
 
@@ -306,7 +306,7 @@ START_TEST(test_a_follow_up)
                "earlier_summary=I stopped there;question=Which of the "
                "two?;slot_ordinal=0;session_tokens=<null>");
     runs_to_its_end(0);
-    const char *prompt = sql("starting")->last[5];
+    const char *prompt = sql("starting_runs")->last[5];
     ck_assert_ptr_nonnull(strstr(prompt, "## The answer\n\nTake the first"));
     ck_assert_ptr_nonnull(strstr(prompt, "Which of the two?"));
     ck_assert_ptr_nonnull(strstr(prompt, "I stopped there"));

@@ -25,8 +25,13 @@ struct scene_sql {
     const char *state; /* literal: SQLSTATE of an error instead, or NULL */
     int times;         /* how often this answer is given; 0 = always */
     int calls;
-    bool held;           /* no answer before it is let go; what it then says is decided then */
-    char last[17][8192]; /* parameters of the last call */
+    bool held; /* no answer before it is let go; what it then says is decided then */
+    /* Says many things at once: `rows` is of each, state a fault of each, unless it is of the
+     * connection or `whole`. */
+    bool many, whole;
+    const char *only;    /* attempt that state is of; whole: calls with it fail; NULL: all */
+    int items;           /* in the last call */
+    char last[17][8192]; /* parameters of the last call; of many: of its last item */
 };
 
 static struct scene_sql scene_sql[] = {
@@ -40,15 +45,17 @@ static struct scene_sql scene_sql[] = {
     {.name = "claim"},
     {.name = "adopt"},
     {.name = "jobs"},
-    {.name = "starting", .rows = "verdict=go;run=<null>;command=<null>;prompt=<null>"},
-    {.name = "started", .rows = "started="},
+    {.name = "starting_runs",
+     .many = true,
+     .rows = "verdict=go;run=<null>;command=<null>;prompt=<null>"},
+    {.name = "started_runs", .many = true},
     {.name = "phase", .rows = "phase="},
     {.name = "append"},
     {.name = "briefing",
      .rows = "base_branch=<null>;pushed_head=<null>;session_id=<null>;follow_up=<null>;"
              "earlier_summary=<null>;question=<null>;slot_ordinal=0;session_tokens=<null>"},
     {.name = "prepared", .rows = "prepared="},
-    {.name = "finish_run", .rows = "status=completed"},
+    {.name = "finish_runs", .many = true, .rows = "status=completed"},
     {.name = "release", .rows = "status=created"},
     {.name = "void_confirmed", .rows = "status=created"},
     {.name = "promote", .rows = "count=0"},
@@ -71,12 +78,12 @@ static struct scene_sql *sql(const char *name)
     ck_abort_msg("no such SQL function: %s", name);
 }
 
-/* A member of what finish_run() was told last, "tokens.input" of one inside; "<null>": none. */
+/* A member of what finish_runs() was told last, "tokens.input" of one inside; "<null>": none. */
 static inline const char *reported(const char *name)
 {
     static char text[8192];
     struct error err;
-    const char *report = sql("finish_run")->last[7], *dot = strchr(name, '.');
+    const char *report = sql("finish_runs")->last[7], *dot = strchr(name, '.');
     struct json_object *whole = json_parse(report, strlen(report), &err), *at = whole;
     ck_assert_msg(whole != NULL, "no report: %s", report);
     if (dot != NULL) {
@@ -141,6 +148,54 @@ static char *scene_append(const char *const *params)
     return buf_take(&rows);
 }
 
+/* The next element of an array literal; false at its end. */
+static bool scene_element(const char **at, char *text, size_t size)
+{
+    size_t len = 0;
+    if (**at == '}')
+        return false;
+    *at += **at == '{' || **at == ',';
+    if (**at == '}')
+        return false;
+    bool quoted = **at == '"';
+    for (*at += quoted; quoted ? **at != '"' : **at != ',' && **at != '}'; (*at)++) {
+        *at += quoted && **at == '\\';
+        if (len + 1 < size)
+            text[len++] = **at;
+    }
+    text[len] = '\0';
+    *at += quoted;
+    if (!quoted && strcmp(text, "NULL") == 0)
+        snprintf(text, size, "<null>");
+    return true;
+}
+
+/* Answers each item; remembers the last one. False: the call fails as a whole. */
+static bool scene_many(struct scene_sql *answer, int count, const char *const *params,
+                       struct buf *rows)
+{
+    bool good = true;
+    char attempt[32];
+    const char *at = params[1];
+    for (answer->items = 0; scene_element(&at, attempt, sizeof attempt);) {
+        bool faulty =
+            answer->state != NULL && (answer->only == NULL || strcmp(answer->only, attempt) == 0);
+        good = good && !(faulty && (answer->whole || strncmp(answer->state, "08", 2) == 0));
+        buf_addf(rows, "%sord=%d;fault=%s;detail=told to fail%s%s", answer->items > 0 ? "|" : "",
+                 answer->items + 1, faulty ? answer->state : "<null>", answer->rows ? ";" : "",
+                 answer->rows ? answer->rows : "");
+        answer->items++;
+    }
+    for (int i = 1; i < count; i++) {
+        at = params[i];
+        int items = 0;
+        while (scene_element(&at, answer->last[i], sizeof answer->last[i]))
+            items++;
+        ck_assert_int_eq(items, answer->items);
+    }
+    return good;
+}
+
 void db_query(struct db *db, const char *text, enum db_repeat repeat, int count,
               const char *const *params, db_done_cb on_done, void *data)
 {
@@ -158,12 +213,20 @@ void db_query(struct db *db, const char *text, enum db_repeat repeat, int count,
     for (int i = 0; i < count && i < 17; i++)
         snprintf(answer->last[i], sizeof answer->last[i], "%s", params[i] ? params[i] : "<null>");
     query->state = answer->state;
-    if (strcmp(answer->name, "append") == 0 && answer->state == NULL && answer->rows == NULL)
+    struct buf rows;
+    buf_init(&rows, 1 << 20);
+    if (answer->many && scene_many(answer, count, params, &rows)) {
+        query->state = NULL;
+        query->rows = mem_strdup(buf_text(&rows));
+    } else if (strcmp(answer->name, "append") == 0 && answer->state == NULL && answer->rows == NULL)
         query->rows = scene_append(params);
     else
         query->rows = mem_strdup(answer->rows);
-    if (answer->times > 0 && --answer->times == 0)
-        answer->rows = answer->state = NULL;
+    buf_release(&rows);
+    if (answer->times > 0 && --answer->times == 0) {
+        answer->rows = answer->many ? answer->rows : NULL;
+        answer->state = NULL;
+    }
     query->on_done = on_done;
     query->data = data;
     list_append(&scene.queries, &query->link);

@@ -287,7 +287,7 @@ static void close_all(struct dispatch *dispatch)
 {
     node_set(&dispatch->node, NODE_STOPPED);
     jobs_drop(&dispatch->jobs, "left to others: this worker stops");
-    output_close(&dispatch->jobs.output);
+    jobs_close(&dispatch->jobs);
     timer_close(&dispatch->tick, NULL);
     timer_close(&dispatch->beat, NULL);
     timer_close(&dispatch->look, NULL);
@@ -323,7 +323,7 @@ static void drain_step(struct dispatch *dispatch)
     const char *params[] = {dispatch->node.id};
     if (!dispatch->stop_sent) {
         output_flush(&dispatch->jobs.output);
-        if (!output_idle(&dispatch->jobs.output) && now < dispatch->drain_until)
+        if (!jobs_idle(&dispatch->jobs) && now < dispatch->drain_until)
             return;
         dispatch->stop_sent = true;
         dispatch->drain_until = now + DRAIN_STOP_MS;

@@ -223,6 +223,23 @@ void jobs_init(struct jobs *jobs, struct node *node, void (*on_gone)(void *data)
     *jobs = (struct jobs){.node = node, .on_gone = on_gone, .data = data};
     list_init(&jobs->list);
     output_init(&jobs->output, node);
+    for (int i = 0; i < JOB_CALLS; i++)
+        batch_init(&jobs->batches[i], &job_calls[i], node);
+}
+
+bool jobs_idle(const struct jobs *jobs)
+{
+    bool idle = output_idle(&jobs->output);
+    for (int i = 0; i < JOB_CALLS; i++)
+        idle = idle && batch_idle(&jobs->batches[i]);
+    return idle;
+}
+
+void jobs_close(struct jobs *jobs)
+{
+    output_close(&jobs->output);
+    for (int i = 0; i < JOB_CALLS; i++)
+        batch_close(&jobs->batches[i]);
 }
 
 struct job *jobs_find(const struct jobs *jobs, int64_t attempt)
@@ -272,6 +289,11 @@ bool job_let_go(struct job *job)
     bool ours = job->state != JOB_GONE;
     job_clean_up(job);
     return ours;
+}
+
+void job_say(struct job *job, enum job_call call)
+{
+    batch_add(&job->jobs->batches[call], job);
 }
 
 void job_begin(struct job *job)

@@ -46,6 +46,7 @@
 #include "common/log.h"
 #include "worker/adapter/adapter.h"
 #include "worker/host/host.h"
+#include "worker/job/batch.h"
 #include "worker/job/output.h"
 #include "worker/node/node.h"
 #include "worker/runner/frame.h"
@@ -107,11 +108,15 @@ struct job_stream {
     int64_t final;  /* size at the proven end; -1 before */
 };
 
+/* Calls that travel together when several jobs have to make them. */
+enum job_call { JOB_CALL_STARTING, JOB_CALL_STARTED, JOB_CALL_FINISH, JOB_CALLS };
+
 /* All jobs of a node. */
 struct jobs {
     struct node *node; /* borrowed */
     struct list list;
     struct output output;
+    struct batch batches[JOB_CALLS];
     void (*on_gone)(void *data); /* a slot may be free */
     void *data;                  /* borrowed */
 };
@@ -120,13 +125,16 @@ void jobs_init(struct jobs *jobs, struct node *node, void (*on_gone)(void *data)
 struct job *jobs_find(const struct jobs *jobs, int64_t attempt); /* NULL: none */
 void jobs_step(struct jobs *jobs);
 void jobs_drop(struct jobs *jobs, const char *why);
+bool jobs_idle(const struct jobs *jobs); /* nothing of theirs is on its way to the database */
+void jobs_close(struct jobs *jobs);      /* all are dropped: no timer any more */
 
 struct job {
     struct list link;     /* in jobs.list */
     struct list to_store; /* in output.jobs, while something is pending */
-    struct jobs *jobs;    /* borrowed */
-    struct node *node;    /* borrowed */
-    struct host *host;    /* borrowed */
+    struct batch_place place;
+    struct jobs *jobs; /* borrowed */
+    struct node *node; /* borrowed */
+    struct host *host; /* borrowed */
     struct host_watcher watcher;
     int64_t attempt;
     int number, issue_number, timeout_secs;
@@ -266,12 +274,11 @@ void job_nothing_left(struct job *job, const struct runner_record *record);
 
 void job_sql_briefing(struct job *job);
 void job_sql_prepared(struct job *job);
-void job_sql_starting(struct job *job);
-void job_sql_started(struct job *job);
 void job_sql_phase(struct job *job, enum job_phase phase, const char *reason);
 void job_sql_release(struct job *job);
 void job_sql_void_confirmed(struct job *job);
-void job_sql_finish(struct job *job);
+void job_say(struct job *job, enum job_call call); /* with those of others */
+extern const struct batch_kind job_calls[JOB_CALLS];
 /* Are we its owner, though the host says that there is a later one? `epoch`: the one there. */
 void job_sql_owner(struct job *job, int64_t epoch);
 

@@ -134,9 +134,9 @@ static void keep(char **slot, const char *text)
     *slot = mem_strdup(text);
 }
 
-static void on_starting(void *data, const struct db_result *res, const struct error *err)
+static void on_starting(struct job *job, const struct db_result *res, int row,
+                        const struct error *err)
 {
-    struct job *job = data;
     enum answer answer = answered(job, "starting", err);
     if (answer == ANSWER_CONTRADICTED)
         job_drop(job, err->text);
@@ -144,26 +144,25 @@ static void on_starting(void *data, const struct db_result *res, const struct er
         job_give_up_start(job, "start_refused");
     if (answer != ANSWER_GOOD)
         return;
-    const char *verdict = db_rows(res) == 1 ? db_text(res, 0, "verdict") : NULL;
+    const char *verdict = db_text(res, row, "verdict");
     if (verdict == NULL || strcmp(verdict, "go") != 0) {
         job_give_up_start(job, "cancelled");
         return;
     }
-    if (db_text(res, 0, "run") != NULL)
-        snprintf(job->key.run, sizeof job->key.run, "%s", db_text(res, 0, "run"));
-    keep(&job->command, db_text(res, 0, "command"));
-    keep(&job->prompt, db_text(res, 0, "prompt"));
+    if (db_text(res, row, "run") != NULL)
+        snprintf(job->key.run, sizeof job->key.run, "%s", db_text(res, row, "run"));
+    keep(&job->command, db_text(res, row, "command"));
+    keep(&job->prompt, db_text(res, row, "prompt"));
     node_breakpoint("after-starting");
     job_set(job, JOB_START);
     job_step(job);
 }
 
-void job_sql_starting(struct job *job)
+static void add_starting(const struct job *job, struct buf *columns)
 {
-    struct key key = key_of(job);
-    const char *params[] = {job->node->id, key.attempt,  key.epoch,
-                            job->key.run,  job->command, job->prompt};
-    call(job, "select * from fleet.starting($1, $2, $3, $4, $5, $6)", 6, params, on_starting);
+    db_array_text(&columns[0], job->key.run);
+    db_array_text(&columns[1], job->command);
+    db_array_text(&columns[2], job->prompt);
 }
 
 /* --- started --- */
@@ -177,11 +176,11 @@ static void know_supervisor(struct job *job)
     snprintf(job->machine, sizeof job->machine, "%s", host_machine(job->host));
 }
 
-static void on_started(void *data, const struct db_result *res, const struct error *err)
+static void on_started(struct job *job, const struct db_result *res, int row,
+                       const struct error *err)
 {
-    struct job *job = data;
     enum answer answer = answered(job, "started", err);
-    (void)res;
+    (void)res, (void)row;
     if (answer == ANSWER_CONTRADICTED)
         job_set(job, JOB_STARTING); /* rows were lost: announced again, found started again */
     if (answer != ANSWER_GOOD)
@@ -202,22 +201,13 @@ static const char *known(const char *text)
     return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
-void job_sql_started(struct job *job)
+static void add_started(const struct job *job, struct buf *columns)
 {
-    struct key key = key_of(job);
-    char pid[24];
-    snprintf(pid, sizeof pid, "%" PRId64, job->record.pid);
-    const char *params[] = {job->node->id,
-                            key.attempt,
-                            key.epoch,
-                            pid,
-                            is_plain(job) ? NULL : known(job->record.start),
-                            is_plain(job) ? NULL : known(job->record.boot),
-                            is_plain(job) ? NULL : known(host_machine(job->host))};
-    call(job,
-         "select fleet.started($1, $2, $3, p_pid => $4, p_start => $5, p_boot => $6, "
-         "p_machine => $7)",
-         7, params, on_started);
+    bool plain = is_plain(job);
+    db_array_int(&columns[0], job->record.pid);
+    db_array_text(&columns[1], plain ? NULL : known(job->record.start));
+    db_array_text(&columns[2], plain ? NULL : known(job->record.boot));
+    db_array_text(&columns[3], plain ? NULL : known(host_machine(job->host)));
 }
 
 /* --- phase --- */
@@ -264,15 +254,14 @@ static void on_contradiction(struct job *job)
     }
 }
 
-static void on_end(void *data, const struct db_result *res, const struct error *err)
+static void on_end(struct job *job, const struct db_result *res, int row, const struct error *err)
 {
-    struct job *job = data;
     enum answer answer = answered(job, job_state_name(job->state), err);
     if (answer == ANSWER_CONTRADICTED)
         on_contradiction(job);
     if (answer != ANSWER_GOOD)
         return;
-    const char *status = db_rows(res) == 1 ? db_text(res, 0, "status") : NULL;
+    const char *status = row < db_rows(res) ? db_text(res, row, "status") : NULL;
     const char *outcome = job->state == JOB_FINISHING ? job->outcome : "not started";
     const char *reason = job->state == JOB_FINISHING ? job->reason : job->give_up;
     log_info(job->about, "%s%s%s, task is now %s", outcome, reason != NULL ? ": " : "",
@@ -281,11 +270,16 @@ static void on_end(void *data, const struct db_result *res, const struct error *
     job_clean_up(job);
 }
 
+static void on_ended(void *data, const struct db_result *res, const struct error *err)
+{
+    on_end(data, res, 0, err);
+}
+
 void job_sql_release(struct job *job)
 {
     struct key key = key_of(job);
     const char *params[] = {job->node->id, key.attempt, key.epoch, job->give_up};
-    call(job, "select fleet.release($1, $2, $3, $4) as status", 4, params, on_end);
+    call(job, "select fleet.release($1, $2, $3, $4) as status", 4, params, on_ended);
 }
 
 void job_sql_void_confirmed(struct job *job)
@@ -293,51 +287,57 @@ void job_sql_void_confirmed(struct job *job)
     struct key key = key_of(job);
     const char *reason = job->give_up != NULL ? job->give_up : "voided";
     const char *params[] = {job->node->id, key.attempt, key.epoch, reason};
-    call(job, "select fleet.void_confirmed($1, $2, $3, $4) as status", 4, params, on_end);
+    call(job, "select fleet.void_confirmed($1, $2, $3, $4) as status", 4, params, on_ended);
 }
 
-/* Seconds since 1970 at which a limit that ended the run is over; NULL when nobody said. */
-static const char *resets_at(const struct job *job, char text[static 24])
+/* Seconds since 1970 at which a limit that ended the run is over; 0 when nobody said. */
+static int64_t resets_at(const struct job *job)
 {
     struct limit_clock clock = {.now = (int64_t)time(NULL),
                                 .utc_offset_secs = host_utc_offset(job->host),
                                 .offset_known = true};
     bool guessed;
-    int64_t end = adapter_resets_at(&job->adapter, &clock, &guessed);
-    if (job->reason == NULL || end == 0 ||
-        (strcmp(job->reason, "rate_limited") != 0 && strcmp(job->reason, "provider_quota") != 0))
-        return NULL;
-    snprintf(text, 24, "%lld", (long long)end);
-    return text;
+    bool limited = job->reason != NULL && (strcmp(job->reason, "rate_limited") == 0 ||
+                                           strcmp(job->reason, "provider_quota") == 0);
+    return limited ? adapter_resets_at(&job->adapter, &clock, &guessed) : 0;
 }
 
-void job_sql_finish(struct job *job)
+static void add_number(struct buf *column, bool given, int64_t value)
 {
-    struct key key = key_of(job);
+    if (given)
+        db_array_int(column, value);
+    else
+        db_array_text(column, NULL);
+}
+
+static void add_end(const struct job *job, struct buf *columns)
+{
     struct buf report;
-    char status[16], number[16], again[24];
     bool gone = job->record.state != RUNNER_ENDED; /* the host looked for what lives */
     const char *proof = gone ? "supervisor_gone no_mark" : known(job->record.proof);
-    bool ended = job->record.state == RUNNER_ENDED && job->record.exit >= 0;
-    bool killed = ended && job->record.signal > 0;
-    snprintf(status, sizeof status, "%d", job->record.exit);
-    snprintf(number, sizeof number, "%d", job->record.signal);
+    bool ended = !gone && job->record.exit >= 0;
+    int64_t again = resets_at(job);
     buf_init(&report, JOB_REPORT_MAX);
     job_report(job, &report, is_plain(job));
-    const char *params[] = {job->node->id,
-                            key.attempt,
-                            key.epoch,
-                            job->outcome,
-                            job->reason,
-                            ended ? status : NULL,
-                            killed ? number : NULL,
-                            buf_text(&report),
-                            resets_at(job, again),
-                            job->sent ? proof : NULL};
-    call(job, "select fleet.finish_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) as status", 10,
-         params, on_end);
+    db_array_text(&columns[0], job->outcome);
+    db_array_text(&columns[1], job->reason);
+    add_number(&columns[2], ended, job->record.exit);
+    add_number(&columns[3], ended && job->record.signal > 0, job->record.signal);
+    db_array_text(&columns[4], buf_text(&report));
+    add_number(&columns[5], again != 0, again);
+    db_array_text(&columns[6], job->sent ? proof : NULL);
     buf_release(&report);
 }
+
+/* --- What is said of many at once --- */
+
+const struct batch_kind job_calls[JOB_CALLS] = {
+    {"starting", "select * from fleet.starting_runs($1, $2, $3, $4, $5, $6)", 3, add_starting,
+     on_starting},
+    {"started", "select * from fleet.started_runs($1, $2, $3, $4, $5, $6, $7)", 4, add_started,
+     on_started},
+    {"finishing", "select * from fleet.finish_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", 7,
+     add_end, on_end}};
 
 /* --- Who owns it --- */
 

@@ -23,7 +23,7 @@ static void step_claimed(struct job *job)
     } else {
         node_breakpoint("after-claim");
         job_set(job, JOB_STARTING);
-        job_sql_starting(job);
+        job_say(job, JOB_CALL_STARTING);
     }
 }
 
@@ -212,7 +212,7 @@ void job_step(struct job *job)
         step_preparing(job);
         break;
     case JOB_STARTING:
-        job_sql_starting(job);
+        job_say(job, JOB_CALL_STARTING);
         break;
     case JOB_RAISE:
         if (!job_must_ask(job))
@@ -222,7 +222,7 @@ void job_step(struct job *job)
         step_start(job);
         break;
     case JOB_STARTED:
-        job_sql_started(job);
+        job_say(job, JOB_CALL_STARTED);
         break;
     case JOB_RUNNING:
         step_running(job);
@@ -243,7 +243,7 @@ void job_step(struct job *job)
         step_harvesting(job);
         break;
     case JOB_FINISHING:
-        job_sql_finish(job);
+        job_say(job, JOB_CALL_FINISH);
         break;
     case JOB_RELEASING:
         job_sql_release(job);
