@@ -125,15 +125,15 @@ begin
 end $$;
 
 -- Sorts tasks into kinds, each looked at once, and finds those that may have a fault: task_fault() says which. The numbers here are
--- those of task_limits(), as constants: a thousand tasks are compared in a millisecond.
+-- those of task_limits(), as constants: a thousand tasks are compared in a millisecond. Has a request a key, is one
+-- answered by its task?
 create function fleet.sort_tasks(p_requests fleet.submission[], p_of int[], p_items fleet.wanted_task[], out kinds fleet.task_kind[],
-                                 out kind_of int[], out doubtful int[])
+                                 out kind_of int[], out doubtful int[], out keyed boolean, out shown boolean)
     language plpgsql stable as $$
 begin
-    with item as materialized (
+    with item as (
         select e.ordinality::int as ord, coalesce(r.token_id, 0) as token_id, coalesce(e.labels, '{}') as labels,
                coalesce(e.any_agent, false) as any_agent, coalesce(e.execution_mode, 'undecided') as mode, e.repo,
-               coalesce('/' || e.repo, '') as repo_key,
                e.title is not null and length(e.title) <= 500 and fleet.is_line(e.title)
                    and e.task_id is not null and (e.made_id or length(e.task_id) <= 200 and fleet.is_free_id(e.task_id))
                    and coalesce(octet_length(e.body) <= 1048576, true)
@@ -148,20 +148,22 @@ begin
                    and (e.run_at is null or fleet.time_of(e.run_at) <= now() + interval '365 days')
                    and (e.metadata is null or jsonb_typeof(e.metadata) = 'object' and octet_length(e.metadata::text) <= 16384) as sound
         from unnest(p_items) with ordinality e
-        join unnest(p_requests) with ordinality r on r.ordinality = p_of[e.ordinality]),
+        cross join lateral (select (p_requests[p_of[e.ordinality]]).*) r),
+    alike as (
+        select token_id, labels, any_agent, mode, repo, array_agg(ord) as ords, array_agg(ord) filter (where sound is not true) as unsound
+        from item group by token_id, labels, any_agent, mode, repo),
     kind as materialized (
         select row_number() over ()::int as place, k.*,
                fleet.kind_sound(k.token_id, k.labels, k.requirements, k.any_agent, k.mode, k.repo) as sound
-        from (select k.*, fleet.requirements_of(k.labels) as requirements
-              from (select distinct token_id, labels, any_agent, mode, repo_key, repo from item) k) k)
-    select (select array_agg(row(k.labels, array(select distinct unnest(k.labels)), k.mode, k.repo, fleet.token_actor(k.token_id),
-                                 k.requirements, fleet.priority_of(k.labels),
-                                 null, null)::fleet.task_kind order by k.place) from kind k),
-           array_agg(k.place order by i.ord),
-           coalesce(array_agg(i.ord order by i.ord) filter (where (i.sound and k.sound) is not true), '{}')
-    into kinds, kind_of, doubtful
-    from item i
-    join kind k using (token_id, labels, any_agent, mode, repo_key);
+        from (select a.*, fleet.requirements_of(a.labels) as requirements from alike a) k)
+    select array_agg(row(k.labels, k.mode, k.repo, fleet.token_actor(k.token_id), k.requirements, fleet.priority_of(k.labels),
+                         null, null)::fleet.task_kind order by k.place),
+           (select array_agg(k.place order by o) from kind k, unnest(k.ords) o),
+           array(select unnest(case when k.sound then k.unsound else k.ords end) from kind k),
+           exists (select from unnest(p_requests) r where r.idempotency_key is not null),
+           exists (select from unnest(p_requests) r where r.form = 'one')
+    into kinds, kind_of, doubtful, keyed, shown
+    from kind k;
 end $$;
 
 -- The kinds with their lanes, those that are new made in one order; then with what keeps everybody from taking their tasks.
@@ -179,17 +181,19 @@ begin
     return p_kinds;
 end $$;
 
--- Inserts tasks and puts each where it waits; the numbers that were allotted, and how many of them were used: an id that stands
--- already is left alone. Numbers follow the order of the tasks, the rows are locked in the order of their ids.
+-- Inserts tasks and puts each where it waits; the numbers that were allotted, how many of them were used (an id that stands already is
+-- left alone), and if p_shown those tasks as the API shows them. Numbers follow the order of the tasks; the rows are locked in the order
+-- of the ids that submitters chose.
 create function fleet.insert_tasks(p_source text, p_requests fleet.submission[], p_of int[], p_items fleet.wanted_task[],
-                                   p_kinds fleet.task_kind[], p_kind_of int[], p_go boolean[], out numbers bigint[], out made int)
+                                   p_kinds fleet.task_kind[], p_kind_of int[], p_go boolean[], p_shown boolean,
+                                   out numbers bigint[], out made int, out objects text[])
     language plpgsql as $$
 begin
     numbers := array(select nextval('fleet.task_task_seq') from generate_subscripts(p_items, 1));
     with new as (
-        insert into fleet.task (task, task_id, source, task_type, title, body, content_hash, labels, requirements, execution_mode,
-                                priority, repo, issue_number, branch_name, base_branch, timeout_secs, max_retries, max_attempts_total,
-                                metadata, submitted_by, lane, run_at)
+        insert into fleet.task as t (
+            task, task_id, source, task_type, title, body, content_hash, labels, requirements, execution_mode, priority, repo,
+            issue_number, branch_name, base_branch, timeout_secs, max_retries, max_attempts_total, metadata, submitted_by, lane, run_at)
         overriding system value
         select numbers[e.ordinality], e.task_id, p_source, e.task_type, e.title, coalesce(e.body, ''),
                fleet.content_hash(e.title, e.body, e.labels, e.any_agent, e.priority, e.execution_mode, e.task_type, e.repo,
@@ -200,20 +204,19 @@ begin
                coalesce(e.metadata, '{}'), k.actor, k.lane,
                case when e.run_at is null then now() else greatest(fleet.time_of(e.run_at), now()) end
         from unnest(p_items) with ordinality e
-        join unnest(p_requests) with ordinality r on r.ordinality = p_of[e.ordinality]
-        join unnest(p_kinds) with ordinality k on k.ordinality = p_kind_of[e.ordinality]
+        cross join lateral (select (p_requests[p_of[e.ordinality]]).*) r
+        cross join lateral (select (p_kinds[p_kind_of[e.ordinality]]).*) k
         where p_go[e.ordinality]
-        order by e.task_id collate "C", e.ordinality
+        order by case when e.made_id is not true then e.task_id end collate "C", e.ordinality
         on conflict (task_id) do nothing
-        returning task, lane, priority, run_at, labels, submitted_by),
+        returning t.task, t.lane, t.priority, t.run_at, t.labels, t.submitted_by,
+                  case when p_shown then fleet.task_object(t, null, null, null, null) end as object),
     waiting as (insert into fleet.queue (lane, prio, task) select n.lane, -n.priority, n.task from new n where n.run_at <= now()),
     later as (insert into fleet.delayed (run_at, task) select n.run_at, n.task from new n where n.run_at > now()),
-    found as (
-        insert into fleet.task_label (label, task)
-        select l, n.task from new n join (select distinct k.labels, k.words from unnest(p_kinds) k) k using (labels), unnest(k.words) l),
+    found as (insert into fleet.task_label (label, task) select distinct l, n.task from new n, unnest(n.labels) l),
     told as (
         insert into fleet.event (task, event_type, to_status, actor) select n.task, 'created', 'created', n.submitted_by from new n)
-    select count(*) into made from new;
+    select count(*), array_agg(n.object order by n.task) filter (where p_shown) into made, objects from new n;
 end $$;
 
 -- The task of an issue that is asked for the first time. Under the issue's lock.
@@ -221,11 +224,10 @@ create function fleet.insert_issue_task(p_request fleet.submission, p fleet.want
     language plpgsql as $$
 declare
     v_requirements text[] := fleet.requirements_of(p.labels);
-    v_kind fleet.task_kind := row(p.labels, array(select distinct unnest(p.labels)), 'undecided', p.repo, p_actor,
-                                  v_requirements, fleet.priority_of(p.labels),
+    v_kind fleet.task_kind := row(p.labels, 'undecided', p.repo, p_actor, v_requirements, fleet.priority_of(p.labels),
                                   fleet.lane_for(v_requirements, 'undecided', p.repo), null);
 begin
-    perform fleet.insert_tasks('forgejo', array[p_request], '{1}', array[p], array[v_kind], '{1}', '{true}');
+    perform fleet.insert_tasks('forgejo', array[p_request], '{1}', array[p], array[v_kind], '{1}', '{true}', false);
     update fleet.task t set issue = i.issue, requested_by = case when p_actor like 'forgejo:_%' then substr(p_actor, 9) end
     from fleet.issue i where t.task_id = p.task_id and i.repo = p.repo and i.number = p.issue_number;
     perform fleet.open_outbox(t.task) from fleet.task t where t.task_id = p.task_id;
@@ -236,9 +238,6 @@ create function fleet.take_keys(p_requests fleet.submission[]) returns boolean[]
     language plpgsql as $$
 declare v_ours boolean[];
 begin
-    if not exists (select from unnest(p_requests) r where r.idempotency_key is not null) then
-        return array_fill(true, array[cardinality(p_requests)]);
-    end if;
     with named as materialized (
         select distinct on (token_id, key) token_id, key, request_hash, place
         from (select coalesce(r.token_id, 0) as token_id, r.idempotency_key as key, coalesce(r.request_hash, '') as request_hash,
@@ -275,65 +274,65 @@ begin
     return '{"status": ' || p_status || coalesce(', "task_id": ' || to_json(p_task_id)::text, '') || ', ' || substr(v_body, 2);
 end $$;
 
--- What became of each task of the requests that were done. In a statement after that which inserted: only there does one stand that
--- came in between. p_all: all were inserted, so that there is nothing to look up.
+-- What became of each task of the requests that were done, and the trail of who submitted what. In a statement after that which
+-- inserted: only there does one stand that came in between. p_objects: when all were inserted, there is nothing to look up.
 create function fleet.verdicts(p_requests fleet.submission[], p_ours boolean[], p_of int[], p_items fleet.wanted_task[],
-                               p_kinds fleet.task_kind[], p_kind_of int[], p_faults fleet.fault[], p_numbers bigint[], p_all boolean)
+                               p_kinds fleet.task_kind[], p_kind_of int[], p_faults fleet.fault[], p_numbers bigint[], p_all boolean,
+                               p_objects text[])
     returns fleet.submitted[] language plpgsql as $$
+declare v_results fleet.submitted[];
 begin
-    return array(
-        with item as (
-            select e.ordinality as ord, r.ordinality as request, r.form, e.task_id, k.warnings,
-                   coalesce(t.task, p_numbers[e.ordinality]) as task,
-                   case when p_all or t.task = p_numbers[e.ordinality] then 201
-                        when (p_faults[e.ordinality]).code = 'repository_not_allowed' then 403
-                        when (p_faults[e.ordinality]).code is not null then 422
-                        when t.content_hash <> fleet.content_hash(
-                            e.title, e.body, e.labels, e.any_agent, e.priority, e.execution_mode, e.task_type, e.repo, e.issue_number,
-                            e.max_retries, e.timeout_secs, e.run_at, e.metadata, e.base_branch) then 409
-                        when e.made_id then 201 else 200 end as status
-            from unnest(p_items) with ordinality e
-            join unnest(p_requests) with ordinality r on r.ordinality = p_of[e.ordinality]
-            join unnest(p_kinds) with ordinality k on k.ordinality = p_kind_of[e.ordinality]
-            left join lateral ( -- by index, whatever a plan made for few tasks thinks
-                select t.task, t.content_hash from fleet.task t where t.task_id = e.task_id and not p_all offset 0) t on true
-            where p_ours[r.ordinality]),
-        shown as materialized (
-            select o.task, o.object
-            from fleet.task_objects(array(select distinct i.task from item i where i.form = 'one' and i.status < 300)) o),
-        said as materialized ( -- once: three aggregates read it
-            select i.*, case when i.status >= 300 then fleet.refusal(i.form, i.status, i.task_id, p_faults[i.ord])
-                             when i.form = 'one' then left(o.object, -1) || ', "warnings": ' || i.warnings::text || '}'
-                             else '{"status": ' || i.status || ', "task_id": ' || to_json(i.task_id)::text
-                                  || case when i.warnings::text <> '[]' then ', "warnings": ' || i.warnings::text || '}' else '}' end
-                        end as text
-            from item i left join shown o using (task))
-        select row(s.request,
-                   case when s.form = 'one' then max(s.status) when bool_and(s.status = 201) then 201
-                        when bool_and(s.status < 300) then 200 else 207 end,
-                   case s.form when 'one' then min(s.text) when 'list' then '[' || string_agg(s.text, ', ' order by s.ord) || ']'
-                               else string_agg(s.text, chr(10) order by s.ord) || chr(10) end,
-                   (array_agg(s.task_id order by s.ord) filter (where s.status < 300))[1],
-                   count(*) filter (where s.status < 300 and (p_all or s.task = p_numbers[s.ord])))::fleet.submitted
-        from said s group by s.request, s.form);
+    with item as (
+        select e.ordinality as ord, p_of[e.ordinality] as request, (p_requests[p_of[e.ordinality]]).form as form, e.task_id,
+               (p_kinds[p_kind_of[e.ordinality]]).warnings as warnings, t.task, p_all or t.task = p_numbers[e.ordinality] as made,
+               case when p_all or t.task = p_numbers[e.ordinality] then 201
+                    when (p_faults[e.ordinality]).code = 'repository_not_allowed' then 403
+                    when (p_faults[e.ordinality]).code is not null then 422
+                    when t.content_hash <> fleet.content_hash(
+                        e.title, e.body, e.labels, e.any_agent, e.priority, e.execution_mode, e.task_type, e.repo, e.issue_number,
+                        e.max_retries, e.timeout_secs, e.run_at, e.metadata, e.base_branch) then 409
+                    when e.made_id then 201 else 200 end as status
+        from unnest(p_items) with ordinality e
+        left join lateral ( -- by index, whatever a plan made for few tasks thinks
+            select t.task, t.content_hash from fleet.task t where t.task_id = e.task_id and not p_all offset 0) t on true
+        where p_ours[p_of[e.ordinality]]),
+    shown as materialized (
+        select o.task, o.object
+        from fleet.task_objects(array(select distinct i.task from item i where i.form = 'one' and i.status < 300)) o where not p_all),
+    said as (
+        select i.*, case when i.status >= 300 then fleet.refusal(i.form, i.status, i.task_id, p_faults[i.ord])
+                         when i.form = 'one' then left(coalesce(p_objects[i.ord], o.object), -1) || ', "warnings": ' || i.warnings::text || '}'
+                         else '{"status": ' || i.status || ', "task_id": ' || to_json(i.task_id)::text
+                              || case when i.warnings::text <> '[]' then ', "warnings": ' || i.warnings::text || '}' else '}' end
+                    end as text
+        from item i left join shown o using (task)),
+    answered as (
+        select s.request, s.form,
+               case when s.form = 'one' then max(s.status) when bool_and(s.status = 201) then 201
+                    when bool_and(s.status < 300) then 200 else 207 end as status,
+               string_agg(s.text, case s.form when 'list' then ', ' else chr(10) end order by s.ord) as text,
+               (p_items[min(s.ord) filter (where s.status < 300)]).task_id as task_id, count(*) filter (where s.made) as created
+        from said s group by s.request, s.form),
+    trail as (
+        insert into fleet.audit (actor, token_prefix, address, request_id, action, object, after)
+        select fleet.token_actor(r.token_id), (select t.prefix from fleet.token t where t.token_id = r.token_id), r.address, r.request_id,
+               'task_submit', a.task_id, jsonb_build_object('tasks', a.created)
+        from answered a cross join lateral (select (p_requests[a.request]).*) r
+        where a.created > 0)
+    select array_agg(row(a.request, a.status, case a.form when 'list' then '[' || a.text || ']' when 'lines' then a.text || chr(10)
+                                              else a.text end, a.task_id, a.created)::fleet.submitted)
+    into v_results from answered a;
+    return v_results;
 end $$;
 
--- Keeps the answers of keys, and the trail of who submitted what.
+-- Keeps the answers of keys.
 create function fleet.keep_answers(p_requests fleet.submission[], p_results fleet.submitted[]) returns void
     language plpgsql as $$
 begin
-    if exists (select from unnest(p_requests) r where r.idempotency_key is not null) then
-        update fleet.idempotency i set task_id = x.task_id, answer = x.body, status = x.status
-        from unnest(p_results) x
-        join unnest(p_requests) with ordinality r on r.ordinality = x.request
-        where i.token_id = coalesce(r.token_id, 0) and i.key = r.idempotency_key;
-    end if;
-    insert into fleet.audit (actor, token_prefix, address, request_id, action, object, after)
-    select fleet.token_actor(r.token_id), (select t.prefix from fleet.token t where t.token_id = r.token_id), r.address, r.request_id,
-           'task_submit', x.task_id, jsonb_build_object('tasks', x.created)
+    update fleet.idempotency i set task_id = x.task_id, answer = x.body, status = x.status
     from unnest(p_results) x
     join unnest(p_requests) with ordinality r on r.ordinality = x.request
-    where x.created > 0;
+    where i.token_id = coalesce(r.token_id, 0) and i.key = r.idempotency_key;
 end $$;
 
 -- The answers of requests whose key had one already, or was used with another request.
@@ -354,13 +353,11 @@ begin
 end $$;
 
 -- A key that came to nothing may be used again.
-create function fleet.free_keys(p_requests fleet.submission[], p_results fleet.submitted[]) returns void
+create function fleet.free_keys(p_requests fleet.submission[]) returns void
     language plpgsql as $$
 begin
-    if exists (select from unnest(p_results) x where x.task_id is null) then
-        delete from fleet.idempotency i using unnest(p_requests) r
-        where i.token_id = coalesce(r.token_id, 0) and i.key = r.idempotency_key and i.xid = pg_current_xact_id() and i.task_id is null;
-    end if;
+    delete from fleet.idempotency i using unnest(p_requests) r
+    where i.token_id = coalesce(r.token_id, 0) and i.key = r.idempotency_key and i.xid = pg_current_xact_id() and i.task_id is null;
 end $$;
 
 -- Submits the tasks of some requests (p_of names that of each task): one statement a step, whatever their number, one commit, and a
@@ -371,35 +368,35 @@ create function fleet.submit_tasks(p_requests fleet.submission[], p_of int[], p_
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
     set plan_cache_mode = force_generic_plan as $$
 declare
-    v_kinds fleet.task_kind[];
-    v_kind_of int[];
-    v_doubtful int[];
+    v_sorted record;
+    v_new record;
     v_faults fleet.fault[] := array[]::fleet.fault[];
-    v_ours boolean[];
-    v_go boolean[];
-    v_numbers bigint[];
-    v_made int;
+    v_ours boolean[] := array_fill(true, array[cardinality(p_requests)]);
+    v_go boolean[] := array_fill(true, array[cardinality(p_items)]);
     v_results fleet.submitted[];
     o int;
 begin
     if cardinality(p_items) = 0 then
         return;
     end if;
-    select s.kinds, s.kind_of, s.doubtful into v_kinds, v_kind_of, v_doubtful from fleet.sort_tasks(p_requests, p_of, p_items) s;
-    foreach o in array v_doubtful loop
+    select * into v_sorted from fleet.sort_tasks(p_requests, p_of, p_items);
+    foreach o in array v_sorted.doubtful loop
         v_faults[o] := fleet.task_fault(p_requests[p_of[o]], p_items[o]);
+        v_go[o] := (v_faults[o]).code is null;
     end loop;
-    v_kinds := fleet.make_lanes(v_kinds, array(select distinct v_kind_of[i] from generate_subscripts(v_kind_of, 1) i
-                                               where (v_faults[i]).code is null));
-    v_ours := fleet.take_keys(p_requests);
-    v_go := array(select v_ours[p_of[i]] and (v_faults[i]).code is null from generate_subscripts(p_items, 1) i order by i);
-    select i.numbers, i.made into v_numbers, v_made from fleet.insert_tasks('api', p_requests, p_of, p_items, v_kinds, v_kind_of, v_go) i;
-    v_results := fleet.verdicts(p_requests, v_ours, p_of, p_items, v_kinds, v_kind_of, v_faults, v_numbers, v_made = cardinality(p_items));
-    perform fleet.keep_answers(p_requests, v_results);
-    if false = any (v_ours) then
-        v_results := v_results || fleet.kept_answers(p_requests, v_ours);
+    v_sorted.kinds := fleet.make_lanes(v_sorted.kinds, array(select distinct v_sorted.kind_of[i] from generate_subscripts(v_sorted.kind_of, 1) i where v_go[i]));
+    if v_sorted.keyed then
+        v_ours := fleet.take_keys(p_requests);
+        v_go := array(select v_go[i] and v_ours[p_of[i]] from generate_subscripts(p_items, 1) i order by i);
     end if;
-    perform fleet.free_keys(p_requests, v_results);
+    select * into v_new from fleet.insert_tasks('api', p_requests, p_of, p_items, v_sorted.kinds, v_sorted.kind_of, v_go, v_sorted.shown);
+    v_results := fleet.verdicts(p_requests, v_ours, p_of, p_items, v_sorted.kinds, v_sorted.kind_of, v_faults, v_new.numbers,
+                                v_new.made = cardinality(p_items), v_new.objects);
+    if v_sorted.keyed then
+        perform fleet.keep_answers(p_requests, v_results);
+        v_results := v_results || fleet.kept_answers(p_requests, v_ours);
+        perform fleet.free_keys(p_requests);
+    end if;
     return query select * from unnest(v_results);
 end $$;
 comment on function fleet.submit_tasks is 'Submits tasks of requests; an answer for each request.';
