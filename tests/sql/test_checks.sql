@@ -45,6 +45,8 @@ select pg_temp.fires('check_status_event', 'alter table fleet.task disable trigg
   'a change of status without its event');
 select pg_temp.fires('check_status_event', 'delete from fleet.event where to_status = ''assigned''', 'an event that is missing in the chain');
 select pg_temp.fires('check_status_event', 'delete from fleet.event', 'no event at all');
+select pg_temp.fires('check_status_event', 'delete from fleet.event e using fleet.task t where t.task = e.task and t.task_id = ''runs'' and e.from_status is null',
+  'a chain that begins in the middle');
 select pg_temp.fires('check_epoch', 'update fleet.attempt set epoch = epoch + 1 where attempt = t.attempt(''done'')', 'an epoch that nobody adopted');
 select pg_temp.fires('check_epoch', 'update fleet.attempt set epoch = 1', 'an epoch that fell');
 select pg_temp.fires('check_epoch', 'update fleet.task set attempt_number = attempt_number + 1 where task_id = ''done''',
@@ -53,6 +55,8 @@ select pg_temp.fires('check_epoch', 'update fleet.task set attempt_number = 0', 
 select pg_temp.fires('check_queue', 'delete from fleet.queue', 'a created task that waits nowhere');
 select pg_temp.fires('check_queue', 'delete from fleet.delayed', 'a delayed task that waits nowhere');
 select pg_temp.fires('check_queue', 'insert into fleet.delayed (run_at, task) select now(), task from fleet.queue', 'a task that waits twice');
+select pg_temp.fires('check_queue', 'insert into fleet.queue (lane, prio, task) select lane, prio + 1, task from fleet.queue', 'a task that waits twice in its lane');
+select pg_temp.fires('check_queue', 'insert into fleet.delayed (run_at, task) values (now(), 999999)', 'a task that does not exist waits for its time');
 select pg_temp.fires('check_queue', 'insert into fleet.queue (lane, prio, task) select lane, -priority, task from fleet.task where task_id = ''done''',
   'a completed task that waits');
 select pg_temp.fires('check_queue', 'insert into fleet.queue (lane, prio, task) values (1, 0, 999999)', 'a task that does not exist waits');
