@@ -2,7 +2,7 @@
 # The copy of the tree in which a mutant lives, build/mutate/N of the work tree, and its build. They stay for the next run, so that it
 # builds little.
 #
-#   tree_take N              sets TREE and BUILD, brings the copy to the work tree's state; goes there
+#   tree_take                the first that nobody uses: sets TREE and BUILD, brings it to the work tree's state, goes there
 #   tree_change FILE TEXT    writes a file of the copy; tree_restore puts the work tree's back
 #   tree_build TARGET...     quiet when all is well; ccache is used where there is one
 
@@ -15,12 +15,16 @@ tree_names() { # of the work tree, NUL between
 tree_sums() { xargs -0 sha256sum -- | LC_ALL=C sort; }
 
 tree_take() {
-    TREE=$PWD/build/mutate/$1
+    local number=0
+    while
+        number=$((number + 1))
+        TREE=$PWD/build/mutate/$number
+        mkdir -p "$TREE/build" || return 1
+        exec 8>"$TREE/build/lock"
+        ! flock -n 8
+    do :; done
     export BUILD=$TREE/build/tests
-    mkdir -p "$TREE/build"
     chmod 755 "$TREE"
-    exec 8>"$TREE/build/lock"
-    flock -n 8 || { echo "tests/mutate: another run is at work in $TREE" >&2; return 1; }
     # Only what differs is written, with the time of now: what stands in the build is older.
     tree_names | tree_sums >"$TREE/build/wanted"
     (cd "$TREE" && find . \( -path ./build -o -path ./.git \) -prune -o -type f -printf '%P\0' | tree_sums) >"$TREE/build/had"
