@@ -174,6 +174,35 @@ START_TEST(one_at_a_time)
 }
 END_TEST
 
+static void appends_with(struct job *job, const char *checkpoints)
+{
+    sql("append")->held = true;
+    sql("append")->rows = "";
+    read_of(&job->out, "x");
+    output_soon(output(), job);
+    scene_until(is_sending, "an append");
+    ck_assert_int_eq(strncmp(sql("append")->last[6], checkpoints, strlen(checkpoints)), 0);
+    char rows[64];
+    snprintf(rows, sizeof rows, "ord=1;verdict=ok;next_offset=%lld",
+             (long long)job->out.stored + 1);
+    answer(rows);
+}
+
+/* Not with each append: it is larger than most of them. */
+START_TEST(where_the_parser_stands_now_and_then)
+{
+    struct job *job = run();
+    appends_with(job, "{\"{");
+    appends_with(job, "{NULL}");
+    job->checkpoint_at -= 4000;
+    appends_with(job, "{NULL}");
+    job->checkpoint_at -= 1000;
+    appends_with(job, "{\"{");
+    appends_with(job, "{NULL}");
+    forget(job);
+}
+END_TEST
+
 /* --- What it answers --- */
 
 START_TEST(a_part_is_stored)
@@ -449,6 +478,7 @@ int main(void)
     tcase_add_test(tcase, both_streams_with_their_offsets);
     tcase_add_test(tcase, a_chunk_has_its_most);
     tcase_add_test(tcase, one_at_a_time);
+    tcase_add_test(tcase, where_the_parser_stands_now_and_then);
     tcase_add_test(tcase, a_part_is_stored);
     tcase_add_test(tcase, rows_that_answer_nothing);
     tcase_add_test(tcase, busy_rests_and_keeps_what_it_has);
