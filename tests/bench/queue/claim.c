@@ -63,11 +63,11 @@ static void dispatcher_open(struct dispatcher *dispatcher, int number)
     dispatcher->node = session_ask(&dispatcher->session, "node", 1, values);
 }
 
-static void send_claim(struct dispatcher *dispatcher)
+static void send_claim(struct dispatcher *dispatcher, int count)
 {
     char want[16];
     const char *values[] = {dispatcher->node, want};
-    snprintf(want, sizeof want, "%d", bench.batch);
+    snprintf(want, sizeof want, "%d", count);
     session_send(&dispatcher->session, "claim", 2, values);
 }
 
@@ -160,17 +160,19 @@ static void read_ends(struct dispatcher *dispatcher)
     PQclear(res);
 }
 
-/* One turn under one Sync. False: nothing was there to be done. */
-static bool step(struct dispatcher *dispatcher, bool ends, bool claim)
+/* One turn under one Sync, with a claim of so many unless 0. False: nothing was there to be done.
+ */
+static bool step(struct dispatcher *dispatcher, int claim)
 {
+    bool ends = dispatcher->held > 0;
     if (ends)
         send_ends(dispatcher);
-    if (claim)
-        send_claim(dispatcher);
+    if (claim > 0)
+        send_claim(dispatcher, claim);
     session_sync(&dispatcher->session);
     if (ends)
         read_ends(dispatcher);
-    if (claim)
+    if (claim > 0)
         read_claim(dispatcher);
     session_synced(&dispatcher->session);
     return ends || dispatcher->held > 0;
@@ -179,9 +181,9 @@ static bool step(struct dispatcher *dispatcher, bool ends, bool claim)
 static void warm_up(struct dispatcher *dispatcher)
 {
     for (int i = 0; i < WARM; i++)
-        step(dispatcher, dispatcher->held > 0, true);
+        step(dispatcher, 1);
     if (dispatcher->held > 0)
-        step(dispatcher, true, false);
+        step(dispatcher, 0);
     atomic_store(&dispatcher->done, 0);
     dispatcher->empty = 0;
     dispatcher->cpu_before = session_cpu(&dispatcher->session);
@@ -195,13 +197,13 @@ static void *dispatch(void *data)
     pthread_barrier_wait(&bench.ready);
     pthread_barrier_wait(&bench.ready); /* the clock runs */
     while (now_us() < bench.end && dry < DRY) {
-        bool more = step(dispatcher, dispatcher->held > 0, bench.turn || dispatcher->held == 0);
+        bool more = step(dispatcher, bench.turn || dispatcher->held == 0 ? bench.batch : 0);
         dry = more ? 0 : dry + 1;
         if (!more)
             usleep(PAUSE_US);
     }
     if (dispatcher->held > 0)
-        step(dispatcher, true, false);
+        step(dispatcher, 0);
     dispatcher->cpu = session_cpu(&dispatcher->session) - dispatcher->cpu_before;
     atomic_fetch_sub(&bench.running, 1);
     return NULL;

@@ -1,14 +1,228 @@
 # shellcheck shell=bash disable=SC2154 # what is measured with, and how long, is of who sources this
-# The rows of the table of tests/bench/queue/run: each measures, prints its lines, and adds to LINES.
+# The rows of the table of tests/bench/queue/run: each measures, prints its lines, and adds to LINES. What is compared is measured in
+# turns, so that both have the same minutes.
+
+# What the machine can do: one row a commit.
+row_limit() {
+    local clients
+    postgres_query base "create table if not exists public.bench (id bigint generated always as identity primary key, title text, body text)"
+    echo "insert into public.bench (title, body) values ('Do number 1', 'Body of the task 1');" >"$TEST_DIR/insert.sql"
+    for clients in 1 8 32; do
+        note_rate "insert $clients" "$(postgres_run "$POSTGRES_BIN/pgbench" -n -M prepared -f "$TEST_DIR/insert.sql" -c "$clients" -j 2 \
+            -T $(((moment + 999) / 1000)) -h "$POSTGRES_DIR" -U postgres base 2>/dev/null | sed -n 's/^tps = \([0-9]*\).*/\1/p')"
+        show "limit: pgbench, one row a commit" "$clients" "insert $clients"
+    done
+}
 
 row_claim() {
     local mode d b
     for d in "${dispatchers[@]}"; do
         for b in "${batches[@]}"; do
-            for mode in apart turn; do ours "$mode $d x $b" fleet "$mode" "$d" "$b"; done
-            show "claim $b + finish" "$d" "apart $d x $b"
-            show "claim $b + finish, one commit" "$d" "turn $d x $b"
+            for mode in apart turn; do ours "grid-$b $mode $d $b" fleet "$mode" "$d" "$b"; done
+            show "claim $b + finish: two commits" "$d" "grid-$b apart $d $b"
+            show "claim $b + finish: finish and the next claim in one" "$d" "grid-$b turn $d $b"
         done
     done
     [[ -z $profile ]] || functions 1 32
+    [[ -n $profile ]] || heads
+}
+
+# The best of ours beside the best of the peers, singly and in batches.
+heads() {
+    local single batch g_single g_batch b_single b_batch round
+    read -r _ single <<<"$(best 'grid-1 ')"
+    read -r _ batch <<<"$(best 'grid-8 ' 'grid-32 ' 'grid-128 ')"
+    peers_grid
+    read -r _ g_single <<<"$(best 'graphile-worker single')"
+    read -r _ g_batch <<<"$(best 'graphile-worker batch')"
+    read -r _ b_single <<<"$(best 'pg-boss single')"
+    read -r _ b_batch <<<"$(best 'pg-boss batch')"
+    for ((round = 0; round < rounds; round++)); do
+        # shellcheck disable=SC2086 # MODE DISPATCHERS BATCH
+        ours single fleet $single
+        peer graphile-single graphile-worker "$g_single"
+        peer boss-single pg-boss "$b_single"
+        # shellcheck disable=SC2086
+        ours batch fleet $batch
+        peer graphile-batch graphile-worker "$g_batch"
+        peer boss-batch pg-boss "$b_batch"
+    done
+    show "claim 1 + finish ($single; ${g_single:-none}; ${b_single:-none})" "" single graphile-single boss-single
+    show "claim + finish in batches ($batch; ${g_batch:-none}; ${b_batch:-none})" "" batch graphile-batch boss-batch
+    line claim-finish-single single "$(best graphile-single boss-single)" "$single beside ${g_single:-nothing}"
+    line claim-finish-batch batch "$(best graphile-batch boss-batch)" "$batch beside ${g_batch:-nothing}"
+}
+
+# Each peer with several settings once: WAY SIZE PROCESSES.
+peers_grid() {
+    local way name
+    for way in "single 8 1" "single 24 1" "single 8 2" "batch 24 1" "batch 100 1" "batch 24 2"; do
+        peer "graphile-worker $way" graphile-worker "$way"
+    done
+    for way in "single 8 1" "single 24 1" "single 8 2" "batch 100 1" "batch 1000 1" "batch 100 2"; do peer "pg-boss $way" pg-boss "$way"; done
+    for name in "${!SAMPLES[@]}"; do
+        case $name in graphile-worker\ *) show "its ${name#* }" "" none "$name" ;; pg-boss\ *) show "its ${name#* }" "" none none "$name" ;; esac
+    done | sort
+}
+
+row_lanes() {
+    local lanes round database
+    local -A of=()
+    for lanes in 1 64; do another "lanes_$lanes" && of[$lanes]=$database; done
+    for ((round = 0; round < rounds; round++)); do
+        for lanes in 1 64; do
+            ours "lanes $lanes singly" "${of[$lanes]}" turn 8 1 "$lanes"
+            ours "lanes $lanes" "${of[$lanes]}" turn 4 32 "$lanes"
+        done
+    done
+    for lanes in 1 64; do
+        show "claim 1 + finish, $lanes lanes" 8 "lanes $lanes singly"
+        show "claim 32 + finish, $lanes lanes" 4 "lanes $lanes"
+    done
+}
+
+# All slots of one executor.
+row_hot() {
+    local round database
+    another hot
+    postgres_query "$database" "select fleet.cordon('h' || h, 'bench') from generate_series(2, $HOSTS) h" >/dev/null
+    for ((round = 0; round < rounds; round++)); do
+        ours "hot 1" "$database" turn 8 1
+        ours "hot 32" "$database" turn 4 32
+    done
+    postgres_query "$database" "select fleet.uncordon('h' || h) from generate_series(2, $HOSTS) h" >/dev/null
+    show "claim 1 + finish, one executor of $SLOTS" 8 "hot 1"
+    show "claim 32 + finish, one executor of $SLOTS" 4 "hot 32"
+}
+
+# Tasks wait that nobody here can take.
+row_foreign() {
+    local count name database near far
+    another near && near=$database
+    another far && far=$database
+    for count in "${foreign[@]}"; do
+        postgres_query "$far" "select bench.fill('foreign', 8, $count)" >/dev/null
+        postgres_query "$far" "vacuum analyze" >/dev/null
+        foreign_round "$count"
+    done
+    peers_foreign "$count"
+    for name in 1 32; do
+        show "claim $name + finish, nothing foreign waits" 4 "near $name $count"
+        for count in "${foreign[@]}"; do
+            [[ $count == "${foreign[-1]}" ]] || show "claim $name + finish, $count foreign wait" 4 "far $name $count"
+        done
+    done
+    show "claim 1 + finish, $count foreign wait" 4 "far 1 $count" "graphile-worker foreign single" "pg-boss foreign single"
+    show "claim 32 + finish, $count foreign wait" 4 "far 32 $count" "graphile-worker foreign batch" "pg-boss foreign batch"
+    line foreign-1m "far 32 $count" "near 32 $count" "ours without, batches"
+    line foreign-1m-single "far 1 $count" "near 1 $count" "ours without, singly"
+}
+
+foreign_round() { # COUNT
+    local round batch
+    for ((round = 0; round < rounds; round++)); do
+        for batch in 1 32; do
+            ours "near $batch $1" "$near" turn 4 "$batch"
+            ours "far $batch $1" "$far" turn 4 "$batch"
+        done
+    done
+}
+
+peers_foreign() { # COUNT
+    local name
+    for name in "${PEERS[@]%%@*}"; do
+        has_peers || return 0
+        peer_run "$name" foreign 1 1 "$1" >/dev/null
+        peer "$name foreign single" "$name" "single 8 1"
+        peer "$name foreign batch" "$name" "batch 100 1"
+    done
+}
+
+row_submit() {
+    local round
+    for ((round = 0; round < rounds; round++)); do
+        submits "submit 1" 1 1 1
+        submits "submit 8" 8 1 1
+        submits "submit 24" 24 1 1
+        submits "submit gathered" 2 12 1
+        adds "graphile add 24" graphile-worker 24 1
+        adds "boss add 24" pg-boss 24 1
+        submits "submit list 1" 1 1 "$list"
+        submits "submit list" 4 1 "$list"
+        adds "graphile add list" graphile-worker 4 "$list"
+        adds "boss add list" pg-boss 4 "$list"
+    done
+    show "submit singly" 1 "submit 1"
+    show "submit singly" 8 "submit 8"
+    show "submit singly" 24 "submit 24" "graphile add 24" "boss add 24"
+    show "submit by 24 clients, gathered as a server does: 12 a statement" 2 "submit gathered" "graphile add 24" "boss add 24"
+    show "submit $list a statement" 1 "submit list 1"
+    show "submit $list a statement" 4 "submit list" "graphile add list" "boss add list"
+    line submit-single "$(best "submit 24" "submit gathered")" "$(best "graphile add 24" "boss add 24")" "24 clients"
+    line submit-batch "submit list" "$(best "graphile add list" "boss add list")" "$list a statement, 4 connections"
+}
+
+# Microseconds from the submission to the claim; a lower figure is better.
+row_idle() {
+    local name database
+    another idle
+    postgres_query "$database" "select bench.fresh()" >/dev/null
+    note_idle ours "$("$TEST_DIR/wake" "$(postgres_url "$database" fleet_worker_login)" "$(postgres_url "$database" fleet_server_login)" "$idle_rounds")"
+    if has_peers; then for name in "${PEERS[@]%%@*}"; do note_idle "$name" "$(peer_run "$name" idle 1 1 0 "$idle_rounds")"; done; fi
+    show "idle: submitted -> claimed, p50, µs (less is better)" 1 "idle ours 50" "idle graphile-worker 50" "idle pg-boss 50"
+    show "idle: submitted -> claimed, p99, µs (less is better)" 1 "idle ours 99" "idle graphile-worker 99" "idle pg-boss 99"
+}
+
+# A transaction that began before the load holds back vacuum: rates of each window, and of the last two beside those without it.
+row_held() {
+    local holder database free held
+    another held
+    windows free "$held_free"
+    psql -Xq -d "$(postgres_url "$database")" -c "begin isolation level repeatable read" -c "select count(*) from fleet.task" \
+        -c "select pg_sleep(3600)" >/dev/null 2>&1 &
+    holder=$!
+    started "$holder"
+    wait_for 10 "a transaction to hold back vacuum" holds_back
+    windows held "$held_for"
+    end_process "$holder"
+    postgres_query "$database" "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(3600)%' and pid <> pg_backend_pid()" >/dev/null
+    read -ra free <<<"${SAMPLES[free]}"
+    read -ra held <<<"${SAMPLES[held]}"
+    echo "each $((held_window / 1000)) s, tasks/s: before ${free[*]}; vacuum held back ${held[*]}" >"$TEST_DIR/held"
+    note_rate "held end" "$(median "${held[@]: -2}")"
+    show "claim 8 + finish for $((held_free / 1000)) s" 4 free
+    show "the last of $((held_for / 1000)) s with vacuum held back" 4 "held end"
+    line vacuum-held "held end" free "$(<"$TEST_DIR/held")"
+}
+holds_back() { [[ $(postgres_query "$database" "select count(*) from pg_stat_activity where backend_xmin is not null and query like '%pg_sleep(3600)%' and pid <> pg_backend_pid()") == 1 ]]; }
+
+windows() { # KEY MILLISECONDS: the load, with tasks enough all the time
+    local driver word rate
+    fill "$database" "$LANE_COUNT" "$batch_wait"
+    "$TEST_DIR/claim" "$(postgres_url "$database" fleet_worker_login)" turn 4 8 "$2" "$held_window" >"$TEST_DIR/windows" &
+    driver=$!
+    while kill -0 "$driver" 2>/dev/null; do
+        fill "$database" "$LANE_COUNT" "$batch_wait"
+        sleep 0.3
+    done
+    wait "$driver" || fail "bench: held" "the driver failed"
+    while read -r word rate _; do
+        [[ $word != window ]] || note_rate "$1" "$rate"
+    done <"$TEST_DIR/windows"
+}
+
+# What one task leaves: submitted, claimed, ended; nothing was printed.
+row_size() {
+    local tasks database completed="select count(*) from fleet.task where status = 'completed'"
+    another size
+    postgres_query "$database" "create table bench.before as table bench.size" >/dev/null
+    fill "$database" "$LANE_COUNT" "$size_tasks"
+    tasks=$(postgres_query "$database" "$completed")
+    "$TEST_DIR/claim" "$(postgres_url "$database" fleet_worker_login)" turn 4 32 600000 >/dev/null || fail "bench: size" "the driver failed"
+    postgres_query "$database" "vacuum analyze" >/dev/null
+    tasks=$(("$(postgres_query "$database" "$completed")" - tasks))
+    note_rate size "$(postgres_query "$database" "select (sum(s.bytes) - sum(b.bytes)) / $tasks from bench.size s join bench.before b using (\"table\", index)")"
+    show "bytes that one task leaves behind (less is better), of $tasks" "" size
+    postgres_query "$database" "select format('  %6s  %s %s', (s.bytes - b.bytes) / $tasks, s.table, s.index) from bench.size s
+        join bench.before b using (\"table\", index) where (s.bytes - b.bytes) / $tasks > 0 order by 1 desc" >"$TEST_DIR/size"
 }
