@@ -281,8 +281,7 @@ static void add_checkpoint(struct buf *checkpoints, struct job *job, bool is_out
         adapter_checkpoint(&job->adapter, &checkpoint);
         job->checkpoint_at = now;
     }
-    db_array_text(checkpoints,
-                  is_out && due && !checkpoint.failed ? buf_text(&checkpoint) : NULL);
+    db_array_text(checkpoints, is_out && due && !checkpoint.failed ? buf_text(&checkpoint) : NULL);
     buf_release(&checkpoint);
 }
 

@@ -4,14 +4,18 @@ create schema bench;
 create extension if not exists pg_walinspect;
 create extension if not exists pgstattuple;
 
--- What an agent prints: its bytes are cut into lines of a JSON stream, as coding agents write them.
-create table bench.source (bytes text not null);
+-- What people and agents write is cut from one text: bodies, prompts, and lines of a JSON stream, as coding agents print them.
+create table bench.source (bytes bytea not null);
+alter table bench.source alter bytes set storage external; -- a part is read without the rest
+create function bench.text(p_place int, p_length int) returns text language sql stable as $$
+  select convert_from(substring(s.bytes from 1 + p_place * 997 % greatest(length(s.bytes) - p_length, 1) for p_length), 'UTF8') from bench.source s;
+$$;
 create table bench.line (place int primary key, bytes bytea not null);
 create function bench.cut_lines(p_lines int, p_bytes int) returns void language sql as $$
   insert into bench.line
   select i, convert_to(json_build_object('type', 'item.completed', 'item', json_build_object('id', 'item_' || i, 'type', 'command_execution',
-           'aggregated_output', substr(s.bytes, 1 + i * p_bytes % greatest(length(s.bytes) - p_bytes, 1), p_bytes * 4 / 5), 'exit_code', 0))::text || chr(10), 'UTF8')
-  from bench.source s, generate_series(0, p_lines - 1) i;
+           'aggregated_output', bench.text(i, p_bytes), 'exit_code', 0))::text || chr(10), 'UTF8')
+  from generate_series(0, p_lines - 1) i;
 $$;
 
 -- The reader's state that is stored beside it each five seconds (worker/adapter/checkpoint.c, CHECKPOINT_MS of worker/job/output.c).
@@ -35,7 +39,7 @@ create procedure bench.deliver(p_runs int) language plpgsql as $$
 begin
   for i in 1..p_runs loop
     perform t.deliver('d' || i, 'label_updated', '{agent:code:rust,bug}', '2026-01-01T10:00:00Z',
-                      jsonb_build_object('number', i, 'body', repeat('What is to be done, said in some words. ', 38)));
+                      jsonb_build_object('number', i, 'body', bench.text(i, 1500)));
     update fleet.issue set read_at = now() where number = i;
     commit;
   end loop;
@@ -54,7 +58,7 @@ begin
     perform fleet.prepared(v, r.attempt, r.epoch, '{"state": "ready", "branch": "task/acme-rocket-42", "base_branch": "main", "base": "4b825dc642cb6eb9a060e54bf8d69288fbee4904"}');
     commit;
     perform fleet.starting(v, r.attempt, r.epoch, 'run-' || r.attempt, repeat('codex exec --json -C /srv/agent ', 10),
-      repeat('Rules that each run is told, in a line of some eighty characters. ' || r.attempt, 30) || repeat('What is to be done, in words. ', 50));
+      bench.text(r.place, 3500));
     commit;
     perform fleet.started(v, r.attempt, r.epoch, 4711, '123456', md5('boot'), t.identity('h') ->> 'machine');
     commit;
@@ -140,11 +144,11 @@ end $$;
 
 -- ---------------------------------------------------------------- jobs that print nothing, as a queue has them
 
-create procedure bench.submit_jobs(p_jobs int, p_many int) language plpgsql as $$
+create procedure bench.submit_jobs(p_jobs int, p_many int, p_body int) language plpgsql as $$
 begin
   for i in 1..p_jobs / p_many loop
     perform t.submits(array(select t.item('job-' || i || '-' || k, '{agent:code:rust}',
-                                          jsonb_build_object('body', repeat('What is to be done, said in some words. ', 8)))
+                                          jsonb_build_object('body', bench.text(i * p_many + k, p_body)))
                             from generate_series(1, p_many) k));
     commit;
   end loop;
