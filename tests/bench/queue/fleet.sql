@@ -27,8 +27,9 @@ create table bench.made (kind text primary key, tasks bigint not null);
 insert into bench.made values ('lane', 0), ('foreign', 0);
 
 create function bench.waiting(p_kind text) returns bigint language sql as $$
-  select tasks - case p_kind when 'lane' then (select coalesce(pg_sequence_last_value(pg_get_serial_sequence('fleet.attempt', 'attempt')), 0))
-                             else 0 end from bench.made where kind = p_kind;
+  select tasks - case when p_kind = 'lane' then coalesce(pg_sequence_last_value(pg_get_serial_sequence('fleet.attempt', 'attempt')), 0)
+                      else 0 end
+  from bench.made where kind = p_kind;
 $$;
 
 -- Lets p_wait tasks wait, in p_lanes lanes, as fleet.submit_tasks() would have made them; written directly, which is quicker.

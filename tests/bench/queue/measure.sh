@@ -11,8 +11,8 @@ LINES=()              # what is said once more at the end
 fleet_made() {
     local program
     for program in claim submit wake; do
-        cc -O2 -pthread -I"$(pg_config --includedir)" -o "$TEST_DIR/$program" "tests/bench/queue/$program.c" tests/bench/queue/session.c -lpq ||
-            return 1
+        cc -O2 -pthread -I"$(pg_config --includedir)" -o "$TEST_DIR/$program" "tests/bench/queue/$program.c" \
+            tests/bench/queue/session.c -lpq || return 1
     done
     postgres_start "$TEST_DIR/postgres" "fsync=$fsync" track_functions=none timezone=UTC max_wal_size=4GB shared_buffers=512MB &&
         postgres_database base && postgres_psql base postgres -f tests/sql/t.sql -f tests/bench/queue/fleet.sql >/dev/null &&
@@ -21,7 +21,10 @@ fleet_made() {
 }
 
 machine() {
-    echo "$(uname -m), $(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), PostgreSQL $(postgres_query base 'show server_version'), load $(cut -d' ' -f1 /proc/loadavg)"
+    local model version
+    model=$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)
+    version=$(postgres_query base "show server_version")
+    echo "$(uname -m), $(nproc) cores, $model, PostgreSQL $version, load $(cut -d' ' -f1 /proc/loadavg)"
 }
 
 # fill DATABASE LANE_COUNT TASKS: so many wait, in so many lanes.

@@ -5,7 +5,7 @@
 # What the machine can do: one row a commit.
 row_limit() {
     local clients
-    postgres_query base "create table if not exists public.bench (id bigint generated always as identity primary key, title text, body text)"
+    postgres_query base "create table public.bench (id bigint generated always as identity primary key, title text, body text)"
     echo "insert into public.bench (title, body) values ('Do number 1', 'Body of the task 1');" >"$TEST_DIR/insert.sql"
     for clients in 1 8 32; do
         note_rate "insert $clients" "$(postgres_run "$POSTGRES_BIN/pgbench" -n -M prepared -f "$TEST_DIR/insert.sql" -c "$clients" -j 2 \
@@ -59,9 +59,14 @@ peers_grid() {
     for way in "single 8 1" "single 24 1" "single 8 2" "batch 24 1" "batch 100 1" "batch 24 2"; do
         peer "graphile-worker $way" graphile-worker "$way"
     done
-    for way in "single 8 1" "single 24 1" "single 8 2" "batch 100 1" "batch 1000 1" "batch 100 2"; do peer "pg-boss $way" pg-boss "$way"; done
+    for way in "single 8 1" "single 24 1" "single 8 2" "batch 100 1" "batch 1000 1" "batch 100 2"; do
+        peer "pg-boss $way" pg-boss "$way"
+    done
     for name in "${!SAMPLES[@]}"; do
-        case $name in graphile-worker\ *) show "its ${name#* }" "" none "$name" ;; pg-boss\ *) show "its ${name#* }" "" none none "$name" ;; esac
+        case $name in
+        graphile-worker\ *) show "its ${name#* }" "" none "$name" ;;
+        pg-boss\ *) show "its ${name#* }" "" none none "$name" ;;
+        esac
     done | sort
 }
 
@@ -167,34 +172,40 @@ row_idle() {
     local name database
     another idle
     postgres_query "$database" "select bench.fresh()" >/dev/null
-    note_idle ours "$("$TEST_DIR/wake" "$(postgres_url "$database" fleet_worker_login)" "$(postgres_url "$database" fleet_server_login)" "$idle_rounds")"
-    if has_peers; then for name in "${PEERS[@]%%@*}"; do note_idle "$name" "$(peer_run "$name" idle 1 1 0 "$idle_rounds")"; done; fi
+    note_idle ours "$("$TEST_DIR/wake" "$(postgres_url "$database" fleet_worker_login)" \
+        "$(postgres_url "$database" fleet_server_login)" "$idle_rounds")"
+    for name in "${PEERS[@]%%@*}"; do
+        ! has_peers || note_idle "$name" "$(peer_run "$name" idle 1 1 0 "$idle_rounds")"
+    done
     show "idle: submitted -> claimed, p50, µs (less is better)" 1 "idle ours 50" "idle graphile-worker 50" "idle pg-boss 50"
     show "idle: submitted -> claimed, p99, µs (less is better)" 1 "idle ours 99" "idle graphile-worker 99" "idle pg-boss 99"
 }
 
 # A transaction that began before the load holds back vacuum: rates of each window, and of the last two beside those without it.
 row_held() {
-    local holder database free held
+    local database free held
     another held
     windows free "$held_free"
-    psql -Xq -d "$(postgres_url "$database")" -c "begin isolation level repeatable read" -c "select count(*) from fleet.task" \
-        -c "select pg_sleep(3600)" >/dev/null 2>&1 &
-    holder=$!
-    started "$holder"
-    wait_for 10 "a transaction to hold back vacuum" holds_back
+    holder_begins
     windows held "$held_for"
-    end_process "$holder"
-    postgres_query "$database" "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(3600)%' and pid <> pg_backend_pid()" >/dev/null
+    postgres_query "$database" "select pg_terminate_backend(pid) from ($holders) h" >/dev/null
     read -ra free <<<"${SAMPLES[free]}"
     read -ra held <<<"${SAMPLES[held]}"
-    echo "each $((held_window / 1000)) s, tasks/s: before ${free[*]}; vacuum held back ${held[*]}" >"$TEST_DIR/held"
     note_rate "held end" "$(median "${held[@]: -2}")"
     show "claim 8 + finish for $((held_free / 1000)) s" 4 free
     show "the last of $((held_for / 1000)) s with vacuum held back" 4 "held end"
-    line vacuum-held "held end" free "$(<"$TEST_DIR/held")"
+    line vacuum-held "held end" free \
+        "each $((held_window / 1000)) s, tasks/s: before ${free[*]}; vacuum held back ${held[*]}"
 }
-holds_back() { [[ $(postgres_query "$database" "select count(*) from pg_stat_activity where backend_xmin is not null and query like '%pg_sleep(3600)%' and pid <> pg_backend_pid()") == 1 ]]; }
+
+holders="select pid from pg_stat_activity where application_name = 'holder' and backend_xmin is not null"
+holds_back() { [[ -n $(postgres_query "$database" "$holders") ]]; }
+holder_begins() {
+    PGAPPNAME=holder psql -Xq -d "$(postgres_url "$database")" -c "begin isolation level repeatable read" \
+        -c "select count(*) from fleet.task" -c "select pg_sleep(3600)" >/dev/null 2>&1 &
+    started "$!"
+    wait_for 10 "a transaction to hold back vacuum" holds_back
+}
 
 windows() { # KEY MILLISECONDS: the load, with tasks enough all the time
     local driver word rate
@@ -221,7 +232,8 @@ row_size() {
     "$TEST_DIR/claim" "$(postgres_url "$database" fleet_worker_login)" turn 4 32 600000 >/dev/null || fail "bench: size" "the driver failed"
     postgres_query "$database" "vacuum analyze" >/dev/null
     tasks=$(("$(postgres_query "$database" "$completed")" - tasks))
-    note_rate size "$(postgres_query "$database" "select (sum(s.bytes) - sum(b.bytes)) / $tasks from bench.size s join bench.before b using (\"table\", index)")"
+    note_rate size "$(postgres_query "$database" "select (sum(s.bytes) - sum(b.bytes)) / $tasks
+        from bench.size s join bench.before b using (\"table\", index)")"
     show "bytes that one task leaves behind (less is better), of $tasks" "" size
     postgres_query "$database" "select format('  %6s  %s %s', (s.bytes - b.bytes) / $tasks, s.table, s.index) from bench.size s
         join bench.before b using (\"table\", index) where (s.bytes - b.bytes) / $tasks > 0 order by 1 desc" >"$TEST_DIR/size"

@@ -1,8 +1,8 @@
 // Jobs that do nothing, worked off by another queue with its documented settings for speed:
 //   node work.mjs NAME DATABASE-URL WAY SIZE PROCESSES MILLISECONDS JOBS
-// NAME is graphile-worker or pg-boss. WAY is "single" (a job a fetch, SIZE at once), "batch" (graphile-worker: a local queue of 500 and
-// SIZE jobs at once; pg-boss: SIZE a fetch, 4 fetches at once), "fill" (only adds jobs), "foreign" (adds jobs that nobody here works off) or
-// "idle" (MILLISECONDS rounds of a job added to an idle queue). JOBS wait before the clock runs. The answer is one line: jobs per second,
+// NAME is graphile-worker or pg-boss. WAY is "single" (a job a fetch, SIZE at once), "batch" (graphile-worker: a local queue of 500
+// and SIZE jobs at once; pg-boss: SIZE a fetch, 4 fetches at once), "foreign" (only adds jobs that nobody here works off) or "idle"
+// (MILLISECONDS rounds of a job added to an idle queue). JOBS wait before the clock runs. The answer is one line: jobs per second,
 // microseconds of the database's processor a job; of "idle" the 50th and the 99th percentile in microseconds.
 import { fork } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -71,12 +71,14 @@ async function fill(peer, sql, kind) {
 }
 
 const processor = async (sql) => {
-    const { rows } = await sql.query("select pid from pg_stat_activity where datname = current_database() and backend_type = 'client backend'");
+    const { rows } = await sql.query(
+        "select pid from pg_stat_activity where datname = current_database() and backend_type = 'client backend'");
     return rows.reduce((sum, { pid }) => sum + Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[0]), 0);
 };
 
 async function measure(sql) {
-    const children = numbers(Number(processes)).map(() => fork(process.argv[1], process.argv.slice(2), { env: { ...process.env, CHILD: "1" } }));
+    const env = { ...process.env, CHILD: "1" };
+    const children = numbers(Number(processes)).map(() => fork(process.argv[1], process.argv.slice(2), { env }));
     const count = async () => {
         const answers = children.map((child) => new Promise((resolve) => child.once("message", resolve)));
         for (const child of children) child.send("count");
