@@ -151,6 +151,52 @@ START_TEST(a_chunk_has_its_most)
 }
 END_TEST
 
+static void fill(struct job_stream *stream, size_t len)
+{
+    while (stream->pending.len < len)
+        read_of(stream, "x");
+}
+
+/* What comes together is stored together; there is no use in waiting for more than a chunk. */
+START_TEST(a_whole_chunk_does_not_wait)
+{
+    struct job *job = run();
+    struct job_stream *streams[] = {&job->out, &job->err};
+    for (int i = 0; i < 2; i++) {
+        output()->sent = clock_ms() + 60000;
+        fill(streams[i], CHUNK - 1);
+        output_soon(output(), job);
+        ck_assert_int_eq(output()->at, output()->sent + 25);
+        buf_clear(&streams[i]->clean);
+        fill(streams[i], CHUNK);
+        output_soon(output(), job);
+        ck_assert_int_eq(output()->at, output()->sent);
+        timer_stop(&output()->timer);
+        forget(job);
+    }
+}
+END_TEST
+
+/* An append that is due earlier for another is not put off. */
+START_TEST(the_earlier_append_stands)
+{
+    struct job *job = run();
+    output()->not_before = clock_ms() + 60000;
+    read_of(&job->out, "a");
+    output_soon(output(), job);
+    int64_t at = output()->at;
+    ck_assert_int_eq(at, output()->not_before);
+    output()->not_before += 1000;
+    output_soon(output(), job);
+    ck_assert_int_eq(output()->at, at);
+    output()->not_before -= 2000;
+    output_soon(output(), job);
+    ck_assert_int_eq(output()->at, at - 1000);
+    output()->not_before = 0;
+    forget(job);
+}
+END_TEST
+
 /* A second one waits for the answer of the first. */
 START_TEST(one_at_a_time)
 {
@@ -316,6 +362,7 @@ START_TEST(refused_for_good_holds_up_nobody_else)
     ck_assert_int_ge(job->append_at, now + 4900);
     ck_assert_int_le(job->append_at, clock_ms() + 5000);
     ck_assert_int_ge(job->refused_since, now);
+    ck_assert_int_eq(output()->at, job->append_at);
     is_pending(&job->out, 0, "a");
     ck_assert_ptr_null(job->unstored);
     /* it comes when it is due, not before */
@@ -477,6 +524,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, scene_setup, scene_teardown);
     tcase_add_test(tcase, both_streams_with_their_offsets);
     tcase_add_test(tcase, a_chunk_has_its_most);
+    tcase_add_test(tcase, a_whole_chunk_does_not_wait);
+    tcase_add_test(tcase, the_earlier_append_stands);
     tcase_add_test(tcase, one_at_a_time);
     tcase_add_test(tcase, where_the_parser_stands_now_and_then);
     tcase_add_test(tcase, a_part_is_stored);
