@@ -1,5 +1,6 @@
 /* server/router: raw paths, decoded once, against the server's own table of routes. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,6 +122,63 @@ START_TEST(scopes_have_names)
 }
 END_TEST
 
+/* Who may ask, where it is more than to read: the kind of door, the scope, whether agents may too.
+ * What is not here is a GET for tokens that read. Written down once more, so that nobody changes it
+ * by the way. */
+static const struct rule {
+    enum route_kind kind;
+    enum scope scope;
+    bool agents;
+    const char *routes; /* each between blanks */
+} rules[] = {
+    {ROUTE_HEALTH, SCOPE_NONE, false, " GET/healthz GET/livez GET/readyz "},
+    {ROUTE_OPEN, SCOPE_NONE, false, " GET/api/v1/openapi.json "},
+    {ROUTE_HOOK, SCOPE_NONE, false, " POST/api/v1/webhooks/forgejo "},
+    {ROUTE_API, SCOPE_READ, true,
+     " GET/api/v1/tasks GET/api/v1/tasks/{} GET/api/v1/tasks/{}/events GET/api/v1/tasks/{}/attempts"
+     " GET/api/v1/tasks/{}/logs GET/api/v1/tasks/{}/logs/search GET/api/v1/events "},
+    {ROUTE_API, SCOPE_SUBMIT, false,
+     " POST/api/v1/tasks POST/api/v1/tasks/{}/answer POST/api/v1/tasks/{}/cancel "},
+    {ROUTE_API, SCOPE_OPERATE, false,
+     " POST/api/v1/tasks/{}/retry POST/api/v1/tasks/{}/continue POST/api/v1/tasks/{}/assign"
+     " POST/api/v1/hosts/{}/check POST/api/v1/hosts/{}/cordon POST/api/v1/hosts/{}/uncordon"
+     " POST/api/v1/hosts/{}/drain POST/api/v1/hosts/{}/declare_dead"
+     " POST/api/v1/accounts/{}/park POST/api/v1/accounts/{}/unpark"
+     " GET/api/v1/deliveries POST/api/v1/deliveries/{}/replay "},
+    {ROUTE_API, SCOPE_ADMIN, false,
+     " PUT/api/v1/hosts/{} DELETE/api/v1/hosts/{}"
+     " POST/api/v1/tokens GET/api/v1/tokens DELETE/api/v1/tokens/{} "},
+    {ROUTE_API, SCOPE_ADMIN, true,
+     " POST/api/v1/agents/register POST/api/v1/agents/heartbeat POST/api/v1/agents/deregister"
+     " POST/api/v1/tasks/dequeue POST/api/v1/tasks/{}/status POST/api/v1/tasks/{}/logs"
+     " POST/api/v1/tasks/{}/complete "},
+};
+
+static const struct rule *rule_of(const struct route *route)
+{
+    static const struct rule reading = {ROUTE_API, SCOPE_READ, false, NULL};
+    char name[200];
+    snprintf(name, sizeof name, " %s%s ", route->method, route->pattern);
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        if (strstr(rules[i].routes, name) != NULL)
+            return &rules[i];
+    }
+    ck_assert_msg(strcmp(route->method, "GET") == 0, "%s: nobody said who may", name);
+    return &reading;
+}
+
+START_TEST(nobody_may_more_than_was_said)
+{
+    for (const struct route *route = server_routes; route->method != NULL; route++) {
+        const struct rule *rule = rule_of(route);
+        bool same = route->kind == rule->kind && route->scope == rule->scope &&
+                    route->agents == rule->agents;
+        ck_assert_msg(same, "%s %s: kind %d, scope %s, agents %d", route->method, route->pattern,
+                      route->kind, scope_name(route->scope), route->agents);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("router");
@@ -133,6 +191,7 @@ int main(void)
     tcase_add_test(tests, long_targets_are_refused);
     tcase_add_test(tests, methods_have_their_rows);
     tcase_add_test(tests, scopes_have_names);
+    tcase_add_test(tests, nobody_may_more_than_was_said);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
