@@ -55,6 +55,18 @@ select t.is(t.status('a'), 'running', 'nor does its loss');
 select t.sound('every invariant with both');
 rollback;
 
+\echo 'a start that nobody announced'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 2));
+select t.submit('a');
+select t.claim('w1', 1);
+select t.throws(format('select fleet.started(%L, %s, 1)', t.node('w1'), t.attempt('a')), 'AF001', 'is none');
+select t.is((select row(phase, started_at)::text from fleet.attempt), '(claimed,)', 'and changes nothing');
+select t.finish('w1', 'a', 'cancelled', 'cancelled');
+select t.throws(format($$select fleet.starting(%L, %s, 1, 'r', 'c', 'p')$$, t.node('w1'), t.attempt('a')), 'AF001', 'nor is one announced of what has ended');
+select t.is((select count(*) from fleet.jobs(t.node('w1'), array[t.attempt('a')])), 0::bigint, 'which its node owns no more');
+rollback;
+
 \echo 'a task that waits again'
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 2));

@@ -23,14 +23,19 @@ turns_compare() {
     local other=$database step
     if [[ -n ${AGAINST-} ]]; then
         other=${database}_against
-        postgres_query postgres "create database $other" && "$AGAINST/migrations/apply" "$(postgres_url "$other")" >/dev/null 2>&1 &&
-            postgres_psql "$other" postgres -f "$AGAINST/tests/sql/t.sql" || { fail "a database of $AGAINST"; return; }
+        if ! postgres_query postgres "create database $other" || ! "$AGAINST/migrations/apply" "$(postgres_url "$other")" >/dev/null 2>&1 ||
+            ! postgres_psql "$other" postgres -f "$AGAINST/tests/sql/t.sql"; then
+            fail "a database of $AGAINST"
+            return
+        fi
     else
         other=${database}_single
         postgres_database "$other" pattern
     fi
-    turns_of "$other" false >"$TEST_DIR/turns.log" 2>&1 && turns_of "$database" true >>"$TEST_DIR/turns.log" 2>&1 ||
-        { fail "turns from seed $seed" "$(tail -n 5 "$TEST_DIR/turns.log")"; return; }
+    if ! turns_of "$other" false >"$TEST_DIR/turns.log" 2>&1 || ! turns_of "$database" true >>"$TEST_DIR/turns.log" 2>&1; then
+        fail "turns from seed $seed" "$(tail -n 5 "$TEST_DIR/turns.log")"
+        return
+    fi
     if cmp -s "$TEST_DIR/$other.trace" "$TEST_DIR/$database.trace"; then
         pass "turns of seeds $seed to $((seed + count - 1)) come to the same singly and in batches"
         return
