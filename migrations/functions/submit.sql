@@ -166,17 +166,18 @@ begin
     from kind k;
 end $$;
 
--- The kinds with their lanes, those that are new made in one order; then with what keeps everybody from taking their tasks.
-create function fleet.make_lanes(p_kinds fleet.task_kind[], p_wanted int[]) returns fleet.task_kind[]
+-- The kinds with their lanes, those that are new made in one order; then with what keeps everybody from taking their tasks. Not those of
+-- which all tasks have a fault (p_sound; null: none has).
+create function fleet.make_lanes(p_kinds fleet.task_kind[], p_kind_of int[], p_sound boolean[]) returns fleet.task_kind[]
     language plpgsql as $$
-declare
-    v_places int[] := array(select k.ordinality from unnest(p_kinds) with ordinality k where k.ordinality = any (p_wanted)
-                            order by k.requirements, k.execution_mode, k.repo);
-    v_place int;
+declare p int;
 begin
-    foreach v_place in array v_places loop
-        p_kinds[v_place].lane := fleet.lane_for(p_kinds[v_place].requirements, p_kinds[v_place].execution_mode, p_kinds[v_place].repo);
-        p_kinds[v_place].warnings := to_json(fleet.lane_warnings(p_kinds[v_place].lane));
+    for p in select k.ordinality from unnest(p_kinds) with ordinality k
+             where p_sound is null
+                or k.ordinality in (select p_kind_of[i] from generate_subscripts(p_kind_of, 1) i where p_sound[i])
+             order by k.requirements, k.execution_mode, k.repo loop
+        p_kinds[p].lane := fleet.lane_for(p_kinds[p].requirements, p_kinds[p].execution_mode, p_kinds[p].repo);
+        p_kinds[p].warnings := to_json(fleet.lane_warnings(p_kinds[p].lane));
     end loop;
     return p_kinds;
 end $$;
@@ -274,48 +275,59 @@ begin
     return '{"status": ' || p_status || coalesce(', "task_id": ' || to_json(p_task_id)::text, '') || ', ' || substr(v_body, 2);
 end $$;
 
--- What became of each task of the requests that were done, and the trail of who submitted what. In a statement after that which
--- inserted: only there does one stand that came in between. p_objects: when all were inserted, there is nothing to look up.
-create function fleet.verdicts(p_requests fleet.submission[], p_ours boolean[], p_of int[], p_items fleet.wanted_task[],
-                               p_kinds fleet.task_kind[], p_kind_of int[], p_faults fleet.fault[], p_numbers bigint[], p_all boolean,
-                               p_objects text[])
-    returns fleet.submitted[] language plpgsql as $$
-declare v_results fleet.submitted[];
+-- Where not all tasks of the requests that were done were inserted: what became of each (201 inserted, 200 it stands with the same
+-- content, 403, 409, 422), and those that are shown. In a statement after that which inserted: only there does one stand that came in
+-- between.
+create function fleet.look_up(p_of int[], p_ours boolean[], p_items fleet.wanted_task[], p_faults fleet.fault[], p_numbers bigint[],
+                              p_shown boolean, out statuses int[], out objects text[])
+    language plpgsql as $$
 begin
     with item as (
-        select e.ordinality as ord, p_of[e.ordinality] as request, (p_requests[p_of[e.ordinality]]).form as form, e.task_id,
-               (p_kinds[p_kind_of[e.ordinality]]).warnings as warnings, t.task, p_all or t.task = p_numbers[e.ordinality] as made,
-               case when p_all or t.task = p_numbers[e.ordinality] then 201
+        select e.ordinality as ord, t.task,
+               case when t.task = p_numbers[e.ordinality] then 201
                     when (p_faults[e.ordinality]).code = 'repository_not_allowed' then 403
                     when (p_faults[e.ordinality]).code is not null then 422
                     when t.content_hash <> fleet.content_hash(
                         e.title, e.body, e.labels, e.any_agent, e.priority, e.execution_mode, e.task_type, e.repo, e.issue_number,
                         e.max_retries, e.timeout_secs, e.run_at, e.metadata, e.base_branch) then 409
-                    when e.made_id then 201 else 200 end as status
+                    else 200 end as status
         from unnest(p_items) with ordinality e
         left join lateral ( -- by index, whatever a plan made for few tasks thinks
-            select t.task, t.content_hash from fleet.task t where t.task_id = e.task_id and not p_all offset 0) t on true
-        where p_ours[p_of[e.ordinality]]),
+            select t.task, t.content_hash from fleet.task t where t.task_id = e.task_id and p_ours[p_of[e.ordinality]] offset 0) t on true),
     shown as materialized (
-        select o.task, o.object
-        from fleet.task_objects(array(select distinct i.task from item i where i.form = 'one' and i.status < 300)) o where not p_all),
-    said as (
-        select i.*, case when i.status >= 300 then fleet.refusal(i.form, i.status, i.task_id, p_faults[i.ord])
-                         when i.form = 'one' then left(coalesce(p_objects[i.ord], o.object), -1) || ', "warnings": ' || i.warnings::text || '}'
-                         else '{"status": ' || i.status || ', "task_id": ' || to_json(i.task_id)::text
-                              || case when i.warnings::text <> '[]' then ', "warnings": ' || i.warnings::text || '}' else '}' end
-                    end as text
-        from item i left join shown o using (task)),
+        select o.task, o.object from fleet.task_objects(array(select distinct i.task from item i where i.status < 300)) o where p_shown)
+    select array_agg(i.status order by i.ord), array_agg(o.object order by i.ord) into statuses, objects
+    from item i left join shown o using (task);
+end $$;
+
+-- The answers of the requests that were done, and the trail of who submitted what. p_statuses: null when all are 201.
+create function fleet.answers(p_requests fleet.submission[], p_ours boolean[], p_of int[], p_items fleet.wanted_task[],
+                              p_kinds fleet.task_kind[], p_kind_of int[], p_faults fleet.fault[], p_statuses int[], p_objects text[])
+    returns fleet.submitted[] language plpgsql as $$
+declare v_results fleet.submitted[];
+begin
+    with item as (
+        select e.ordinality as ord, p_of[e.ordinality] as request, (p_requests[p_of[e.ordinality]]).form as form, e.task_id,
+               coalesce(p_statuses[e.ordinality], 201) as became, p_kinds[p_kind_of[e.ordinality]] as kind,
+               case p_statuses[e.ordinality] when 200 then case when e.made_id then 201 else 200 end
+                                             else coalesce(p_statuses[e.ordinality], 201) end as status
+        from unnest(p_items) with ordinality e
+        where p_ours[p_of[e.ordinality]]),
     answered as (
-        select s.request, s.form,
-               case when s.form = 'one' then max(s.status) when bool_and(s.status = 201) then 201
-                    when bool_and(s.status < 300) then 200 else 207 end as status,
-               string_agg(s.text, case s.form when 'list' then ', ' else chr(10) end order by s.ord) as text,
-               (p_items[min(s.ord) filter (where s.status < 300)]).task_id as task_id, count(*) filter (where s.made) as created
-        from said s group by s.request, s.form),
+        select i.request, i.form, min((i.kind).actor) as actor,
+               case when i.form = 'one' then max(i.status) when bool_and(i.status = 201) then 201
+                    when bool_and(i.status < 300) then 200 else 207 end as status,
+               string_agg(case when i.status >= 300 then fleet.refusal(i.form, i.status, i.task_id, p_faults[i.ord])
+                               when i.form = 'one' then left(p_objects[i.ord], -1) || ', "warnings": ' || (i.kind).warnings::text || '}'
+                               else '{"status": ' || i.status || ', "task_id": ' || to_json(i.task_id)::text
+                                    || case when (i.kind).warnings::text <> '[]' then ', "warnings": ' || (i.kind).warnings::text || '}'
+                                            else '}' end end,
+                          case i.form when 'list' then ', ' else chr(10) end order by i.ord) as text,
+               (p_items[min(i.ord) filter (where i.status < 300)]).task_id as task_id, count(*) filter (where i.became = 201) as created
+        from item i group by i.request, i.form),
     trail as (
         insert into fleet.audit (actor, token_prefix, address, request_id, action, object, after)
-        select fleet.token_actor(r.token_id), (select t.prefix from fleet.token t where t.token_id = r.token_id), r.address, r.request_id,
+        select a.actor, (select t.prefix from fleet.token t where t.token_id = r.token_id), r.address, r.request_id,
                'task_submit', a.task_id, jsonb_build_object('tasks', a.created)
         from answered a cross join lateral (select (p_requests[a.request]).*) r
         where a.created > 0)
@@ -368,31 +380,43 @@ create function fleet.submit_tasks(p_requests fleet.submission[], p_of int[], p_
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
     set plan_cache_mode = force_generic_plan as $$
 declare
-    v_sorted record;
-    v_new record;
+    v_kinds fleet.task_kind[];
+    v_kind_of int[];
+    v_doubtful int[];
+    v_keyed boolean;
+    v_shown boolean;
     v_faults fleet.fault[] := array[]::fleet.fault[];
     v_ours boolean[] := array_fill(true, array[cardinality(p_requests)]);
     v_go boolean[] := array_fill(true, array[cardinality(p_items)]);
+    v_numbers bigint[];
+    v_made int;
+    v_statuses int[];
+    v_objects text[];
     v_results fleet.submitted[];
     o int;
 begin
     if cardinality(p_items) = 0 then
         return;
     end if;
-    select * into v_sorted from fleet.sort_tasks(p_requests, p_of, p_items);
-    foreach o in array v_sorted.doubtful loop
+    select s.kinds, s.kind_of, s.doubtful, s.keyed, s.shown into v_kinds, v_kind_of, v_doubtful, v_keyed, v_shown
+    from fleet.sort_tasks(p_requests, p_of, p_items) s;
+    foreach o in array v_doubtful loop
         v_faults[o] := fleet.task_fault(p_requests[p_of[o]], p_items[o]);
         v_go[o] := (v_faults[o]).code is null;
     end loop;
-    v_sorted.kinds := fleet.make_lanes(v_sorted.kinds, array(select distinct v_sorted.kind_of[i] from generate_subscripts(v_sorted.kind_of, 1) i where v_go[i]));
-    if v_sorted.keyed then
+    v_kinds := fleet.make_lanes(v_kinds, v_kind_of, case when v_doubtful <> '{}' then v_go end);
+    if v_keyed then
         v_ours := fleet.take_keys(p_requests);
         v_go := array(select v_go[i] and v_ours[p_of[i]] from generate_subscripts(p_items, 1) i order by i);
     end if;
-    select * into v_new from fleet.insert_tasks('api', p_requests, p_of, p_items, v_sorted.kinds, v_sorted.kind_of, v_go, v_sorted.shown);
-    v_results := fleet.verdicts(p_requests, v_ours, p_of, p_items, v_sorted.kinds, v_sorted.kind_of, v_faults, v_new.numbers,
-                                v_new.made = cardinality(p_items), v_new.objects);
-    if v_sorted.keyed then
+    select i.numbers, i.made, i.objects into v_numbers, v_made, v_objects
+    from fleet.insert_tasks('api', p_requests, p_of, p_items, v_kinds, v_kind_of, v_go, v_shown) i;
+    if v_made < cardinality(p_items) then
+        select l.statuses, l.objects into v_statuses, v_objects
+        from fleet.look_up(p_of, v_ours, p_items, v_faults, v_numbers, v_shown) l;
+    end if;
+    v_results := fleet.answers(p_requests, v_ours, p_of, p_items, v_kinds, v_kind_of, v_faults, v_statuses, v_objects);
+    if v_keyed then
         perform fleet.keep_answers(p_requests, v_results);
         v_results := v_results || fleet.kept_answers(p_requests, v_ours);
         perform fleet.free_keys(p_requests);
