@@ -48,6 +48,8 @@ START_TEST(test_claims_up_to_its_slots_then_sleeps)
 }
 END_TEST
 
+static int claims_before;
+
 static bool claimed_one_more(void)
 {
     return is_running() && strcmp(sql("claim")->last[1], "1") == 0;
@@ -203,6 +205,78 @@ START_TEST(test_a_reconnect_is_nobodys_death)
     sql("renew")->rows = "kind=beat;attempt=<null>;epoch=<null>;node=" PEER ";beat=5";
     scene_until(reconnecting, "many reconnects");
     ck_assert_int_eq(sql("adopt")->calls, 0);
+}
+END_TEST
+
+/* No tick comes by itself any more: who waits for one waits for ever. */
+static void stop_ticks(void)
+{
+    timer_stop(&scene.dispatch->tick);
+}
+
+static bool claims_hang(void)
+{
+    return sql("claim")->held && sql("claim")->calls > claims_before;
+}
+
+static bool claims_more(void)
+{
+    return sql("claim")->calls > claims_before;
+}
+
+static void let_claims_go(void)
+{
+    claims_before = sql("claim")->calls;
+    sql("claim")->held = false;
+    timer_start(&scene.pump, 1, 0);
+}
+
+START_TEST(test_there_may_be_more_where_that_came_from)
+{
+    sql("claim")->held = true;
+    claims_before = 0;
+    scene_once("claim", CLAIMED);
+    scene_until(claims_hang, "a claim");
+    stop_ticks();
+    let_claims_go();
+    scene_until(claims_more, "a second claim at once");
+    ck_assert_str_eq(sql("claim")->last[1], "1");
+}
+END_TEST
+
+START_TEST(test_an_end_is_followed_by_a_claim)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(claimed_one_more, "claim with one slot left");
+    while (!scene.dispatch->asleep || scene.dispatch->claim_wanted || scene.dispatch->claiming)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    claims_before = sql("claim")->calls;
+    stop_ticks();
+    job_finish(scene_job(), "succeeded", NULL);
+    scene_until(claims_more, "a claim at once");
+    ck_assert_str_eq(sql("claim")->last[1], "2");
+}
+END_TEST
+
+START_TEST(test_room_that_comes_during_a_claim)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(claimed_one_more, "claim with one slot left");
+    while (!scene.dispatch->asleep || scene.dispatch->claim_wanted || scene.dispatch->claiming)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    sql("claim")->held = true;
+    claims_before = sql("claim")->calls;
+    dispatch_notify(scene.dispatch);
+    scene_until(claims_hang, "a claim");
+    job_finish(scene_job(), "succeeded", NULL);
+    while (scene_job() != NULL || !scene.dispatch->claim_wanted)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    for (int turn = 0; turn < 5; turn++)
+        uv_run(&scene.loop.uv, UV_RUN_NOWAIT);
+    stop_ticks();
+    let_claims_go();
+    scene_until(claims_more, "a claim for the room");
+    ck_assert_str_eq(sql("claim")->last[1], "2");
 }
 END_TEST
 
@@ -374,6 +448,9 @@ int main(void)
     tcase_add_test(tcase, test_each_life_has_its_lock);
     tcase_add_test(tcase, test_leaves_a_beating_peer_alone);
     tcase_add_test(tcase, test_a_reconnect_is_nobodys_death);
+    tcase_add_test(tcase, test_there_may_be_more_where_that_came_from);
+    tcase_add_test(tcase, test_an_end_is_followed_by_a_claim);
+    tcase_add_test(tcase, test_room_that_comes_during_a_claim);
     tcase_add_test(tcase, test_lost_claim_answer);
     tcase_add_test(tcase, test_gone_is_dropped);
     tcase_add_test(tcase, test_unreachable_host_keeps_its_runs);

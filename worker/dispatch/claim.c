@@ -147,6 +147,9 @@ static void on_claim(void *data, const struct db_result *res, const struct error
         wake_up(dispatch);
     else
         fall_asleep(dispatch);
+    /* There may be more, or room came meanwhile: it waits for no tick. */
+    if (dispatch->claim_wanted)
+        dispatch_notify(dispatch);
 }
 
 void dispatch_claim(struct dispatch *dispatch)
