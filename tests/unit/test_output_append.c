@@ -285,6 +285,7 @@ START_TEST(busy_rests_and_keeps_what_it_has)
     int64_t now = clock_ms();
     answer("ord=1;verdict=busy;next_offset=<null>|ord=2;verdict=<null>;next_offset=<null>");
     is_pending(&job->out, 0, "a");
+    ck_assert_int_eq(job->checkpoint_at, 0);
     is_pending(&job->err, 0, "b");
     ck_assert_int_ge(output()->not_before, now + 900);
     ck_assert_int_le(output()->not_before, clock_ms() + 1000);

@@ -170,6 +170,8 @@ static void refused(struct output *output, const struct error *err)
 static bool settle(struct job *job, struct job_stream *stream, const struct db_result *res, int row)
 {
     const char *verdict = db_text(res, row, "verdict");
+    if (verdict == NULL || strcmp(verdict, "ok") != 0)
+        job->checkpoint_at = 0; /* nothing was stored: to be told again */
     if (verdict == NULL || strcmp(verdict, "busy") == 0)
         return false;
     if (strcmp(verdict, "fenced") == 0) {
@@ -194,6 +196,8 @@ static bool settle(struct job *job, struct job_stream *stream, const struct db_r
 static void on_failed(struct output *output, const struct error *err)
 {
     output->not_before = clock_ms() + AGAIN_MS;
+    for (size_t i = 0; i < output->count; i++)
+        output->items[i].job->checkpoint_at = 0;
     if (!db_fault(err->state)->transient && strcmp(err->state, "AF002") != 0)
         refused(output, err);
     else if (output->life == output->node->life)
