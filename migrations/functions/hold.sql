@@ -58,7 +58,8 @@ end $$;
 
 -- ---------------------------------------------------------------- approval
 
--- A person lets a held task start with the text that its issue had at p_at: a change that was seen later is not what was approved.
+-- A person lets a held task start with the text that its issue had before p_at: a change that was seen later, or in its second, is not what
+-- was approved.
 -- Verdicts as those of cancel_task(). It is that person's wish from now on, whoever labelled the issue.
 create function fleet.approve_task(p_task_id text, p_actor text, p_at timestamptz default now()) returns text
     language plpgsql as $$
@@ -73,7 +74,7 @@ begin
     select * into i from fleet.issue where issue = t.issue; -- not locked: a look that is under way finds what was approved
     if t.status <> 'created' or coalesce(t.hold, '') not in ('needs_approval', 'text_changed') then
         return 'not_held';
-    elsif (i.text_at is null or i.text_at <= p_at) is not true or t.text_sha <> i.text_hash and i.offered is null then
+    elsif (i.text_at is null or i.text_at < p_at) is not true or t.text_sha <> i.text_hash and i.offered is null then
         return 'text_changed';
     end if;
     if i.offered is not null then

@@ -145,27 +145,29 @@ end $$;
 
 -- ---------------------------------------------------------------- what is believed
 
--- Is the text that an issue has now that of somebody who may start work: its author's, or one that such a person wrote or labelled, as a
--- delivery of theirs says? (A comment on it says nothing.)
-create function fleet.text_vouched(i fleet.issue, p_people jsonb, p_actions text[]) returns boolean
+-- Is the text that an issue has now that of somebody who may start work: its author's, or one that such a person wrote, or put a label on
+-- (until p_labelled; null: no label counts), as a delivery of theirs says? (A comment on it says nothing.)
+create function fleet.text_vouched(i fleet.issue, p_people jsonb, p_labelled timestamptz) returns boolean
     language plpgsql stable as $$
 declare v_id bigint := (select repository_id from fleet.repository where repo = i.repo);
 begin
     return fleet.may_start(i.author, fleet.permission_of(v_id, i.author, p_people), i.repo)
         or exists (select from fleet.delivery d
-                   where d.text_hash = i.text_hash and d.number = i.number and d.action = any (p_actions)
+                   where d.text_hash = i.text_hash and d.number = i.number
+                     and (d.action in ('opened', 'edited') or d.action = 'label_updated' and d.sent_at <= p_labelled)
                      and coalesce(d.repository_id = v_id, d.repo = i.repo)
                      and fleet.may_start(d.sender, fleet.permission_of(v_id, d.sender, p_people), i.repo));
 end $$;
 
--- Why a task that is asked for has to wait for approval; null: it need not. (A label that was put there last was put on the text as it is.)
+-- Why a task that is asked for has to wait for approval; null: it need not. A label was put on a text that was there before its second;
+-- one that came in that second may have come behind it, and times have seconds only.
 create function fleet.approval_why(i fleet.issue, w fleet.wish, p_trusted boolean, p_people jsonb) returns text
     language plpgsql stable as $$
 begin
     return case
         when not p_trusted then format('%s, who asks for it, may not start work', w.asker)
         when fleet.policy(i.repo) ->> 'approval' = 'always' then 'every task of this repository does'
-        when not coalesce(i.text_at <= w.ask_at, false) and not fleet.text_vouched(i, p_people, '{opened,edited,label_updated}')
+        when not coalesce(i.text_at < w.ask_at, false) and not fleet.text_vouched(i, p_people, w.ask_at)
             then 'nobody who may start work is known to have seen the text as it is' end;
 end $$;
 
@@ -289,7 +291,7 @@ begin
     end if;
     update fleet.issue set served = greatest(served, w.ask) where issue = i.issue and p_trusted and w.ask > served;
     select * into t from fleet.task where task = t.task;
-    perform fleet.heed_text(i, t, p_seen #>> '{issue,body}', fleet.text_vouched(i, p_seen -> 'people', '{opened,edited}'));
+    perform fleet.heed_text(i, t, p_seen #>> '{issue,body}', fleet.text_vouched(i, p_seen -> 'people', null));
     if t.hold = 'reading' then
         perform fleet.lift_hold(t.task, 'fleet');
     end if;
@@ -299,14 +301,16 @@ end $$;
 -- An agent label is there, on an open issue.
 create function fleet.heed_asked(i fleet.issue, t fleet.task, w fleet.wish, p_trusted boolean, p_seen jsonb) returns text
     language plpgsql as $$
-declare v_anew boolean := w.ask > greatest(i.served, coalesce(t.ask, 0));
+declare
+    v_anew boolean := w.ask > greatest(i.served, coalesce(t.ask, 0));
+    v_again boolean := w.ask = t.ask and t.hold = 'needs_approval'; -- its delivery may have come since
 begin
     if w.ask > i.served and (t.task is null or t.status = 'created' and t.hold = 'permission_pending') then
         return fleet.submit_asked(i, t, w, p_trusted, p_seen);
     elsif t.task is null then
         return 'recorded'; -- it was removed since
     elsif t.status = 'created' then
-        if v_anew and p_trusted and t.hold in ('needs_approval', 'text_changed')
+        if p_trusted and (v_anew and t.hold in ('needs_approval', 'text_changed') or v_again)
            and fleet.approval_why(i, w, true, p_seen -> 'people') is null then
             return fleet.submit_asked(i, t, w, true, p_seen);
         end if;

@@ -84,7 +84,7 @@ begin
     when 3 then perform t.unlabels(v_by, v_label, p_seconds => (random() * 1.4)::int);
     when 4 then
       v_body := 'Text ' || case when random() < 0.3 then 1 else p_no end;
-      perform t.edits(v_body);
+      perform t.edits(v_body, p_seconds => (random() * 1.4)::int);
       if v_by = 'ann' then
         insert into trusted values (v_body) on conflict do nothing;
         if random() < 0.7 then perform t.delivers('ann', 'edited'); end if;

@@ -48,15 +48,16 @@ begin
                                           'by_id', (select id from t.person where login = p_by), 'at', t.at(s))
   where number = p_number and exists (select from jsonb_array_elements(labels) x where (x ->> 'id')::bigint = l);
 end $$;
-create function t.edits(p_body text, p_number int default 42) returns void language sql security definer as $$
-  update t.issue set body = p_body, at = t.tick() where number = p_number $$;
+create function t.edits(p_body text, p_number int default 42, p_seconds int default 1) returns void language sql security definer as $$
+  update t.issue set body = p_body, at = t.tick(p_seconds) where number = p_number $$;
 create function t.turns(p_state text, p_number int default 42) returns void language sql security definer as $$
   update t.issue set state = p_state, at = t.tick() where number = p_number $$;
 
--- A delivery as it is stored: who sent it vouches for the text.
+-- A delivery as it is stored: who sent it vouches for the text that it shows.
 create function t.delivers(p_by text, p_action text, p_number int default 42) returns void language sql security definer as $$
-  insert into fleet.delivery (delivery_id, sha256, event, action, repo, number, sender, result, reason, text_hash, repository_id)
-  select gen_random_uuid()::text, '', 'issues', p_action, i.repo, i.number, p_by, 'accepted', 'recorded', fleet.text_hash(i.title, i.body), i.repo_id
+  insert into fleet.delivery (delivery_id, sha256, event, action, repo, number, sender, result, reason, text_hash, repository_id, sent_at)
+  select gen_random_uuid()::text, '', 'issues', p_action, i.repo, i.number, p_by, 'accepted', 'recorded', fleet.text_hash(i.title, i.body), i.repo_id,
+         t.at(i.at)::timestamptz
   from t.issue i where i.number = p_number $$;
 
 create function t.seen(p_number int default 42) returns jsonb language sql security definer as $$
