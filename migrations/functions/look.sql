@@ -110,14 +110,14 @@ begin
     end loop;
 end $$;
 
--- What a look saw is stored. Called last by issue_seen() and pull_seen().
+-- What a look saw is stored. Called last by issue_seen() and pull_seen(). One that comes late changes nothing.
 create function fleet.look_done(p_kind text, p_id bigint, p_seq bigint) returns void
     language plpgsql as $$
 declare l fleet.look;
 begin
     update fleet.look
     set done = greatest(done, least(p_seq, seq)), taken_by = null, taken_until = null, tries = 0, reason = null
-    where kind = p_kind and id = p_id returning * into l;
+    where kind = p_kind and id = p_id and done < p_seq returning * into l;
     if l.done = l.seq and l.again_at is not null then
         update fleet.look
         set again_at = null,
@@ -181,8 +181,10 @@ declare
 begin
     perform fleet.node_check(p_node);
     if v_word = 'gone' then
-        perform fleet.issue_gone(p_id, fleet.node_actor(p_node)) where p_kind = 'issue';
-        perform fleet.pull_gone(p_id) where p_kind = 'pull';
+        if not exists (select from fleet.look where kind = p_kind and id = p_id and done >= p_seq) then
+            perform fleet.issue_gone(p_id, fleet.node_actor(p_node)) where p_kind = 'issue';
+            perform fleet.pull_gone(p_id) where p_kind = 'pull';
+        end if;
         perform fleet.look_done(p_kind, p_id, p_seq);
         return null;
     elsif v_word in ('denied', 'missing', 'locked', 'moved') then

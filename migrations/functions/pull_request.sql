@@ -157,9 +157,18 @@ begin
     return r;
 end $$;
 
+-- Was something newer applied already? Of answers to the same look that which shows more counts. Under the lock of the pull request.
+create function fleet.pull_late(r fleet.pull, p_seq bigint, p jsonb) returns boolean
+    language plpgsql stable as $$
+begin
+    return exists (select from fleet.look l
+                   where l.kind = 'pull' and l.id = r.pull
+                     and (p_seq < l.done or p_seq = l.done and coalesce(fleet.time_of(p ->> 'updated_at') <= r.updated_at, false)));
+end $$;
+
 -- A pull request as Forgejo shows it, with what was said to it since: p is {"repository", "pull", "reviews", "checks", "comments",
--- "people"}. Answers a word.
-create function fleet.pull_told(p jsonb, p_actor text default 'forgejo') returns text
+-- "people"}; p_look, p_seq: seen by that look. Answers a word.
+create function fleet.pull_told(p jsonb, p_actor text default 'forgejo', p_look bigint default null, p_seq bigint default null) returns text
     language plpgsql as $$
 declare
     v_pull bigint;
@@ -168,12 +177,14 @@ declare
     v_seen fleet.pull;
 begin
     perform fleet.repository_of((p #>> '{repository,id}')::bigint, p #>> '{repository,full_name}');
-    perform fleet.learn_people((p #>> '{repository,id}')::bigint, p -> 'people');
     v_pull := fleet.pull_known(p);
     r := fleet.lock_pull(v_pull);
     if r.pull is null then
         return 'not_a_tasks';
+    elsif r.pull = p_look and fleet.pull_late(r, p_seq, p -> 'pull') then
+        return 'late';
     end if;
+    perform fleet.learn_people((p #>> '{repository,id}')::bigint, p -> 'people');
     select * into strict t from fleet.task where task = r.task for update;
     v_seen := fleet.store_pull(t, r, p -> 'pull', p_actor);
     perform fleet.take_reviews(v_seen, p -> 'reviews', p -> 'people');
@@ -182,7 +193,7 @@ begin
     perform fleet.take_comments(null, v_pull, p -> 'comments', p -> 'people');
     return case when v_seen.state = r.state then 'recorded' else v_seen.state end;
 end $$;
-comment on function fleet.pull_told(jsonb, text) is 'Takes what Forgejo says of a pull request, by a delivery or a look.';
+comment on function fleet.pull_told(jsonb, text, bigint, bigint) is 'Takes what Forgejo says of a pull request, by a delivery or a look.';
 
 -- No delivery says that checks have ended: while they may still ask for a run they are looked at. Whether there are any shows soon.
 create function fleet.checks_awaited(r fleet.pull) returns boolean
@@ -206,7 +217,7 @@ begin
         perform fleet.look_failed(p_node, 'pull', p_pull, p_seq, 'moved: ' || v_why, -1);
         return 'not_ours';
     end if;
-    v_said := fleet.pull_told(p_seen);
+    v_said := fleet.pull_told(p_seen, 'forgejo', p_pull, p_seq);
     perform fleet.look_done('pull', p_pull, p_seq);
     perform fleet.want_look_later('pull', r.pull, interval '1 minute') from fleet.pull r where r.pull = p_pull and fleet.checks_awaited(r);
     return v_said;

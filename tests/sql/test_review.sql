@@ -20,6 +20,11 @@ create function pg_temp.review(p_id int, p_by text default 'boss', p_state text 
 create function pg_temp.checks(p_sha text, variadic p_states text[]) returns jsonb language sql as $$
   select jsonb_build_object('checks', jsonb_build_object('sha', p_sha, 'state', 'x', 'statuses',
     (select coalesce(jsonb_agg(jsonb_build_object('context', split_part(s, '=', 1), 'state', split_part(s, '=', 2), 'description', 'said')), '[]') from unnest(p_states) s))) $$;
+-- Answers of looks. By default at the same pull request, an hour from now.
+create function pg_temp.answers(p_seq bigint, p_more jsonb, p_secs int default 3600) returns text language sql as $$
+  select fleet.pull_seen(t.node('w1'), pull, p_seq, jsonb_build_object('repository', '{"id": 5, "full_name": "acme/rocket"}'::jsonb, 'pull',
+    jsonb_build_object('id', 1007, 'number', 7, 'state', 'open', 'merged', false, 'head', '{"ref": "task/a", "sha": "aaa", "repository_id": 5}'::jsonb,
+      'updated_at', fleet.utc(now() + make_interval(secs => p_secs)))) || p_more) from fleet.pull $$;
 create function pg_temp.fact() returns text language sql as $$
   select concat_ws(' ', status, failure_reason, review_count) from fleet.task where task_id = 'a' $$;
 create function pg_temp.told() returns text language sql as $$
@@ -177,12 +182,9 @@ rollback;
 begin;
 select pg_temp.setup('{"on_ci_failure": "continue"}');
 create function pg_temp.looked(p_more jsonb) returns text language plpgsql as $$
-declare v_pull bigint := (select pull from fleet.pull);
 begin
-  perform fleet.want_look('pull', v_pull);
-  perform fleet.pull_seen(t.node('w1'), v_pull, (select seq from fleet.look), jsonb_build_object('repository', '{"id": 5, "full_name": "acme/rocket"}'::jsonb, 'pull',
-    jsonb_build_object('id', 1007, 'number', 7, 'state', 'open', 'merged', false, 'head', '{"ref": "task/a", "sha": "aaa", "repository_id": 5}'::jsonb,
-      'updated_at', fleet.utc(now() + interval '1 hour'))) || p_more);
+  perform fleet.want_look('pull', pull) from fleet.pull;
+  perform pg_temp.answers(seq, p_more) from fleet.look;
   return (select case when done = seq then 'done' when due_at > now() then 'later' else 'due' end from fleet.look);
 end $$;
 select t.is(pg_temp.looked(pg_temp.checks('aaa', 'ci=pending')), 'later', 'no delivery says that they have ended: another look follows');
@@ -193,4 +195,34 @@ update fleet.pull set head_at = now() - interval '1 hour';
 select t.is(pg_temp.looked('{}'), 'done', '... or there are none');
 update fleet.forgejo set policy = policy || '{"on_ci_failure": "ignore"}';
 select t.is(pg_temp.looked(pg_temp.checks('aaa', 'ci=pending')), 'done', 'nobody wants to know');
+rollback;
+
+\echo 'answers of looks that come out of order'
+begin;
+select pg_temp.setup('{"on_ci_failure": "continue"}');
+select fleet.want_look('pull', pull), fleet.want_look('pull', pull), fleet.want_look('pull', pull) from fleet.pull;
+select t.is(pg_temp.answers(3, pg_temp.checks('aaa', 'ci=success')), 'recorded', 'the newest look');
+select t.is(pg_temp.answers(2, pg_temp.checks('aaa', 'ci=failure') || pg_temp.review(1) || '{"people": {"boss": "owner", "guest": "write"}}'), 'late', 'an older one that comes behind it');
+select t.is((select checks from fleet.pull), 'success', '... says nothing of checks of the same head');
+select t.is(pg_temp.fact(), 'review_pending 0', '... and nothing follows from it');
+select t.is(t.rows('select login from fleet.person where login = ''guest'' and permission = ''write'''), '', '... nor is anybody known by it');
+select t.is((select seq || ' ' || done from fleet.look), '3 3', '... nor is a look wanted');
+select t.is(pg_temp.answers(3, pg_temp.checks('aaa', 'ci=failure')), 'late', 'of the same look, and no newer');
+select t.is(pg_temp.fact(), 'review_pending 0', '... neither');
+select t.is(pg_temp.answers(3, pg_temp.checks('aaa', 'ci=failure'), 3601), 'recorded', 'of the same look, and newer');
+select t.is(pg_temp.fact(), 'created 1', '... counts');
+rollback;
+begin;
+select pg_temp.setup();
+select fleet.want_look('pull', pull), fleet.want_look('pull', pull) from fleet.pull;
+select t.is(pg_temp.answers(2, '{}'), 'recorded', 'it is there');
+select t.is((select count(*) from fleet.looks(t.node('w1'), 9))::int, 0, '... and nothing is due');
+select fleet.look_failed(t.node('w1'), 'pull', pull, 1, 'gone', -1) from fleet.pull;
+select t.is((select state from fleet.pull), 'open', 'gone, says an older look');
+select fleet.want_look('pull', pull) from fleet.pull;
+select t.is((select count(*) from fleet.looks(t.node('w1'), 9))::int, 1, 'a look that is taken');
+select pg_temp.answers(1, '{}');
+select t.is((select count(*) from fleet.look where taken_by is not null)::int, 1, '... is not given back by a late one');
+select fleet.look_failed(t.node('w1'), 'pull', pull, 3, 'gone', -1) from fleet.pull;
+select t.is((select state from fleet.pull), 'closed', 'gone, says the newest');
 rollback;
