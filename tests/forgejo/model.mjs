@@ -9,8 +9,9 @@
 //     closing cancelled, when no run of that ask had begun.
 //   - A command counts from who may start, `cancel` also from who wrote the issue, and so may close it.
 //
-// The fleet cannot always tell who changed a text, nor that nobody did: Forgejo says only that the issue changed later than the
-// label came. Then it holds what it could have let go: `doubt`. It never lets go what it had to hold.
+// The fleet cannot always tell who changed a text, nor that nobody did: Forgejo says only that the issue changed in the second of
+// the label or later, and what was changed in the second of an approval, or not seen before it, is not what was approved. Then it
+// holds what it could have let go: `doubt`. It never lets go what it had to hold.
 
 export class Model {
     // policy: 'none', or 'untrusted': what a stranger asked for waits for approval; trusted(login); outcome(run number).
@@ -23,6 +24,7 @@ export class Model {
         this.status = null; // of the task; null: there is none
         this.held = false;
         this.runs = 0;
+        this.asked = 0; // the ask for which it waits, or waited
         this.served = 0; // the newest ask that had its run, or that a person turned down
         this.closed_it = false; // the closing cancelled what waited
         this.pull = null; // null, open, merged, closed
@@ -30,14 +32,17 @@ export class Model {
         this.why = null;
         this.before = null;
         this.wished = false;
+        this.edited = false; // in this round; and approved
+        this.approved = false;
+        this.unsure = false; // approved in a round in which the text was changed
     }
 
     // A round begins: what was asked for and taken back in it may have been seen or not.
-    begin() { Object.assign(this, { before: this.status, wished: false }); }
+    begin() { Object.assign(this, { before: this.status, wished: false, edited: false, approved: false }); }
 
     mayBe(status) {
         if (status !== this.before || this.before === 'created' || this.wished) return false;
-        if (this.status === 'cancelled') return !this.open || !this.agents().length;
+        if (this.status === 'cancelled') return !this.open || !this.agents().length || this.ask() < this.asked;
         return this.waiting() && this.ask() <= this.served;
     }
 
@@ -50,11 +55,11 @@ export class Model {
 
     waiting() { return this.status === 'created'; }
 
-    doubt() { return this.waiting() && this.permitted() && !this.trusted(this.author) && this.text !== 'bad'; }
+    doubt() { return this.waiting() && this.permitted() && this.text !== 'bad' && (!this.trusted(this.author) || this.unsure); }
 
     cancel(why) { Object.assign(this, { status: 'cancelled', held: false, why }); }
 
-    wait() { Object.assign(this, { status: 'created', why: null, closed_it: false, held: this.text === 'bad' || !this.permitted() }); }
+    wait() { Object.assign(this, { status: 'created', why: null, asked: this.ask(), closed_it: false, held: this.text === 'bad' || !this.permitted() }); }
 
     look() {
         if (!this.open) {
@@ -95,6 +100,8 @@ export class Model {
     }
 
     edit(by) {
+        this.edited = true;
+        this.unsure ||= this.approved;
         this.text = this.trusted(this.author) ? 'good' : this.trusted(by) ? 'doubt' : 'bad';
         this.look();
     }
@@ -121,6 +128,8 @@ export class Model {
             this.wait();
         } else if (word === 'approve' && this.held) {
             this.text = 'good';
+            this.approved = true;
+            this.unsure = this.edited;
             for (const label of this.agents()) label.by = by;
             this.wait();
         }
@@ -148,6 +157,7 @@ export class Model {
     run() {
         if (!this.waiting() || this.held) return;
         this.runs += 1;
+        this.unsure = false;
         this.served = Math.max(this.served, this.ask());
         this.status = this.pull === 'open' ? 'review_pending' : this.outcome(this.runs);
     }

@@ -92,7 +92,7 @@ class Property {
         const act = next(issue, issue.random);
         if (!act) { issue.left = 0; return; }
         issue.left -= 1;
-        if (act.after || issue.random.chance(0.6)) this.double.world.advance(1 + issue.random.below(3));
+        if (issue.random.chance(0.6)) this.double.world.advance(1 + issue.random.below(3));
         for (const { verb, fields } of act.before ?? []) this.double.verbs[verb]({ repo: this.nameOf(issue), ...fields });
         const given = this.double.verbs[act.verb]({ repo: this.nameOf(issue), issue: issue.number, pull: issue.pull ?? undefined, ...act.fields });
         act.done?.(given, issue);

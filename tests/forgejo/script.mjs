@@ -5,7 +5,7 @@ const AGENTS = ['agent:code:rust', 'agent:review'];
 const OTHERS = ['bug', 'priority:high'];
 const WORDS = ['rerun', 'cancel', 'status', 'help', 'approve', 'frobnicate'];
 
-// issue: { number, acts, model, round (notes of this round), branch, pull }. Gives { verb, fields, model(m), done?, after? }.
+// issue: { number, acts, model, round (notes of this round), branch, pull }. Gives { verb, fields, model(m), done? }.
 export function next(issue, random) {
     const { model } = issue, who = random.pick(['writer', 'other', 'acme']), anyone = random.pick(['writer', 'other', 'acme', 'reader', 'stranger']);
     if (!issue.number) return open(random);
@@ -46,7 +46,7 @@ function label(as, name) { return { verb: 'label', fields: { as, label: name }, 
 function unlabel(as, name) { return { verb: 'unlabel', fields: { as, label: name }, model: (m) => m.unlabel(as, name) }; }
 
 let edits = 0;
-function edit(as) { return { verb: 'edit', fields: { as, body: `Do it, ${++edits}.` }, model: (m) => m.edit(as), after: true }; }
+function edit(as) { return { verb: 'edit', fields: { as, body: `Do it, ${++edits}.` }, model: (m) => m.edit(as) }; }
 
 function command(issue, as, word) {
     issue.round.commanded = true;
