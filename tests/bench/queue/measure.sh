@@ -112,34 +112,51 @@ rate() { [[ -z $1 ]] || median ${SAMPLES[$1]-}; }
 # shellcheck disable=SC2086
 cpu() { [[ -z $1 ]] || median ${CPU[$1]-}; }
 
-# best PREFIX...: of what was measured under keys that begin so, the one with the highest rate.
+# The key with the higher rate.
+best_of() { # KEY...
+    local key
+    for key in "$@"; do echo "$(rate "$key") $key"; done | sort -g | tail -n 1 | cut -d' ' -f2-
+}
+
+# best PREFIX...: the same of all keys that begin so.
 best() {
-    local prefix key
+    local prefix key keys=()
     for prefix in "$@"; do
-        for key in "${!SAMPLES[@]}"; do
-            [[ $key != "$prefix"* ]] || echo "$(rate "$key") $key"
-        done
-    done | sort -g | tail -n 1 | cut -d' ' -f2-
+        for key in "${!SAMPLES[@]}"; do [[ $key != "$prefix"* ]] || keys+=("$key"); done
+    done
+    best_of "${keys[@]}"
 }
 
 # line NAME KEY PEER-KEY WHAT: one of the closing lines.
 line() {
-    [[ -n $(rate "$2") && -n $(rate "$3") ]] || return 0
-    LINES+=("$(awk -v name="$1" -v ours="$(rate "$2")" -v peer="$(rate "$3")" -v what="$4" \
-        'BEGIN { printf "bench: %s ours=%d peer=%d ratio=%.2f (%s)", name, ours, peer, (peer > 0 ? ours / peer : 0), what }')")
+    local ratio
+    ratio=$(ratio "$2" "$3")
+    [[ -z $ratio ]] || LINES+=("bench: $1 ours=$(rate "$2") peer=$(rate "$3") ratio=$ratio ($4)")
 }
 
 table_head() {
     echo
-    echo "| what | connections | ours, tasks/s | CPU of the server, µs a task | graphile-worker | pg-boss | ours / best peer |"
-    echo "|---|---|---|---|---|---|---|"
+    echo "Tasks per second (microseconds of the database server's processor a task):"
+    echo
+    echo "| what | connections | ours | graphile-worker | pg-boss | ours / best peer |"
+    echo "|---|---|---|---|---|---|"
+}
+
+cell() { # KEY
+    local cpu
+    cpu=$(cpu "$1")
+    echo "$(rate "$1")${cpu:+ ($cpu)}"
 }
 
 # show WHAT CONNECTIONS KEY [GRAPHILE-KEY BOSS-KEY]
 show() {
-    awk -v what="$1" -v n="$2" -v ours="$(rate "$3")" -v cpu="$(cpu "$3")" -v g="$(rate "${4-none}")" -v b="$(rate "${5-none}")" \
-        'BEGIN { peer = (g + 0 > b + 0) ? g : b; ratio = (peer > 0) ? sprintf("%.2f", ours / peer) : ""
-                printf "| %s | %s | %d | %s | %s | %s | %s |\n", what, n, ours, cpu, g, b, ratio }'
+    local graphile=${4-} boss=${5-} ratio
+    ratio=$(ratio "$3" "$(best_of "$graphile" "$boss")")
+    echo "| $1 | $2 | $(cell "$3") | $(cell "$graphile") | $(cell "$boss") | $ratio |"
+}
+
+ratio() { # KEY PEER-KEY; nothing unless both were measured
+    awk -v ours="$(rate "$1")" -v peer="$(rate "$2")" 'BEGIN { if (ours != "" && peer > 0) printf "%.2f", ours / peer }'
 }
 
 # functions BATCH...: the self time of each function, of runs that are slower for being watched.

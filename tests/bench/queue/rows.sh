@@ -49,8 +49,8 @@ heads() {
     done
     show "claim 1 + finish ($single; ${g_single:-none}; ${b_single:-none})" "" single graphile-single boss-single
     show "claim + finish in batches ($batch; ${g_batch:-none}; ${b_batch:-none})" "" batch graphile-batch boss-batch
-    line claim-finish-single single "$(best graphile-single boss-single)" "$single beside ${g_single:-nothing}"
-    line claim-finish-batch batch "$(best graphile-batch boss-batch)" "$batch beside ${g_batch:-nothing}"
+    line claim-finish-single single "$(best_of graphile-single boss-single)" "$single beside ${g_single:-nothing}"
+    line claim-finish-batch batch "$(best_of graphile-batch boss-batch)" "$batch beside ${g_batch:-nothing}"
 }
 
 # Each peer with several settings once: WAY SIZE PROCESSES.
@@ -64,8 +64,8 @@ peers_grid() {
     done
     for name in "${!SAMPLES[@]}"; do
         case $name in
-        graphile-worker\ *) show "its ${name#* }" "" none "$name" ;;
-        pg-boss\ *) show "its ${name#* }" "" none none "$name" ;;
+        graphile-worker\ *) show "its ${name#* }" "" "" "$name" ;;
+        pg-boss\ *) show "its ${name#* }" "" "" "" "$name" ;;
         esac
     done | sort
 }
@@ -163,8 +163,8 @@ row_submit() {
     show "submit by 24 clients, gathered as a server does: 12 a statement" 2 "submit gathered" "graphile add 24" "boss add 24"
     show "submit $list a statement" 1 "submit list 1"
     show "submit $list a statement" 4 "submit list" "graphile add list" "boss add list"
-    line submit-single "$(best "submit 24" "submit gathered")" "$(best "graphile add 24" "boss add 24")" "24 clients"
-    line submit-batch "submit list" "$(best "graphile add list" "boss add list")" "$list a statement, 4 connections"
+    line submit-single "$(best_of "submit 24" "submit gathered")" "$(best_of "graphile add 24" "boss add 24")" "24 clients"
+    line submit-batch "submit list" "$(best_of "graphile add list" "boss add list")" "$list a statement, 4 connections"
 }
 
 # Microseconds from the submission to the claim; a lower figure is better.
@@ -232,9 +232,12 @@ row_size() {
     "$TEST_DIR/claim" "$(postgres_url "$database" fleet_worker_login)" turn 4 32 600000 >/dev/null || fail "bench: size" "the driver failed"
     postgres_query "$database" "vacuum analyze" >/dev/null
     tasks=$(("$(postgres_query "$database" "$completed")" - tasks))
-    note_rate size "$(postgres_query "$database" "select (sum(s.bytes) - sum(b.bytes)) / $tasks
+    note_rate size "$(postgres_query "$database" "select (sum(s.bytes) - sum(b.bytes))::bigint / $tasks
         from bench.size s join bench.before b using (\"table\", index)")"
-    show "bytes that one task leaves behind (less is better), of $tasks" "" size
-    postgres_query "$database" "select format('  %6s  %s %s', (s.bytes - b.bytes) / $tasks, s.table, s.index) from bench.size s
-        join bench.before b using (\"table\", index) where (s.bytes - b.bytes) / $tasks > 0 order by 1 desc" >"$TEST_DIR/size"
+    show "bytes that one task leaves behind (less is better)" "" size
+    LINES+=("$(postgres_query "$database" "
+        select 'bytes that one task leaves, of $tasks: '
+               || string_agg(format('%s %s', coalesce(nullif(index, ''), \"table\"), size), ', ' order by size desc)
+        from (select \"table\", index, (s.bytes - b.bytes)::bigint / $tasks as size
+              from bench.size s join bench.before b using (\"table\", index)) x where size > 0")")
 }
