@@ -101,3 +101,59 @@ select fleet.node_stop(t.node('w1'));
 select t.is(t.adopt('w2', 'w1', 0), 'a/2', 'taken over');
 select t.is(t.status('a'), 'agent_lost', 'it stays lost until its host is seen');
 rollback;
+
+\echo 'who may say something of a run'
+create function pg_temp.says(p_call text, p_node text, p_epoch int, p_attempt bigint default null) returns text language plpgsql as $$
+begin
+  execute format('select fleet.' || p_call, format('%L, %s, %s', t.node(p_node), coalesce(p_attempt, t.attempt('a')), p_epoch));
+  return 'said';
+exception when others then
+  return sqlstate;
+end $$;
+create function pg_temp.all_say(p_node text, p_epoch int, p_attempt bigint default null) returns text language sql as $$
+  select string_agg(distinct pg_temp.says(c, p_node, p_epoch, p_attempt), ' ') from unnest(array['starting(%s, ''r'', ''c'', ''p'')', 'started(%s)', 'phase(%s, ''unreachable'', ''x'')',
+    'finish(%s, ''failed'', ''killed'', 1, null)', 'finish_run(%s, ''failed'', ''killed'', 1, null, null, null, null)', 'release(%s, ''cancelled'')', 'void_confirmed(%s, ''voided'')',
+    'prepared(%s, ''{}'')']) c $$;
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 2));
+select t.worker('w2', t.host('h', '{code:rust}', 2));
+select t.submit('a');
+select t.claim('w1', 1);
+select t.is(pg_temp.all_say('w2', 1), 'AF002', 'nobody but its owner');
+select t.is(pg_temp.all_say('w1', 2), 'AF002', 'in its epoch');
+select t.is(pg_temp.all_say('w1', 0), 'AF002', '... and no earlier one');
+select t.is(pg_temp.all_say('w1', 1, -7), 'AF003', 'of a run that there is');
+update fleet.node set dead_at = now() where name = 'w1';
+select t.is(pg_temp.all_say('w1', 1), 'AF002', 'while it lives');
+update fleet.node set dead_at = null, stopped_at = now() where name = 'w1';
+select t.is(pg_temp.all_say('w1', 1), 'AF002', '... and has not stopped');
+select t.is((select row(phase, outcome)::text from fleet.attempt), '(claimed,)', 'all else changes nothing');
+rollback;
+
+\echo 'what is not to run'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 4));
+select t.submit(x) from unnest('{a,b,c,d}'::text[]) x;
+select t.claim('w1', 4);
+create function pg_temp.unwanted() returns text language sql as $$
+  select string_agg(format('%s %s %s', j.task_id, j.cancel, (select s.verdict from fleet.starting(t.node('w1'), j.attempt, 1, 'r', 'c', 'p') s)), ', ' order by j.task_id)
+  from fleet.jobs(t.node('w1'), array(select attempt from fleet.attempt order by attempt desc)) j $$;
+select fleet.cancel('b', 'stop');
+select fleet.retry('c', true, 'gone');
+update fleet.attempt set drained_at = now() where attempt = t.attempt('d');
+select t.is(pg_temp.unwanted(), 'a f go, b t cancel, c t cancel, d t cancel', 'what is cancelled, given up, or on a host that is emptied');
+select fleet.phase(t.node('w1'), t.attempt('a'), 1, 'unreachable', 'x');
+update fleet.attempt set unseen_ms = 99999999 where attempt = t.attempt('a');
+select fleet.reap(t.node('w1'));
+select t.is(t.status('a') || ' ' || left(pg_temp.unwanted(), 10), 'failed a t cancel', 'and what its task did not wait for');
+rollback;
+
+\echo 'what is told of runs'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 4));
+select t.submit(x, p_more => jsonb_build_object('priority', case x when 'c' then 1 else 0 end)) from unnest('{a,b,c,d}'::text[]) x;
+select t.claim('w1', 4);
+select t.start('w1', 'b');
+select t.is((select string_agg(j.task_id || ' ' || j.proven, ', ' order by j.task_id)
+  from fleet.jobs(t.node('w1'), array[t.attempt('d'), t.attempt('b'), t.attempt('c')]) j), 'b true, c false, d false', 'is of those that are named, and whether their start is proven');
+rollback;
