@@ -20,7 +20,6 @@
 \ir functions/pull_request.sql
 \ir functions/work.sql
 \ir functions/settle.sql
-\ir functions/runs.sql
 \ir functions/host.sql
 \ir functions/log.sql
 \ir functions/event.sql

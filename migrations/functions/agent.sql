@@ -249,8 +249,8 @@ create function fleet.tell_cancels(p_node uuid, p_within interval) returns jsonb
 declare v_tasks jsonb;
 begin
     with unwanted as (
-        select a.attempt, t.task_id from fleet.attempt a join fleet.task t on t.task = a.task
-        where a.node = p_node and a.ended_at is null and fleet.unwanted(t, a)
+        select a.attempt, t.task_id from fleet.live v join fleet.attempt a on a.attempt = v.attempt join fleet.task t on t.task = a.task
+        where a.node = p_node and fleet.unwanted(t, a)
     ), told as (
         update fleet.attempt set due_at = now() + p_within
         where attempt = any (array(select a.attempt from fleet.attempt a join unwanted using (attempt)
@@ -290,8 +290,8 @@ begin
         'agent_id', v_id, 'status', 'online',
         'cancel', fleet.tell_cancels(v_node, make_interval(secs => p_interval_secs::float8 * p_threshold)),
         'answers', (select coalesce(jsonb_agg(jsonb_build_object('task_id', t.task_id, 'text', a.answer) order by a.attempt), '[]')
-                    from fleet.attempt a join fleet.task t on t.task = a.task
-                    where a.node = v_node and a.ended_at is null and a.answer is not null),
+                    from fleet.live v join fleet.attempt a on a.attempt = v.attempt join fleet.task t on t.task = a.task
+                    where a.node = v_node and a.answer is not null),
         'drain', coalesce(e.out_until > now(), false)
                  or exists (select from fleet.account k where k.account = e.account and k.state = 'parked'))::text);
 end $$;
@@ -304,7 +304,7 @@ declare
     v_tasks text[] := array[]::text[];
 begin
     for a in
-        select x.* from fleet.attempt x join fleet.task t on t.task = x.task
+        select x.* from fleet.live v join fleet.attempt x on x.attempt = v.attempt join fleet.task t on t.task = x.task
         where x.node = p_node and x.ended_at is null order by x.task for update of t skip locked
     loop
         select * into a from fleet.attempt x where x.attempt = a.attempt and x.node = p_node and x.ended_at is null;

@@ -4,15 +4,15 @@
 -- ahead.
 create function fleet.open_executors(p_node uuid, p_state text) returns int[]
     language plpgsql stable as $$
+declare v_fresh timestamptz := now() - fleet.ms('host_fresh_ms');
 begin
     return (select coalesce(array_agg(e.executor), '{}')
     from fleet.node_host nh
     join fleet.host h on h.host_id = nh.host_id
     join fleet.executor e on e.host_id = h.host_id
     join fleet.account k on k.account = e.account and k.state = p_state and k.probe is null
-    where nh.node = p_node and nh.reachable and nh.reported_at > now() - fleet.ms('host_fresh_ms')
-      and h.cordoned_at is null and e.enabled and coalesce(e.out_until <= now(), true)
-      and exists (select from fleet.slot s where s.executor = e.executor and s.attempt is null and not s.retiring));
+    where nh.node = p_node and nh.reachable and nh.reported_at > v_fresh
+      and h.cordoned_at is null and e.enabled and coalesce(e.out_until <= now(), true));
 end $$;
 
 -- Locks up to p_want free slots of these executors: least loaded first, then the one with the fewest capabilities; of its slots those
@@ -22,35 +22,37 @@ create function fleet.take_slots(p_executors int[], p_lane int, p_want int) retu
 declare
     v_pinned int := (select l.pinned from fleet.lane l where l.lane = p_lane);
     v_known int[] := case when v_pinned is not null then array(select p.ordinal from fleet.pin p where p.executor = v_pinned) else '{}' end;
-    v_ids bigint[];
-    v_slots bigint[];
 begin
-    select array_agg(f.slot_id order by (f.used + f.k)::real / f.units, f.skills, f.slot_id) into v_ids
-    from (select s.slot_id, s.attempt, s.retiring, cardinality(x.capabilities) as skills,
-                 count(s.attempt) over e as used, count(*) over e as units,
-                 row_number() over (partition by s.executor, s.attempt is null
-                                    order by s.ordinal = any (v_known) desc, s.slot_id) as k
-          from fleet.slot s
-          join fleet.executor x on x.executor = s.executor
-          join fleet.executor_lane el on el.executor = s.executor and el.lane = p_lane
-          where s.executor = any (p_executors)
-          window e as (partition by s.executor)) f
-    where f.attempt is null and not f.retiring and f.k <= p_want;
-    select array_agg(x.slot_id) into v_slots
-    from (select s.slot_id from unnest(v_ids) with ordinality i (slot_id, place)
-          join fleet.slot s on s.slot_id = i.slot_id
-          where s.attempt is null and not s.retiring
-          order by i.place limit p_want
-          for update of s skip locked) x;
-    return coalesce(v_slots, '{}');
+    return array(
+        with load as (
+            select s.executor, count(s.attempt) as used, count(*)::real as units from fleet.slot s
+            where s.executor = any (p_executors)
+            group by s.executor),
+        free as (
+            select f.slot_id, row_number() over (order by (l.used + f.k) / l.units, cardinality(x.capabilities), f.slot_id) as place
+            from load l
+            join fleet.executor x on x.executor = l.executor
+            join fleet.executor_lane el on el.executor = l.executor and el.lane = p_lane
+            cross join lateral (
+                select k.slot_id, row_number() over () as k
+                from ((select s.slot_id from fleet.slot s
+                       where s.executor = l.executor and s.attempt is null and not s.retiring and s.ordinal = any (v_known) order by s.ordinal)
+                      union all
+                      (select s.slot_id from fleet.slot s
+                       where s.executor = l.executor and s.attempt is null and not s.retiring and s.ordinal <> all (v_known) order by s.ordinal)
+                      limit p_want) k) f)
+        select s.slot_id from free f
+        join fleet.slot s on s.slot_id = f.slot_id
+        where s.attempt is null and not s.retiring
+        order by f.place limit p_want
+        for update of s skip locked);
 end $$;
 
 -- Takes tasks of one lane, down to p_stop_prio, into the given locked slots. Answers the new attempts. An HTTP agent owns its own:
--- p_node owns those of hosts.
+-- p_node owns those of hosts. A task's lock is that of its row in the queue. (The guard behind it: a second run of a task that has a
+-- living one is impossible, whatever its status says.)
 create function fleet.take_tasks(p_node uuid, p_lane int, p_stop_prio int, p_slots bigint[]) returns bigint[]
-    language plpgsql
-    set plan_cache_mode = force_generic_plan set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
-    as $$
+    language plpgsql as $$
 declare v_attempts bigint[];
 begin
     with picked as (
@@ -60,43 +62,47 @@ begin
             join fleet.task t on t.task = q.task
             where q.lane = p_lane and q.prio <= p_stop_prio
               and t.status = 'created' and t.attempts < t.max_attempts_total and (t.issue is null or fleet.claim_hold(t.task))
+              and (t.attempt_number = 0 or not exists (select from fleet.attempt a
+                                                       where a.task = t.task and a.ended_at is null and a.abandoned_at is null))
             order by q.lane, q.prio, q.task
             limit cardinality(p_slots)
-            for update of q, t skip locked))
+            for update of t skip locked))
         returning prio, task
     ), pair as (
         select p.task, p_slots[row_number() over (order by p.prio, p.task)] as slot_id from picked p
+    ), place as materialized (
+        select s.slot_id, s.executor, s.ordinal, e.agent_id, e.handover_secs, n.node, case n.kind when 'agent' then 'agent:' else 'node:' end || n.name as actor
+        from fleet.slot s
+        join fleet.executor e on e.executor = s.executor
+        join fleet.node n on n.node = coalesce(e.node, p_node)
+        where s.slot_id = any (p_slots)
     ), assigned as (
         update fleet.task t
         set status = 'assigned', attempt_number = t.attempt_number + 1, attempts = t.attempts + 1,
-            executor = s.executor, assigned_at = now(), started_at = null, changed_at = now(), failure_reason = null,
+            executor = l.executor, assigned_at = now(), started_at = null, changed_at = now(), failure_reason = null,
             hold = null, hold_at = null
-        from pair join fleet.slot s on s.slot_id = pair.slot_id
-        join fleet.executor e on e.executor = s.executor
+        from pair join place l on l.slot_id = pair.slot_id
         where t.task = pair.task
-        returning t.task, t.attempt_number, t.executor, t.run_at, pair.slot_id, s.ordinal, e.node, e.handover_secs
+        returning t.task, t.attempt_number, t.run_at, t.issue, l.*
     ), made as (
         insert into fleet.attempt (task, number, executor, slot_id, ordinal, node, nonce, due_at, ready_at)
-        select task, attempt_number, executor, slot_id, ordinal, coalesce(node, p_node),
+        select task, attempt_number, executor, slot_id, ordinal, node,
                left(encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'), 32),
                now() + make_interval(secs => handover_secs), run_at
         from assigned
-        returning attempt, task, number, executor, slot_id, node
+        returning attempt, slot_id
     ), filled as (
         update fleet.slot s set attempt = made.attempt from made where s.slot_id = made.slot_id
     ), marked as (
         update fleet.outbox o
         set dirty = o.dirty + 1, tell_at = case when o.failing_since is not null or o.posting is not null then o.tell_at
                                                 else least(o.tell_at, greatest(now(), o.told_at + fleet.ms('tell_ms'))) end
-        from made where o.task = made.task
+        from assigned a where a.issue is not null and o.task = a.task
     ), told as (
         insert into fleet.event (task, event_type, from_status, to_status, attempt, actor, payload)
-        select made.task, 'assigned', 'created', 'assigned', made.number,
-               case n.kind when 'agent' then 'agent:' else 'node:' end || n.name,
-               jsonb_build_object('agent_id', e.agent_id, 'node', made.node, 'epoch', 1)
-        from made
-        join fleet.executor e on e.executor = made.executor
-        join fleet.node n on n.node = made.node
+        select task, 'assigned', 'created', 'assigned', attempt_number, actor,
+               jsonb_build_object('agent_id', agent_id, 'node', node, 'epoch', 1)
+        from assigned
     )
     select array_agg(attempt) into v_attempts from made;
     return coalesce(v_attempts, '{}');
@@ -105,8 +111,7 @@ end $$;
 -- The lane with the best head of those that open executors serve, but dry ones and those that want more than p_capabilities (null: no
 -- such bound); `stop` is the priority of the next best head, where a batch has to stop.
 create function fleet.best_lane(p_open int[], p_dry int[], p_capabilities text[], out lane int, out stop int)
-    language plpgsql stable
-    set plan_cache_mode = force_generic_plan as $$
+    language plpgsql stable as $$
 #variable_conflict use_column
 begin
     select h.lane, h.stop into best_lane.lane, best_lane.stop
@@ -123,16 +128,14 @@ end $$;
 -- How many tasks of a lane, down to p_stop_prio, there are to be had; no more than p_want. More slots than that would be lost, while
 -- they are locked, to whoever claims at the same time.
 create function fleet.lane_need(p_lane int, p_stop_prio int, p_want int) returns int
-    language plpgsql stable
-    set plan_cache_mode = force_generic_plan as $$
+    language plpgsql stable as $$
 begin
     return (select count(*) from (select from fleet.queue x where x.lane = p_lane and x.prio <= p_stop_prio limit p_want) w);
 end $$;
 
 -- Up to p_want tasks for these executors, one lane a statement. Answers the new attempts.
 create function fleet.take_for(p_node uuid, p_open int[], p_want int) returns bigint[]
-    language plpgsql
-    set plan_cache_mode = force_generic_plan as $$
+    language plpgsql as $$
 declare
     v_left int := p_want;
     v_open int[] := p_open;
@@ -165,8 +168,7 @@ end $$;
 
 -- One task for each account that is half open, with what others left.
 create function fleet.take_probes(p_node uuid, p_want int) returns bigint[]
-    language plpgsql
-    set plan_cache_mode = force_generic_plan as $$
+    language plpgsql as $$
 declare
     v_account text;
     v_open int[];
@@ -190,7 +192,7 @@ end $$;
 
 create function fleet.claim(p_node uuid, p_want int) returns setof fleet.job
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
-    set plan_cache_mode = force_generic_plan as $$
+    set plan_cache_mode = force_generic_plan set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     v_want int := least(coalesce(p_want, 0), 1000);
     v_all bigint[];

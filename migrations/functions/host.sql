@@ -237,7 +237,7 @@ create function fleet.note_owner(p_node uuid, h fleet.host) returns void
     language plpgsql as $$
 begin
     perform fleet.note(x.task, 'owner_changed', x.number, fleet.node_actor(p_node), jsonb_build_object('host_id', h.host_id))
-    from (select t.task, a.number from fleet.attempt a
+    from (select t.task, a.number from fleet.live v join fleet.attempt a on a.attempt = v.attempt
           join fleet.task t on t.task = a.task
           join fleet.executor e on e.executor = a.executor
           where e.host_id = h.host_id and a.ended_at is null

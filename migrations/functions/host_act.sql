@@ -102,8 +102,8 @@ declare
 begin
     perform fleet.close_host(p_host_id, 'declared dead: ' || p_reason, p_actor, null);
     for v_task in
-        select distinct x.task from fleet.attempt x join fleet.executor e on e.executor = x.executor
-        where e.host_id = p_host_id and x.ended_at is null and x.freed_at is null order by x.task
+        select distinct x.task from fleet.live v join fleet.attempt x on x.attempt = v.attempt join fleet.executor e on e.executor = x.executor
+        where e.host_id = p_host_id and x.freed_at is null order by x.task
     loop
         perform from fleet.task where task = v_task for update;
         for a in
@@ -246,7 +246,7 @@ begin
         return 0;
     end if;
     for a in
-        select x.* from fleet.attempt x
+        select x.* from fleet.live v join fleet.attempt x on x.attempt = v.attempt
         join fleet.task t on t.task = x.task
         join fleet.executor e on e.executor = x.executor
         join fleet.host h on h.host_id = e.host_id

@@ -122,7 +122,7 @@ begin
     v_used := array(
         select l from unnest(v_idle) l where exists (select from fleet.queue q where q.lane = l)
         union select t.lane from fleet.delayed d join fleet.task t on t.task = d.task where t.lane = any (v_idle)
-        union select t.lane from fleet.attempt a join fleet.task t on t.task = a.task where a.ended_at is null and t.lane = any (v_idle));
+        union select t.lane from fleet.live v join fleet.attempt a on a.attempt = v.attempt join fleet.task t on t.task = a.task where t.lane = any (v_idle));
     update fleet.lane set unused_at = now() where lane = any (v_used);
     delete from fleet.executor_lane where lane = any (v_idle) and lane <> all (v_used);
     delete from fleet.lane where lane = any (v_idle) and lane <> all (v_used);

@@ -38,8 +38,8 @@ begin
     when 'delayed' then
         return array(select d.task from fleet.delayed d where d.task < p_below and d.task > p_above order by d.task desc limit p_want);
     when 'live' then
-        return array(select a.task from fleet.attempt a
-                     where a.ended_at is null and a.abandoned_at is null and a.task < p_below and a.task > p_above
+        return array(select a.task from fleet.live v join fleet.attempt a on a.attempt = v.attempt
+                     where a.abandoned_at is null and a.task < p_below and a.task > p_above
                      order by a.task desc limit p_want);
     else
         return array(select e.task from fleet.ended e where e.status = p_key and e.task < p_below and e.task > p_above

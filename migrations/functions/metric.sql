@@ -268,8 +268,8 @@ create function fleet.stock_tasks() returns setof jsonb
 begin
     return query
         with live as (
-            select t.status, count(*) as n from fleet.attempt a join fleet.task t on t.task = a.task
-            where a.ended_at is null and a.abandoned_at is null group by t.status)
+            select t.status, count(*) as n from fleet.live v join fleet.attempt a on a.attempt = v.attempt join fleet.task t on t.task = a.task
+            where a.abandoned_at is null group by t.status)
         select fleet.stock_row('fleet_tasks', array[s], coalesce(live.n, 0))
         from unnest('{assigned,running,agent_lost}'::text[]) s left join live on live.status = s
         union all

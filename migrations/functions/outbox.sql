@@ -20,6 +20,15 @@ begin
     end if;
 end $$;
 
+-- The same of many tasks.
+create function fleet.mark_all(p_tasks bigint[], p_soon boolean) returns void
+    language plpgsql as $$
+begin
+    if cardinality(p_tasks) > 0 then
+        perform fleet.mark(m, p_soon) from unnest(p_tasks) m;
+    end if;
+end $$;
+
 -- From now on a task of an issue is told, if Forgejo can be. Where it was so before, what stands there stays known, and what was parked is
 -- tried again.
 create function fleet.open_outbox(p_task bigint) returns void

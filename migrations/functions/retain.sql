@@ -16,7 +16,7 @@ begin
         select t.task from fleet.task t where t.kept_at is not null
         union select q.task from fleet.queue q
         union select d.task from fleet.delayed d
-        union select a.task from fleet.attempt a where a.ended_at is null
+        union select a.task from fleet.live v join fleet.attempt a on a.attempt = v.attempt
         union select e.task from fleet.ended e where e.status = 'review_pending';
 end $$;
 

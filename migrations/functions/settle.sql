@@ -271,29 +271,45 @@ begin
     end if;
 end $$;
 
+-- By what it was proven, as a host says it.
+create function fleet.proof_text(p text) returns text
+    language sql immutable
+begin atomic
+    select left(regexp_replace(p, '[^a-z0-9_.:= -]', ' ', 'g'), 500);
+end;
+
+-- What history says of an end. p_reason: as it was told.
+create function fleet.end_facts(a fleet.attempt, p_reason text) returns jsonb
+    language sql stable
+begin atomic
+    select jsonb_strip_nulls(jsonb_build_object(
+        'outcome', a.outcome, 'reason', p_reason, 'exit_status', a.exit_status, 'exit_signal', a.exit_signal, 'epoch', a.epoch,
+        'stopped', a.report ->> 'stopped', 'proof', a.proof));
+end;
+
 -- Writes the end of an attempt that is proven, frees its slot, settles its task. An abandoned attempt's result is evidence only.
 create function fleet.end_attempt(a fleet.attempt, p_outcome text, p_reason text, p_exit int, p_signal int, p_report jsonb,
                                   p_retry_at bigint default null, p_proof text default null)
     returns text language plpgsql as $$
 declare
     v_actor text := fleet.node_actor(a.node);
+    v_pulled boolean := a.due_at is not null;
     v_status text;
 begin
     update fleet.attempt
     set phase = 'ended', ended_at = now(), outcome = p_outcome, reason = fleet.known_reason(p_reason), exit_status = p_exit,
-        exit_signal = p_signal, report = p_report, phase_reason = null, unreachable_at = null, answer = null,
-        proof = left(regexp_replace(p_proof, '[^a-z0-9_.:= -]', ' ', 'g'), 500), retry_at = fleet.limit_end(p_retry_at, p_report #>> '{limit,window}')
+        exit_signal = p_signal, report = p_report, phase_reason = null, unreachable_at = null, answer = null, due_at = null,
+        proof = fleet.proof_text(p_proof), retry_at = fleet.limit_end(p_retry_at, p_report #>> '{limit,window}')
     where attempt = a.attempt
     returning * into a;
     perform fleet.judge_executor(a);
     perform fleet.vacate(a);
     perform fleet.judge_account(a);
-    if a.due_at is not null then
+    delete from fleet.freed where attempt = a.attempt and a.freed_at is not null;
+    if v_pulled then
         perform fleet.hint('slot'); -- a call of this agent may be waiting for it, on any server
     end if;
-    perform fleet.note(a.task, 'attempt_ended', a.number, v_actor, jsonb_strip_nulls(jsonb_build_object(
-        'outcome', p_outcome, 'reason', p_reason, 'exit_status', p_exit, 'exit_signal', p_signal, 'epoch', a.epoch,
-        'stopped', p_report ->> 'stopped', 'proof', a.proof)));
+    perform fleet.note(a.task, 'attempt_ended', a.number, v_actor, fleet.end_facts(a, p_reason));
     v_status := fleet.settle(a.task, v_actor);
     update fleet.attempt set settled = v_status where attempt = a.attempt;
     return v_status;
@@ -345,12 +361,11 @@ begin
                           'window', left(p -> 'limit' ->> 'window', 64), 'text', left(p -> 'limit' ->> 'text', 1000))), '{}') end));
 end $$;
 
-create function fleet.finish_run(p_node uuid, p_attempt bigint, p_epoch int, p_outcome text, p_reason text, p_exit int, p_signal int,
-                                 p_report jsonb, p_resets_at bigint, p_proof text) returns text
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
-    set plan_cache_mode = force_generic_plan as $$
+-- The end of a run of this task (t: as it is, locked): the rules, whatever they come to. Answers the task's new status.
+create function fleet.finish_any(a fleet.attempt, p_outcome text, p_reason text, p_exit int, p_signal int, p_report jsonb,
+                                 p_resets_at bigint, p_proof text) returns text
+    language plpgsql as $$
 declare
-    a fleet.attempt := fleet.fence(p_node, p_attempt, p_epoch);
     v_work jsonb := fleet.work_of(p_report -> 'work');
     v record;
 begin
@@ -376,8 +391,111 @@ begin
     return coalesce(fleet.ended_before(a, p_outcome),
                     fleet.end_attempt(a, p_outcome, p_reason, p_exit, p_signal, fleet.report_of(p_report), p_resets_at, p_proof));
 end $$;
+
+-- Is this the plain end of a task, as finish_any() would find by all its rules? Its newest run, of which only its worker has an opinion,
+-- did what it should, and nothing is left to judge; as long as no follow-up and no pull request is known. (No subquery, so that it is inlined.)
+create function fleet.ends_plainly(t fleet.task, a fleet.attempt, p_outcome text, p_reason text, p_report jsonb) returns boolean
+    language sql immutable
+begin atomic
+    select p_outcome in ('succeeded', 'no_change') and p_reason is null and a.work is null and not coalesce(p_report ?| '{work,question}', false)
+       and a.ended_at is null and a.abandoned_at is null and a.freed_at is null and a.due_at is null and a.number = t.attempt_number
+       and t.status in ('assigned', 'running') and t.cancel_at is null;
+end;
+
+-- Proven ends. Plain ones are written together, each row once; all others one by one, by all the rules.
+create function fleet.finish_runs(p_node uuid, p_attempts bigint[], p_epochs int[], p_outcomes text[], p_reasons text[], p_exits int[],
+                                  p_signals int[], p_reports jsonb[], p_resets_at bigint[], p_proofs text[])
+    returns table (ord int, fault text, detail text, status text)
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
+    set plan_cache_mode = force_generic_plan set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+    v_held bigint[] := fleet.hold_tasks(p_attempts);
+    v_actor text;
+    v_plain int[];
+    a fleet.attempt;
+begin
+    perform fleet.node_check(p_node);
+    v_actor := fleet.node_actor(p_node);
+    with said as materialized (
+        select i.ord::int as ord, a.attempt, a.task, a.slot_id, a.executor, e.max_concurrency, e.start_failures, t.status, t.issue is not null as told,
+               i.outcome, i.exit, i.signal, i.report, i.resets_at, i.proof
+        from unnest(p_attempts, p_epochs, p_outcomes, p_reasons, p_exits, p_signals, p_reports, p_resets_at, p_proofs)
+             with ordinality i (attempt, epoch, outcome, reason, exit, signal, report, resets_at, proof, ord)
+        join fleet.attempt a on a.attempt = i.attempt
+        join fleet.task t on t.task = a.task
+        join fleet.executor e on e.executor = a.executor
+        where fleet.owner_fault(a, a.task = any (v_held), p_node, i.epoch) is null and fleet.ends_plainly(t, a, i.outcome, i.reason, i.report)
+          and not exists (select from fleet.follow f where f.task = t.task) and not exists (select from fleet.pull p where p.task = t.task)
+    ), vacated as (
+        update fleet.slot s set attempt = null
+        from said i
+        where s.slot_id = i.slot_id and s.attempt = i.attempt and not s.retiring and s.ordinal < i.max_concurrency
+          and not exists (select from fleet.slot o where o.executor = i.executor and o.retiring)
+        returning i.*
+    ), ended as (
+        update fleet.attempt a
+        set phase = 'ended', ended_at = now(), outcome = v.outcome, reason = null, exit_status = v.exit, exit_signal = v.signal,
+            report = fleet.report_of(v.report), phase_reason = null, unreachable_at = null, answer = null, proof = fleet.proof_text(v.proof),
+            retry_at = case when v.resets_at is not null then fleet.limit_end(v.resets_at, v.report #>> '{limit,window}') end, settled = 'completed'
+        from vacated v where a.attempt = v.attempt
+        returning v.ord, v.status, v.told, a.task, a.number, a.outcome, fleet.end_facts(a, null) as facts
+    ), judged as (
+        update fleet.executor e set start_failures = 0
+        from (select distinct v.executor from vacated v where v.start_failures > 0) v where e.executor = v.executor
+    ), done as (
+        update fleet.task t
+        set status = 'completed', changed_at = now(), completed_at = now(), failure_reason = null, hold = null, hold_at = null
+        from ended d where t.task = d.task
+    ), listed as (
+        insert into fleet.ended (status, task) select 'completed', d.task from ended d
+    ), unpinned as (
+        delete from fleet.pin p using ended d where p.task = d.task
+    ), noted as (
+        insert into fleet.event (task, event_type, from_status, to_status, attempt, actor, payload)
+        select d.task, e.event_type, e.from_status, e.to_status, d.number, v_actor, e.payload
+        from ended d
+        cross join lateral (values (1, 'attempt_ended', null, null, d.facts),
+                                   (2, 'completed', d.status, 'completed', jsonb_build_object('outcome', d.outcome, 'reason', null)))
+             e (step, event_type, from_status, to_status, payload)
+        order by d.ord, e.step
+    )
+    select array_agg(d.ord) into v_plain from ended d, fleet.mark_all(array(select x.task from ended x where x.told), true);
+    for ord in select generate_subscripts(p_attempts, 1) loop
+        fault := null; detail := null; status := null;
+        if ord = any (v_plain) then
+            status := 'completed';
+        else
+            select x.* into a from fleet.attempt x where x.attempt = p_attempts[ord];
+            fault := fleet.owner_fault(a, a.task = any (v_held), p_node, p_epochs[ord]);
+            detail := fleet.owner_text(fault, p_attempts[ord], p_epochs[ord], a.epoch);
+            if fault is null then
+                begin
+                    status := fleet.finish_any(a, p_outcomes[ord], p_reasons[ord], p_exits[ord], p_signals[ord], p_reports[ord],
+                                               p_resets_at[ord], p_proofs[ord]);
+                exception when others then
+                    fault := sqlstate; detail := sqlerrm;
+                end;
+            end if;
+        end if;
+        return next;
+    end loop;
+end $$;
+comment on function fleet.finish_runs is 'The proven ends of runs; of each the task''s new status, repeated the same.';
+
+create function fleet.finish_run(p_node uuid, p_attempt bigint, p_epoch int, p_outcome text, p_reason text, p_exit int, p_signal int,
+                                 p_report jsonb, p_resets_at bigint, p_proof text) returns text
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
+declare r record;
+begin
+    perform fleet.wait_for_task(p_attempt);
+    select * into r from fleet.finish_runs(p_node, array[p_attempt], array[p_epoch], array[p_outcome], array[p_reason], array[p_exit],
+                                           array[p_signal], array[p_report], array[p_resets_at], array[p_proof]);
+    perform fleet.raise_fault(r.fault, r.detail);
+    return r.status;
+end $$;
 comment on function fleet.finish_run(uuid, bigint, int, text, text, int, int, jsonb, bigint, text) is
-    'The proven end of a run. Answers the task''s new status; repeated, the same answer.';
+    'The proven end of one run, for who waits for its task; else finish_runs().';
 
 -- The same for workers of the release before.
 create function fleet.finish(p_node uuid, p_attempt bigint, p_epoch int, p_outcome text, p_reason text, p_exit int, p_signal int,

@@ -16,8 +16,8 @@ create function fleet.status_counts(p_waiting bigint, p_cap bigint) returns json
 begin
     return (
         with live as materialized (
-            select t.status, count(*) as n from fleet.attempt a join fleet.task t on t.task = a.task
-            where a.ended_at is null and a.abandoned_at is null group by t.status)
+            select t.status, count(*) as n from fleet.live v join fleet.attempt a on a.attempt = v.attempt join fleet.task t on t.task = a.task
+            where a.abandoned_at is null group by t.status)
         select json_object_agg(s.status, fleet.counted(case
             when s.status = 'created' then p_waiting
             when s.status in ('assigned', 'running', 'agent_lost') then coalesce((select n from live where live.status = s.status), 0)

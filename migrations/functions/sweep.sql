@@ -26,8 +26,8 @@ begin
         select a.* from fleet.executor e join fleet.attempt a on a.executor = e.executor
         where e.host_id = p_host_id and a.ended_at is not null and a.run is not null and a.run_removed_at is null
         union all
-        select a.* from fleet.attempt a join fleet.executor e on e.executor = a.executor
-        where e.host_id = p_host_id and a.ended_at is null and a.run is not null;
+        select a.* from fleet.live v join fleet.attempt a on a.attempt = v.attempt join fleet.executor e on e.executor = a.executor
+        where e.host_id = p_host_id and a.run is not null;
 end $$;
 
 -- May the directory of a run go, which has so many bytes of output there? Its end was long ago, all of that is stored (or its task has

@@ -258,6 +258,7 @@ begin
     end if;
     update fleet.attempt set freed_at = now(), freed_by = p_actor, freed_reason = p_reason where attempt = a.attempt;
     perform fleet.vacate(a);
+    insert into fleet.freed (attempt) values (a.attempt) on conflict do nothing;
     perform fleet.note(a.task, 'slot_freed', a.number, p_actor, jsonb_build_object('reason', p_reason, 'phase', a.phase, 'epoch', a.epoch));
 end $$;
 

@@ -35,7 +35,7 @@ begin
             v_count := v_count + 1;
         end if;
         for a in
-            select x.* from fleet.attempt x join fleet.task t on t.task = x.task
+            select x.* from fleet.live v join fleet.attempt x on x.attempt = v.attempt join fleet.task t on t.task = x.task
             where x.node = n.node and x.ended_at is null order by x.attempt for update of t, x skip locked
         loop
             if n.stopped_at is not null then
@@ -46,7 +46,7 @@ begin
             v_count := v_count + 1;
         end loop;
         update fleet.node set dead_due = null
-        where node = n.node and not exists (select from fleet.attempt x where x.node = n.node and x.ended_at is null);
+        where node = n.node and not exists (select from fleet.live v join fleet.attempt x on x.attempt = v.attempt where x.node = n.node);
     end loop;
     return v_count;
 end $$;
@@ -60,7 +60,7 @@ declare
     a fleet.attempt;
     v_count int := 0;
 begin
-    for v_id in select x.attempt from fleet.attempt x where x.due_at < now() and x.ended_at is null order by x.due_at limit p_max loop
+    for v_id in select x.attempt from fleet.attempt x where x.due_at < now() order by x.due_at limit p_max loop
         select y.* into t from fleet.attempt x join fleet.task y on y.task = x.task where x.attempt = v_id for update of y skip locked;
         continue when not found;
         select * into a from fleet.attempt x where x.attempt = v_id and x.due_at < now() and x.ended_at is null for update skip locked;

@@ -64,8 +64,13 @@ begin
     return new;
 end $$;
 
-create trigger transition_guard before update of status on fleet.task
-    for each row when (old.status is distinct from new.status) execute function fleet.transition_guard();
+-- The edges stand in its condition as well, so that it is called only for those that are none.
+do $$
+begin
+    execute format('create trigger transition_guard before update of status on fleet.task for each row
+        when (old.status is distinct from new.status and old.status || '' '' || new.status <> all (%L::text[]))
+        execute function fleet.transition_guard()', (select array_agg(from_status || ' ' || to_status order by 1) from fleet.transition));
+end $$;
 
 -- Puts a created task where it waits: in its lane, or aside until p_run_at; for as long as it is held when a person's act ends that.
 create function fleet.enqueue(p_task bigint, p_run_at timestamptz) returns void

@@ -85,7 +85,7 @@ begin
     update fleet.attempt
     set unseen_ms = unseen_ms + extract(epoch from least(now() - coalesce(looked_at, now()), interval '2 min')) * 1000, looked_at = now()
     where attempt = any (array(
-        select a.attempt from fleet.attempt a
+        select a.attempt from fleet.live v join fleet.attempt a on a.attempt = v.attempt
         join fleet.executor e on e.executor = a.executor
         where a.node = p_node and a.ended_at is null and a.unreachable_at is not null and fleet.may_adopt(p_node, e.host_id)
         for no key update of a skip locked));
@@ -108,9 +108,8 @@ declare
     a fleet.attempt;
 begin
     for v_id in
-        select x.attempt from fleet.attempt x
-        where x.ended_at is null
-          and (x.unseen_ms > fleet.get('reattach_ms') or fleet.unseen_since(x) < now() - fleet.ms('lost_ms'))
+        select x.attempt from fleet.live v join fleet.attempt x on x.attempt = v.attempt
+        where x.unseen_ms > fleet.get('reattach_ms') or fleet.unseen_since(x) < now() - fleet.ms('lost_ms')
         order by 1
     loop
         select x.* into a from fleet.attempt x join fleet.task t on t.task = x.task
@@ -141,7 +140,7 @@ declare
     v_count int := 0;
 begin
     for a in
-        select x.* from fleet.attempt x join fleet.task t on t.task = x.task
+        select x.* from fleet.freed f join fleet.attempt x on x.attempt = f.attempt join fleet.task t on t.task = x.task
         where x.ended_at is null and x.freed_at < now() - fleet.ms('reattach_ms') and fleet.unseen_since(x) < now() - fleet.ms('reattach_ms')
         order by x.attempt limit 100
         for update of t, x skip locked
@@ -182,7 +181,7 @@ begin
     delete from fleet.node where ctid = any (array(
         select n.ctid from fleet.node n
         where coalesce(n.dead_at, n.stopped_at, n.beat_at) < now() - make_interval(days => fleet.get('node_days')::int)
-          and not exists (select from fleet.attempt x where x.node = n.node and x.ended_at is null)
+          and not exists (select from fleet.live v join fleet.attempt x on x.attempt = v.attempt where x.node = n.node)
           and not exists (select from fleet.executor e where e.node = n.node and e.enabled)
         for update skip locked));
     get diagnostics v_count = row_count;

@@ -16,6 +16,14 @@ from fleet.executor e left join fleet.slot s on s.executor = e.executor and not 
 group by e.executor
 having count(s.slot_id) <> case when e.enabled then e.max_concurrency else 0 end
 union all
+select null, 'attempt ' || f.attempt || ' is listed as one that holds no slot, and is none' from fleet.freed f
+where not exists (select from fleet.attempt a where a.attempt = f.attempt and a.ended_at is null and a.freed_at is not null)
+union all
+select a.slot_id, 'attempt ' || a.attempt || ' holds no slot, and nobody would find it' from fleet.attempt a
+where a.ended_at is null and a.freed_at is not null and not exists (select from fleet.freed f where f.attempt = a.attempt)
+union all
+select a.slot_id, 'attempt ' || a.attempt || ' is of no task' from fleet.attempt a where not exists (select from fleet.task t where t.task = a.task)
+union all
 select s.slot_id, 'is retiring and free' from fleet.slot s where s.retiring and s.attempt is null;
 comment on view fleet.check_slot is 'A slot is held exactly while its attempt is not proven ended and no person freed it; slots fit max_concurrency.';
 

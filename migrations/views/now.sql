@@ -1,6 +1,12 @@
 -- Executors, hosts and nodes as they are now; the functions' common ground. Not granted to readers themselves, but views for
 -- them are built on these: no function of ours here, for a view's functions run with the reader's rights.
 
+create view fleet.live as
+select s.attempt from fleet.slot s where s.attempt is not null
+union all
+select f.attempt from fleet.freed f;
+comment on view fleet.live is 'Attempts that are not proven ended.';
+
 -- What the living workers see of a host.
 create view fleet.host_reach as
 select nh.host_id, max(nh.reported_at) as seen_at,
@@ -95,7 +101,7 @@ create view fleet.node_now as
 select n.node, n.kind, n.name, n.version, n.config_hash, n.beat, n.beat_at, n.started_at, n.stopped_at, n.dead_at,
        case when n.dead_at is not null then 'dead' when n.stopped_at is not null then 'stopped'
             when n.beat_at < clock_timestamp() - d.after then 'silent' else 'live' end as status,
-       (select count(*) from fleet.attempt a where a.node = n.node and a.ended_at is null)::int as running,
+       (select count(*) from fleet.live v join fleet.attempt a on a.attempt = v.attempt where a.node = n.node)::int as running,
        case when n.lock_at is not null then 'lock, beat'
             else 'beat' || coalesce(': ' || case n.lock_trouble
                 when 'pooled' then 'its LISTEN session is lent by a pooler' when 'taken' then 'another session holds its lock'

@@ -27,11 +27,11 @@ comment on view fleet.task_details is
 create view fleet.running as
 select t.task_id, t.status, a.number as attempt, a.epoch, n.name as node, e.host_id, e.agent_type, a.phase,
        date_trunc('second', coalesce(a.unreachable_at, a.started_at, a.starting_at, a.claimed_at)) as since, a.phase_reason
-from fleet.attempt a
+from fleet.slot s
+join fleet.attempt a on a.attempt = s.attempt
 join fleet.task t on t.task = a.task
 join fleet.executor e on e.executor = a.executor
-left join fleet.node n on n.node = a.node
-where a.ended_at is null and a.freed_at is null;
+left join fleet.node n on n.node = a.node;
 comment on view fleet.running is 'Every attempt that is not proven ended: each holds a slot. More in attempt_details.';
 
 create view fleet.held_tasks as
@@ -46,13 +46,14 @@ create view fleet.held_slots as
 select e.host_id, e.agent_id, t.task_id, a.number as attempt, t.status, a.phase, u.since as unseen_since,
        case when u.since = a.unreachable_at then a.phase_reason else 'its worker is gone, and no other took it over' end as reason,
        r.advice, a.abandoned_reason, format('select fleet.free_slot(%L, %s, ''say why'');', t.task_id, a.number) as freed_with
-from fleet.attempt a
+from fleet.slot s
+join fleet.attempt a on a.attempt = s.attempt
 join fleet.task t on t.task = a.task
 join fleet.executor e on e.executor = a.executor
 left join fleet.node n on n.node = a.node
 left join fleet.reason r on r.reason = a.phase_reason
 cross join lateral (select least(a.unreachable_at, n.dead_at, n.stopped_at) as since) u
-where a.ended_at is null and a.freed_at is null and u.since is not null;
+where u.since is not null;
 comment on view fleet.held_slots is 'Slots held by runs that nobody sees: since when, why, and the call by which a person frees each.';
 
 create view fleet.queue_overview as
