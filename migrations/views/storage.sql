@@ -15,6 +15,7 @@ with rules (name, grows_by, rule) as (values
     ('follow', 'an answer, a follow-up', 'with its task'),
     ('forgejo', 'a worker that tells its configuration', 'one row'),
     ('former_name', 'a repository that is renamed', 'when another repository takes the name'),
+    ('freed', 'a person who frees a slot of a run that may live', 'with the end of that run'),
     ('horizon', 'nothing', 'stays'),
     ('host', 'a host of a configuration or the API', 'stays: history names it; fleet.forget_host() takes it out of sight'),
     ('idempotency', 'a request with an Idempotency-Key', 'idempotency_hours'),

@@ -39,7 +39,10 @@ select pg_temp.fires('check_slot', 'update fleet.slot s set attempt = a.attempt 
 select pg_temp.fires('check_slot', 'insert into fleet.slot (executor, ordinal) select executor, 99 from fleet.executor', 'a slot too many');
 select pg_temp.fires('check_slot', 'delete from fleet.slot where attempt is null', 'a slot too few');
 select pg_temp.fires('check_slot', 'update fleet.slot set retiring = true where attempt is null', 'a free slot that retires');
-select pg_temp.fires('check_live', 'drop index fleet.attempt_live; insert into fleet.attempt (task, number, executor, slot_id, node, nonce) select task, number + 1, executor, slot_id, node, nonce from fleet.attempt where ended_at is null',
+select pg_temp.fires('check_slot', 'insert into fleet.freed (attempt) select min(attempt) from fleet.attempt', 'a run that is listed as freed and is not');
+select pg_temp.fires('check_slot', 'update fleet.slot set attempt = null; update fleet.attempt set (freed_at, freed_by, freed_reason, abandoned_at, abandoned_by, abandoned_reason) = (now(), ''x'', ''x'', now(), ''x'', ''x'') where ended_at is null', 'a freed run that nobody would find');
+select pg_temp.fires('check_slot', 'update fleet.attempt set task = task + 999999', 'runs of no task');
+select pg_temp.fires('check_live', 'insert into fleet.attempt (task, number, executor, slot_id, node, nonce) select task, number + 1, executor, slot_id, node, nonce from fleet.attempt where ended_at is null',
   'two live attempts');
 select pg_temp.fires('check_status_event', 'alter table fleet.task disable trigger user; update fleet.task set status = ''failed'' where task_id = ''runs''',
   'a change of status without its event');

@@ -143,3 +143,18 @@ select t.is((select row(status, attempt, epoch, node, host_id, agent_type, phase
   (select row('assigned', 1, 1, 'w1', 'h', 'codex-cli', 'claimed')::text), 'fleet.tasks shows it');
 select t.ok((select since is not null from fleet.running where task_id = 'acme-42'), 'fleet.running too');
 rollback;
+
+-- whatever its status says, a task of which a run lives is not run again
+select t.reset();
+select t.worker('w1', t.host('h1', '{code}', 3));
+select t.submit('twice', '{agent:code}');
+select t.claim('w1', 1) \g /dev/null
+begin;
+set local session_replication_role = replica;
+update fleet.task set status = 'created' where task_id = 'twice';
+insert into fleet.queue (lane, prio, task) select lane, 0, task from fleet.task where task_id = 'twice';
+set local session_replication_role = origin;
+select t.is(t.claim('w1', 1), '', 'a task with a living run is not claimed');
+update fleet.attempt set abandoned_at = now();
+select t.is(t.claim('w1', 1), 'twice', 'one that was given up is no hindrance');
+rollback;
