@@ -114,8 +114,6 @@ select t.none($$select relname from pg_class where relnamespace = 'fleet'::regna
 
 \echo 'guards that stand in the tables'
 select t.throws($$update fleet.task set status = 'running' where task_id = 'waits'$$, 'AF001', 'an edge that is not listed raises');
-select t.throws($$insert into fleet.attempt (task, number, executor, slot_id, node, nonce) select task, number + 1, executor, slot_id, node, nonce from fleet.attempt where ended_at is null$$, '23505',
-  'two live attempts cannot be stored');
 select t.throws($$insert into fleet.queue select * from fleet.queue$$, '23505', 'nor the same task twice in a lane');
 select t.none($$select distinct to_status from fleet.transition where to_status <> 'created' except select distinct status from unnest('{assigned,running,agent_lost,review_pending,completed,failed,cancelled}'::text[]) status$$,
   'transitions name known statuses only');
