@@ -4,13 +4,13 @@
 
 # What the machine can do: one row a commit.
 row_limit() {
-    local clients
+    local count
     postgres_query base "create table public.bench (id bigint generated always as identity primary key, title text, body text)"
     echo "insert into public.bench (title, body) values ('Do number 1', 'Body of the task 1');" >"$TEST_DIR/insert.sql"
-    for clients in 1 8 32; do
-        note_rate "insert $clients" "$(postgres_run "$POSTGRES_BIN/pgbench" -n -M prepared -f "$TEST_DIR/insert.sql" -c "$clients" -j 2 \
+    for count in "${clients[@]}"; do
+        note_rate "insert $count" "$(postgres_run "$POSTGRES_BIN/pgbench" -n -M prepared -f "$TEST_DIR/insert.sql" -c "$count" -j 2 \
             -T $(((moment + 999) / 1000)) -h "$POSTGRES_DIR" -U postgres base 2>/dev/null | sed -n 's/^tps = \([0-9]*\).*/\1/p')"
-        show "limit: pgbench, one row a commit" "$clients" "insert $clients"
+        show "limit: pgbench, one row a commit" "$count" "insert $count"
     done
 }
 
