@@ -125,7 +125,7 @@ START_TEST(both_streams_with_their_offsets)
     ck_assert_str_eq(told->last[4], "{40,7}");
     ck_assert_str_eq(told->last[5], "{\"\\\\x6f0a\",\"\\\\x650a\"}");
     /* where its parser stands belongs to stdout alone */
-    ck_assert_int_eq(strncmp(told->last[6], "{\"", 2), 0);
+    ck_assert_int_eq(strncmp(told->last[6], "{\"{", 3), 0);
     ck_assert_str_eq(told->last[6] + strlen(told->last[6]) - 6, ",NULL}");
     answer("ord=1;verdict=ok;next_offset=42|ord=2;verdict=ok;next_offset=9");
     is_pending(&job->out, 42, "");
@@ -262,6 +262,7 @@ START_TEST(a_part_is_stored)
     scene_until(is_idle, "the rest");
     ck_assert_str_eq(sql("append")->last[4], "{3}");
     is_pending(&job->out, 4, "");
+    ck_assert_uint_eq(job->node->counts.output_bytes - counted, 4);
     forget(job);
 }
 END_TEST
