@@ -74,8 +74,8 @@ START_TEST(what_is_there_already_is_taken_once)
     is_pending(&job->out, "abcdefghij");
     ck_assert_int_eq(adapter_next(&job->adapter), 10);
     push(2, 0, "err");
-    push(2, 2, "ror");
-    is_pending(&job->err, "error");
+    push(2, 2, "ror and more of it");
+    is_pending(&job->err, "error and more of it");
     is_pending(&job->out, "abcdefghij");
     ck_assert_int_eq(adapter_next(&job->adapter), 10); /* which reads no stderr */
     sql("append")->held = false;
