@@ -6,8 +6,8 @@
  * "apart" (a claim, then the ends of what it gave: two round trips) or "turn" (these ends and the
  * next claim in one pipeline under one Sync, so in one commit). The payload is read as a worker
  * reads it. The answer is one line: tasks per second, microseconds of the server's processor a
- * task, tasks, claims that gave nothing. With a window, a line "window RATE" for each before it.
- * Stops early when nothing is left to claim. */
+ * task, tasks, claims that gave nothing, ends that had to be told again. With a window, a line
+ * "window RATE" for each before it. Stops early when nothing is left to claim. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -23,16 +23,22 @@
 #define PAUSE_US 1000 /* after one */
 #define WARM 6        /* turns before the clock runs: plans are made at the first calls */
 
+struct run {
+    char attempt[24], epoch[16];
+};
+
 struct dispatcher {
     struct session session;
     pthread_t thread;
-    char *node; /* owned */
-    struct array attempts, epochs, outcomes, nulls, exits, reports;
-    int held;      /* tasks that were claimed and have not ended */
+    char *node;       /* owned */
+    struct run *runs; /* owned; claimed, and not ended */
+    int held, room_runs;
+    struct array attempts, epochs, outcomes, nulls, exits, reports; /* of these, as arguments */
     char *payload; /* owned; the copy of what was read */
     size_t room;
     _Atomic uint64_t done; /* tasks */
-    uint64_t empty;
+    uint64_t empty;        /* claims that gave nothing */
+    uint64_t again;        /* ends that were told again, because somebody held the task */
     uint64_t cpu_before, cpu;
 };
 
@@ -86,48 +92,56 @@ static void read_payload(struct dispatcher *dispatcher, const PGresult *res, int
     }
 }
 
-static void ends_begin(struct dispatcher *dispatcher)
+static void add_run(struct dispatcher *dispatcher, const char *attempt, const char *epoch)
 {
-    array_begin(&dispatcher->attempts);
-    array_begin(&dispatcher->epochs);
-    array_begin(&dispatcher->outcomes);
-    array_begin(&dispatcher->nulls);
-    array_begin(&dispatcher->exits);
-    array_begin(&dispatcher->reports);
-}
-
-static void ends_end(struct dispatcher *dispatcher)
-{
-    array_end(&dispatcher->attempts);
-    array_end(&dispatcher->epochs);
-    array_end(&dispatcher->outcomes);
-    array_end(&dispatcher->nulls);
-    array_end(&dispatcher->exits);
-    array_end(&dispatcher->reports);
+    if (dispatcher->held == dispatcher->room_runs) {
+        dispatcher->room_runs = dispatcher->room_runs * 2 + 64;
+        dispatcher->runs =
+            realloc(dispatcher->runs, (size_t)dispatcher->room_runs * sizeof *dispatcher->runs);
+        if (dispatcher->runs == NULL)
+            die("runs", "no memory");
+    }
+    struct run *run = &dispatcher->runs[dispatcher->held++];
+    snprintf(run->attempt, sizeof run->attempt, "%s", attempt);
+    snprintf(run->epoch, sizeof run->epoch, "%s", epoch);
 }
 
 static void read_claim(struct dispatcher *dispatcher)
 {
     PGresult *res = session_rows(&dispatcher->session);
     int attempt = PQfnumber(res, "attempt"), epoch = PQfnumber(res, "epoch");
-    dispatcher->held = PQntuples(res);
-    dispatcher->empty += dispatcher->held == 0;
-    ends_begin(dispatcher);
-    for (int row = 0; row < dispatcher->held; row++) {
+    dispatcher->empty += PQntuples(res) == 0;
+    for (int row = 0; row < PQntuples(res); row++) {
         read_payload(dispatcher, res, row);
-        array_add(&dispatcher->attempts, PQgetvalue(res, row, attempt));
-        array_add(&dispatcher->epochs, PQgetvalue(res, row, epoch));
-        array_add(&dispatcher->outcomes, "succeeded");
-        array_add(&dispatcher->nulls, "NULL");
-        array_add(&dispatcher->exits, "0");
-        array_add(&dispatcher->reports, "\"{}\"");
+        add_run(dispatcher, PQgetvalue(res, row, attempt), PQgetvalue(res, row, epoch));
     }
-    ends_end(dispatcher);
     PQclear(res);
+}
+
+/* The arguments of finish_runs() for all that is held. */
+static void make_ends(struct dispatcher *dispatcher)
+{
+    struct array *arrays[] = {&dispatcher->attempts, &dispatcher->epochs, &dispatcher->outcomes,
+                              &dispatcher->nulls,    &dispatcher->exits,  &dispatcher->reports};
+    for (int i = 0; i < 6; i++)
+        array_begin(arrays[i]);
+    for (int i = 0; i < dispatcher->held; i++) {
+        const char *values[] = {dispatcher->runs[i].attempt,
+                                dispatcher->runs[i].epoch,
+                                "succeeded",
+                                "NULL",
+                                "0",
+                                "\"{}\""};
+        for (int k = 0; k < 6; k++)
+            array_add(arrays[k], values[k]);
+    }
+    for (int i = 0; i < 6; i++)
+        array_end(arrays[i]);
 }
 
 static void send_ends(struct dispatcher *dispatcher)
 {
+    make_ends(dispatcher);
     const char *nulls = dispatcher->nulls.text;
     const char *values[] = {dispatcher->node,
                             dispatcher->attempts.text,
@@ -142,26 +156,38 @@ static void send_ends(struct dispatcher *dispatcher)
     session_send(&dispatcher->session, "finish", 10, values);
 }
 
-/* Nobody else touches these tasks: a fault of one is a fault of the bench, or of the queue. */
+/* Whether a run has ended. 55P03: somebody held its task for a moment, it is told again. Any other
+ * fault is one of the bench, or of the queue: nobody else touches these tasks. */
+static bool has_ended(const PGresult *res, int row)
+{
+    int fault = PQfnumber(res, "fault"), status = PQfnumber(res, "status");
+    if (!PQgetisnull(res, row, fault)) {
+        if (strcmp(PQgetvalue(res, row, fault), "55P03") == 0)
+            return false;
+        die("finish_runs", PQgetvalue(res, row, PQfnumber(res, "detail")));
+    }
+    if (strcmp(PQgetvalue(res, row, status), "completed") != 0)
+        die("finish_runs", PQgetvalue(res, row, status));
+    return true;
+}
+
 static void read_ends(struct dispatcher *dispatcher)
 {
     PGresult *res = session_rows(&dispatcher->session);
-    int fault = PQfnumber(res, "fault"), status = PQfnumber(res, "status");
-    if (PQntuples(res) != dispatcher->held)
+    int count = dispatcher->held;
+    if (PQntuples(res) != count)
         die("finish_runs", "not as many answers as runs");
-    for (int row = 0; row < dispatcher->held; row++) {
-        if (!PQgetisnull(res, row, fault))
-            die("finish_runs", PQgetvalue(res, row, PQfnumber(res, "detail")));
-        if (strcmp(PQgetvalue(res, row, status), "completed") != 0)
-            die("finish_runs", PQgetvalue(res, row, status));
-    }
-    atomic_fetch_add(&dispatcher->done, (uint64_t)dispatcher->held);
     dispatcher->held = 0;
+    for (int row = 0; row < count; row++) {
+        if (!has_ended(res, row))
+            dispatcher->runs[dispatcher->held++] = dispatcher->runs[row];
+    }
+    dispatcher->again += (uint64_t)dispatcher->held;
+    atomic_fetch_add(&dispatcher->done, (uint64_t)(count - dispatcher->held));
     PQclear(res);
 }
 
-/* One turn under one Sync, with a claim of so many unless 0. False: nothing was there to be done.
- */
+/* One turn under one Sync, with a claim of so many unless 0. False: nothing was to be done. */
 static bool step(struct dispatcher *dispatcher, int claim)
 {
     bool ends = dispatcher->held > 0;
@@ -182,10 +208,10 @@ static void warm_up(struct dispatcher *dispatcher)
 {
     for (int i = 0; i < WARM; i++)
         step(dispatcher, 1);
-    if (dispatcher->held > 0)
+    while (dispatcher->held > 0)
         step(dispatcher, 0);
     atomic_store(&dispatcher->done, 0);
-    dispatcher->empty = 0;
+    dispatcher->empty = dispatcher->again = 0;
     dispatcher->cpu_before = session_cpu(&dispatcher->session);
 }
 
@@ -202,7 +228,7 @@ static void *dispatch(void *data)
         if (!more)
             usleep(PAUSE_US);
     }
-    if (dispatcher->held > 0)
+    while (dispatcher->held > 0)
         step(dispatcher, 0);
     dispatcher->cpu = session_cpu(&dispatcher->session) - dispatcher->cpu_before;
     atomic_fetch_sub(&bench.running, 1);
@@ -240,14 +266,15 @@ static void watch(struct session *heart, uint64_t window)
 
 static void report(uint64_t took)
 {
-    uint64_t tasks = done(), cpu = 0, empty = 0;
+    uint64_t tasks = done(), cpu = 0, empty = 0, again = 0;
     for (int i = 0; i < bench.count; i++) {
         cpu += bench.all[i].cpu;
         empty += bench.all[i].empty;
+        again += bench.all[i].again;
     }
-    printf("%.0f %.1f %llu %llu\n", (double)tasks * 1e6 / (double)took,
+    printf("%.0f %.1f %llu %llu %llu\n", (double)tasks * 1e6 / (double)took,
            tasks > 0 ? (double)cpu / 1000 / (double)tasks : 0, (unsigned long long)tasks,
-           (unsigned long long)empty);
+           (unsigned long long)empty, (unsigned long long)again);
 }
 
 int main(int argc, char **argv)

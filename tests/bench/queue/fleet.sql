@@ -11,10 +11,15 @@ declare hosts jsonb[] := array(
     select t.host('h' || h, array(select 'lane' || l from generate_series(1, p_lanes) l), p_slots) from generate_series(1, p_hosts) h);
 begin
   perform t.worker('w' || n, variadic hosts) from generate_series(1, p_nodes) n;
-  perform t.submit('lane' || l, array['agent:lane' || l]) from generate_series(1, p_lanes) l;
-  perform t.submit('foreign' || l, array['agent:foreign' || l]) from generate_series(1, 8) l;
-  -- they only show what a task of each lane looks like
-  perform fleet.cancel(task_id, 'a pattern') from fleet.tasks;
+end $$;
+
+-- What a task of a lane looks like; makes the lane.
+create function bench.pattern(p_id text) returns void language plpgsql as $$
+begin
+  if not exists (select from fleet.task where task_id = p_id) then
+    perform t.submit(p_id, array['agent:' || p_id]);
+    perform fleet.cancel(p_id, 'a pattern');
+  end if;
 end $$;
 
 -- What was last seen of hosts counts for some minutes only.
@@ -37,6 +42,7 @@ create function bench.fill(p_kind text, p_lanes int, p_wait bigint) returns void
 set synchronous_commit = off as $$
 declare lacks int := greatest(0, (p_wait - bench.waiting(p_kind)) / p_lanes);
 begin
+  perform bench.pattern(p_kind || l) from generate_series(1, p_lanes) l;
   with pattern as (select t.* from fleet.task t where t.task_id in (select p_kind || l from generate_series(1, p_lanes) l)),
   made as (
     insert into fleet.task (task_id, source, title, body, content_hash, labels, requirements, execution_mode, priority, branch_name,

@@ -2,7 +2,7 @@
 # What tests/bench/queue/run measures with: the fleet, the drivers, and the figures they gave.
 
 PEERS=(graphile-worker@0.18.0 pg-boss@12.38.0)
-NODES=8 HOSTS=8 SLOTS=64 LANE_COUNT=8
+NODES=8 HOSTS=8 SLOTS=64 LANE_COUNT=8 LANES_MOST=64
 declare -A SAMPLES=() # by what was measured: rates, each time it was
 declare -A CPU=()     # the same: microseconds of the server's processor a task
 LINES=()              # what is said once more at the end
@@ -16,7 +16,7 @@ fleet_made() {
     done
     postgres_start "$TEST_DIR/postgres" "fsync=$fsync" track_functions=none timezone=UTC max_wal_size=4GB shared_buffers=512MB &&
         postgres_database base && postgres_psql base postgres -f tests/sql/t.sql -f tests/bench/queue/fleet.sql >/dev/null &&
-        postgres_query base "select bench.fleet($NODES, $HOSTS, $SLOTS, 64)" >/dev/null &&
+        postgres_query base "select bench.fleet($NODES, $HOSTS, $SLOTS, $LANES_MOST)" >/dev/null &&
         postgres_database fleet base
 }
 

@@ -32,6 +32,7 @@ heads() {
     local single batch g_single g_batch b_single b_batch round
     read -r _ single <<<"$(best 'grid-1 ')"
     read -r _ batch <<<"$(best 'grid-8 ' 'grid-32 ' 'grid-128 ')"
+    [[ -n $single && -n $batch ]] || return 0
     peers_grid
     read -r _ g_single <<<"$(best 'graphile-worker single')"
     read -r _ g_batch <<<"$(best 'graphile-worker batch')"
@@ -73,14 +74,14 @@ peers_grid() {
 row_lanes() {
     local lanes round database
     local -A of=()
-    for lanes in 1 64; do another "lanes_$lanes" && of[$lanes]=$database; done
+    for lanes in 1 "$LANES_MOST"; do another "lanes_$lanes" && of[$lanes]=$database; done
     for ((round = 0; round < rounds; round++)); do
-        for lanes in 1 64; do
+        for lanes in 1 "$LANES_MOST"; do
             ours "lanes $lanes singly" "${of[$lanes]}" turn 8 1 "$lanes"
             ours "lanes $lanes" "${of[$lanes]}" turn 4 32 "$lanes"
         done
     done
-    for lanes in 1 64; do
+    for lanes in 1 "$LANES_MOST"; do
         show "claim 1 + finish, $lanes lanes" 8 "lanes $lanes singly"
         show "claim 32 + finish, $lanes lanes" 4 "lanes $lanes"
     done
