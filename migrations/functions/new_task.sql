@@ -19,9 +19,11 @@ create type fleet.new_task as (
     made_id boolean, task_id text, title text, body text, labels text[], any_agent boolean, priority bigint, execution_mode text,
     task_type text, repo text, issue_number bigint, max_retries bigint, timeout_secs bigint, run_at text, metadata jsonb);
 
--- What many tasks of a call have in common, looked at once.
+-- What many tasks of a call have in common, looked at once. sound: there is no fault in that. ords, sounds: which tasks, and in which of
+-- them there is no fault otherwise; task_fault() says of the others whether there is one, and which.
 create type fleet.task_kind as (
-    labels text[], execution_mode text, repo text, actor text, requirements text[], priority int, lane int, warnings json);
+    labels text[], execution_mode text, repo text, actor text, requirements text[], priority int, lane int, warnings json, sound boolean,
+    ords int[], sounds boolean[]);
 
 -- What became of a request: HTTP status, JSON, the first of its tasks that stands, how many are new.
 create type fleet.submitted as (request int, status int, body text, task_id text, created int);

@@ -124,60 +124,52 @@ begin
        and (p_requirements <> '{}') <> p_any_agent;
 end $$;
 
--- Sorts tasks into kinds, each looked at once, and finds those that may have a fault: task_fault() says which. The numbers here are
--- those of task_limits(), as constants: a thousand tasks are compared in a millisecond. Has a request a key, is one
--- answered by its task?
-create function fleet.sort_tasks(p_requests fleet.submission[], p_of int[], p_items fleet.wanted_task[], out kinds fleet.task_kind[],
-                                 out kind_of int[], out doubtful int[], out keyed boolean, out shown boolean)
+-- Sorts tasks into kinds, each looked at once, in the order in which lanes are made. The numbers here are those of task_limits(), as
+-- constants: a thousand tasks are compared in a millisecond.
+create function fleet.sort_tasks(p_requests fleet.submission[], p_of int[], p_items fleet.wanted_task[]) returns fleet.task_kind[]
     language plpgsql stable as $$
 begin
-    with item as (
-        select e.ordinality::int as ord, coalesce(r.token_id, 0) as token_id, coalesce(e.labels, '{}') as labels,
-               coalesce(e.any_agent, false) as any_agent, coalesce(e.execution_mode, 'undecided') as mode, e.repo,
-               e.title is not null and length(e.title) <= 500 and fleet.is_line(e.title)
-                   and e.task_id is not null and (e.made_id or length(e.task_id) <= 200 and fleet.is_free_id(e.task_id))
-                   and coalesce(octet_length(e.body) <= 1048576, true)
-                   and coalesce(e.priority between -1000 and 1000, true)
-                   and (e.task_type is null or length(e.task_type) <= 64 and fleet.is_line(e.task_type))
-                   and (e.issue_number is null or e.repo is not null and e.issue_number between 1 and 999999999)
-                   and (e.base_branch is null
-                        or e.repo is not null and octet_length(e.base_branch) <= 255 and fleet.is_branch(e.base_branch))
-                   and coalesce(e.max_retries, r.default_max_retries) between 0 and 100
-                   and coalesce(e.timeout_secs, r.default_timeout_secs) between 1 and 604800
-                   and r.max_attempts_total between 1 and 1000
-                   and (e.run_at is null or fleet.time_of(e.run_at) <= now() + interval '365 days')
-                   and (e.metadata is null or jsonb_typeof(e.metadata) = 'object' and octet_length(e.metadata::text) <= 16384) as sound
-        from unnest(p_items) with ordinality e
-        cross join lateral (select (p_requests[p_of[e.ordinality]]).*) r),
-    alike as (
-        select token_id, labels, any_agent, mode, repo, array_agg(ord) as ords, array_agg(ord) filter (where sound is not true) as unsound
-        from item group by token_id, labels, any_agent, mode, repo),
-    kind as materialized (
-        select row_number() over ()::int as place, k.*,
-               fleet.kind_sound(k.token_id, k.labels, k.requirements, k.any_agent, k.mode, k.repo) as sound
-        from (select a.*, fleet.requirements_of(a.labels) as requirements from alike a) k)
-    select array_agg(row(k.labels, k.mode, k.repo, fleet.token_actor(k.token_id), k.requirements, fleet.priority_of(k.labels),
-                         null, null)::fleet.task_kind order by k.place),
-           (select array_agg(k.place order by o) from kind k, unnest(k.ords) o),
-           array(select unnest(case when k.sound then k.unsound else k.ords end) from kind k),
-           exists (select from unnest(p_requests) r where r.idempotency_key is not null),
-           exists (select from unnest(p_requests) r where r.form = 'one')
-    into kinds, kind_of, doubtful, keyed, shown
-    from kind k;
+    return (
+        with item as (
+            select e.ordinality::int as ord, coalesce(r.token_id, 0) as token_id, coalesce(e.labels, '{}') as labels,
+                   coalesce(e.any_agent, false) as any_agent, coalesce(e.execution_mode, 'undecided') as mode, e.repo,
+                   e.title is not null and length(e.title) <= 500 and fleet.is_line(e.title)
+                       and e.task_id is not null and (e.made_id or length(e.task_id) <= 200 and fleet.is_free_id(e.task_id))
+                       and coalesce(octet_length(e.body) <= 1048576, true)
+                       and coalesce(e.priority between -1000 and 1000, true)
+                       and (e.task_type is null or length(e.task_type) <= 64 and fleet.is_line(e.task_type))
+                       and (e.issue_number is null or e.repo is not null and e.issue_number between 1 and 999999999)
+                       and (e.base_branch is null
+                            or e.repo is not null and octet_length(e.base_branch) <= 255 and fleet.is_branch(e.base_branch))
+                       and coalesce(e.max_retries, r.default_max_retries) between 0 and 100
+                       and coalesce(e.timeout_secs, r.default_timeout_secs) between 1 and 604800
+                       and r.max_attempts_total between 1 and 1000
+                       and (e.run_at is null or fleet.time_of(e.run_at) <= now() + interval '365 days')
+                       and (e.metadata is null or jsonb_typeof(e.metadata) = 'object' and octet_length(e.metadata::text) <= 16384) as sound
+            from unnest(p_items) with ordinality e
+            cross join lateral (select (p_requests[p_of[e.ordinality]]).*) r),
+        alike as (
+            select token_id, labels, any_agent, mode, repo, array_agg(ord) as ords, array_agg(coalesce(sound, false)) as sounds
+            from item group by token_id, labels, any_agent, mode, repo)
+        select array_agg(row(k.labels, k.mode, k.repo, fleet.token_actor(k.token_id), k.requirements, fleet.priority_of(k.labels), null,
+                             null, fleet.kind_sound(k.token_id, k.labels, k.requirements, k.any_agent, k.mode, k.repo), k.ords,
+                             k.sounds)::fleet.task_kind order by k.requirements, k.mode, k.repo)
+        from (select a.*, fleet.requirements_of(a.labels) as requirements from alike a) k);
 end $$;
 
 -- The kinds with their lanes, those that are new made in one order; then with what keeps everybody from taking their tasks. Not those of
--- which all tasks have a fault (p_sound; null: none has).
-create function fleet.make_lanes(p_kinds fleet.task_kind[], p_kind_of int[], p_sound boolean[]) returns fleet.task_kind[]
+-- which no task goes on.
+create function fleet.make_lanes(p_kinds fleet.task_kind[], p_go boolean[]) returns fleet.task_kind[]
     language plpgsql as $$
-declare p int;
+declare k fleet.task_kind;
 begin
-    for p in select k.ordinality from unnest(p_kinds) with ordinality k
-             where p_sound is null
-                or k.ordinality in (select p_kind_of[i] from generate_subscripts(p_kind_of, 1) i where p_sound[i])
-             order by k.requirements, k.execution_mode, k.repo loop
-        p_kinds[p].lane := fleet.lane_for(p_kinds[p].requirements, p_kinds[p].execution_mode, p_kinds[p].repo);
-        p_kinds[p].warnings := to_json(fleet.lane_warnings(p_kinds[p].lane));
+    for p in 1 .. cardinality(p_kinds) loop
+        k := p_kinds[p];
+        if p_go is null or exists (select from unnest(k.ords) o where p_go[o]) then
+            k.lane := fleet.lane_for(k.requirements, k.execution_mode, k.repo);
+            k.warnings := to_json(fleet.lane_warnings(k.lane));
+            p_kinds[p] := k;
+        end if;
     end loop;
     return p_kinds;
 end $$;
@@ -226,7 +218,7 @@ create function fleet.insert_issue_task(p_request fleet.submission, p fleet.want
 declare
     v_requirements text[] := fleet.requirements_of(p.labels);
     v_kind fleet.task_kind := row(p.labels, 'undecided', p.repo, p_actor, v_requirements, fleet.priority_of(p.labels),
-                                  fleet.lane_for(v_requirements, 'undecided', p.repo), null);
+                                  fleet.lane_for(v_requirements, 'undecided', p.repo), null, true, '{1}', '{true}');
 begin
     perform fleet.insert_tasks('forgejo', array[p_request], '{1}', array[p], array[v_kind], '{1}', '{true}', false);
     update fleet.task t set issue = i.issue, requested_by = case when p_actor like 'forgejo:_%' then substr(p_actor, 9) end
@@ -308,19 +300,20 @@ declare v_results fleet.submitted[];
 begin
     with item as (
         select e.ordinality as ord, p_of[e.ordinality] as request, (p_requests[p_of[e.ordinality]]).form as form, e.task_id,
-               coalesce(p_statuses[e.ordinality], 201) as became, p_kinds[p_kind_of[e.ordinality]] as kind,
+               k.actor, k.warnings::text as warnings, coalesce(p_statuses[e.ordinality], 201) as became,
                case p_statuses[e.ordinality] when 200 then case when e.made_id then 201 else 200 end
                                              else coalesce(p_statuses[e.ordinality], 201) end as status
         from unnest(p_items) with ordinality e
+        cross join lateral (select (p_kinds[p_kind_of[e.ordinality]]).*) k
         where p_ours[p_of[e.ordinality]]),
     answered as (
-        select i.request, i.form, min((i.kind).actor) as actor,
+        select i.request, i.form, min(i.actor) as actor,
                case when i.form = 'one' then max(i.status) when bool_and(i.status = 201) then 201
                     when bool_and(i.status < 300) then 200 else 207 end as status,
                string_agg(case when i.status >= 300 then fleet.refusal(i.form, i.status, i.task_id, p_faults[i.ord])
-                               when i.form = 'one' then left(p_objects[i.ord], -1) || ', "warnings": ' || (i.kind).warnings::text || '}'
+                               when i.form = 'one' then left(p_objects[i.ord], -1) || ', "warnings": ' || i.warnings || '}'
                                else '{"status": ' || i.status || ', "task_id": ' || to_json(i.task_id)::text
-                                    || case when (i.kind).warnings::text <> '[]' then ', "warnings": ' || (i.kind).warnings::text || '}'
+                                    || case when i.warnings <> '[]' then ', "warnings": ' || i.warnings || '}'
                                             else '}' end end,
                           case i.form when 'list' then ', ' else chr(10) end order by i.ord) as text,
                (p_items[min(i.ord) filter (where i.status < 300)]).task_id as task_id, count(*) filter (where i.became = 201) as created
@@ -383,8 +376,8 @@ declare
     v_kinds fleet.task_kind[];
     v_kind_of int[];
     v_doubtful int[];
-    v_keyed boolean;
-    v_shown boolean;
+    v_keyed boolean := exists (select from unnest(p_requests) r where r.idempotency_key is not null);
+    v_shown boolean := exists (select from unnest(p_requests) r where r.form = 'one');
     v_faults fleet.fault[] := array[]::fleet.fault[];
     v_ours boolean[] := array_fill(true, array[cardinality(p_requests)]);
     v_go boolean[] := array_fill(true, array[cardinality(p_items)]);
@@ -398,13 +391,17 @@ begin
     if cardinality(p_items) = 0 then
         return;
     end if;
-    select s.kinds, s.kind_of, s.doubtful, s.keyed, s.shown into v_kinds, v_kind_of, v_doubtful, v_keyed, v_shown
-    from fleet.sort_tasks(p_requests, p_of, p_items) s;
-    foreach o in array v_doubtful loop
-        v_faults[o] := fleet.task_fault(p_requests[p_of[o]], p_items[o]);
-        v_go[o] := (v_faults[o]).code is null;
-    end loop;
-    v_kinds := fleet.make_lanes(v_kinds, v_kind_of, case when v_doubtful <> '{}' then v_go end);
+    v_kinds := fleet.sort_tasks(p_requests, p_of, p_items);
+    select array_agg(k.ordinality order by t.ord), array_agg(t.ord) filter (where (k.sound and t.sound) is not true)
+    into v_kind_of, v_doubtful
+    from unnest(v_kinds) with ordinality k, unnest(k.ords, k.sounds) t (ord, sound);
+    if v_doubtful is not null then
+        foreach o in array v_doubtful loop
+            v_faults[o] := fleet.task_fault(p_requests[p_of[o]], p_items[o]);
+            v_go[o] := (v_faults[o]).code is null;
+        end loop;
+    end if;
+    v_kinds := fleet.make_lanes(v_kinds, case when v_doubtful is not null then v_go end);
     if v_keyed then
         v_ours := fleet.take_keys(p_requests);
         v_go := array(select v_go[i] and v_ours[p_of[i]] from generate_subscripts(p_items, 1) i order by i);
