@@ -20,7 +20,7 @@
 #define DISPATCHERS_MAX 64
 #define BEAT_US 3000000
 #define DRY 300       /* claims in a row that gave nothing: so nothing is left */
-#define PAUSE_US 1000 /* after one */
+#define PAUSE_US 1000 /* after one, and before all ends are told again */
 #define WARM 6        /* turns before the clock runs: plans are made at the first calls */
 
 struct run {
@@ -183,6 +183,8 @@ static void read_ends(struct dispatcher *dispatcher)
             dispatcher->runs[dispatcher->held++] = dispatcher->runs[row];
     }
     dispatcher->again += (uint64_t)dispatcher->held;
+    if (dispatcher->held == count)
+        usleep(PAUSE_US);
     atomic_fetch_add(&dispatcher->done, (uint64_t)(count - dispatcher->held));
     PQclear(res);
 }
