@@ -64,6 +64,18 @@ begin
     return (select case kind when 'agent' then 'agent:' else 'node:' end || name from fleet.node where node = p_node);
 end $$;
 
+-- The same of one that lives; AF002 when it does not.
+create function fleet.live_actor(p_node uuid) returns text
+    language plpgsql stable as $$
+declare v_actor text := (select case n.kind when 'agent' then 'agent:' else 'node:' end || n.name from fleet.node n
+                         where n.node = p_node and n.dead_at is null and n.stopped_at is null);
+begin
+    if v_actor is null then
+        perform fleet.node_check(p_node);
+    end if;
+    return v_actor;
+end $$;
+
 -- ---------------------------------------------------------------- of many runs at once: an answer for each by its place
 
 -- `fault` null: it is done; else the SQLSTATE that says why not: 55P03, somebody holds the task (to be said again soon); AF003, there is
@@ -119,10 +131,8 @@ create function fleet.starting_runs(p_node uuid, p_attempts bigint[], p_epochs i
 #variable_conflict use_column
 declare
     v_held bigint[] := fleet.hold_tasks(p_attempts);
-    v_actor text;
+    v_actor text := fleet.live_actor(p_node);
 begin
-    perform fleet.node_check(p_node);
-    v_actor := fleet.node_actor(p_node);
     return query
     with said as materialized (
         select i.ord::int as ord, i.attempt, i.epoch, i.run, i.command, i.prompt, a.epoch as owner_epoch, a.run as stored_run,
@@ -173,10 +183,8 @@ create function fleet.started_runs(p_node uuid, p_attempts bigint[], p_epochs in
 #variable_conflict use_column
 declare
     v_held bigint[] := fleet.hold_tasks(p_attempts);
-    v_actor text;
+    v_actor text := fleet.live_actor(p_node);
 begin
-    perform fleet.node_check(p_node);
-    v_actor := fleet.node_actor(p_node);
     return query
     with said as materialized (
         select i.ord::int as ord, i.attempt, i.epoch, i.pid, i.start, i.boot, i.machine, a.epoch as owner_epoch, t.status, t.issue is not null as told,

@@ -4,43 +4,44 @@
 -- ahead.
 create function fleet.open_executors(p_node uuid, p_state text) returns int[]
     language plpgsql stable as $$
-declare v_fresh timestamptz := now() - fleet.ms('host_fresh_ms');
 begin
     return (select coalesce(array_agg(e.executor), '{}')
     from fleet.node_host nh
     join fleet.host h on h.host_id = nh.host_id
     join fleet.executor e on e.host_id = h.host_id
     join fleet.account k on k.account = e.account and k.state = p_state and k.probe is null
-    where nh.node = p_node and nh.reachable and nh.reported_at > v_fresh
+    where nh.node = p_node and nh.reachable
+      and nh.reported_at > now() - (select s.value * interval '1 ms' from fleet.setting s where s.name = 'host_fresh_ms')
       and h.cordoned_at is null and e.enabled and coalesce(e.out_until <= now(), true));
 end $$;
 
--- Locks up to p_want free slots of these executors: least loaded first, then the one with the fewest capabilities; of its slots those
--- in which tasks of the lane ran before.
-create function fleet.take_slots(p_executors int[], p_lane int, p_want int) returns bigint[]
+-- Locks up to p_want free slots of these executors that serve a lane: least loaded first, then the one with the fewest capabilities; in
+-- the order of their numbers. Of p_pinned, the only executor of its lane, those first in which tasks of it ran before.
+create function fleet.take_slots(p_executors int[], p_lane int, p_pinned int, p_want int) returns bigint[]
     language plpgsql as $$
-declare
-    v_pinned int := (select l.pinned from fleet.lane l where l.lane = p_lane);
-    v_known int[] := case when v_pinned is not null then array(select p.ordinal from fleet.pin p where p.executor = v_pinned) else '{}' end;
+declare v_known int[];
 begin
+    if p_pinned is not null then
+        v_known := array(select p.ordinal from fleet.pin p where p.executor = p_pinned);
+        return array(
+            select s.slot_id from fleet.slot s
+            where s.executor = p_pinned and s.executor = any (p_executors) and s.attempt is null and not s.retiring
+            order by s.ordinal = any (v_known) desc, s.ordinal limit p_want
+            for update skip locked);
+    end if;
     return array(
-        with load as (
-            select s.executor, count(s.attempt) as used, count(*)::real as units from fleet.slot s
-            where s.executor = any (p_executors)
-            group by s.executor),
-        free as (
+        with load as materialized (
+            select o.executor, count(o.attempt) as used, count(*)::real as units,
+                   array_agg(o.slot_id) filter (where o.attempt is null and not o.retiring) as free
+            from (select s.executor, s.attempt, s.retiring, s.slot_id from fleet.slot s
+                  where s.executor = any (p_executors) order by s.executor, s.ordinal) o
+            group by o.executor),
+        free as materialized (
             select f.slot_id, row_number() over (order by (l.used + f.k) / l.units, cardinality(x.capabilities), f.slot_id) as place
             from load l
             join fleet.executor x on x.executor = l.executor
             join fleet.executor_lane el on el.executor = l.executor and el.lane = p_lane
-            cross join lateral (
-                select k.slot_id, row_number() over () as k
-                from ((select s.slot_id from fleet.slot s
-                       where s.executor = l.executor and s.attempt is null and not s.retiring and s.ordinal = any (v_known) order by s.ordinal)
-                      union all
-                      (select s.slot_id from fleet.slot s
-                       where s.executor = l.executor and s.attempt is null and not s.retiring and s.ordinal <> all (v_known) order by s.ordinal)
-                      limit p_want) k) f)
+            cross join lateral unnest(l.free[:p_want]) with ordinality f (slot_id, k))
         select s.slot_id from free f
         join fleet.slot s on s.slot_id = f.slot_id
         where s.attempt is null and not s.retiring
@@ -93,28 +94,28 @@ begin
         returning attempt, slot_id
     ), filled as (
         update fleet.slot s set attempt = made.attempt from made where s.slot_id = made.slot_id
-    ), marked as (
-        update fleet.outbox o
-        set dirty = o.dirty + 1, tell_at = case when o.failing_since is not null or o.posting is not null then o.tell_at
-                                                else least(o.tell_at, greatest(now(), o.told_at + fleet.ms('tell_ms'))) end
-        from assigned a where a.issue is not null and o.task = a.task
     ), told as (
         insert into fleet.event (task, event_type, from_status, to_status, attempt, actor, payload)
         select task, 'assigned', 'created', 'assigned', attempt_number, actor,
                jsonb_build_object('agent_id', agent_id, 'node', node, 'epoch', 1)
         from assigned
     )
-    select array_agg(attempt) into v_attempts from made;
+    select array_agg(m.attempt) into v_attempts
+    from made m, fleet.mark_all(array(select a.task from assigned a where a.issue is not null), false);
     return coalesce(v_attempts, '{}');
 end $$;
 
 -- The lane with the best head of those that open executors serve, but dry ones and those that want more than p_capabilities (null: no
--- such bound); `stop` is the priority of the next best head, where a batch has to stop.
-create function fleet.best_lane(p_open int[], p_dry int[], p_capabilities text[], out lane int, out stop int)
+-- such bound); `stop` is the priority of the next best head, where a batch has to stop, and `need` how many tasks there are to be had down
+-- to there, no more than p_want: more slots than that would be lost, while they are locked, to whoever claims at the same time.
+create function fleet.best_lane(p_open int[], p_dry int[], p_capabilities text[], p_want int,
+                                out lane int, out pinned int, out stop int, out need int)
     language plpgsql stable as $$
 #variable_conflict use_column
 begin
-    select h.lane, h.stop into best_lane.lane, best_lane.stop
+    select b.lane, (select r.pinned from fleet.lane r where r.lane = b.lane), b.stop,
+           (select count(*) from (select from fleet.queue x where x.lane = b.lane and x.prio <= b.stop limit p_want) w)
+    into best_lane.lane, best_lane.pinned, best_lane.stop, best_lane.need
     from (select l.lane, q.prio, q.task, lead(q.prio, 1, 2147483647) over (order by q.prio, q.task) as stop
           from (select distinct el.lane from fleet.executor_lane el
                 where el.executor = any (p_open) and el.lane <> all (p_dry)) l
@@ -122,15 +123,7 @@ begin
                               order by x.prio, x.task limit 1) q
           where p_capabilities is null
              or exists (select from fleet.lane r where r.lane = l.lane and r.requirements <@ p_capabilities)
-          order by q.prio, q.task limit 1) h;
-end $$;
-
--- How many tasks of a lane, down to p_stop_prio, there are to be had; no more than p_want. More slots than that would be lost, while
--- they are locked, to whoever claims at the same time.
-create function fleet.lane_need(p_lane int, p_stop_prio int, p_want int) returns int
-    language plpgsql stable as $$
-begin
-    return (select count(*) from (select from fleet.queue x where x.lane = p_lane and x.prio <= p_stop_prio limit p_want) w);
+          order by q.prio, q.task limit 1) b;
 end $$;
 
 -- Up to p_want tasks for these executors, one lane a statement. Answers the new attempts.
@@ -143,22 +136,21 @@ declare
     v_slots bigint[];
     v_got bigint[];
     v_all bigint[] := array[]::bigint[];
-    v_lane int;
-    v_stop int;
+    v_best record;
 begin
     while v_left > 0 and cardinality(v_open) > 0 loop
-        select b.lane, b.stop into v_lane, v_stop from fleet.best_lane(v_open, v_dry, null) b;
-        exit when v_lane is null;
-        v_slots := fleet.take_slots(v_open, v_lane, fleet.lane_need(v_lane, v_stop, v_left));
+        v_best := fleet.best_lane(v_open, v_dry, null, v_left);
+        exit when v_best.lane is null;
+        v_slots := fleet.take_slots(v_open, v_best.lane, v_best.pinned, v_best.need);
         if cardinality(v_slots) = 0 then
             -- whoever could serve this lane is full or being filled: they must not fall through to something less urgent
             v_open := array(select o from unnest(v_open) o
-                            where not exists (select from fleet.executor_lane el where el.executor = o and el.lane = v_lane));
+                            where not exists (select from fleet.executor_lane el where el.executor = o and el.lane = v_best.lane));
             continue;
         end if;
-        v_got := fleet.take_tasks(p_node, v_lane, v_stop, v_slots);
+        v_got := fleet.take_tasks(p_node, v_best.lane, v_best.stop, v_slots);
         if cardinality(v_got) = 0 then
-            v_dry := v_dry || v_lane;
+            v_dry := v_dry || v_best.lane;
         end if;
         v_all := v_all || v_got;
         v_left := v_left - cardinality(v_got);

@@ -108,25 +108,22 @@ declare
     v_turn record;
     v_got bigint[];
     v_all bigint[] := array[]::bigint[];
-    v_lane int;
-    v_stop int;
-    v_need int;
+    v_best record;
 begin
     while v_left > 0 and cardinality(v_line) > 0 loop
-        select b.lane, b.stop into v_lane, v_stop from fleet.best_lane(v_line, v_dry, p_capabilities) b;
-        exit when v_lane is null;
-        v_need := fleet.lane_need(v_lane, v_stop, v_left);
-        select * into v_turn from fleet.take_turns(fleet.in_lane(v_line, v_lane), v_need, p_state);
+        v_best := fleet.best_lane(v_line, v_dry, p_capabilities, v_left);
+        exit when v_best.lane is null;
+        select * into v_turn from fleet.take_turns(fleet.in_lane(v_line, v_best.lane), v_best.need, p_state);
         v_got := array[]::bigint[];
         if cardinality(v_turn.slots) > 0 then
-            v_got := fleet.take_tasks(null, v_lane, v_stop, v_turn.slots);
+            v_got := fleet.take_tasks(null, v_best.lane, v_best.stop, v_turn.slots);
         end if;
         if cardinality(v_got) = 0 and cardinality(v_turn.passed) = 0 then
-            v_dry := v_dry || v_lane;
+            v_dry := v_dry || v_best.lane;
         end if;
         v_all := v_all || v_got;
         v_left := v_left - cardinality(v_got);
-        exit when v_stop = 2147483647 and cardinality(v_got) = v_need and v_left > 0; -- that was all there is
+        exit when v_best.stop = 2147483647 and cardinality(v_got) = v_best.need and v_left > 0; -- that was all there is
         -- who is full or being filled leaves too: none may fall through to something less urgent
         v_line := fleet.leave_line(v_line, v_turn.passed || array(select a.executor from fleet.attempt a where a.attempt = any (v_got)));
     end loop;

@@ -393,7 +393,7 @@ begin
 end $$;
 
 -- Is this the plain end of a task, as finish_any() would find by all its rules? Its newest run, of which only its worker has an opinion,
--- did what it should, and nothing is left to judge; as long as no follow-up and no pull request is known. (No subquery, so that it is inlined.)
+-- did what it should, and nothing is left to judge; as long as no pin, follow-up or pull request is known. (No subquery, so that it is inlined.)
 create function fleet.ends_plainly(t fleet.task, a fleet.attempt, p_outcome text, p_reason text, p_report jsonb) returns boolean
     language sql immutable
 begin atomic
@@ -411,14 +411,12 @@ create function fleet.finish_runs(p_node uuid, p_attempts bigint[], p_epochs int
 #variable_conflict use_column
 declare
     v_held bigint[] := fleet.hold_tasks(p_attempts);
-    v_actor text;
+    v_actor text := fleet.live_actor(p_node);
     v_plain int[];
     a fleet.attempt;
 begin
-    perform fleet.node_check(p_node);
-    v_actor := fleet.node_actor(p_node);
     with said as materialized (
-        select i.ord::int as ord, a.attempt, a.task, a.slot_id, a.executor, e.max_concurrency, e.start_failures, t.status, t.issue is not null as told,
+        select i.ord::int as ord, a.attempt, a.task, a.slot_id, a.executor, e.max_concurrency, t.status, t.issue is not null as told,
                i.outcome, i.exit, i.signal, i.report, i.resets_at, i.proof
         from unnest(p_attempts, p_epochs, p_outcomes, p_reasons, p_exits, p_signals, p_reports, p_resets_at, p_proofs)
              with ordinality i (attempt, epoch, outcome, reason, exit, signal, report, resets_at, proof, ord)
@@ -426,6 +424,7 @@ begin
         join fleet.task t on t.task = a.task
         join fleet.executor e on e.executor = a.executor
         where fleet.owner_fault(a, a.task = any (v_held), p_node, i.epoch) is null and fleet.ends_plainly(t, a, i.outcome, i.reason, i.report)
+          and e.start_failures = 0 and not exists (select from fleet.pin p where p.task = t.task)
           and not exists (select from fleet.follow f where f.task = t.task) and not exists (select from fleet.pull p where p.task = t.task)
     ), vacated as (
         update fleet.slot s set attempt = null
@@ -436,21 +435,16 @@ begin
     ), ended as (
         update fleet.attempt a
         set phase = 'ended', ended_at = now(), outcome = v.outcome, reason = null, exit_status = v.exit, exit_signal = v.signal,
-            report = fleet.report_of(v.report), phase_reason = null, unreachable_at = null, answer = null, proof = fleet.proof_text(v.proof),
+            report = case when v.report is null then '{}' else fleet.report_of(v.report) end, phase_reason = null, unreachable_at = null, answer = null, proof = fleet.proof_text(v.proof),
             retry_at = case when v.resets_at is not null then fleet.limit_end(v.resets_at, v.report #>> '{limit,window}') end, settled = 'completed'
         from vacated v where a.attempt = v.attempt
         returning v.ord, v.status, v.told, a.task, a.number, a.outcome, fleet.end_facts(a, null) as facts
-    ), judged as (
-        update fleet.executor e set start_failures = 0
-        from (select distinct v.executor from vacated v where v.start_failures > 0) v where e.executor = v.executor
     ), done as (
         update fleet.task t
         set status = 'completed', changed_at = now(), completed_at = now(), failure_reason = null, hold = null, hold_at = null
         from ended d where t.task = d.task
     ), listed as (
         insert into fleet.ended (status, task) select 'completed', d.task from ended d
-    ), unpinned as (
-        delete from fleet.pin p using ended d where p.task = d.task
     ), noted as (
         insert into fleet.event (task, event_type, from_status, to_status, attempt, actor, payload)
         select d.task, e.event_type, e.from_status, e.to_status, d.number, v_actor, e.payload
