@@ -46,6 +46,7 @@ bool git_run_words(struct git *g, const struct git_child *child, const char *con
     char pair[200];
     ck_assert_str_eq(words[0], "merge-base");
     ck_assert_str_eq(words[1], "--is-ancestor");
+    ck_assert(words[2][0] != '\0' && words[3][0] != '\0'); /* of which git makes a fault */
     snprintf(pair, sizeof pair, "%.1s<%.1s ", words[2], words[3]);
     bool is = strstr(ancestors, pair) != NULL;
     g->end = is ? GIT_DONE : GIT_REFUSED;

@@ -116,7 +116,9 @@ START_TEST(packed_references)
     ck_assert(!packed("bbbb refs/heads/a\n", "refs/heads/a"));
     ck_assert(!packed("#" B40 " refs/heads/a\n", "refs/heads/a"));
     ck_assert(!packed(C64 "c refs/heads/a\n", "refs/heads/a"));
+    ck_assert(!packed(B40 "xrefs/heads/a\n", "refs/heads/a"));
     ck_assert(!packed("# a comment that ends in refs/heads/a\n", "refs/heads/a"));
+    ck_assert(!packed("#" C64 C64 C64 C64 " refs/heads/a\n", "refs/heads/a"));
     /* one that is none does not hide a right one behind it */
     ck_assert(
         packed("zz refs/heads/a\n" C64 "c refs/heads/a\n" B40 " refs/heads/a\n", "refs/heads/a"));
