@@ -1,8 +1,9 @@
 -- Executors, hosts and nodes as they are now; the functions' common ground. Not granted to readers themselves, but views for
 -- them are built on these: no function of ours here, for a view's functions run with the reader's rights.
 
+-- (slot_id > 0: nodes' calls are planned without scans; one here would make every plan look as dear.)
 create view fleet.live as
-select s.attempt from fleet.slot s where s.attempt is not null
+select s.attempt from fleet.slot s where s.attempt is not null and s.slot_id > 0
 union all
 select f.attempt from fleet.freed f;
 comment on view fleet.live is 'Attempts that are not proven ended.';
