@@ -7,7 +7,7 @@
  * next claim in one pipeline under one Sync, so in one commit). The payload is read as a worker
  * reads it. The answer is one line: tasks per second, microseconds of the server's processor a
  * task, tasks, claims that gave nothing, ends that had to be told again. With a window, a line
- * "window RATE" for each before it. Stops early when nothing is left to claim. */
+ * "window RATE CPU" for each before it. Stops early when nothing is left to claim. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -245,24 +245,51 @@ static uint64_t done(void)
     return sum;
 }
 
-/* The beats of the nodes, and what was done in each window, until the end. */
-static void watch(struct session *heart, uint64_t window)
+static uint64_t spent(void)
 {
-    uint64_t beat = now_us(), began = beat, before = 0;
+    uint64_t sum = 0;
+    for (int i = 0; i < bench.count; i++)
+        sum += session_cpu(&bench.all[i].session);
+    return sum;
+}
+
+static void beat(struct session *heart)
+{
+    for (int i = 0; i < bench.count; i++) {
+        const char *values[] = {bench.all[i].node};
+        free(session_ask(heart, "renew", 1, values));
+    }
+}
+
+struct window {
+    uint64_t began, tasks, cpu;
+};
+
+/* What was done since it began; begins the next one. */
+static void window_end(struct window *window)
+{
+    struct window next = {now_us(), done(), spent()};
+    uint64_t tasks = next.tasks - window->tasks;
+    printf("window %.0f %.1f\n", (double)tasks * 1e6 / (double)(next.began - window->began),
+           tasks > 0 ? (double)(next.cpu - window->cpu) / 1000 / (double)tasks : 0);
+    fflush(stdout);
+    *window = next;
+}
+
+/* The beats of the nodes, and the windows, until the end; a last one that is not whole is left out.
+ */
+static void watch(struct session *heart, uint64_t length)
+{
+    struct window window = {now_us(), done(), spent()};
+    uint64_t next_beat = window.began;
     while (atomic_load(&bench.running) > 0) {
         usleep(10000);
-        for (int i = 0; now_us() >= beat && i < bench.count; i++) {
-            const char *values[] = {bench.all[i].node};
-            free(session_ask(heart, "renew", 1, values));
+        if (now_us() >= next_beat) {
+            beat(heart);
+            next_beat = now_us() + BEAT_US;
         }
-        beat = now_us() >= beat ? now_us() + BEAT_US : beat;
-        if (window > 0 && now_us() - began >= window) {
-            uint64_t sum = done();
-            printf("window %.0f\n", (double)(sum - before) * 1e6 / (double)(now_us() - began));
-            fflush(stdout);
-            before = sum;
-            began = now_us();
-        }
+        if (length > 0 && now_us() - window.began >= length)
+            window_end(&window);
     }
 }
 

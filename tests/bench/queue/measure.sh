@@ -112,10 +112,12 @@ rate() { [[ -z $1 ]] || median ${SAMPLES[$1]-}; }
 # shellcheck disable=SC2086
 cpu() { [[ -z $1 ]] || median ${CPU[$1]-}; }
 
-# The key with the higher rate.
-best_of() { # KEY...
+# The key with the highest figure, or, where less is better, the lowest.
+best_of() { by_figure "$@" | tail -n 1; }    # KEY...
+lowest_of() { by_figure "$@" | head -n 1; } # KEY...
+by_figure() {
     local key
-    for key in "$@"; do echo "$(rate "$key") $key"; done | sort -g | tail -n 1 | cut -d' ' -f2-
+    for key in "$@"; do [[ -z $(rate "$key") ]] || echo "$(rate "$key") $key"; done | sort -g | cut -d' ' -f2-
 }
 
 # best PREFIX...: the same of all keys that begin so.
@@ -148,10 +150,10 @@ cell() { # KEY
     echo "$(rate "$1")${cpu:+ ($cpu)}"
 }
 
-# show WHAT CONNECTIONS KEY [GRAPHILE-KEY BOSS-KEY]
+# show WHAT CONNECTIONS KEY [GRAPHILE-KEY BOSS-KEY [BEST]]
 show() {
     local graphile=${4-} boss=${5-} ratio
-    ratio=$(ratio "$3" "$(best_of "$graphile" "$boss")")
+    ratio=$(ratio "$3" "$("${6-best_of}" "$graphile" "$boss")")
     echo "| $1 | $2 | $(cell "$3") | $(cell "$graphile") | $(cell "$boss") | $ratio |"
 }
 

@@ -168,7 +168,7 @@ row_submit() {
     line submit-batch "submit list" "$(best_of "graphile add list" "boss add list")" "$list a statement, 4 connections"
 }
 
-# Microseconds from the submission to the claim; a lower figure is better.
+# Microseconds from the submission to the claim: less is better.
 row_idle() {
     local name database
     another idle
@@ -178,25 +178,25 @@ row_idle() {
     for name in "${PEERS[@]%%@*}"; do
         ! has_peers || note_idle "$name" "$(peer_run "$name" idle 1 1 0 "$idle_rounds")"
     done
-    show "idle: submitted -> claimed, p50, µs (less is better)" 1 "idle ours 50" "idle graphile-worker 50" "idle pg-boss 50"
-    show "idle: submitted -> claimed, p99, µs (less is better)" 1 "idle ours 99" "idle graphile-worker 99" "idle pg-boss 99"
+    show "idle: submitted -> claimed, p50, µs" 1 "idle ours 50" "idle graphile-worker 50" "idle pg-boss 50" lowest_of
+    show "idle: submitted -> claimed, p99, µs" 1 "idle ours 99" "idle graphile-worker 99" "idle pg-boss 99" lowest_of
 }
 
 # A transaction that began before the load holds back vacuum: rates of each window, and of the last two beside those without it.
 row_held() {
-    local database free held
+    local database held cpu
     another held
     windows free "$held_free"
     holder_begins
     windows held "$held_for"
     postgres_query "$database" "select pg_terminate_backend(pid) from ($holders) h" >/dev/null
-    read -ra free <<<"${SAMPLES[free]}"
     read -ra held <<<"${SAMPLES[held]}"
-    note_rate "held end" "$(median "${held[@]: -2}")"
+    read -ra cpu <<<"${CPU[held]}"
+    note "held end" "$(median "${held[@]: -2}") $(median "${cpu[@]: -2}")"
     show "claim 8 + finish for $((held_free / 1000)) s" 4 free
     show "the last of $((held_for / 1000)) s with vacuum held back" 4 "held end"
     line vacuum-held "held end" free \
-        "each $((held_window / 1000)) s, tasks/s: before ${free[*]}; vacuum held back ${held[*]}"
+        "each $((held_window / 1000)) s, tasks/s: free ${SAMPLES[free]}held back ${SAMPLES[held]}"
 }
 
 holders="select pid from pg_stat_activity where application_name = 'holder' and backend_xmin is not null"
@@ -209,7 +209,7 @@ holder_begins() {
 }
 
 windows() { # KEY MILLISECONDS: the load, with tasks enough all the time
-    local driver word rate
+    local driver word figures
     fill "$database" "$LANE_COUNT" "$batch_wait"
     "$TEST_DIR/claim" "$(postgres_url "$database" fleet_worker_login)" turn 4 8 "$2" "$held_window" >"$TEST_DIR/windows" &
     driver=$!
@@ -218,8 +218,8 @@ windows() { # KEY MILLISECONDS: the load, with tasks enough all the time
         sleep 0.3
     done
     wait "$driver" || fail "bench: held" "the driver failed"
-    while read -r word rate _; do
-        [[ $word != window ]] || note_rate "$1" "$rate"
+    while read -r word figures; do
+        [[ $word != window ]] || note "$1" "$figures"
     done <"$TEST_DIR/windows"
 }
 
@@ -235,7 +235,7 @@ row_size() {
     tasks=$(("$(postgres_query "$database" "$completed")" - tasks))
     note_rate size "$(postgres_query "$database" "select (sum(s.bytes) - sum(b.bytes))::bigint / $tasks
         from bench.size s join bench.before b using (\"table\", index)")"
-    show "bytes that one task leaves behind (less is better)" "" size
+    show "bytes that one task leaves behind" "" size
     LINES+=("$(postgres_query "$database" "
         select 'bytes that one task leaves, of $tasks: '
                || string_agg(format('%s %s', coalesce(nullif(index, ''), \"table\"), size), ', ' order by size desc)
