@@ -344,22 +344,29 @@ begin
     end if;
 end $$;
 
--- What a worker says of a run, each member within bounds. work is of hosts, all else of agents: claims.
-create function fleet.report_of(p jsonb) returns jsonb
+-- Numbers of tokens, as far as they are any.
+create function fleet.tokens_of(p jsonb) returns jsonb
     language plpgsql immutable as $$
 begin
-    return jsonb_strip_nulls(jsonb_build_object(
+    return (select jsonb_object_agg(k, p -> k) from unnest('{input,cached_input,output,reasoning}'::text[]) k
+            where jsonb_typeof(p -> k) = 'number' and p ->> k ~ '^[0-9]{1,18}$');
+end $$;
+
+-- What a worker says of a run, each member within bounds. work is of hosts, all else of agents: claims. (Inlined: no call a run.)
+create function fleet.report_of(p jsonb) returns jsonb
+    language sql stable
+begin atomic
+    select jsonb_strip_nulls(jsonb_build_object(
         'session_id', case when p ->> 'session_id' ~ '^[A-Za-z0-9_-]{1,128}$' then p -> 'session_id' end,
         'model', left(p ->> 'model', 200), 'summary', left(p ->> 'summary', 65536), 'error', left(p ->> 'error', 65536),
         'stopped', left(p ->> 'stopped', 200), 'agent_version', left(p ->> 'agent_version', 200), 'profile', left(p ->> 'profile', 64),
         'isolation', left(p ->> 'isolation', 64), 'sandbox', left(p ->> 'sandbox', 64), 'cost_source', left(p ->> 'cost_source', 64),
         'cost_usd', case when jsonb_typeof(p -> 'cost_usd') = 'number' and p -> 'cost_usd' between '0' and '1000000000'
                          then p -> 'cost_usd' end,
-        'tokens', (select jsonb_object_agg(k, p -> 'tokens' -> k) from unnest('{input,cached_input,output,reasoning}'::text[]) k
-                   where jsonb_typeof(p -> 'tokens' -> k) = 'number' and p -> 'tokens' ->> k ~ '^[0-9]{1,18}$'),
+        'tokens', case when jsonb_typeof(p -> 'tokens') = 'object' then fleet.tokens_of(p -> 'tokens') end,
         'limit', case when jsonb_typeof(p -> 'limit') = 'object' then nullif(jsonb_strip_nulls(jsonb_build_object(
                           'window', left(p -> 'limit' ->> 'window', 64), 'text', left(p -> 'limit' ->> 'text', 1000))), '{}') end));
-end $$;
+end;
 
 -- The end of a run of this task (t: as it is, locked): the rules, whatever they come to. Answers the task's new status.
 create function fleet.finish_any(a fleet.attempt, p_outcome text, p_reason text, p_exit int, p_signal int, p_report jsonb,
@@ -435,7 +442,7 @@ begin
     ), ended as (
         update fleet.attempt a
         set phase = 'ended', ended_at = now(), outcome = v.outcome, reason = null, exit_status = v.exit, exit_signal = v.signal,
-            report = case when v.report is null then '{}' else fleet.report_of(v.report) end, phase_reason = null, unreachable_at = null, answer = null, proof = fleet.proof_text(v.proof),
+            report = fleet.report_of(v.report), phase_reason = null, unreachable_at = null, answer = null, proof = fleet.proof_text(v.proof),
             retry_at = case when v.resets_at is not null then fleet.limit_end(v.resets_at, v.report #>> '{limit,window}') end, settled = 'completed'
         from vacated v where a.attempt = v.attempt
         returning v.ord, v.status, v.told, a.task, a.number, a.outcome, fleet.end_facts(a, null) as facts
