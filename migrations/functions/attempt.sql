@@ -146,7 +146,7 @@ begin
         set phase = 'starting', starting_at = now(), starting_epoch = s.epoch, run = s.run, command = s.command, prompt = s.prompt
         from said s
         where x.attempt = s.attempt and s.fault is null and not s.unwanted and x.phase = 'claimed'
-        returning s.ord, x.task, x.number, x.epoch, x.run, x.command, x.prompt, s.told
+        returning x.attempt, x.task, x.number, x.epoch, x.run, x.command, x.prompt, s.told
     ), noted as (
         insert into fleet.event (task, event_type, attempt, actor, payload)
         select n.task, 'starting', n.number, v_actor, jsonb_build_object('epoch', n.epoch, 'run', n.run) from announced n
@@ -154,10 +154,10 @@ begin
     select s.ord, s.fault,
            case s.fault when 'AF001' then format('attempt %s has ended', s.attempt) else fleet.owner_text(s.fault, s.attempt, s.epoch, s.owner_epoch) end,
            case when s.fault is null then case when s.unwanted then 'cancel' else 'go' end end,
-           case when n.ord is not null then n.run when s.fault is null then s.stored_run end,
-           case when n.ord is not null then n.command when s.fault is null then s.stored_command end,
-           case when n.ord is not null then n.prompt when s.fault is null then s.stored_prompt end
-    from said s left join announced n on n.ord = s.ord, fleet.mark_all(array(select n.task from announced n where n.told), false)
+           case when n.attempt is not null then n.run when s.fault is null then s.stored_run end,
+           case when n.attempt is not null then n.command when s.fault is null then s.stored_command end,
+           case when n.attempt is not null then n.prompt when s.fault is null then s.stored_prompt end
+    from said s left join announced n on n.attempt = s.attempt and s.fault is null, fleet.mark_all(array(select n.task from announced n where n.told), false)
     order by s.ord;
 end $$;
 comment on function fleet.starting_runs is 'Announces starts, before the first byte of them; an answer for each.';

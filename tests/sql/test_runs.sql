@@ -10,6 +10,8 @@ create function t.all(out attempts bigint[], out epochs int[]) language sql as $
 select t.is(t.rows($$ select ord, fault, verdict, run, command, prompt from t.all() a, fleet.starting_runs(t.node('w1'), a.attempts || 77::bigint,
   array(select e + (o = 3)::int from unnest(a.epochs) with ordinality x (e, o)) || 1, '{a,b,c,d,e}', '{k,k,k,k,k}', '{p,p,p,p,p}') $$),
   '(1,,go,a,k,p) (2,,go,b,k,p) (3,AF002,,,,) (4,,go,d,k,p) (5,AF003,,,,)', 'an answer each');
+select t.is(t.rows($$ select ord, fault, verdict, run from t.all() a, fleet.starting_runs(t.node('w1'), a.attempts[3:3] || a.attempts[3:3], '{1,1}',
+  '{c,c}', '{k,k}', '{p,p}') $$), '(1,,go,c) (2,,go,c)', 'said twice at once: the same answer');
 select t.is(t.rows($$ select ord, fault, verdict, run from t.all() a, fleet.starting_runs(t.node('w1'), a.attempts, a.epochs,
   '{x,x,c,x}', '{k,k,k,k}', '{p,p,p,p}') $$), '(1,,go,a) (2,,go,b) (3,,go,c) (4,,go,d)', 'repeated: the first stays');
 select t.is(t.rows($$ select ord, fault from t.all() a, fleet.started_runs(t.node('w1'), a.attempts || 77::bigint, a.epochs || 1, '{1,2,3,4,5}',
