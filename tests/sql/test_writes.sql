@@ -380,7 +380,7 @@ select t.agent('p', '{code:rust}', 2);
 select t.submit('a', '{agent:code:rust}', '{"execution_mode": "http_pull"}');
 select t.pull('p');
 select pg_temp.writes(pg_temp.call($$select fleet.finish_run(%s, 'no_change', null, null, null, null, null, null)$$), $w$
-attempt a 1: ended_at=now outcome=no_change phase=ended report={} settled=completed
+attempt a 1: due_at= ended_at=now outcome=no_change phase=ended report={} settled=completed
 ended a: status=completed
 event a attempt_ended 1 agent:p: {"epoch": 1, "outcome": "no_change"}
 event a completed assigned completed 1 agent:p: {"reason": null, "outcome": "no_change"}

@@ -27,6 +27,7 @@ begin
     p_row := replace(p_row::text, n.id, n.name)::jsonb;
   end loop;
   for k, v in select * from jsonb_each(p_row) loop
+    continue when k = 'due_at' and p_row ->> 'ended_at' is not null; -- whose time is over
     continue when k in ('nonce', 'xid', 'event_id', 'slot_id', 'follow', 'pull', 'content_hash', 'made_at', 'out_detail', 'since');
     v_named := v_named || jsonb_build_object(k, case
       when v = 'null' then v
@@ -35,6 +36,7 @@ begin
       when k in ('executor', 'pinned') then to_jsonb(t.name_executor(v::int))
       when k = 'lane' then to_jsonb(t.name_lane(v::int))
       when k in ('issue', 'ask', 'sender', 'registered_by') then '"some"'
+      when k = 'dirty' then to_jsonb(v::bigint > coalesce((p_row ->> 'told')::bigint, -1)) -- how often it was marked says nothing
       when v #>> '{}' = 'infinity' then '"never"'
       when v #>> '{}' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d' then to_jsonb(case when (v #>> '{}')::timestamptz > now() + interval '1 s' then 'later' else 'then' end)
       else regexp_replace(v::text, '\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.0-9]*(Z|[+-]\d\d:\d\d)', 'then', 'g')::jsonb end);
@@ -150,9 +152,14 @@ begin
   return v;
 end $$;
 
+-- Who is told of twice is told the same.
+create function t.as_before(p bigint[], p_words anyarray) returns anyarray language sql as $$
+  select array(select p_words[array_position(p, p[i])] from generate_subscripts(p, 1) i) $$;
+
 create function t.tell_starting(p_batch boolean, p bigint[]) returns text language plpgsql as $$
 declare n uuid := t.node_of(p); e int[] := t.epochs_of(p); r text[] := array(select 'r' || t.rnd(99) from unnest(p));
 begin
+  r := t.as_before(p, r);
   if p_batch then
     return t.batch(format('fleet.starting_runs(%L, %L, %L, %L, %L, %L)', n, p, e, r, r, r), p);
   end if;
@@ -165,6 +172,8 @@ declare n uuid := t.node_of(p); e int[] := t.epochs_of(p); d bigint[] := array(s
   m text[] := array(select case when t.rnd(9) > 0 then t.identity(x.host_id) ->> 'machine' end
                     from unnest(p) with ordinality y (id, o) left join fleet.attempt a on a.attempt = y.id left join fleet.executor x using (executor) order by o);
 begin
+  d := t.as_before(p, d);
+  m := t.as_before(p, m);
   if p_batch then
     return t.batch(format('fleet.started_runs(%L, %L, %L, %L, %L, %L, %L)', n, p, e, d, m, m, m), p);
   end if;
@@ -198,6 +207,7 @@ begin
     v := t.an_end();
     o := o || v.outcome; r := r || v.reason; j := j || v.report; z := z || v.resets; s := s || nullif(t.rnd(3), 2);
   end loop;
+  o := t.as_before(p, o); r := t.as_before(p, r); j := t.as_before(p, j); z := t.as_before(p, z); s := t.as_before(p, s);
   if p_batch then
     return t.batch(format('fleet.finish_runs(%L, %L, %L, %L, %L, %L, %L, %L, %L, %L)', n, p, e, o, r, s, s, j, z, r), p);
   end if;
@@ -295,7 +305,7 @@ create function t.turn_claim() returns text language plpgsql as $$
 declare v_node text := t.one_of('w1', 'w2'); v_want int := t.one_of('1', '2', '5', '100')::int;
 begin
   if t.rnd(6) = 0 then
-    return 'pull ' || t.pull('p1', 'p2', 'p1');
+    return 'pull ' || (select string_agg(x, ' ' order by x collate "C") from unnest(string_to_array(t.pull('p1', 'p2', 'p1'), ' ')) x);
   end if;
   return (select concat(v_node, ' ', v_want, ': ', string_agg(concat(j.task_id, '/', j.number, '@', j.host_id), ' ' order by o))
           from fleet.claim(t.node(v_node), v_want) with ordinality j (attempt, task_id, number, epoch, nonce, phase, run, host_id, agent_type, title, body, labels,
