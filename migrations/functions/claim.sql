@@ -29,28 +29,27 @@ begin
             order by s.ordinal = any (v_known) desc, s.ordinal limit p_want
             for update skip locked);
     end if;
+    -- in order, and no more looked up than are locked; a few more than wanted, for others are after the first as well
     return array(
-        with load as materialized (
-            select o.executor, count(o.attempt) as used, count(*)::real as units,
-                   array_agg(o.slot_id) filter (where o.attempt is null and not o.retiring) as free
-            from (select s.executor, s.attempt, s.retiring, s.slot_id from fleet.slot s
-                  where s.executor = any (p_executors) order by s.executor, s.ordinal) o
-            group by o.executor),
-        free as materialized (
-            select f.slot_id, row_number() over (order by (l.used + f.k) / l.units, cardinality(x.capabilities), f.slot_id) as place
-            from load l
-            join fleet.executor x on x.executor = l.executor
-            join fleet.executor_lane el on el.executor = l.executor and el.lane = p_lane
-            cross join lateral unnest(l.free[:p_want]) with ordinality f (slot_id, k))
-        select s.slot_id from free f
+        select s.slot_id
+        from (select f.slot_id, (l.used + f.k) / l.units as load, cardinality(x.capabilities) as skills
+              from (select o.executor, count(o.attempt) as used, count(*)::real as units,
+                           array_agg(o.slot_id) filter (where o.attempt is null and not o.retiring) as free
+                    from (select s.executor, s.attempt, s.retiring, s.slot_id from fleet.slot s
+                          where s.executor = any (p_executors) order by s.executor, s.ordinal) o
+                    group by o.executor) l
+              join fleet.executor x on x.executor = l.executor
+              join fleet.executor_lane el on el.executor = l.executor and el.lane = p_lane
+              cross join lateral unnest(l.free[:p_want + 8]) with ordinality f (slot_id, k)
+              order by 2, 3, 1 offset 0) f
         join fleet.slot s on s.slot_id = f.slot_id
         where s.attempt is null and not s.retiring
-        order by f.place limit p_want
+        order by f.load, f.skills, f.slot_id limit p_want
         for update of s skip locked);
 end $$;
 
 -- Takes tasks of one lane, down to p_stop_prio, into the given locked slots. Answers the new attempts. An HTTP agent owns its own:
--- p_node owns those of hosts. A task's lock is that of its row in the queue. (The guard behind it: a second run of a task that has a
+-- p_node owns those of hosts. (The guard behind it: a second run of a task that has a
 -- living one is impossible, whatever its status says.)
 create function fleet.take_tasks(p_node uuid, p_lane int, p_stop_prio int, p_slots bigint[]) returns bigint[]
     language plpgsql as $$
@@ -67,7 +66,7 @@ begin
                                                        where a.task = t.task and a.ended_at is null and a.abandoned_at is null))
             order by q.lane, q.prio, q.task
             limit cardinality(p_slots)
-            for update of t skip locked))
+            for update of q, t skip locked)) -- q first: who sees a row that is taken already locks no task that runs
         returning prio, task
     ), pair as (
         select p.task, p_slots[row_number() over (order by p.prio, p.task)] as slot_id from picked p
