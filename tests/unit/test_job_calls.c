@@ -166,9 +166,9 @@ START_TEST(a_run_that_is_found_again)
     job_step(scene_job());
     while (call("raise")->calls == raises || scene_job()->busy)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    ck_assert_ptr_null(scene_job()->missing);
     scene_run.ignored = false;
     scene_until(is_running, "running");
-    ck_assert_ptr_null(scene_job()->missing);
     ck_assert_int_eq(sql("started_runs")->calls, 0); /* which SQL knows */
 }
 END_TEST
@@ -271,6 +271,66 @@ START_TEST(a_start_without_proof_is_cancelled)
 }
 END_TEST
 
+/* --- Without a lease --- */
+
+static bool is_live(void)
+{
+    return scene.dispatch->node.state == NODE_LIVE;
+}
+
+static bool may_act(void)
+{
+    return node_may_act(&scene.dispatch->node);
+}
+
+START_TEST(nothing_is_claimed_without_a_lease)
+{
+    scene_until(may_act, "a lease");
+    sql("renew")->held = true;
+    pass(100);
+    scene.dispatch->node.renewed = clock_ms() - scene.dispatch->node.lease_ms - 1;
+    int claims = sql("claim")->calls;
+    dispatch_notify(scene.dispatch);
+    pass(400);
+    ck_assert_int_eq(sql("claim")->calls, claims);
+    sql("renew")->held = false;
+    timer_start(&scene.pump, 1, 0);
+    told = sql("claim");
+    told->calls = 0;
+    scene_until(was_told, "a claim under a good lease");
+}
+END_TEST
+
+static bool is_reborn(void)
+{
+    return sql("node_start")->calls == 2 && is_live();
+}
+
+/* A lease is one life's. */
+START_TEST(a_new_life_has_no_lease_yet)
+{
+    scene_until(may_act, "a lease");
+    scene_once("renew", NULL);
+    sql("renew")->state = "AF002";
+    sql("renew")->times = 1;
+    int renews = sql("renew")->calls;
+    uint64_t life = scene.dispatch->node.life;
+    while (sql("renew")->calls == renews)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    sql("node_start")->held = true;
+    while (scene.dispatch->node.life == life)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    sql("renew")->held = true;
+    sql("node_start")->held = false;
+    timer_start(&scene.pump, 1, 0);
+    scene_until(is_reborn, "a new life");
+    ck_assert(!may_act());
+    sql("renew")->held = false;
+    timer_start(&scene.pump, 1, 0);
+    scene_until(may_act, "a lease of its own");
+}
+END_TEST
+
 /* --- Sight --- */
 
 /* What a former owner had stopped stays so, though it still runs. */
@@ -344,6 +404,8 @@ int main(void)
     tcase_add_test(tcase, the_first_reason_stays);
     tcase_add_test(tcase, a_start_without_proof_ends);
     tcase_add_test(tcase, a_start_without_proof_is_cancelled);
+    tcase_add_test(tcase, nothing_is_claimed_without_a_lease);
+    tcase_add_test(tcase, a_new_life_has_no_lease_yet);
     tcase_add_test(tcase, stopping_is_not_told_to_be_running);
     tcase_add_test(tcase, a_phase_is_told_once);
     tcase_add_test(tcase, stderr_is_stored_before_the_end);

@@ -63,6 +63,26 @@ START_TEST(test_silence_of_events)
 }
 END_TEST
 
+static bool is_in_tool(void)
+{
+    return adapter_in_tool(&scene_job()->adapter);
+}
+
+/* While a command runs for it an agent says nothing. */
+START_TEST(test_silence_in_a_tool)
+{
+    run_with(CONFIG("silence_timeout_secs: 60", "output: codex-json"));
+    scene_prints(
+        "{\"type\":\"item.started\",\"item\":{\"id\":\"i1\",\"type\":\"command_execution\","
+        "\"command\":\"make\",\"status\":\"in_progress\"}}\n");
+    scene_until(is_in_tool, "a tool call");
+    silent_for(239000);
+    ck_assert_int_eq(scene_job()->state, JOB_RUNNING);
+    silent_for(241000);
+    ck_assert_str_eq(scene_job()->stop_reason, "silence_timeout");
+}
+END_TEST
+
 START_TEST(test_text_may_be_silent)
 {
     run_with(CONFIG("silence_timeout_secs: 60", "output: text"));
@@ -198,6 +218,7 @@ int main(void)
     tcase_set_timeout(tcase, 30);
     tcase_add_checked_fixture(tcase, scene_setup, scene_teardown);
     tcase_add_test(tcase, test_silence_of_events);
+    tcase_add_test(tcase, test_silence_in_a_tool);
     tcase_add_test(tcase, test_text_may_be_silent);
     tcase_add_test(tcase, test_silence_of_an_adapter);
     tcase_add_test(tcase, test_provider_down);
