@@ -74,11 +74,11 @@ begin
         return false;
     end if;
     select * into t from fleet.task where task = p_task for update skip locked;
-    if not found or t.status <> 'created' or fleet.holds_back(t.hold) then
+    if not found then
         return false;
     end if;
     perform from fleet.queue q where q.lane = t.lane and q.prio = -t.priority and q.task = t.task for update skip locked;
-    if not found then
+    if not found then -- it waits no more, or is held
         return false;
     end if;
     v_sender := coalesce(t.requested_id, 0);

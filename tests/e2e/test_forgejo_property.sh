@@ -32,9 +32,9 @@ cat >"$E2E/property.json" <<JSON
   "database": "$(postgres_url fleet)", "forgejo_port": $port, "secret": "$FLEET_SECRET", "token": "$agent", "log": "$E2E/log", "told": true,
   "servers": [ $servers ], "workers": [ $workers ] }
 JSON
-if node tests/forgejo/property.mjs "$E2E/property.json" >"$E2E/property.out" 2>"$E2E/log/property.log"; then
-    pass "the fleet is as the model: $(tail -n 1 "$E2E/property.out")"
+if node tests/forgejo/property.mjs "$E2E/property.json" >"$E2E/log/property.out" 2>"$E2E/log/property.log"; then
+    pass "the fleet is as the model: $(tail -n 1 "$E2E/log/property.out")"
 else
-    fail "the fleet is not as the model" "$(cat "$E2E/property.out")"
+    fail "the fleet is not as the model" "$(cat "$E2E/log/property.out")"
 fi
 check "invariants hold" invariants_hold

@@ -59,7 +59,7 @@ export class Model {
 
     cancel(why) { Object.assign(this, { status: 'cancelled', held: false, why }); }
 
-    wait() { Object.assign(this, { status: 'created', why: null, asked: this.ask(), closed_it: false, held: this.text === 'bad' || !this.permitted() }); }
+    wait() { Object.assign(this, { status: 'created', why: null, asked: this.waiting() ? Math.max(this.asked, this.ask()) : this.ask(), closed_it: false, held: this.text === 'bad' || !this.permitted() }); }
 
     look() {
         if (!this.open) {

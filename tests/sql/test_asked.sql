@@ -373,3 +373,36 @@ select t.labels('ann', 'agent:y');
 select t.is(t.look(), 'resubmitted', 'asks for one more, beside the one that had its own');
 select t.is((select requirements::text from fleet.task), '{x,y}', '... with both');
 rollback;
+
+\echo 'what the labels are'
+begin;
+select pg_temp.fleet();
+select t.labels('ann', 'agent:x'), t.labels('carl', 'fleet/queued');
+select t.look();
+select t.is((select labels::text from fleet.task), '{agent:x}', 'the fleet''s own say nothing to it');
+select pg_temp.runs();
+select t.labels('ann', 'agent:y');
+select t.is(t.look(), 'resubmitted', 'the newest asks, beside one that was served');
+rollback;
+begin;
+select pg_temp.fleet();
+select t.labels('ann', 'agent:x');
+select t.keep('early', t.seen()::text);
+select t.unlabels('ann', 'agent:x');
+select t.is(t.look(p_seen => t.kept('early')::jsonb || jsonb_build_object('label_events', t.seen() -> 'label_events')), 'recorded',
+            'an issue that was read before its label went, its history behind that');
+select t.is((select count(*) from fleet.task), 0::bigint, '... asks for nothing');
+rollback;
+
+\echo 'a label that went while its run lived'
+begin;
+select pg_temp.fleet('{"default_max_retries": 1}');
+select t.labels('ann', 'agent:x');
+select t.look();
+select t.claim('w1', 9), t.start('w1', 'acme/rocket#42');
+select t.unlabels('ann', 'agent:x');
+select t.is(t.look(), 'recorded', 'does not stop it');
+select t.is(t.finish('w1', 'acme/rocket#42', 'failed', 'agent_error'), 'created', '... but when it would be tried again');
+select t.is(t.look(), 'label_removed', '... nobody asks for that');
+select t.is(t.stands(), 'cancelled label_removed', '... and it is not');
+rollback;

@@ -61,6 +61,14 @@ select t.is(t.tell('issue', '{"action": "closed", "issue": {"state": "closed"}}'
 select t.is((select row(i.forgejo_id, r.repository_id)::text from fleet.issue i join fleet.repository r using (repo)), '(1042,9)', '... and by its ids from then on');
 rollback;
 
+\echo 'which issue is meant'
+begin;
+insert into fleet.repository (repo, repository_id) values ('acme/rocket', 9);
+insert into fleet.issue (repo, number, forgejo_id) values ('acme/rocket', 50, 1050), ('acme/rocket', 42, 1042);
+select t.is((fleet.known_issue(fleet.incoming_of(t.hint('issue', '{"issue": {"id": 1042, "number": 50}}')))).number, 42, 'the one of this id, wherever it is');
+select t.is((fleet.known_issue(fleet.incoming_of(t.hint('issue', '{"issue": {"id": 1051, "number": 50}}')))).number, 50, '... else the one of this place');
+rollback;
+
 \echo 'each kind and action'
 do $$
 declare r record;
@@ -201,6 +209,8 @@ select t.is(t.tell('comment', '{"reads": false, "action": "created", "trusted": 
   'ignored comment_not_counted acme/rocket#42', 'a comment that its sender did not write');
 select t.is(t.tell('comment', '{"reads": false, "action": "created", "trusted": false, "sender": {"login": "evil", "id": 3}}'),
   'ignored comment_not_counted acme/rocket#42', '... whatever he calls himself');
+select t.is(t.tell('comment', '{"reads": false, "action": "created", "sender": {"login": "octo", "id": 4}}'),
+  'ignored comment_not_counted acme/rocket#42', '... or what another one is called by now');
 select t.is(t.tell('comment', '{"reads": false, "action": "edited"}'), 'ignored comment_not_counted acme/rocket#42', 'one that was edited');
 select t.is(t.tell('comment', '{"reads": false, "action": "created", "issue": {"id": 1043, "number": 43}}'), 'ignored no_task', 'one of another issue');
 select t.is(t.status('acme/rocket#42'), 'created', 'commands nothing');
@@ -214,4 +224,7 @@ select t.tell('issue', '{"action": "opened"}');
 select t.is(t.tell('issue', '{"action": "edited", "repository": {"id": 9, "full_name": "b/moon"}, "signer": {"covers": ["*"], "but": ["acme/*"]}}'), 'ignored another_repository',
   'does not sign for what has one of its own');
 select t.is((select string_agg(repo, ' ') from fleet.repository), 'acme/rocket', '... which keeps its name');
+select t.is(t.tell('issue', '{"action": "edited", "repository": {"id": 10, "full_name": "b/moon"}, "signer": {"covers": ["b/*"]}}'), 'ignored another_repository',
+  'nor takes any secret an issue of another repository');
+select t.is((select string_agg(repo || '#' || number, ' ') from fleet.issue), 'acme/rocket#42', '... which stays where it is');
 rollback;

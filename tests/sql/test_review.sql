@@ -197,6 +197,13 @@ update fleet.forgejo set policy = policy || '{"on_ci_failure": "ignore"}';
 select t.is(pg_temp.looked(pg_temp.checks('aaa', 'ci=pending')), 'done', 'nobody wants to know');
 rollback;
 
+\echo 'our own account'
+begin;
+select pg_temp.setup();
+select pg_temp.sees(pg_temp.review(1, 'fleet') || '{"people": {"fleet": "admin"}}');
+select t.is(pg_temp.fact(), 'review_pending 0', 'reviews nothing, whatever it may');
+rollback;
+
 \echo 'answers of looks that come out of order'
 begin;
 select pg_temp.setup('{"on_ci_failure": "continue"}');
