@@ -196,11 +196,12 @@ begin
     return o.taken_by is null or o.taken_until < now() or fleet.node_gone(o.taken_by);
 end $$;
 
--- A worker has a row for so long after each step that it announces: more than what it asks of Forgejo in between can take.
+-- A worker has a row for so long after each step that it announces: more than what it asks of Forgejo in between can take, of which each
+-- call has ten minutes at most (forgejo.timeout_secs) and waits for its turn before. One that is gone has none.
 create function fleet.tell_lease() returns interval
     language sql immutable
 begin atomic
-    select interval '10 min';
+    select interval '30 min';
 end;
 
 -- Rows that are due, the longest waiting first, each for one worker. seq: what it will have told. told: what stands in Forgejo as far as

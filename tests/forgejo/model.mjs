@@ -73,6 +73,8 @@ export class Model {
             if (Math.max(...this.agents().map((l) => l.at)) <= this.served) return;
             if (this.policy === 'untrusted') this.wait();
             else if (this.waiting() || this.status === null) this.cancel('not_permitted');
+        } else if (this.status === 'review_pending') {
+            this.served = Math.max(this.served, this.ask()); // it is at work
         } else if (this.ask() > this.served || this.waiting()) this.wait();
     }
 

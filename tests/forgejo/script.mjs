@@ -1,5 +1,6 @@
 // The next act of an issue's random script: what people could do there now. Left out is only what cannot be told apart when
-// it is seen at once: a command that comes before its task, and a command that is overtaken by closing and reopening.
+// it is seen at once: a command that comes before its task, one that is overtaken by closing and reopening, and which was first,
+// the closing of a pull request or the reopening of its issue.
 
 const AGENTS = ['agent:code:rust', 'agent:review'];
 const OTHERS = ['bug', 'priority:high'];
@@ -22,14 +23,14 @@ export function next(issue, random) {
     offer(2, 'comment', () => ({ verb: 'comment', fields: { as: anyone, body: random.pick(['fine', 'see /agent cancel', 'thanks @fleet', '> /agent retry']) }, model: (m) => m.seen(anyone) }));
     const closer = random.chance(0.5) ? model.author : who;
     if (model.open && !issue.round.commanded) offer(3, 'close', () => ({ verb: 'close', fields: { as: closer }, model: (m) => m.close(closer) }));
-    if (!model.open && !issue.round.commanded) offer(6, 'reopen', () => ({ verb: 'reopen', fields: { as: who }, model: (m) => m.reopen(who) }));
+    if (!model.open && !issue.round.commanded && !issue.round.settled) offer(6, 'reopen', () => { issue.round.reopened = true; return { verb: 'reopen', fields: { as: who }, model: (m) => m.reopen(who) }; });
     if (model.open && issue.branch && model.agents().length) offer(3, 'command', () => command(issue, anyone, random.pick(issue.pull ? ['status', 'help'] : WORDS)));
     if (issue.branch && !issue.pull && ['completed', 'failed'].includes(model.status)) offer(5, 'pull', () => pull(issue, who));
     if (issue.pull && model.pull === 'open') {
         offer(3, 'review', () => review(anyone === issue.puller ? 'stranger' : anyone, random.pick(['REQUEST_CHANGES', 'REQUEST_CHANGES', 'COMMENT'])));
         offer(2, 'merge', () => ({ verb: 'merge', fields: { as: who, issue: undefined }, model: (m) => m.pulled(who, 'merged') }));
         offer(1, 'push', () => push(issue, who));
-        if (!model.waiting()) offer(1, 'close_pull', () => ({ verb: 'close', fields: { as: who, issue: undefined }, model: (m) => m.pulled(who, 'closed') }));
+        if (!model.waiting() && !issue.round.reopened) offer(1, 'close_pull', () => { issue.round.settled = true; return { verb: 'close', fields: { as: who, issue: undefined }, model: (m) => m.pulled(who, 'closed') }; });
     }
     const words = Object.fromEntries(Object.entries(acts).map(([word, [weight]]) => [word, weight]));
     return acts[random.weighted(words)][1]();

@@ -59,6 +59,7 @@ select t.is((select string_agg(task_id, ' ') from fleet.outbox join fleet.task u
 select t.is(pg_temp.tells(), 'acme/rocket 42 1 created fleet/queued {"status_tries": 0}', 'due at once');
 select t.is(pg_temp.tells() || pg_temp.tells('w2'), '', '... for one worker');
 select t.ok(fleet.telling(t.node('w1'), (pg_temp.the()).task, 1, 'comment'), 'a comment is announced');
+select t.ok((pg_temp.the()).taken_until > now() + interval '20 min', '... by a worker that has it for longer than a call may take');
 select t.ok((pg_temp.the()).posting_at is not null and (pg_temp.the()).posting = 'comment', '... and known as announced');
 select fleet.telling(t.node('w1'), (pg_temp.the()).task, 1, null);
 select t.is((pg_temp.the()).posting, 'comment', '... also when it takes long');

@@ -38,6 +38,7 @@ struct scene_call {
     const char *name, *rows;
     const char *state; /* SQLSTATE of an error instead */
     int times;         /* 0: always */
+    int64_t takes_ms;  /* until it answers */
 };
 
 struct scene_wait {
@@ -243,6 +244,7 @@ static void scene_rows(const struct scene_wait *wait)
     PGresult *pg = fake_rows(wait->call != NULL ? wait->call->rows : NULL);
     struct db_result res = {.pg = pg};
     bool failed = wait->call != NULL && wait->call->state != NULL;
+    scene.now += wait->call != NULL ? wait->call->takes_ms : 0;
     if (failed)
         error_set_state(&err, wait->call->state, "told to fail");
     wait->on_rows(wait->data, failed ? NULL : &res, failed ? &err : NULL);

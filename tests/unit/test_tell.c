@@ -164,6 +164,19 @@ START_TEST(a_row_that_was_lost)
 }
 END_TEST
 
+/* The next one counts from the announcement how long a comment may still be on its way. */
+START_TEST(an_announcement_that_was_slow)
+{
+    static const int64_t takes[] = {5000, 5001};
+    scene_page(ISSUE "/timeline", 200, "[]");
+    scene_page("POST " ISSUE "/comments", 201, "{\"id\":5}");
+    scene.calls[0].takes_ms = takes[_i];
+    run("c", STORY(), "{}");
+    asked(_i == 0 ? ISSUE "/timeline\nPOST " ISSUE "/comments\n" : ISSUE "/timeline\n");
+    ends(_i == 0 ? "told 12 3 " : "tell_failed 12 3 wait ");
+}
+END_TEST
+
 START_TEST(whose_fault_it_is)
 {
     static const struct {
@@ -434,6 +447,7 @@ int main(void)
     tcase_add_test(tests, several_of_ours);
     tcase_add_test(tests, an_answer_that_was_lost);
     tcase_add_test(tests, a_row_that_was_lost);
+    tcase_add_loop_test(tests, an_announcement_that_was_slow, 0, 2);
     tcase_add_loop_test(tests, whose_fault_it_is, 0, 10);
     tcase_add_test(tests, a_person_is_called_once);
     tcase_add_test(tests, a_label_is_set_by_id);
