@@ -118,7 +118,7 @@ begin
     return cardinality(p_labels) <= 500
        and not exists (select from unnest(p_labels) l where (length(l) <= 255 and fleet.is_line(l)) is not true)
        and p_mode in ('undecided', 'ssh_cli', 'http_pull')
-       and (p_repo is null or length(p_repo) <= 201 and fleet.is_repo(p_repo))
+       and (p_repo is null or fleet.is_repo(p_repo))
        and fleet.lane_fits(p_requirements, p_repo)
        and fleet.token_allows(p_token, p_repo)
        and (p_requirements <> '{}') <> p_any_agent;

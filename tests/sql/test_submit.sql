@@ -354,7 +354,7 @@ rollback;
 \echo 'items that must not fail their neighbours'
 begin;
 select t.is((select string_agg(verdict, ' ' order by ord) from t.submits(t.items(
-    t.item('x', '{}', jsonb_build_object('labels', (select jsonb_agg('agent:' || repeat(md5(i::text), 7)) from generate_series(1, 100) i))),
+    t.item('x', (select array_agg('agent:' || repeat(md5(i::text), 7)) from generate_series(1, 100) i)),
     t.item('y', '{}')))), 'refused created', 'more requirements than an index row can hold are refused, the next item is created');
 select t.is((select verdict from t.submits(t.items(
     t.item('z', '{}', jsonb_build_object('repo', (select string_agg(md5(i::text), '') from generate_series(1, 150) i) || '/x'))))), 'refused',
@@ -365,4 +365,42 @@ select t.is((select verdict from t.submits(t.items(t.item('t' || i, '{}', jsonb_
   'run_at ' || run_at || ': ' || verdict)
 from (values (1, '2026-01-01T10:00:00Z', 'created'), (2, '2026-01-01t10:00:00.123456+02:00', 'created'), (3, '2026-01-01 10:00', 'refused'),
   (4, '2026-01-01', 'refused'), (5, 'now', 'refused'), (6, '2026-02-30T10:00:00Z', 'refused'), (7, '99999-01-01T00:00:00Z', 'refused')) v (i, run_at, verdict);
+rollback;
+
+\echo 'what becomes of a submission'
+begin;
+select t.submit('twice', '{agent:x,agent:x,bug,bug}');
+select t.is((select string_agg(l.label, ' ' order by l.label) from fleet.task_label l join fleet.task using (task) where task_id = 'twice'), 'agent:x bug',
+  'a label that is written twice is found once');
+select t.is((select labels::text from fleet.task where task_id = 'twice'), '{agent:x,agent:x,bug,bug}', '... and shown as it was written');
+select t.submit('own', '{agent:x,priority:high}', '{"priority": 3}'), t.submit('labelled', '{agent:x,priority:high}', '{"priority": null}');
+select t.is((select string_agg(task_id || ' ' || priority, ', ' order by task_id) from fleet.task where task_id in ('own', 'labelled')), 'labelled 10, own 3',
+  'a priority of its own counts more than a label');
+select t.submit('past', p_more => '{"run_at": "2026-01-01T00:00:00Z"}'), t.submit('future', p_more => jsonb_build_object('run_at', fleet.utc(now() + interval '1 hour')));
+select t.ok((select run_at = now() from fleet.task where task_id = 'past'), 'nobody waits for the past');
+select t.is((select string_agg(task_id, ' ') from fleet.queue join fleet.task using (task) where task_id in ('past', 'future')), 'past', 'what is due waits for an agent');
+select t.is((select string_agg(task_id, ' ') from fleet.delayed join fleet.task using (task)), 'future', 'what is not, for its time');
+select t.is(t.submit('bad', '{agent:never}', '{"priority": 5000}'), 'refused', 'a kind of which no task is taken');
+select t.ok(not exists (select from fleet.lane where requirements = '{never}'), '... gets no lane');
+select t.is(t.submit('UPPER'), 'created', 'an id that is no name of a branch');
+select t.ok((select branch_name ~ '^task/upper-[0-9a-f]{8}$' from fleet.task where task_id = 'UPPER'), '... is made one');
+select t.sound('every invariant after them');
+rollback;
+
+\echo 'the trail of submissions'
+begin;
+create function pg_temp.trail(p_object text) returns text language sql as $$
+  select string_agg(concat_ws(' ', actor like 'token:%', token_prefix is not null, after ->> 'tasks'), ', ' order by audit) from fleet.audit where object = p_object;
+$$;
+select t.put('submit', t.token('submitter', 'submit'));
+select t.submits(t.items(t.item('mine', '{}') || jsonb_build_object('token_id', t.got('submit'))));
+select t.is(pg_temp.trail('mine'), 't t 1', 'names the token');
+select t.is((select verdict from t.submits(t.items('{"made_id": true, "task_id": "t-abcdefghijkl", "title": "T", "any_agent": true, "max_attempts_total": 9, "max_retries": 1, "timeout_secs": 9}'))),
+  'created', 'a task whose id the node made, '|| i) from generate_series(1, 2) i;
+select t.is(pg_temp.trail('t-abcdefghijkl'), 'f f 1', '... sent again after a lost answer, is told once');
+select t.is((select status || ' ' || task_id || ' ' || created from fleet.submit_tasks(t.requests(array[t.item('f', '{}') || '{"form": "list"}']), '{1,1,1}',
+  t.tasks(t.items(t.item('first', '{}', '{"priority": 5000}'), t.item('second', '{}'), t.item('third', '{}'))))), '207 second 2', 'the first that stands is named');
+select t.is(pg_temp.trail('second'), 'f f 2', '... in the trail too');
+select t.is((select array_agg(x ->> 'status') from t.submit_list(t.items(t.item('second', '{}'), t.item('mine', '{}')), '{}') x), '{200,200}', 'what stands already');
+select t.is(pg_temp.trail('second'), 'f f 2', '... leaves no trail');
 rollback;
