@@ -124,8 +124,8 @@ begin
        and (p_requirements <> '{}') <> p_any_agent;
 end $$;
 
--- Sorts tasks into kinds, each looked at once, in the order in which lanes are made. The numbers here are those of task_limits(), as
--- constants: a thousand tasks are compared in a millisecond.
+-- Sorts tasks into kinds, each looked at once. The numbers here are those of task_limits(), as constants: a thousand tasks are compared
+-- in a millisecond.
 create function fleet.sort_tasks(p_requests fleet.submission[], p_of int[], p_items fleet.wanted_task[]) returns fleet.task_kind[]
     language plpgsql stable as $$
 begin
@@ -153,12 +153,12 @@ begin
             from item group by token_id, labels, any_agent, mode, repo)
         select array_agg(row(k.labels, k.mode, k.repo, fleet.token_actor(k.token_id), k.requirements, fleet.priority_of(k.labels), null,
                              null, fleet.kind_sound(k.token_id, k.labels, k.requirements, k.any_agent, k.mode, k.repo), k.ords,
-                             k.sounds)::fleet.task_kind order by k.requirements, k.mode, k.repo)
+                             k.sounds)::fleet.task_kind)
         from (select a.*, fleet.requirements_of(a.labels) as requirements from alike a) k);
 end $$;
 
--- The kinds with their lanes, those that are new made in one order; then with what keeps everybody from taking their tasks. Not those of
--- which no task goes on.
+-- The kinds with their lanes, made where they are new (by one submission at a time, so in any order); then with what keeps everybody from
+-- taking their tasks. Not those of which no task goes on.
 create function fleet.make_lanes(p_kinds fleet.task_kind[], p_go boolean[]) returns fleet.task_kind[]
     language plpgsql as $$
 declare k fleet.task_kind;
