@@ -96,7 +96,8 @@ static void say_account(struct doctor *doctor, const struct doctor_answer *answe
                    "starts nothing, so this person's labels would not",
                    doctor->login);
     else
-        doctor_say(doctor, DOCTOR_OK, "forgejo.token", "is that of %s", doctor->login);
+        doctor_say(doctor, DOCTOR_OK, "forgejo.token",
+                   "is that of %s, by whom no label, comment or review counts", doctor->login);
     if (person || json_flag(answer->json, "is_admin", false))
         doctor_mend("make an account for the fleet alone (%s/user/sign_up), a collaborator with "
                     "Write in each repository, and a token of it",
