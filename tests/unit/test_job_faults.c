@@ -169,6 +169,33 @@ START_TEST(test_host_that_was_down_at_first)
 }
 END_TEST
 
+static bool claim_hangs(void)
+{
+    return sql("claim")->calls > 0;
+}
+
+/* What is claimed for it meanwhile goes back: another host may do it. */
+START_TEST(test_claim_on_a_host_that_went_down)
+{
+    sql("claim")->held = true;
+    scene_until(claim_hangs, "claim");
+    while_away();
+    scene_until(first_host_is_down, "down");
+    list_each(link, &scene.queries)
+    {
+        struct scene_query *query = list_entry(link, struct scene_query, link);
+        if (strcmp(query->sql->name, "claim") == 0) {
+            free(query->rows);
+            query->rows = mem_strdup(CLAIMED);
+        }
+    }
+    let_go("claim");
+    scene_until(released, "released");
+    ck_assert_str_eq(sql("release")->last[3], "host_unreachable");
+    ck_assert_int_eq(sql("starting_runs")->calls, 0);
+}
+END_TEST
+
 START_TEST(test_another_machine_gets_nothing_before_the_verdict)
 {
     scene_until(first_host_is_ready, "ready");
@@ -226,10 +253,38 @@ START_TEST(test_more_slots_after_a_reload)
 }
 END_TEST
 
-static bool claim_hangs(void)
+static bool claims_most(void)
 {
-    return sql("claim")->calls > 0;
+    return strcmp(sql("claim")->last[1], "32") == 0;
 }
+
+START_TEST(test_no_claim_of_more_than_the_most)
+{
+    scene_until(live, "live");
+    reload(HOST("h1", "33"));
+    scene_until(claims_most, "claim of the most");
+}
+END_TEST
+
+static bool claims_two_beside_it(void)
+{
+    return scene_job() != NULL && scene_job()->freed && strcmp(sql("claim")->last[1], "2") == 0;
+}
+
+/* A person gave its slot to others; it is looked for all the same. */
+START_TEST(test_a_slot_that_was_freed_is_claimed_for)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    snprintf(sql("claim")->last[1], 8, "none");
+    sql("renew")->rows = "kind=freed;attempt=11;epoch=<null>;node=<null>;beat=<null>";
+    scene_until(live, "live");
+    while (!scene_job()->freed)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    dispatch_notify(scene.dispatch);
+    scene_until(claims_two_beside_it, "a claim of both slots");
+}
+END_TEST
 
 static bool configured_again(void)
 {
@@ -306,10 +361,13 @@ int main(void)
     tcase_add_test(tcase, test_late_append_of_an_earlier_life);
     tcase_add_test(tcase, test_late_report_of_an_earlier_life);
     tcase_add_test(tcase, test_host_that_was_down_at_first);
+    tcase_add_test(tcase, test_claim_on_a_host_that_went_down);
     tcase_add_test(tcase, test_another_machine_gets_nothing_before_the_verdict);
     tcase_add_test(tcase, test_tombstone_of_a_proven_run_is_no_end);
     tcase_add_test(tcase, test_output_of_a_foreign_directory_is_not_ours);
     tcase_add_test(tcase, test_more_slots_after_a_reload);
+    tcase_add_test(tcase, test_no_claim_of_more_than_the_most);
+    tcase_add_test(tcase, test_a_slot_that_was_freed_is_claimed_for);
     tcase_add_test(tcase, test_claim_on_a_host_that_leaves);
     tcase_add_test(tcase, test_a_host_that_leaves_is_not_reported);
     tcase_add_test(tcase, test_host_that_comes_back_while_it_is_closed);

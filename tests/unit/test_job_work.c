@@ -219,6 +219,57 @@ START_TEST(test_a_workspace_in_use_for_ever)
 }
 END_TEST
 
+static int64_t pause_until;
+
+static bool pause_is_over(void)
+{
+    return clock_ms() >= pause_until;
+}
+
+static void pass(int ms)
+{
+    pause_until = clock_ms() + ms;
+    scene_until(pause_is_over, "time");
+}
+
+/* A clone takes as long as it takes: it is asked for once. */
+START_TEST(test_a_clone_is_asked_for_once)
+{
+    call("prepare")->hold = 1;
+    scene_once("claim", CLAIMED);
+    scene_until(prepares, "prepare");
+    pass(500);
+    ck_assert_int_eq(call("prepare")->calls, 1);
+    call("prepare")->hold = 0;
+    scene_until(is_running, "running");
+    ck_assert_int_eq(call("prepare")->calls, 1);
+}
+END_TEST
+
+static bool briefing_hangs(void)
+{
+    return sql("briefing")->calls > 0;
+}
+
+START_TEST(test_no_clone_without_a_lease)
+{
+    sql("briefing")->held = true;
+    scene_once("claim", CLAIMED);
+    scene_until(briefing_hangs, "briefing");
+    sql("renew")->held = true;
+    pass(100);
+    scene.dispatch->node.renewed = clock_ms() - scene.dispatch->node.lease_ms - 1;
+    sql("briefing")->held = false;
+    timer_start(&scene.pump, 1, 0);
+    pass(400);
+    ck_assert_int_eq(scene_job()->state, JOB_PREPARING);
+    ck_assert_int_eq(call("prepare")->calls, 0);
+    sql("renew")->held = false;
+    timer_start(&scene.pump, 1, 0);
+    scene_until(prepares, "prepare under a good lease");
+}
+END_TEST
+
 /* Who cancels does not wait for a clone. */
 START_TEST(test_cancel_while_it_clones)
 {
@@ -329,6 +380,8 @@ int main(void)
     tcase_add_test(tests, test_no_workspace);
     tcase_add_loop_test(tests, test_a_workspace_in_use, 0, 2);
     tcase_add_loop_test(tests, test_a_workspace_in_use_for_ever, 0, 4);
+    tcase_add_test(tests, test_a_clone_is_asked_for_once);
+    tcase_add_test(tests, test_no_clone_without_a_lease);
     tcase_add_test(tests, test_cancel_while_it_clones);
     tcase_add_test(tests, test_cut_while_it_clones);
     tcase_add_test(tests, test_cut_while_it_pushes);
