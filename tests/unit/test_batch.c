@@ -59,6 +59,11 @@ static bool all_run(void)
     return runs(21) && runs(22) && runs(23);
 }
 
+static bool both_run(void)
+{
+    return runs(21) && runs(22);
+}
+
 static bool neighbours_run(void)
 {
     return runs(21) && runs(23);
@@ -158,10 +163,34 @@ START_TEST(test_each_has_an_answer_of_its_own)
 }
 END_TEST
 
+#define ORD(ord, fault) \
+    "ord=" ord ";fault=" fault ";detail=d;verdict=go;run=<null>;command=<null>;prompt=<null>"
+
+static bool third_gone(void)
+{
+    return runs(21) && job_of(23) == NULL;
+}
+
+/* By its place, in any order, the first that comes; whoever is left out asks again. */
+START_TEST(test_an_answer_is_found_by_its_place)
+{
+    sql("starting_runs")->said =
+        ORD("3", "AF002") "|" ORD("0", "AF002") "|" ORD("1", "<null>") "|" ORD("1", "AF002");
+    claim(3, 1);
+    scene_until(third_gone, "21 running, 23 dropped");
+    ck_assert_int_eq(job_of(22)->refusals, 1);
+    ck_assert_int_eq(sql("starting_runs")->calls, 1);
+    scene_until(both_run, "22 running");
+}
+END_TEST
+
 START_TEST(test_one_that_fails_all_fails_no_neighbour)
 {
     refuse_second("starting_runs", REFUSED, true);
     claim(3, 1);
+    while (sql("starting_runs")->calls < 2)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    ck_assert_str_eq(sql("starting_runs")->last[1], "21"); /* in the order in which they came */
     scene_until(neighbours_run, "the others running");
     ck_assert_int_eq(sql("starting_runs")->calls, 4); /* all, then each */
     ck_assert_int_eq(sql("release")->calls, 0);
@@ -239,10 +268,11 @@ START_TEST(test_a_held_task_holds_up_no_other)
 {
     refuse_second("starting_runs", HELD, false);
     claim(3, 1);
-    scene_until(neighbours_run, "the others running");
-    ck_assert(was_held());
+    scene_until(was_held, "held");
+    ck_assert_int_ge(job_of(22)->place.not_before, job_of(22)->place.held_since + 200);
     ck_assert_int_eq(job_of(22)->refusals + job_of(22)->retry_ms, 0);
     ck_assert(job_of(22)->busy);
+    scene_until(neighbours_run, "the others running");
     sql("starting_runs")->state = NULL;
     scene_until(all_run, "22 when it is let go");
     ck_assert_int_eq((int)(job_of(22)->place.held_since + job_of(22)->place.said), 0);
@@ -330,6 +360,25 @@ START_TEST(test_what_was_not_said_is_let_go)
 }
 END_TEST
 
+/* Its answer comes when all is closed: every job is gone, and nothing may be asked again. */
+START_TEST(test_what_is_answered_behind_the_end)
+{
+    static const struct {
+        const char *state;
+        bool whole;
+    } answers[] = {{HELD, false}, {REFUSED, true}, {NULL, false}};
+    sql("starting_runs")->state = answers[_i].state;
+    sql("starting_runs")->whole = answers[_i].whole;
+    sql("starting_runs")->held = true;
+    claim(3, 1);
+    scene_until(starting_said, "starting");
+    dispatch_drain(scene.dispatch, scene_drained, NULL);
+    scene.dispatch->drain_until = 0;
+    scene_until(scene_is_drained, "drained");
+    sql("starting_runs")->held = false; /* as the scene is put away; nothing is leaked */
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("batch");
@@ -342,6 +391,7 @@ int main(void)
     tcase_add_test(tcase, test_so_many_and_no_more);
     tcase_add_test(tcase, test_so_many_bytes_and_no_more);
     tcase_add_test(tcase, test_each_has_an_answer_of_its_own);
+    tcase_add_test(tcase, test_an_answer_is_found_by_its_place);
     tcase_add_test(tcase, test_one_that_fails_all_fails_no_neighbour);
     tcase_add_test(tcase, test_who_failed_alone_travels_alone);
     tcase_add_test(tcase, test_the_rest_goes_behind_who_travels_alone);
@@ -352,6 +402,7 @@ int main(void)
     tcase_add_test(tcase, test_dropped_while_in_flight);
     tcase_add_test(tcase, test_what_is_on_its_way_is_said_before_the_node_leaves);
     tcase_add_test(tcase, test_what_was_not_said_is_let_go);
+    tcase_add_loop_test(tcase, test_what_is_answered_behind_the_end, 0, 3);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

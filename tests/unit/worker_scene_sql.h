@@ -30,6 +30,7 @@ struct scene_sql {
      * connection or `whole`. */
     bool many, whole;
     const char *only;    /* attempt that state is of; whole: calls with it fail; NULL: all */
+    const char *said;    /* all that the next call is answered, once; NULL: see rows */
     int items;           /* in the last call */
     char last[17][8192]; /* parameters of the last call; of many: of its last item */
 };
@@ -217,7 +218,8 @@ void db_query(struct db *db, const char *text, enum db_repeat repeat, int count,
     buf_init(&rows, 1 << 20);
     if (answer->many && scene_many(answer, count, params, &rows)) {
         query->state = NULL;
-        query->rows = mem_strdup(buf_text(&rows));
+        query->rows = mem_strdup(answer->said != NULL ? answer->said : buf_text(&rows));
+        answer->said = NULL;
     } else if (strcmp(answer->name, "append") == 0 && answer->state == NULL && answer->rows == NULL)
         query->rows = scene_append(params);
     else

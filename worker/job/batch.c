@@ -35,19 +35,17 @@ bool batch_idle(const struct batch *batch)
 
 /* --- Waiting --- */
 
-/* The next call comes when the first of those that wait may be tried; of a job that is gone, at
- * once. */
+/* Nothing is in flight: the next call comes when the first of those that wait may be tried. */
 static void arm(struct batch *batch)
 {
-    if (batch->closed || batch->count > 0 || list_empty(&batch->jobs))
-        return;
     int64_t at = INT64_MAX, now = clock_ms();
     list_each(link, &batch->jobs)
     {
-        const struct job *job = job_of(link);
-        int64_t due = job->state == JOB_GONE ? 0 : job->place.not_before;
+        int64_t due = job_of(link)->place.not_before;
         at = due < at ? due : at;
     }
+    if (at == INT64_MAX)
+        return;
     timer_start(&batch->timer, at > now ? (uint64_t)(at - now) : 0, 0);
 }
 
@@ -55,9 +53,8 @@ static void arm(struct batch *batch)
 void batch_add(struct batch *batch, struct job *job)
 {
     job_begin(job);
-    job->place.not_before = 0;
     list_append(&batch->jobs, &job->place.link);
-    if (batch->count == 0 && !batch->closed)
+    if (batch->count == 0)
         timer_start(&batch->timer, 0, 0);
 }
 
@@ -141,7 +138,7 @@ static void answer(struct batch *batch, struct job *job, const struct db_result 
                    const struct error *err)
 {
     bool is_held = err != NULL && strcmp(err->state, "55P03") == 0;
-    if (is_held && job->state != JOB_GONE && !batch->closed) {
+    if (is_held && job->state != JOB_GONE) {
         held(batch, job, err->text);
         return;
     }
@@ -234,8 +231,6 @@ static void send_due(void *data)
     int count = 2 + batch->kind->columns;
     struct buf arrays[BATCH_COLUMNS_MAX];
     const char *params[1 + BATCH_COLUMNS_MAX] = {batch->node->id};
-    if (batch->count > 0)
-        return;
     for (int i = 0; i < count; i++) {
         buf_init(&arrays[i], ARRAY_MAX);
         db_array_begin(&arrays[i]);
