@@ -190,6 +190,34 @@ START_TEST(one_question_at_a_time_and_the_known_pass)
 }
 END_TEST
 
+/* What was found revoked waits in line like any other stranger's. */
+START_TEST(a_revoked_token_is_a_strangers)
+{
+    heat();
+    let_in();
+    ck_assert_int_eq(api_ask_with("GET", TASKS, GOOD, NULL), 200);
+    auth_forget(api.server.auth);
+    struct api_sql *sql = api_sql("authenticate", NULL);
+    api_ask_with("GET", TASKS, GOOD, NULL);
+    api_is_error(429, "too_many_failures");
+    int before = sql->calls;
+    sql->held = true;
+    int wrong = api_connect(), revoked = api_connect();
+    send_on(wrong, WRONG);
+    while (sql->calls < before + 1)
+        uv_run(&api.server.loop.uv, UV_RUN_ONCE);
+    send_on(revoked, GOOD);
+    for (int i = 0; i < 50; i++)
+        uv_run(&api.server.loop.uv, UV_RUN_ONCE);
+    ck_assert_int_eq(sql->calls, before + 1);
+    sql->held = false;
+    while (sql->calls < before + 2)
+        uv_run(&api.server.loop.uv, UV_RUN_ONCE);
+    close(wrong);
+    close(revoked);
+}
+END_TEST
+
 /* Who comes and goes leaves nothing in the line. */
 START_TEST(who_has_left_is_not_asked_for)
 {
@@ -283,6 +311,7 @@ int main(void)
     tcase_add_test(tcase, a_valid_token_is_served_all_the_same);
     tcase_add_test(tcase, a_formless_token_costs_no_query);
     tcase_add_test(tcase, one_question_at_a_time_and_the_known_pass);
+    tcase_add_test(tcase, a_revoked_token_is_a_strangers);
     tcase_add_test(tcase, who_has_left_is_not_asked_for);
     tcase_add_test(tcase, an_old_answer_is_not_remembered);
     tcase_add_test(tcase, an_expiring_token_is_remembered_no_longer);
