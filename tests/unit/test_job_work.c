@@ -336,6 +336,17 @@ START_TEST(test_a_question)
 }
 END_TEST
 
+START_TEST(test_a_forged_epoch_is_not_pushed)
+{
+    scene_once("claim", CLAIMED);
+    scene_until(is_running, "running");
+    scene_job()->forged = 900;
+    scene_ends(0, "exit");
+    scene_until(finished, "finish");
+    ck_assert_int_eq(call("harvest")->calls, 0);
+}
+END_TEST
+
 /* A run that was tampered with leaves nothing that is ours to push. */
 START_TEST(test_tampered_output_is_not_pushed)
 {
@@ -387,6 +398,7 @@ int main(void)
     tcase_add_test(tests, test_cut_while_it_pushes);
     tcase_add_test(tests, test_adopted_before_its_start);
     tcase_add_test(tests, test_a_question);
+    tcase_add_test(tests, test_a_forged_epoch_is_not_pushed);
     tcase_add_test(tests, test_tampered_output_is_not_pushed);
     tcase_add_test(tests, test_a_follow_up);
     suite_add_tcase(suite, tests);
