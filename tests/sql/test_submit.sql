@@ -79,21 +79,22 @@ from (values ('title', '{"title": null}'), ('title', '{"title": ""}'), ('title',
   ('task_id', '{"task_id": ""}'), ('task_id', '{"task_id": " a"}'), ('task_id', '{"task_id": "a\tb"}'), ('task_id', '{"task_id": "."}'),
   ('task_id', '{"task_id": ".."}'), ('task_id', '{"task_id": "acme/rocket#1"}'), ('task_id', format('{"task_id": "%s"}', repeat('x', 201))),
   ('body', format('{"body": "%s"}', repeat('ä', 524289))),
-  ('labels', '{"labels": ["agent:x", ""]}'), ('labels', '{"labels": ["agent:x", null]}'), ('labels', '{"labels": ["agent:x", "a\nb"]}'),
+  ('labels', '{"labels": ["agent:x", ""]}'), ('labels', format('{"labels": ["agent:x", "%s"]}', repeat('x', 256))), ('labels', '{"labels": ["agent:x", null]}'), ('labels', '{"labels": ["agent:x", "a\nb"]}'),
   ('labels', jsonb_build_object('labels', array_fill('agent:x'::text, array[501]))::text),
   ('priority', '{"priority": 1001}'), ('priority', '{"priority": -1001}'), ('priority', '{"priority": 9223372036854775807}'),
-  ('execution_mode', '{"execution_mode": "teleport"}'), ('task_type', '{"task_type": ""}'), ('repo', '{"repo": "norepo"}'),
+  ('execution_mode', '{"execution_mode": "teleport"}'), ('task_type', '{"task_type": ""}'), ('task_type', format('{"task_type": "%s"}', repeat('x', 65))), ('repo', '{"repo": "norepo"}'),
   ('repo', '{"repo": "a/b/c"}'), ('repo', format('{"repo": "%s/b"}', repeat('a', 101))), ('repo', '{"issue_number": 7}'),
   ('issue_number', '{"issue_number": 0, "repo": "a/b"}'), ('max_retries', '{"max_retries": -1}'), ('max_retries', '{"max_retries": 101}'),
   ('timeout_secs', '{"timeout_secs": 0}'), ('timeout_secs', '{"timeout_secs": 604801}'), ('timeout_secs', '{"timeout_secs": null}'),
   ('max_attempts_total', '{"max_attempts_total": 0}'), ('run_at', '{"run_at": "soon"}'), ('run_at', '{"run_at": "infinity"}'),
-  ('run_at', '{"run_at": "2026-02-30T10:00:00Z"}'), ('run_at', '{"run_at": "9999-12-31T23:59:59Z"}'), ('run_at', '{"run_at": "2026-01-01"}'),
+  ('run_at', '{"run_at": "2026-02-30T10:00:00Z"}'), ('run_at', '{"run_at": "9999-12-31T23:59:59Z"}'), ('run_at', '{"run_at": "2026-01-01"}'), ('run_at', '{"run_at": "2026-01-01T10:00:00"}'),
   ('metadata', '{"metadata": []}'), ('metadata', format('{"metadata": {"a": "%s"}}', repeat('x', 16384)))) v (member, more);
 select t.is(pg_temp.fault(more::jsonb || jsonb_build_object('task_id', 'g' || i)), 'created', 'at its limit: ' || left(more, 80))
 from (values (1, format('{"title": "%s"}', repeat('ä', 500))), (2, format('{"body": "%s"}', repeat('ä', 524288))), (3, '{"priority": 1000}'),
   (4, '{"priority": -1000}'), (5, '{"max_retries": 100}'), (6, '{"timeout_secs": 604800}'), (7, '{"run_at": "2026-01-01t10:00:00.5+02:00"}'),
   (8, jsonb_build_object('run_at', to_char(now() + interval '365 days', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))::text),
-  (9, format('{"repo": "%s/%1$s"}', repeat('a', 100))), (10, '{"metadata": {"a": [1, 2.5, null]}}')) v (i, more);
+  (9, format('{"repo": "%s/%1$s"}', repeat('a', 100))), (10, '{"metadata": {"a": [1, 2.5, null]}}'),
+  (12, format('{"labels": ["agent:x", "%s"]}', repeat('x', 255))), (11, format('{"task_type": "%s"}', repeat('x', 64)))) v (i, more);
 select t.is((select detail from t.submits(t.items(t.item('f', '{agent:x}', '{"max_retries": 101}')))),
   '''max_retries'' has to be a whole number from 0 to 100, not 101', 'a sentence names member, limit and value');
 select t.is((select details from t.submits(t.items(t.item('f', '{agent:x}', '{"max_retries": 101}')))),
@@ -395,12 +396,20 @@ $$;
 select t.put('submit', t.token('submitter', 'submit'));
 select t.submits(t.items(t.item('mine', '{}') || jsonb_build_object('token_id', t.got('submit'))));
 select t.is(pg_temp.trail('mine'), 't t 1', 'names the token');
-select t.is((select verdict from t.submits(t.items('{"made_id": true, "task_id": "t-abcdefghijkl", "title": "T", "any_agent": true, "max_attempts_total": 9, "max_retries": 1, "timeout_secs": 9}'))),
-  'created', 'a task whose id the node made, '|| i) from generate_series(1, 2) i;
-select t.is(pg_temp.trail('t-abcdefghijkl'), 'f f 1', '... sent again after a lost answer, is told once');
+create function pg_temp.again() returns text language sql as $$
+  select verdict from t.submits(t.items('{"made_id": true, "task_id": "t-abcdefghijkl", "title": "T", "any_agent": true, "max_attempts_total": 9, "max_retries": 1, "timeout_secs": 9}'));
+$$;
+select t.is(pg_temp.again(), 'created', 'a task whose id the node made');
+select t.is(pg_temp.again(), 'created', '... sent again after a lost answer, has the same answer');
+select t.is(pg_temp.trail('t-abcdefghijkl'), 'f f 1', '... and is told once');
 select t.is((select status || ' ' || task_id || ' ' || created from fleet.submit_tasks(t.requests(array[t.item('f', '{}') || '{"form": "list"}']), '{1,1,1}',
   t.tasks(t.items(t.item('first', '{}', '{"priority": 5000}'), t.item('second', '{}'), t.item('third', '{}'))))), '207 second 2', 'the first that stands is named');
 select t.is(pg_temp.trail('second'), 'f f 2', '... in the trail too');
+select t.put('bound', t.token('bound', 'submit', '{acme/*}'));
+select t.is(left(t.submit_whole(t.items(t.item('theirs', '{}', '{"repo": "other/thing"}')), jsonb_build_object('form', 'one', 'token_id', t.got('bound'))), 3), '403',
+  'what a token may not is forbidden');
+select t.is(substr(t.submit_whole(t.items(t.item('mine', '{}')), '{"form": "one"}'), 5)::jsonb ->> 'title', 'Do mine', 'one that stands is shown');
+select t.is(pg_temp.trail('theirs'), null, '... and leaves no trail');
 select t.is((select array_agg(x ->> 'status') from t.submit_list(t.items(t.item('second', '{}'), t.item('mine', '{}')), '{}') x), '{200,200}', 'what stands already');
 select t.is(pg_temp.trail('second'), 'f f 2', '... leaves no trail');
 rollback;
