@@ -92,6 +92,13 @@ select t.submit('u', '{agent:a}', '{"priority": 5}');
 select t.is(pg_temp.gives(9), 'u@h.0 t1@h.1 t2@h.2 t3@h.3', 'the urgent one takes the first slot');
 rollback;
 
+begin;
+select t.worker('w1', t.host('h', '{a}', 20));
+select pg_temp.submits('t', 3, '{agent:a}');
+select t.submit('u', '{agent:a}', '{"priority": 5}');
+select t.is(pg_temp.gives(1), 'u@h.0', 'and is the first of its lane, though it came last');
+rollback;
+
 \echo 'what may not be claimed holds nobody up'
 begin;
 select t.worker('w1', t.host('h', '{a,b}', 20));
