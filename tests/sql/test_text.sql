@@ -251,6 +251,7 @@ select t.is(t.look(), 'submitted', 'the other one is what is done');
 select t.edits('As said');
 select t.look();
 select t.is(t.stands(), 'created text_changed', '... and a stranger does not bring back the first');
+select t.is(t.look() || ' ' || t.stands(), 'recorded created text_changed', '... however often it is read');
 rollback;
 
 \echo 'a stranger''s label that only waits'
