@@ -13,15 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "session.h"
 
 #define DISPATCHERS_MAX 64
 #define BEAT_US 3000000
-#define DRY 300       /* claims in a row that gave nothing: so nothing is left */
-#define PAUSE_US 1000 /* after one, and before all ends are told again */
-#define WARM 6        /* turns before the clock runs: plans are made at the first calls */
+#define DRY 300    /* claims in a row that gave nothing: so nothing is left */
+#define PAUSE_MS 1 /* after one, and before all ends are told again */
+#define WARM 6     /* turns before the clock runs: plans are made at the first calls */
 
 struct run {
     char attempt[24], epoch[16];
@@ -184,7 +183,7 @@ static void read_ends(struct dispatcher *dispatcher)
     }
     dispatcher->again += (uint64_t)dispatcher->held;
     if (dispatcher->held == count)
-        usleep(PAUSE_US);
+        pause_ms(PAUSE_MS);
     atomic_fetch_add(&dispatcher->done, (uint64_t)(count - dispatcher->held));
     PQclear(res);
 }
@@ -228,7 +227,7 @@ static void *dispatch(void *data)
         bool more = step(dispatcher, bench.turn || dispatcher->held == 0 ? bench.batch : 0);
         dry = more ? 0 : dry + 1;
         if (!more)
-            usleep(PAUSE_US);
+            pause_ms(PAUSE_MS);
     }
     while (dispatcher->held > 0)
         step(dispatcher, 0);
@@ -283,7 +282,7 @@ static void watch(struct session *heart, uint64_t length)
     struct window window = {now_us(), done(), spent()};
     uint64_t next_beat = window.began;
     while (atomic_load(&bench.running) > 0) {
-        usleep(10000);
+        pause_ms(10);
         if (now_us() >= next_beat) {
             beat(heart);
             next_beat = now_us() + BEAT_US;

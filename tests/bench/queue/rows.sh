@@ -213,10 +213,7 @@ windows() { # KEY MILLISECONDS: the load, with tasks enough all the time
     fill "$database" "$LANE_COUNT" "$batch_wait"
     "$TEST_DIR/claim" "$(postgres_url "$database" fleet_worker_login)" turn 4 8 "$2" "$held_window" >"$TEST_DIR/windows" &
     driver=$!
-    while kill -0 "$driver" 2>/dev/null; do
-        fill "$database" "$LANE_COUNT" "$batch_wait"
-        sleep 0.3
-    done
+    until until_true 1 pid_gone "$driver"; do fill "$database" "$LANE_COUNT" "$batch_wait"; done
     wait "$driver" || fail "bench: held" "the driver failed"
     while read -r word figures; do
         [[ $word != window ]] || note "$1" "$figures"

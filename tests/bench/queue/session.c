@@ -1,6 +1,7 @@
 /* Sessions with the database, and array literals: session.h. */
 #include "session.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,11 @@ uint64_t now_us(void)
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+void pause_ms(int ms)
+{
+    poll(NULL, 0, ms);
 }
 
 void session_open(struct session *session, const char *url)

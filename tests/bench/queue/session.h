@@ -14,6 +14,7 @@ struct session {
 
 _Noreturn void die(const char *what, const char *why);
 uint64_t now_us(void);
+void pause_ms(int ms);
 
 /* A session with the settings of a node (common/db/target.c). */
 void session_open(struct session *session, const char *url);
