@@ -80,7 +80,7 @@ bool git_ask_words(struct git *g, const struct git_child *child, char *line, siz
     return runs(g, words);
 }
 
-#define SAYS(which, text) (told.which = (text), told.which##_len = sizeof(text) - 1)
+#define SAYS(which, text) (told.which = (text), told.which##_len = sizeof "" text - 1)
 
 static void setup(void)
 {
@@ -104,7 +104,7 @@ static void holds(const struct git_text *text, const char *want, size_t len)
     ck_assert_uint_eq(text->len, len);
     ck_assert(len == 0 || memcmp(text->bytes, want, len) == 0);
 }
-#define HOLDS(text, want) holds(text, want, sizeof(want) - 1)
+#define HOLDS(text, want) holds(text, want, sizeof "" want - 1)
 
 /* --- Which --- */
 
