@@ -142,10 +142,40 @@ select fleet.cancel('b', 'stop');
 select fleet.retry('c', true, 'gone');
 update fleet.attempt set drained_at = now() where attempt = t.attempt('d');
 select t.is(pg_temp.unwanted(), 'a f go, b t cancel, c t cancel, d t cancel', 'what is cancelled, given up, or on a host that is emptied');
+select t.is((select string_agg(task_id || ' ' || phase, ', ' order by task_id) from fleet.attempt join fleet.task using (task)),
+  'a starting, b claimed, c claimed, d claimed', 'of that no start is announced');
 select fleet.phase(t.node('w1'), t.attempt('a'), 1, 'unreachable', 'x');
 update fleet.attempt set unseen_ms = 99999999 where attempt = t.attempt('a');
 select fleet.reap(t.node('w1'));
 select t.is(t.status('a') || ' ' || left(pg_temp.unwanted(), 10), 'failed a t cancel', 'and what its task did not wait for');
+rollback;
+
+\echo 'how far a run is'
+create function pg_temp.phase(p_phase text default null) returns text language plpgsql as $$
+begin
+  perform fleet.phase(t.node('w1'), t.attempt('a'), 1, p_phase, null) where p_phase is not null;
+  return (select phase from fleet.attempt where attempt = t.attempt('a'));
+end $$;
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 1));
+select t.submit('a');
+select t.claim('w1', 1);
+select t.is(pg_temp.phase('unreachable'), 'claimed', 'before its start is announced it is nowhere to be seen');
+select t.is(pg_temp.phase('running'), 'claimed', '... nor seen running');
+select * from fleet.starting(t.node('w1'), t.attempt('a'), 1, 'r', 'c', 'p') \g /dev/null
+select t.is(pg_temp.phase('running'), 'starting', 'nor before that is proven');
+select t.is(pg_temp.phase('stopping'), 'starting', '... nor to be stopped');
+select fleet.started(t.node('w1'), t.attempt('a'), 1);
+select t.is(pg_temp.phase('running'), 'running', 'it runs');
+select t.is(pg_temp.phase('stopping'), 'stopping', 'a stop was sent');
+select t.is(pg_temp.phase('running'), 'stopping', 'which stays so when it is seen running');
+select fleet.started(t.node('w1'), t.attempt('a'), 1);
+select t.is(pg_temp.phase(), 'stopping', '... or its start is told again');
+select t.finish('w1', 'a');
+select fleet.started(t.node('w1'), t.attempt('a'), 1, 9);
+select t.is(pg_temp.phase('running'), 'ended', 'what has ended runs no more');
+select t.is(t.status('a'), 'completed', '... whatever is told of it');
+select t.sound();
 rollback;
 
 \echo 'what is told of runs'

@@ -29,3 +29,46 @@ select t.is(t.rows($$ select ord, fault from fleet.finish_runs(t.node('w2'), (se
   '{1,1,1,1}', '{succeeded,succeeded,succeeded,succeeded}', '{null,null,null,null}', '{0,0,0,0}', '{null,null,null,null}',
   array[null, null, null, null]::jsonb[], '{null,null,null,null}', '{p,p,p,p}') $$), '(1,AF002) (2,AF002) (3,AF002) (4,AF002)', 'not for another node');
 select t.sound();
+
+\echo 'an end that leaves more to do than its own'
+create function pg_temp.ends(p_task text, p_outcome text default 'succeeded', p_reason text default null) returns text language sql as $$
+  select f.status from fleet.attempt a, fleet.finish_runs(a.node, array[a.attempt], array[a.epoch], array[p_outcome], array[p_reason], '{0}', '{null}',
+    array[null]::jsonb[], '{null}', '{p}') f where a.attempt = t.attempt(p_task) $$;
+create function pg_temp.slots() returns text language sql as $$
+  select t.rows($q$select s.ordinal, s.retiring, s.attempt is not null from fleet.slot s join fleet.executor e using (executor)
+    where e.host_id = 'h' order by 1$q$) $$;
+create function pg_temp.scene() returns void language plpgsql as $$
+begin
+  perform t.reset();
+  perform t.worker('w1', t.host('h', '{code}', 3));
+  perform t.submit(x, '{agent:code}', '{"repo": "acme/rocket"}') from unnest('{a,b,c}'::text[]) x;
+  perform t.claim('w1', 3);
+  perform t.start('w1', x) from unnest('{a,b,c}'::text[]) x;
+end $$;
+
+begin;
+select pg_temp.scene();
+select t.configure('w1', t.host('h', '{code}', 2));
+select t.is(pg_temp.slots(), '(0,f,t) (1,f,t) (2,t,t)', 'one is too many');
+savepoint s;
+select t.is(pg_temp.ends('c'), 'completed', 'the run in it ends well');
+select t.is(pg_temp.slots(), '(0,f,t) (1,f,t)', 'and takes its slot along');
+select t.sound();
+rollback to s;
+select t.is(pg_temp.ends('a'), 'completed', 'another ends well');
+select t.is(pg_temp.slots(), '(1,f,t) (2,f,t)', 'and goes instead of it');
+select t.sound();
+rollback;
+
+begin;
+select pg_temp.scene();
+select fleet.prepared(a.node, a.attempt, a.epoch, '{"state": "ready"}') from fleet.attempt a where a.attempt = t.attempt('a');
+select t.is(pg_temp.ends('a', 'failed', 'exit_nonzero'), 'created', 'a run that has a workspace fails');
+select t.is((select count(*) from fleet.pin), 1::bigint, 'and is tried again where that is');
+select t.due();
+select t.is(t.claim('w1', 1), 'a', 'there');
+select t.start('w1', 'a');
+select t.is(pg_temp.ends('a'), 'completed', 'it ends well');
+select t.none('select from fleet.pin', 'and is bound to nothing any more');
+select t.sound();
+rollback;
