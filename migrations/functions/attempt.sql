@@ -103,7 +103,7 @@ create function fleet.owner_text(p_fault text, p_attempt bigint, p_epoch int, p_
 begin atomic
     select case p_fault
         when 'AF003' then 'there is no attempt ' || coalesce(p_attempt::text, 'null')
-        when '55P03' then 'somebody holds the task of attempt ' || p_attempt
+        when '55P03' then format('somebody holds the task of attempt %s, or its executor, slot or account', p_attempt)
         when 'AF002' then format('attempt %s has another owner since (epoch %s, not %s)', p_attempt, p_owner_epoch, p_epoch) end;
 end;
 
