@@ -1,7 +1,6 @@
 -- Free slots meet waiting tasks. Never waits for a lock: what another transaction holds is skipped.
 
--- SSH executors that this node may place work on now, and whose account is in this state: open, or half_open with nothing that runs
--- ahead.
+-- SSH executors that this node may place work on now, and whose account is in this state: open, or half_open.
 create function fleet.open_executors(p_node uuid, p_state text) returns int[]
     language plpgsql stable as $$
 begin
@@ -9,7 +8,7 @@ begin
     from fleet.node_host nh
     join fleet.host h on h.host_id = nh.host_id
     join fleet.executor e on e.host_id = h.host_id
-    join fleet.account k on k.account = e.account and k.state = p_state and k.probe is null
+    join fleet.account k on k.account = e.account and k.state = p_state
     where nh.node = p_node and nh.reachable
       and nh.reported_at > now() - (select s.value * interval '1 ms' from fleet.setting s where s.name = 'host_fresh_ms')
       and h.cordoned_at is null and e.enabled and coalesce(e.out_until <= now(), true));
@@ -25,7 +24,7 @@ begin
         v_known := array(select p.ordinal from fleet.pin p where p.executor = p_pinned);
         return array(
             select s.slot_id from fleet.slot s
-            where s.executor = p_pinned and s.executor = any (p_executors) and s.attempt is null and not s.retiring
+            where s.executor = p_pinned and s.attempt is null and not s.retiring
             order by s.ordinal = any (v_known) desc, s.ordinal limit p_want
             for update skip locked);
     end if;

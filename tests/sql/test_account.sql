@@ -124,6 +124,17 @@ select t.is(pg_temp.limited('b2', interval '1 h'), 'failed', 'retry_on has its w
 select t.is(pg_temp.state(), 'parked 1', 'the account is parked all the same');
 rollback;
 
+\echo 'what waits when it opens'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 2));
+select t.submit('limited'), t.submit('failed');
+select t.claim('w1', 2);
+select t.finish('w1', 'failed', 'failed', 'exit_nonzero', 1), pg_temp.limited('limited', interval '1 h');
+select fleet.unpark('h/codex-cli');
+select t.is((select string_agg(task_id || ' ' || (run_at > now()), ', ' order by task_id) from fleet.task), 'failed true, limited false',
+  'what waited for its quota goes, what failed waits on');
+rollback;
+
 \echo 'how long'
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 9));

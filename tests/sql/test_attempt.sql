@@ -102,6 +102,19 @@ select t.is(t.adopt('w2', 'w1', 0), 'a/2', 'taken over');
 select t.is(t.status('a'), 'agent_lost', 'it stays lost until its host is seen');
 rollback;
 
+\echo 'adopted before its start is proven'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 2));
+select t.worker('w2', t.host('h', '{code:rust}', 2));
+select t.submit('a'), t.submit('b');
+select t.claim('w1', 2);
+select * from fleet.starting(t.node('w1'), t.attempt('a'), 1, 'run', 'agent', 'prompt') \g /dev/null
+select fleet.node_stop(t.node('w1'));
+select t.is(t.adopt('w2', 'w1', 0), 'a/2 b/2', 'both are taken over');
+select t.throws($$select fleet.release(t.node('w2'), t.attempt('a'), 2, 'draining')$$, 'AF001', 'whose start another owner announced is not given back');
+select t.is(fleet.release(t.node('w2'), t.attempt('b'), 2, 'draining'), 'created', '... what nobody announced is');
+rollback;
+
 \echo 'who may say something of a run'
 create function pg_temp.says(p_call text, p_node text, p_epoch int, p_attempt bigint default null) returns text language plpgsql as $$
 begin

@@ -137,6 +137,20 @@ select t.is(pg_temp.say('answer', 'x', null), '202 created', 'is another one the
 select t.is((select count(*) from fleet.follow where kind = 'answer'), 2::bigint, 'however soon');
 rollback;
 
+\echo 'continued behind a run that never started'
+begin;
+select t.worker('w1', t.host('h1', '{code:rust}', 1), t.host('h2', '{code:rust,more}', 1));
+select t.submit('a', p_more => '{"repo": "acme/rocket", "max_attempts_total": 1}');
+select pg_temp.runs(), pg_temp.end('a', p_report => '{"session_id": "s-1"}');
+select fleet.set('follow_pin_ms', 0), fleet.continue('a', 'more'), t.report_down('w1', 'h1', 'timeout', 'no answer');
+select t.is((select host_id from fleet.claim(t.node('w1'), 1)), 'h2', 'a run elsewhere');
+select t.is(fleet.release(t.node('w1'), t.attempt('a'), 1, 'draining'), 'failed', 'is given back');
+select fleet.set('follow_pin_ms', 600000), t.report('w1', 'h1', t.identity('h1'));
+select t.is(fleet.continue('a', 'still more'), 'created', 'continued');
+select t.is(pg_temp.runs(), 'h1:a', 'it goes on where it ran');
+select t.sound();
+rollback;
+
 \echo 'continued behind a run that was given up'
 begin;
 select t.worker('w1', t.host('h1', '{code:rust}', 1), t.host('h2', '{code:rust,more}', 1));

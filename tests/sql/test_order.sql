@@ -110,6 +110,27 @@ update fleet.task set attempts = max_attempts_total - 1 where task_id = 'a1';
 select t.is(t.claim('w1', 9), 'a1', 'who has one left, has it');
 rollback;
 
+begin;
+select t.worker('w1', t.host('h', '{a,b}', 20));
+select pg_temp.submits('a', 1, '{agent:a}', 2), pg_temp.submits('b', 1, '{agent:b}', 1), pg_temp.submits('late', 1, '{agent:a}');
+update fleet.task set attempts = max_attempts_total where task_id = 'a1';
+select t.is(t.claim('w1', 1), 'b1', 'what is passed over makes no room for what is less urgent than another lane''s next');
+rollback;
+
+begin;
+select t.worker('w1', t.host('h', '{a,b}', 20));
+select pg_temp.submits('a', 1, '{agent:a}', 2), pg_temp.submits('b', 1, '{agent:b}', 1), pg_temp.submits('late', 2, '{agent:a}');
+select t.is(t.claim('w1', 9), 'a1 b1 late1 late2', 'a lane is come back to');
+rollback;
+
+begin;
+select t.worker('w1', t.host('h', '{a}', 3));
+select pg_temp.submits('t', 3, '{agent:a}');
+select t.claim('w1', 1), t.finish('w1', 't1');
+insert into fleet.queue (lane, prio, task) select lane, -priority, task from fleet.task where task_id = 't1';
+select t.is(t.claim('w1', 9), 't2 t3', 'what does not wait is not given, whatever the queue says');
+rollback;
+
 \echo 'who is not asked for'
 begin;
 select t.worker('w1', t.host('h1', '{a}', 2), t.host('h2', '{a}', 2));

@@ -24,6 +24,17 @@ select t.none($$select from fleet.reason where class = '' or retry is null$$, 'e
 select t.sound('policy keeps every invariant');
 rollback;
 
+\echo 'pauses'
+create function pg_temp.pause(p_count int) returns text language sql as $$
+  select case when w between l and 1.25 * l then l / 1000 || ' s' else w::text end
+  from (select extract(epoch from fleet.backoff(p_count, 'retry_base_ms', 'retry_max_ms')) * 1000 as w,
+               least(fleet.get('retry_base_ms') * 2 ^ least(p_count, 30), fleet.get('retry_max_ms'))::bigint as l) x $$;
+begin;
+select fleet.set('retry_base_ms', 10000), fleet.set('retry_max_ms', 100000);
+select t.is((select string_agg(pg_temp.pause(n), ', ' order by n) from unnest('{0,1,3,4,1000}'::int[]) n), '10 s, 20 s, 80 s, 100 s, 100 s',
+  'double, up to the longest, and never more than a quarter longer');
+rollback;
+
 \echo 'retry_on'
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 9));

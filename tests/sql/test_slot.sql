@@ -123,3 +123,16 @@ select fleet.forget_host('h');
 select t.none($$select * from fleet.hosts where host_id = 'h'$$, 'and the host can be forgotten');
 select t.sound();
 rollback;
+
+\echo 'a limit that falls and rises again'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 3));
+select t.submit(x) from unnest('{a,b,c,d,e}'::text[]) x;
+select t.claim('w1', 3);
+select t.configure('w1', t.host('h', '{code:rust}', 1));
+select t.is((select count(*) from fleet.slot where retiring), 2::bigint, 'two that are busy are to go');
+select t.configure('w1', t.host('h', '{code:rust}', 4));
+select t.is((select row(count(*), count(attempt), count(*) filter (where retiring))::text from fleet.slot), '(4,3,0)', 'they stay, and one is added');
+select t.is(t.claim('w1', 9), 'd', 'so no more run than may');
+select t.sound();
+rollback;
