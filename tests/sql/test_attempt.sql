@@ -62,7 +62,7 @@ select t.submit('a');
 select t.claim('w1', 1);
 select t.throws(format('select fleet.started(%L, %s, 1)', t.node('w1'), t.attempt('a')), 'AF001', 'is none');
 select t.is((select row(phase, started_at)::text from fleet.attempt), '(claimed,)', 'and changes nothing');
-select t.finish('w1', 'a', 'cancelled', 'cancelled');
+select t.is(t.finish('w1', 'a', 'cancelled', 'cancelled'), 'cancelled', 'what was stopped on its host is cancelled, whoever asked');
 select t.throws(format($$select fleet.starting(%L, %s, 1, 'r', 'c', 'p')$$, t.node('w1'), t.attempt('a')), 'AF001', 'nor is one announced of what has ended');
 select t.is((select count(*) from fleet.jobs(t.node('w1'), array[t.attempt('a')])), 0::bigint, 'which its node owns no more');
 rollback;
@@ -113,6 +113,18 @@ select fleet.node_stop(t.node('w1'));
 select t.is(t.adopt('w2', 'w1', 0), 'a/2 b/2', 'both are taken over');
 select t.throws($$select fleet.release(t.node('w2'), t.attempt('a'), 2, 'draining')$$, 'AF001', 'whose start another owner announced is not given back');
 select t.is(fleet.release(t.node('w2'), t.attempt('b'), 2, 'draining'), 'created', '... what nobody announced is');
+rollback;
+
+\echo 'lost'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 2));
+select t.submit('a');
+select t.claim('w1', 1);
+select t.start('w1', 'a');
+update fleet.host set machine = md5('another');
+select t.throws($$select t.finish('w1', 'a', 'lost', 'run_lost', null)$$, 'AF006', 'is nothing that another machine can say');
+update fleet.host set machine = md5('h');
+select t.is(t.finish('w1', 'a', 'lost', 'run_lost', null), 'created', '... but the one on which it ran');
 rollback;
 
 \echo 'who may say something of a run'

@@ -125,6 +125,9 @@ select t.is(pg_temp.end('failed', 'exit_nonzero'), 'review_pending', 'a person j
 select t.is(pg_temp.fact(), 'review_pending exit_nonzero', 'with the reason');
 select t.sound('judged: sound');
 rollback to savepoint runs;
+select fleet.retry('a', true, 'gone'), pg_temp.sees('merged');
+select t.is(pg_temp.fact(), 'completed', 'merged while it waits behind one that was given up');
+rollback to savepoint runs;
 select t.is(pg_temp.end('released', 'drained'), 'created', 'one that was given back');
 rollback to savepoint runs;
 select t.is(pg_temp.end('failed', 'provider_quota'), 'created', 'one that was limited');

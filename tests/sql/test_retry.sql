@@ -35,6 +35,21 @@ select t.is((select string_agg(pg_temp.pause(n), ', ' order by n) from unnest('{
   'double, up to the longest, and never more than a quarter longer');
 rollback;
 
+\echo 'the last attempt'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 9));
+select t.submit(x, p_more => '{"max_retries": 5, "max_attempts_total": 1}') from unnest('{fails,quota,works}'::text[]) x;
+select t.claim('w1', 9);
+select t.is(pg_temp.fail('fails', 'exit_nonzero'), 'failed', 'is the last, whatever retries are left');
+select t.is((select payload ->> 'attempts_exhausted' from fleet.event where event_type = 'failed'), 'true', 'and the history says so');
+select t.is(pg_temp.fail('quota', 'provider_quota'), 'created', 'a limit that was met at once is no attempt');
+select t.start('w1', 'works');
+update fleet.attempt set claimed_at = now() - interval '1 h', starting_at = now() - interval '1 h', started_at = now() - interval '1 h', output_at = now()
+where attempt = t.attempt('works');
+select t.is(pg_temp.fail('works', 'provider_quota'), 'failed', 'one that was met after long work ends it');
+select t.sound();
+rollback;
+
 \echo 'retry_on'
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 9));
