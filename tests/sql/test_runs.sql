@@ -31,9 +31,10 @@ select t.is(t.rows($$ select ord, fault from fleet.finish_runs(t.node('w2'), (se
 select t.sound();
 
 \echo 'an end that leaves more to do than its own'
-create function pg_temp.ends(p_task text, p_outcome text default 'succeeded', p_reason text default null) returns text language sql as $$
+create function pg_temp.ends(p_task text, p_outcome text default 'succeeded', p_reason text default null, p_report jsonb default null)
+returns text language sql as $$
   select f.status from fleet.attempt a, fleet.finish_runs(a.node, array[a.attempt], array[a.epoch], array[p_outcome], array[p_reason], '{0}', '{null}',
-    array[null]::jsonb[], '{null}', '{p}') f where a.attempt = t.attempt(p_task) $$;
+    array[p_report], '{null}', '{p}') f where a.attempt = t.attempt(p_task) $$;
 create function pg_temp.slots() returns text language sql as $$
   select t.rows($q$select s.ordinal, s.retiring, s.attempt is not null from fleet.slot s join fleet.executor e using (executor)
     where e.host_id = 'h' order by 1$q$) $$;
@@ -70,5 +71,15 @@ select t.is(t.claim('w1', 1), 'a', 'there');
 select t.start('w1', 'a');
 select t.is(pg_temp.ends('a'), 'completed', 'it ends well');
 select t.none('select from fleet.pin', 'and is bound to nothing any more');
+select t.sound();
+rollback;
+
+begin;
+select pg_temp.scene();
+select t.is(pg_temp.ends('a', 'succeeded', 'needs_input'), 'review_pending', 'what ends well and asks waits for a person');
+update fleet.task set max_retries = 0;
+select t.is(pg_temp.ends('b', 'succeeded', null, '{"work": {"state": "kept", "reason": "push_refused"}}'), 'failed', 'what was not pushed is not done');
+select fleet.want_follow(t, 'continue', 'continued', 'the tests too', 'forgejo:ann') from fleet.task t where t.task_id = 'c';
+select t.is(pg_temp.ends('c'), 'created', 'of what more was said meanwhile there is another run');
 select t.sound();
 rollback;

@@ -194,6 +194,7 @@ START_TEST(test_one_that_fails_all_fails_no_neighbour)
     scene_until(neighbours_run, "the others running");
     ck_assert_int_eq(sql("starting_runs")->calls, 4); /* all, then each */
     ck_assert_int_eq(sql("release")->calls, 0);
+    ck_assert_uint_eq(starting()->one_by_one, 0); /* what follows goes together again */
     scene_until(second_gone, "22 given up after three refusals");
     ck_assert_int_eq(sql("starting_runs")->calls, 6);
     ck_assert_str_eq(sql("release")->last[3], "start_refused");
@@ -207,7 +208,7 @@ START_TEST(test_who_failed_alone_travels_alone)
     sql("starting_runs")->held = true;
     claim(3, 1);
     scene_until(starting_said, "starting");
-    job_of(21)->place.alone = job_of(22)->place.alone = true;
+    job_of(21)->place.alone = true;
     let_go("starting_runs");
     scene_until(neighbours_run, "the others running");
     while (sql("starting_runs")->calls < 4)
@@ -240,11 +241,37 @@ START_TEST(test_the_rest_goes_behind_who_travels_alone)
 }
 END_TEST
 
+START_TEST(test_who_travels_alone_joins_nobody)
+{
+    sql("starting_runs")->held = true;
+    claim(1, 1);
+    scene_until(starting_said, "starting");
+    claim(3, 1);
+    dispatch_notify(scene.dispatch);
+    while (job_of(23) == NULL)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    job_of(23)->place.alone = true;
+    let_go("starting_runs");
+    while (sql("starting_runs")->calls < 2)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    ck_assert_int_eq(sql("starting_runs")->items, 1);
+    ck_assert_str_eq(sql("starting_runs")->last[1], "22");
+    scene_until(all_run, "all running");
+}
+END_TEST
+
+static bool all_rest(void)
+{
+    return job_of(21) != NULL && job_of(21)->retry_ms > 0 && job_of(22)->retry_ms > 0 &&
+           job_of(23)->retry_ms > 0;
+}
+
 START_TEST(test_a_lost_connection_is_nobodys_fault)
 {
     sql("starting_runs")->state = "08006";
     sql("starting_runs")->times = 1;
     claim(3, 1);
+    scene_until(all_rest, "each resting");
     scene_until(all_run, "all running");
     ck_assert_int_le(sql("starting_runs")->calls, 4); /* each after its own rest */
     ck_assert(!job_of(21)->place.alone && !job_of(22)->place.alone && !job_of(23)->place.alone);
@@ -395,6 +422,7 @@ int main(void)
     tcase_add_test(tcase, test_one_that_fails_all_fails_no_neighbour);
     tcase_add_test(tcase, test_who_failed_alone_travels_alone);
     tcase_add_test(tcase, test_the_rest_goes_behind_who_travels_alone);
+    tcase_add_test(tcase, test_who_travels_alone_joins_nobody);
     tcase_add_test(tcase, test_a_lost_connection_is_nobodys_fault);
     tcase_add_test(tcase, test_a_held_task_holds_up_no_other);
     tcase_add_test(tcase, test_who_is_held_for_long_is_said_once_a_minute);
