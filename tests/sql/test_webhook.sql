@@ -173,6 +173,23 @@ select t.is(t.finish('w1', 'acme/rocket#42', 'failed', 'exit_nonzero', 1), 'fail
 select fleet.retry('acme/rocket#42', true);
 select t.deliver('d3', 'label_updated', '{bug}', '2026-01-01T10:00:02Z');
 select t.is((select requirements from fleet.task), '{x}'::text[], 'keeps what it requires when other labels change');
+select t.is(t.deliver('d4', 'label_updated', '{agent:y}', '2026-01-01T10:00:03Z'), 'accepted already_active', 'an agent label does not start it twice');
+select t.is((select requirements from fleet.task), '{y}'::text[], '... but says what it requires now');
+rollback;
+
+\echo 'a task whose host was lost'
+begin;
+select t.worker('w1', t.host('h', '{x}', 1));
+select t.deliver('d1', 'opened', '{agent:x}', '2026-01-01T10:00:00Z');
+select t.claim('w1', 1);
+select t.start('w1', 'acme/rocket#42');
+select fleet.phase(t.node('w1'), t.attempt('acme/rocket#42'), 1, 'unreachable', 'timeout');
+update fleet.attempt set unseen_ms = 99999999;
+select fleet.reap(t.node('w1'));
+select t.deliver('d2', 'label_cleared', '{}', '2026-01-01T10:00:01Z');
+select t.is(t.deliver('d3', 'label_updated', '{agent:x}', '2026-01-01T10:00:02Z'), 'accepted not_proven_ended', 'is not asked for again: it may still run');
+select t.is(t.status('acme/rocket#42'), 'failed', '... and starts nothing');
+select t.sound();
 rollback;
 
 \echo 'servers of the release before'
