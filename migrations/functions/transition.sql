@@ -67,7 +67,7 @@ end $$;
 -- The edges stand in its condition as well, so that it is called only for those that are none.
 do $$
 begin
-    execute format('create trigger transition_guard before update of status on fleet.task for each row
+    execute format('create or replace trigger transition_guard before update of status on fleet.task for each row
         when (old.status is distinct from new.status and old.status || '' '' || new.status <> all (%L::text[]))
         execute function fleet.transition_guard()', (select array_agg(from_status || ' ' || to_status order by 1) from fleet.transition));
 end $$;
