@@ -7,7 +7,7 @@ declare
     v_want int;
     v_have int;
 begin
-    select case when enabled then max_concurrency else 0 end into strict v_want from fleet.executor where executor = p_executor for update;
+    select case when enabled then max_concurrency else 0 end into strict v_want from fleet.executor where executor = p_executor;
     perform from fleet.slot where executor = p_executor order by slot_id for update;
     select count(*) filter (where not retiring) into v_have from fleet.slot where executor = p_executor;
     if v_have < v_want then

@@ -409,33 +409,25 @@ begin atomic
        and t.status in ('assigned', 'running') and t.cancel_at is null;
 end;
 
--- Of these tasks, which are held, those whose runs' executors nobody configures now, nor until the commit: who does locks all slots of
--- one, in another order than several ends free them.
-create function fleet.hold_executors(p_attempts bigint[], p_held bigint[]) returns bigint[]
+-- Several ends lock all their slots, before they wait for anything: who configures an executor locks its slots in another order. Of these
+-- tasks, which are held, those whose slots nobody else has. Waits for nobody.
+create function fleet.hold_slots(p_attempts bigint[], p_held bigint[]) returns bigint[]
     language plpgsql as $$
 declare
-    v_all int[] := array(select distinct a.executor from fleet.attempt a where a.attempt = any (p_attempts));
-    v_held int[] := array(select e.executor from fleet.executor e where e.executor = any (v_all) for key share skip locked);
+    v_held bigint[] := array(select s.attempt from fleet.attempt a join fleet.slot s on s.slot_id = a.slot_id and s.attempt = a.attempt
+                             where a.attempt = any (p_attempts) for update of s skip locked);
 begin
-    return case when cardinality(v_held) = cardinality(v_all) then p_held
-                else array(select a.task from fleet.attempt a
-                           where a.attempt = any (p_attempts) and a.task = any (p_held) and a.executor = any (v_held)) end;
+    return case when cardinality(v_held) = cardinality(p_attempts) then p_held
+                else array(select a.task from fleet.attempt a where a.attempt = any (p_attempts) and a.task = any (p_held) group by a.task
+                           having bool_and(a.ended_at is not null or a.freed_at is not null or a.attempt = any (v_held))) end;
 end $$;
 
--- One end of several locks here what else it may change: its executor, its slot, its account. Waits for nobody, for the ends before it
--- hold such as well. False: somebody holds one.
-create function fleet.hold_end(a fleet.attempt) returns boolean
+-- So one of them locks what else it may change: its executor and its account. False: somebody holds one.
+create function fleet.hold_judged(a fleet.attempt) returns boolean
     language plpgsql as $$
 declare v_account text;
 begin
     select e.account into v_account from fleet.executor e where e.executor = a.executor for no key update skip locked;
-    if not found then
-        return false;
-    end if;
-    perform from fleet.slot s where s.slot_id = a.slot_id and s.attempt = a.attempt for update skip locked;
-    if not found and exists (select from fleet.slot s where s.slot_id = a.slot_id and s.attempt = a.attempt) then
-        return false;
-    end if;
     perform from fleet.account k where k.account = v_account for no key update skip locked;
     return found;
 end $$;
@@ -455,7 +447,7 @@ declare
     a fleet.attempt;
 begin
     if v_several then
-        v_held := fleet.hold_executors(p_attempts, v_held);
+        v_held := fleet.hold_slots(p_attempts, v_held);
     end if;
     with said as materialized (
         select i.ord::int as ord, a.attempt, a.task, a.slot_id, a.executor, e.max_concurrency, t.status, t.issue is not null as told,
@@ -504,7 +496,7 @@ begin
         else
             select x.* into a from fleet.attempt x where x.attempt = p_attempts[ord];
             fault := coalesce(fleet.owner_fault(a, a.task = any (v_held), p_node, p_epochs[ord]),
-                              case when v_several and a.ended_at is null and not fleet.hold_end(a) then '55P03' end);
+                              case when v_several and a.ended_at is null and not fleet.hold_judged(a) then '55P03' end);
             detail := fleet.owner_text(fault, p_attempts[ord], p_epochs[ord], a.epoch);
             if fault is null then
                 begin
