@@ -6,7 +6,8 @@ update fleet.setting set value = 10 where name = 'list_budget';
 select t.submit(x.id, array['agent:' || case when i % 4 = 0 then 'a' else 'b' end] || case when i % 2 = 0 then '{bug}'::text[] else '{}' end
                       || case when i in (40, 90) then '{rare,rare}'::text[] else '{}' end,
                 jsonb_build_object('max_retries', 0, 'repo', case i % 3 when 0 then 'acme/rocket' when 1 then 'Acme/Pump' end)
-                || case when i % 25 = 0 then jsonb_build_object('run_at', now() + interval '1 hour') else '{}' end)
+                || case when i % 25 = 0 then jsonb_build_object('run_at', now() + interval '1 hour') else '{}' end
+                || case when i % 6 = 1 then '{"execution_mode": "undecided"}'::jsonb else '{}' end)
 from generate_series(1, 120) i, lateral (select 'n' || lpad(i::text, 3, '0') as id) x;
 select t.delivery('d' || i, 'opened', '{agent:b}', '2026-01-01T10:00:00Z', jsonb_build_object('number', i)) from generate_series(1, 3) i;
 select result from generate_series(1, 3) i, t.receive(t.delivery('d' || i, 'opened', '{agent:b}', '2026-01-01T10:00:00Z', jsonb_build_object('number', i)));
@@ -152,6 +153,14 @@ select t.is((select row(d ->> 'agent_id', jsonb_array_length(d -> 'slots'), d #>
 select t.claim('w1', 1);
 select t.is((select row(s ->> 'state', s ->> 'task_id', s ->> 'attempt', s ->> 'phase')::text from (select (fleet.agent_detail(t.by(0), 'h/codex-cli')).body::jsonb #> '{slots,0}' as s) x),
   '(busy,a,131,claimed)', '... and what holds them');
+select t.is((select string_agg(x ->> 'task_id', ' ') from jsonb_array_elements((fleet.task_list(t.by(0), 50, null, p_agent_id => '{h/codex-cli}')).body::jsonb) x), 'a',
+  'of its tasks each once, however often it ran there');
+select t.configure('w1', t.host('h', '{x}', 2));
+savepoint given_up;
+select fleet.retry('a', true, 'gone'), t.claim('w1', 1);
+select t.is((select string_agg(x ->> 'task_id', ' ') from jsonb_array_elements((fleet.task_list(t.by(0), 50, null, p_status => '{assigned}')).body::jsonb) x), 'a',
+  '... nor twice with a run that was given up');
+rollback to given_up;
 select t.token('bound', 'read', '{acme/rocket}') as bound \gset
 select t.is((select row(s ->> 'state', s ->> 'task_id')::text from fleet.token k, lateral (select (fleet.agent_detail(t.by(k.token_id), 'h/codex-cli')).body::jsonb #> '{slots,0}' as s) x where k.name = 'bound'),
   '(busy,)', '... unless it is beyond the bounds of who asks');
@@ -194,8 +203,12 @@ begin;
 select t.new_token('agent', 'agent') as agent \gset
 select t.agent('poller', '{x}', 2, :agent);
 select t.agent('other', '{x}', 1);
-select t.submit('a' || i, '{agent:x}', '{"execution_mode": "undecided"}') from generate_series(1, 5) i;
+select t.submit('a' || i, array['agent:x', 'n' || i], '{"execution_mode": "undecided"}') from generate_series(1, 5) i;
 select t.pull('poller', 'poller', 'other');
+select t.is((select string_agg(x ->> 'task_id', ' ' order by i)
+             from generate_series(1, 5) i, jsonb_array_elements((fleet.task_list(t.by(:agent), 50, null, p_label => array['n' || i])).body::jsonb) x),
+  (select string_agg(k.task_id, ' ' order by k.task) from fleet.task k join fleet.attempt a using (task) join fleet.executor e on e.executor = a.executor where e.agent_id = 'poller'),
+  'a token of one agent lists what that had, whatever it is found by');
 select t.is((select string_agg(x ->> 'task_id', ' ' order by n) from jsonb_array_elements((fleet.task_list(t.by(:agent), 50, null)).body::jsonb) with ordinality e (x, n)),
   (select string_agg(k.task_id, ' ' order by k.task desc) from fleet.task k join fleet.attempt a using (task) join fleet.executor e on e.executor = a.executor where e.agent_id = 'poller'),
   'an agent lists what it holds or held');
