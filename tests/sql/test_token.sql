@@ -39,6 +39,9 @@ select t.none('select name from fleet.token where name = ''x1''', 'nothing of th
 \echo 'found'
 select t.is(t.scope('ci'), 'submit', 'by its hash'), t.is(t.scope('nobody'), null, 'and no other');
 select t.is(bounded, true, 'bound'), t.is(expires_ms, null, '... for ever') from fleet.authenticate(sha256('ci'));
+select t.is(string_agg(r, ' ' order by r), 'Acme/Rocket acme/rocket', 'bound to these repositories')
+from fleet.token, unnest('{acme/rocket,Acme/Rocket,acme/pump}'::text[]) r where name = 'ci' and fleet.token_allows(token_id, r);
+select t.is(fleet.token_allows(token_id, 'acme/pump'), name = 'root', name || ' and a repository that it does not name') from fleet.token where name in ('ci', 'root');
 select t.is(bounded, false, 'not bound') from fleet.authenticate(sha256('root'));
 select t.put('short', t.token('short', 'read', p_expires => now() + interval '10 s'));
 select t.ok(expires_ms between 1 and 10000, 'one that expires says when') from fleet.authenticate(sha256('short'));
@@ -70,6 +73,7 @@ select t.put('ci', token_id) from fleet.token where name = 'ci';
 select t.put('root', token_id) from fleet.token where name = 'root';
 select t.put('root2', t.token('root', 'admin', p_secret => 'root2'));
 select t.is(t.revoke(t.got('ci')), '200 revoked', 'a token'), t.is(t.scope('ci'), null, '... is found no more');
+select t.is((select array_agg(x) from fleet.tokens_ended(array[t.got('ci'), t.got('root2')]) x), array[t.got('ci')], '... and its streams end');
 select t.is(t.revoke(t.got('ci')), '200 revoked', 'again: the same answer'), t.is(t.revoke(4711), '404 not_found', 'none');
 select t.is(t.revoke(t.got('root')), '200 revoked', 'an admin''s, as long as there is another one');
 select t.is(t.revoke(t.got('root2')), '409 last_admin_token', 'not the last one that holds');

@@ -73,6 +73,16 @@ select fleet.reap(t.node('w2'));
 select t.is(t.adopt('w2', 'w1', 0), 'a/2', 'and can be adopted from');
 rollback;
 
+\echo 'what is not due'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 2));
+select t.submit('a', p_more => jsonb_build_object('run_at', now() + interval '1 h'));
+select t.is(fleet.promote(10), 0, 'stays aside');
+select t.is(t.claim('w1', 9), '', '... and is not given');
+select t.due();
+select t.is(t.claim('w1', 9), 'a', 'until its time has come');
+rollback;
+
 \echo 'partitions'
 begin;
 select t.ok((select count(*) >= 7 from pg_inherits where inhparent = 'fleet.log'::regclass), 'days of output stand ahead');
