@@ -120,6 +120,19 @@ select t.is(t.claim('w1', 1), 'a', 'then it is served');
 select t.throws($$select fleet.host_accept('nobody')$$, 'AF003', 'no host, nothing to accept');
 rollback;
 
+\echo 'partitions that are gone'
+begin;
+create function pg_temp.yesterday() returns text language sql as $$
+  select 'log_' || to_char(date_trunc('day', now() at time zone 'UTC') - interval '1 day', 'YYYYMMDD') $$;
+do $$ begin execute format('drop table if exists fleet.%I', pg_temp.yesterday()); end $$;
+update fleet.horizon set before = date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' where name = 'log';
+select fleet.partitions();
+select t.is(to_regclass('fleet.' || pg_temp.yesterday()), null, 'are not made again where old output was removed');
+update fleet.horizon set before = null where name = 'log';
+select fleet.partitions();
+select t.ok(to_regclass('fleet.' || pg_temp.yesterday()) is not null, '... else they are');
+rollback;
+
 \echo 'partitions in a session with another DateStyle'
 begin;
 set local datestyle = 'SQL, DMY';
