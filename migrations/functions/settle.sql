@@ -235,17 +235,25 @@ begin
     return t.status;
 end $$;
 
--- A free slot whose number is beyond those that are left gets the smallest that is free. (Where another one takes that at the same time:
--- with its own next end.)
-create function fleet.renumber(s fleet.slot) returns void
+-- The number of a slot that becomes free: when it is beyond those that are left, the smallest that is free.
+create function fleet.free_ordinal(s fleet.slot) returns int
+    language plpgsql stable as $$
+begin
+    if s.ordinal < (select e.max_concurrency from fleet.executor e where e.executor = s.executor) then
+        return s.ordinal;
+    end if;
+    return coalesce((select min(o) from generate_series(0, s.ordinal) o
+                     where not exists (select from fleet.slot n where n.executor = s.executor and n.ordinal = o)), s.ordinal);
+end $$;
+
+-- Frees a slot. In one update: with the second one of a row PostgreSQL looks its keys up, and waits for who configures the executor. (Where
+-- another one takes the same number at the same time: with its own next end.)
+create function fleet.empty_slot(a fleet.attempt) returns void
     language plpgsql as $$
 begin
-    update fleet.slot set ordinal = x.free
-    from (select min(o) as free from generate_series(0, s.ordinal) o
-          where not exists (select from fleet.slot n where n.executor = s.executor and n.ordinal = o)) x
-    where slot_id = s.slot_id and attempt is null and x.free is not null;
+    update fleet.slot s set attempt = null, ordinal = fleet.free_ordinal(s) where s.slot_id = a.slot_id and s.attempt = a.attempt;
 exception when unique_violation then
-    null;
+    update fleet.slot s set attempt = null where s.slot_id = a.slot_id and s.attempt = a.attempt;
 end $$;
 
 -- Its slot is free, unless a person gave it to others before. When there are more than max_concurrency, this end is that of one too
@@ -265,9 +273,7 @@ begin
     end if;
     delete from fleet.slot where slot_id = a.slot_id and attempt = a.attempt and retiring;
     if not found then
-        update fleet.slot set attempt = null where slot_id = a.slot_id and attempt = a.attempt;
-        perform fleet.renumber(s) from fleet.slot s join fleet.executor e on e.executor = s.executor
-        where s.slot_id = a.slot_id and s.ordinal >= e.max_concurrency;
+        perform fleet.empty_slot(a);
     end if;
 end $$;
 
