@@ -24,6 +24,34 @@ select t.none($$select from fleet.reason where class = '' or retry is null$$, 'e
 select t.sound('policy keeps every invariant');
 rollback;
 
+\echo 'again and again'
+begin;
+select t.worker('w1', t.host('h1', '{code:rust}', 3), t.host('h2', '{code:rust,x}', 3));
+select t.submit('a', p_more => '{"max_retries": 9}');
+select t.claim('w1', 1), pg_temp.fail('a', 'exit_nonzero'), t.due();
+select t.claim('w1', 1), pg_temp.fail('a', 'exit_nonzero');
+select t.ok(pg_temp.wait_of('a') between interval '20 s' and interval '25 s', 'the second pause is twice the first');
+select t.due(), t.claim('w1', 1), pg_temp.fail('a', 'killed');
+select t.due(), t.claim('w1', 1), pg_temp.fail('a', 'killed');
+select t.is((select barred from fleet.lane join fleet.task using (lane)), '{h2}'::text[], 'when all hosts failed it, any but the last');
+select fleet.cancel('a'), t.submit('b'), fleet.task_assign(t.by(), 'b', 'h1/codex-cli', null);
+select t.claim('w1', 1), pg_temp.fail('b', 'killed');
+select t.is((select pinned = (select executor from fleet.executor where host_id = 'h1') from fleet.lane join fleet.task using (lane) where task_id = 'b'), true,
+  'where a person said it stays, whoever is to blame');
+rollback;
+
+\echo 'out of service for longer'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 3));
+create function pg_temp.out(p_for interval) returns text language sql as $$
+  select fleet.take_out(executor, now() + p_for, 'provider_down', 'x') from fleet.executor;
+  select concat_ws(' ', out_until - now(), now() - out_since) from fleet.executor $$;
+select t.is(pg_temp.out('2 h'), '02:00:00 00:00:00', 'taken out');
+update fleet.executor set out_since = now() - interval '5 h';
+select t.is(pg_temp.out('1 h'), '02:00:00 05:00:00', 'a shorter rest ends no longer one');
+select t.is(pg_temp.out('3 h'), '03:00:00 05:00:00', 'a longer one goes on, since the first');
+rollback;
+
 \echo 'pauses'
 create function pg_temp.pause(p_count int) returns text language sql as $$
   select case when w between l and 1.25 * l then l / 1000 || ' s' else w::text end
