@@ -154,7 +154,8 @@ end $$;
 -- capabilities (null: not narrowed). At most one task a call, and never more than the agent's free slots.
 create function fleet.pull(p_executors int[], p_capabilities text[], p_want int)
     returns table (executor int, attempt bigint, epoch int, node uuid, body text)
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp set plan_cache_mode = force_generic_plan as $$
+    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
+    set plan_cache_mode = force_generic_plan set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
     v_want int := least(coalesce(p_want, 0), 1000);
