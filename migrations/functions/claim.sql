@@ -68,7 +68,8 @@ begin
             for update of q, t skip locked)) -- q first: who sees a row that is taken already locks no task that runs
         returning prio, task
     ), pair as (
-        select p.task, p_slots[row_number() over (order by p.prio, p.task)] as slot_id from picked p
+        select o.task, o.turn, p_slots[o.turn] as slot_id
+        from (select p.task, row_number() over (order by p.prio, p.task) as turn from picked p) o
     ), place as materialized (
         select s.slot_id, s.executor, s.ordinal, e.agent_id, e.handover_secs, n.node, case n.kind when 'agent' then 'agent:' else 'node:' end || n.name as actor
         from fleet.slot s
@@ -82,13 +83,13 @@ begin
             hold = null, hold_at = null
         from pair join place l on l.slot_id = pair.slot_id
         where t.task = pair.task
-        returning t.task, t.attempt_number, t.run_at, t.issue, l.*
+        returning pair.turn, t.task, t.attempt_number, t.run_at, t.issue, l.*
     ), made as (
         insert into fleet.attempt (task, number, executor, slot_id, ordinal, node, nonce, due_at, ready_at)
         select task, attempt_number, executor, slot_id, ordinal, node,
                left(encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'), 32),
                now() + make_interval(secs => handover_secs), run_at
-        from assigned
+        from assigned order by turn
         returning attempt, slot_id
     ), filled as (
         update fleet.slot s set attempt = made.attempt from made where s.slot_id = made.slot_id
@@ -98,7 +99,7 @@ begin
                jsonb_build_object('agent_id', agent_id, 'node', node, 'epoch', 1)
         from assigned
     )
-    select array_agg(m.attempt) into v_attempts
+    select array_agg(m.attempt order by m.attempt) into v_attempts
     from made m, fleet.mark_all(array(select a.task from assigned a where a.issue is not null), false);
     return coalesce(v_attempts, '{}');
 end $$;
