@@ -175,7 +175,6 @@ struct job {
 
     struct job_stream out, err;
     int64_t append_at;     /* clock_ms before which no append is tried: the last one was refused */
-    int64_t checkpoint_at; /* clock_ms when the parser's state was told last; 0 = never */
     int64_t refused_since; /* clock_ms of the first of those refusals in a row; 0 = none */
     char *unstored; /* owned; SQL refused its output for good, from where and why: none is stored */
     struct adapter adapter;

@@ -16,9 +16,6 @@
 #define CHUNK_MAX ((size_t)256 << 10)
 #define BATCH_MAX ((size_t)1 << 20)
 #define CHECKPOINT_MAX ((size_t)64 << 10)
-/* Written into the attempt's row, it is most of what a short append costs. Who takes the run over
- * reads again what came behind the last one. */
-#define CHECKPOINT_MS 5000
 #define PARAM_MAX ((size_t)16 << 20)
 
 void output_init(struct output *output, struct node *node)
@@ -170,8 +167,6 @@ static void refused(struct output *output, const struct error *err)
 static bool settle(struct job *job, struct job_stream *stream, const struct db_result *res, int row)
 {
     const char *verdict = db_text(res, row, "verdict");
-    if (verdict == NULL || strcmp(verdict, "ok") != 0)
-        job->checkpoint_at = 0; /* nothing was stored: to be told again */
     if (verdict == NULL || strcmp(verdict, "busy") == 0)
         return false;
     if (strcmp(verdict, "fenced") == 0) {
@@ -196,8 +191,6 @@ static bool settle(struct job *job, struct job_stream *stream, const struct db_r
 static void on_failed(struct output *output, const struct error *err)
 {
     output->not_before = clock_ms() + AGAIN_MS;
-    for (size_t i = 0; i < output->count; i++)
-        output->items[i].job->checkpoint_at = 0;
     if (!db_fault(err->state)->transient && strcmp(err->state, "AF002") != 0)
         refused(output, err);
     else if (output->life == output->node->life)
@@ -274,31 +267,22 @@ static void arrays_release(struct arrays *arrays)
     buf_release(&arrays->checkpoints);
 }
 
-/* Where the parser stands, beside output of stdout; nothing when that was told a moment ago. */
-static void add_checkpoint(struct buf *checkpoints, struct job *job, bool is_out)
-{
-    struct buf checkpoint;
-    int64_t now = clock_ms();
-    bool due = job->checkpoint_at == 0 || now - job->checkpoint_at >= CHECKPOINT_MS;
-    buf_init(&checkpoint, CHECKPOINT_MAX);
-    if (is_out && due) {
-        adapter_checkpoint(&job->adapter, &checkpoint);
-        job->checkpoint_at = now;
-    }
-    db_array_text(checkpoints, is_out && due && !checkpoint.failed ? buf_text(&checkpoint) : NULL);
-    buf_release(&checkpoint);
-}
-
 static void add_item(struct arrays *arrays, const struct output_item *item)
 {
-    struct job *job = item->job;
+    const struct job *job = item->job;
     bool is_out = item->stream == &job->out;
     db_array_int(&arrays->attempts, job->attempt);
     db_array_int(&arrays->epochs, job->key.epoch);
     db_array_text(&arrays->streams, is_out ? "stdout" : "stderr");
     db_array_int(&arrays->offsets, item->stream->stored);
     db_array_bytes(&arrays->chunks, item->stream->clean.data, item->stream->sending);
-    add_checkpoint(&arrays->checkpoints, job, is_out);
+    struct buf checkpoint;
+    buf_init(&checkpoint, CHECKPOINT_MAX);
+    if (is_out)
+        adapter_checkpoint(&job->adapter, &checkpoint);
+    db_array_text(&arrays->checkpoints,
+                  is_out && !checkpoint.failed ? buf_text(&checkpoint) : NULL);
+    buf_release(&checkpoint);
 }
 
 void output_flush(struct output *output)

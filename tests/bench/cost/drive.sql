@@ -18,11 +18,11 @@ create function bench.cut_lines(p_lines int, p_bytes int) returns void language 
   from generate_series(0, p_lines - 1) i;
 $$;
 
--- The reader's state that is stored beside it each five seconds (worker/adapter/checkpoint.c, CHECKPOINT_MS of worker/job/output.c).
+-- The reader's state that is stored beside it (worker/adapter/checkpoint.c).
 create function bench.checkpoint(p_at bigint, p_lines int) returns text language sql as $$
-  select case when p_lines % 5 = 1 then format('{"v":2,"kind":"codex-cli","at":%s,"lines":%s,"tools":%s,"events":%s,"produced":1,"tokens":[%s,%s,%s,%s],"session":"%s",'
+  select format('{"v":2,"kind":"codex-cli","at":%s,"lines":%s,"tools":%s,"events":%s,"produced":1,"tokens":[%s,%s,%s,%s],"session":"%s",'
     '"summary":"%s"}', p_at, p_lines, p_lines / 3, p_lines, p_lines * 900, p_lines * 700, p_lines * 60, p_lines * 20, md5('s')::uuid,
-    repeat('Looked at the module, now its test. ', 8)) end;
+    repeat('Looked at the module, now its test. ', 8));
 $$;
 
 create table bench.run (place int primary key, task bigint, attempt bigint, epoch int, bytes bigint not null default 0);
