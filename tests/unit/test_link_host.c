@@ -282,7 +282,7 @@ START_TEST(heals_by_itself)
     buf_adds(&command, damages[_i]);
     ck_assert_int_eq(system(command.data), 0);
     buf_release(&command);
-    scene.ways.step_ms = 1500;
+    scene.ways.step_ms = 3000;
     comes_up();
     installed();
     scene_end();
