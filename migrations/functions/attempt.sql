@@ -44,8 +44,7 @@ create function fleet.fence(p_node uuid, p_attempt bigint, p_epoch int) returns 
     language plpgsql as $$
 declare a fleet.attempt;
 begin
-    perform from fleet.task t
-    where t.task = (select x.task from fleet.attempt x where x.attempt = p_attempt) for update;
+    perform fleet.wait_for_task(p_attempt);
     select * into a from fleet.attempt where attempt = p_attempt;
     if not found then
         raise exception 'there is no attempt %', p_attempt using errcode = 'AF003';

@@ -374,7 +374,7 @@ begin atomic
                           'window', left(p -> 'limit' ->> 'window', 64), 'text', left(p -> 'limit' ->> 'text', 1000))), '{}') end));
 end;
 
--- The end of a run of this task (t: as it is, locked): the rules, whatever they come to. Answers the task's new status.
+-- The end of a run, whose task is locked, by all the rules. Answers the task's new status.
 create function fleet.finish_any(a fleet.attempt, p_outcome text, p_reason text, p_exit int, p_signal int, p_report jsonb,
                                  p_resets_at bigint, p_proof text) returns text
     language plpgsql as $$
