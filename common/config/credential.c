@@ -45,11 +45,12 @@ static void missing(struct config_reading *reading, const struct tree_node *node
                     char *const paths[PLACES])
 {
     if (paths[0] != NULL && strncmp(paths[0], SYSTEMD_FOLDER, strlen(SYSTEMD_FOLDER)) == 0) {
-        config_problem(reading, node,
-                       "there is no credential %.64s; make that file, mode 600, in the folder of "
-                       "the unit's LoadCredential (/etc/agent-fleet/credentials/%s), and start it "
-                       "again",
-                       node->text, node_is_worker(reading->node) ? "worker" : "server");
+        config_problem(
+            reading, node,
+            "there is no credential %.64s; make the file "
+            "/etc/agent-fleet/credentials/%s/%.64s, mode 600 (its folder is the one that "
+            "the unit's LoadCredential names), and start it again",
+            node->text, node_is_worker(reading->node) ? "worker" : "server", node->text);
         return;
     }
     struct buf tried;

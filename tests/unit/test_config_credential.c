@@ -117,8 +117,9 @@ START_TEST(missing)
     /* nobody makes files in the service manager's own folder */
     setenv("CREDENTIALS_DIRECTORY", "/run/credentials/fleet-server@9091.service", 1);
     refuse(SECRET, "2:41: ",
-           "there is no credential webhook-secret; make that file, mode 600, in the folder of the "
-           "unit's LoadCredential (/etc/agent-fleet/credentials/server), and start it again");
+           "there is no credential webhook-secret; make the file "
+           "/etc/agent-fleet/credentials/server/webhook-secret, mode 600 (its folder is the one "
+           "that the unit's LoadCredential names), and start it again");
     unsetenv("CREDENTIALS_DIRECTORY");
     refuse(SECRET, "2:41: ", "mode 600: /run/secrets/webhook-secret, /etc/cred");
     setenv("CREDENTIALS_DIRECTORY", "relative", 1); /* whoever made it was no service manager */
