@@ -129,16 +129,17 @@ static bool may_have_changed(const struct db_query *query)
     return query->failed && db_fault(query->err.state)->again == DB_AGAIN_CHANGED;
 }
 
-/* An error says that it was rolled back. */
+/* An error says that it was rolled back. Who waited for a migration has no time left when the code
+ * is another: those few tries are had all the same. */
 static bool worth_another(const struct db_query *query)
 {
-    if (!query->failed || clock_ms() >= query->until)
+    if (!query->failed)
         return false;
     switch (db_fault(query->err.state)->again) {
     case DB_AGAIN_NEVER:
         return false;
     case DB_AGAIN_LATER:
-        return true;
+        return clock_ms() < query->until;
     case DB_AGAIN_CHANGED:
         return query->repeats < DB_CHANGES;
     }

@@ -33,6 +33,8 @@ static void set_defaults(struct db *db)
         options->connections = DB_CONNECTIONS_MAX;
     if (options->wait_ms <= 0)
         options->wait_ms = WAIT_MS;
+    if (options->lock_ms <= 0)
+        options->lock_ms = options->wait_ms;
     if (options->queue_max <= 0)
         options->queue_max = QUEUE_MAX;
     options->url = options->listen_url = options->application = options->channel = NULL;

@@ -43,6 +43,7 @@ struct db_options {
     const char *channel;     /* LISTEN channel, or NULL for no LISTEN connection */
     int connections;      /* 1 to 16; with one, a query may have to wait for another one's lock */
     int wait_ms;          /* how long a query waits for a connection (default 5000 when 0) */
+    int lock_ms;          /* how long it is sent again while somebody is in its way; 0: wait_ms */
     int statement_ms;     /* the server's limit of one statement; 0: its own default */
     int queue_max;        /* default 10000 when 0 */
     bool allow_plaintext; /* permits a non-local database without sslmode=verify-full */
@@ -96,7 +97,7 @@ void db_query(struct db *db, const char *sql, enum db_repeat repeat, int count,
 
 /* The same for a query that may have to wait for a lock: `key` names what it locks (a task, an
  * issue, a host; copied), `until_ms` is the clock_ms at which it is given up with the last error,
- * or with "55P03"; 0: `wait_ms` from now. */
+ * or with "55P03"; 0: `lock_ms` from now. */
 void db_query_locking(struct db *db, const char *key, int64_t until_ms, const char *sql,
                       enum db_repeat repeat, int count, const char *const *params,
                       db_done_cb on_done, void *data);
@@ -134,7 +135,7 @@ void db_bytea(struct buf *out, const void *bytes, size_t len); /* one bytea para
 enum db_again {
     DB_AGAIN_NEVER,
     DB_AGAIN_LATER,   /* somebody is in the way: until its time is over */
-    DB_AGAIN_CHANGED, /* the code in the database may have been made anew: a few times */
+    DB_AGAIN_CHANGED, /* the code may have been made anew: a few times, however late */
 };
 
 /* What a SQLSTATE means to callers: the one table. Never NULL. */

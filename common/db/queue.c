@@ -12,6 +12,7 @@
 #define PARAMS_MAX 65535 /* of the protocol's Bind */
 #define REST_MIN_MS 20
 #define REST_MAX_MS 500
+#define CHANGED_MS 1000 /* for another try where code was made anew, however late that was seen */
 #define EXPIRY_MS 20
 #define READ_ONLY_MS 1000 /* instead of wait_ms, while what answers cannot be written */
 
@@ -157,7 +158,7 @@ void db_query(struct db *db, const char *sql, enum db_repeat repeat, int count,
 
     check_count(count);
     query = db_query_new(NULL, sql, repeat, count, params, on_done, data);
-    query->until = query->since + db->options.wait_ms;
+    query->until = query->since + db->options.lock_ms;
     ask(db, query);
 }
 
@@ -169,7 +170,7 @@ void db_query_locking(struct db *db, const char *key, int64_t until_ms, const ch
 
     check_count(count);
     query = db_query_new(key, sql, repeat, count, params, on_done, data);
-    query->until = until_ms > 0 ? until_ms : query->since + db->options.wait_ms;
+    query->until = until_ms > 0 ? until_ms : query->since + db->options.lock_ms;
     ask(db, query);
 }
 
@@ -186,6 +187,8 @@ void db_again(struct db *db, struct db_query *query, bool rest)
     /* nobody is in the way of a plan that is made anew, and there may be one more behind it */
     int ms =
         changed ? REST_MIN_MS : pause_after((unsigned)query->repeats, REST_MIN_MS, REST_MAX_MS);
+    if (changed && query->until < query->since + CHANGED_MS)
+        query->until = query->since + CHANGED_MS;
     query->rested = query->since + pause_jitter(ms); /* those in each other's way part */
     append(db, &db->resting, query);
 }

@@ -134,7 +134,7 @@ START_TEST(missing_database_is_tried_again)
     if (!fixture_postgres_is_private())
         return;
     snprintf(url, sizeof url, "host=%s user=postgres dbname=nothing", fixture_postgres.folder);
-    scene_open_url(&scene, url, 400, 0);
+    scene_open_url(&scene, url, 3000, 0);
     scene_ask(&scene, &answer, "select 1", DB_ONCE, NULL);
     UNTIL(&scene, answer.order);
     ck_assert_str_eq(answer.state, "08001");

@@ -202,7 +202,7 @@ START_TEST(crash_without_return_is_told)
     if (!fixture_postgres_is_private())
         return;
     new_rounds();
-    scene_open_url(&scene, fixture_postgres_url(), 300, 0);
+    scene_open_url(&scene, fixture_postgres_url(), 2000, 0);
     UNTIL(&scene, db_up(scene.db));
     scene_ask(&scene, &flying, HANGS_ONCE, DB_REPEAT, NULL);
     scene_running(&scene, "%as hangs");
