@@ -31,7 +31,7 @@
  *   hangup                         once that is sent: ends, which closes the channel
  *   kill | killall                 ... and serve is killed | with all of its calls
  * After any RUN …: pid=N start=N boot=TEXT, what a database knows of the supervisor.
- * The environment: CLIENT_DEADLINE, seconds until everything is given up (60); CLIENT_HELLO=no: no
+ * The environment: CLIENT_DEADLINE, seconds until everything is given up (240); CLIENT_HELLO=no: no
  * hello is sent before the commands.
  *
  * Exit status: 0; 1 the channel was closed, 2 usage, 3 the runner is another, 124 too late. */
@@ -806,7 +806,7 @@ int main(int argc, char **argv)
     if (argc < 4)
         leave(2, "usage: runner-client RUNNER BASE HASH [COMMAND WORD...]\n");
     const char *limit = getenv("CLIENT_DEADLINE");
-    deadline = now_ms() + 1000 * (limit != NULL ? atoi(limit) : 60);
+    deadline = now_ms() + 1000 * (limit != NULL ? atoi(limit) : 240);
     signal(SIGPIPE, SIG_IGN);
     serve_runner(argv[1], argv[2], argv[3]);
     await_mark();

@@ -85,13 +85,13 @@ fetch() { # run [out_offset [err_offset]]
 
 field() { record "$1" | grep -aoE " $2=[^ ]*" | cut -d= -f2; }
 is() { [[ $(field "$1" "$2") == "$3" ]]; }
-# Waits for it, 20 s.
-ended() { CLIENT_DEADLINE=20 call watch "$1" "$N" - - until=ended >/dev/null; }
+# Waits for it, 60 s.
+ended() { CLIENT_DEADLINE=60 call watch "$1" "$N" - - until=ended >/dev/null; }
 says() { # text command...
     local want=$1 got
     shift
-    got=$("$@" | head -n 1)
-    [[ $got == "$want" ]] || { echo "wanted '$want', got '$got'"; return 1; }
+    got=$("$@")
+    [[ ${got%%$'\n'*} == "$want" ]] || { echo "wanted '$want', got '$got'"; return 1; }
 }
 fields() { # run name=value...
     local run=$1 got

@@ -19,13 +19,17 @@ check "no raise on a full disk" says 'refused reason=host_disk_full' call raise 
 unfill
 call raise d.5 1 $N >/dev/null
 call raise d.6 1 $N >/dev/null
+call raise d.8 1 $N >/dev/null
 as mkdir "$DIR/d.5/go"
 fill
 check "void where go was made, on a full disk: refused" says 'refused reason=host_disk_full' call void d.5 1 $N
 check "... it is no tombstone yet, nor is it started" is d.5 state prepared
+check "void of what was prepared, on a full disk: refused" says 'refused reason=host_disk_full' call void d.8 1 $N
+check "... it is no tombstone yet, nor is it started" is d.8 state prepared
 check "a start of what was prepared, on a full disk: refused" says 'refused reason=host_disk_full' start d.6 1 $N 600 1000 'echo x'
 unfill
 check "void when there is room again" says void call void d.5 1 $N
+check "... and of the other one" says void call void d.8 1 $N
 check "start when there is room again" says started start d.2 1 $N 600 1000 'echo x'
 check "... and of the prepared one" says started start d.6 1 $N 600 1000 'echo x'
 wait_for 30 "the end" ended d.2

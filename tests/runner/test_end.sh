@@ -5,13 +5,20 @@ check "start: answers" says started start e.1 1 $N 600 100000 \
     'cat; echo to-err >&2; pwd; ls /proc/self/fd | wc -l; grep SigIgn /proc/self/status; grep SigBlk /proc/self/status; umask; exit 7' $'prompt\n'
 wait_for 30 "the end" ended e.1
 check "end: exit status, reason, sizes" fields e.1 exit=7 signal=0 reason=exit err=7 eend=7
-check "end: what the supervisor is proven by" grep -q no_child_left <<<"$(field e.1 proof)"
+check "end: what it is proven by, and no more than was looked at" fields e.1 proof=no_child_left,mark
 # ls itself has a fourth: the folder that it reads
 check "job: prompt, folder, three descriptors, no ignored and no blocked signal, umask" stdout_is e.1 \
     "$(printf '%s\n' prompt "$TASKS/e" 4 $'SigIgn:\t0000000000000000' $'SigBlk:\t0000000000000000' 0022)"
 check "job: no member of our group or mark is left" unmarked e.1
 check "end: its supervisor is gone" eval 'until_true 5 no_process || no_process'
 check "end: no pipe is left" test -z "$(find "$DIR/e.1" -type p)"
+# An agent that puts a file of its account in the place of the status to come.
+start ln.1 1 $N 60 100000 "echo precious >mine; ln -f mine '$DIR'/ln.1/up.*/reserve && echo linked; exit 3" >/dev/null
+wait_for 30 "the end" ended ln.1
+fetch ln.1 >/dev/null
+check "a link in the place of the status" grep -qx linked "$TEST_DIR/jobs/out"
+check "... is not written through" grep -qx precious "$TASKS/ln/mine"
+check "... and takes no end away" fields ln.1 exit=3 reason=exit
 check "the first line of a status is the script's" grep -qxE "status $N 7 [0-9]+ exit [0-9]+ 7 ." <<<"$(head -n 1 "$DIR/e.1/status")"
 check "so is that of the supervisor" grep -qxE '[0-9]+ [0-9]+ [0-9a-f-]+ 1' "$DIR/e.1/go/supervisor"
 check "again: exists" says exists start e.1 1 $N 600 1000 'echo again'

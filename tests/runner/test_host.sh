@@ -77,7 +77,7 @@ as rm -f "${BASE%/*}/owner"
 text() { printf '%02x%02x%s' $((${#1} & 255)) $((${#1} >> 8)) "$(printf %s "$1" | od -An -tx1 | tr -d ' \n')"; }
 closes() { # lines for the channel
     local got status
-    got=$(printf '%s\n' ping wait "$@" ping wait | CLIENT_DEADLINE=10 channel)
+    got=$(printf '%s\n' ping wait "$@" ping wait | CLIENT_DEADLINE=40 channel)
     status=$?
     [[ $status == 1 && $(tail -n 1 <<<"$got") == closed && $(grep -c pong <<<"$got") == 1 ]] || { echo "$status: $got"; return 1; }
 }

@@ -44,8 +44,9 @@ check "... and is never said to be tampered with" eval '! grep -q tampered "$TES
 
 wait_for 30 "output" is killed.1 out 3
 kill -KILL "$(supervisor killed.1)"
-pgrep -u "$ACCOUNT" -f 'supervise killed.1' | while read -r pid; do kill -KILL "$pid"; done
+check "a script that is killed leaves children that bear its words" pgrep -u "$ACCOUNT" -f 'supervise killed.1'
 wait_for 30 "orphaned" is killed.1 state orphaned
+pgrep -u "$ACCOUNT" -f 'supervise killed.1' | while read -r pid; do kill -KILL "$pid"; done
 check "an orphan of the script is stopped" says stopping call stop killed.1 1 $N 0 1 cancelled
 wait_for 30 "lost" is killed.1 state lost
 

@@ -296,6 +296,10 @@ for slot in "${slots[@]}"; do
     chmod 755 "$TEST_DIR/homes/$slot/bin/my-agent"
     echo 'PATH=$HOME/bin:$PATH' >"$TEST_DIR/homes/$slot/.profile"
 done
+mv "$TEST_DIR/homes/slot-1/.profile" "$TEST_DIR/homes/slot-1/.profile.good"
+echo 'trap "" HUP; exec sleep 1000' >"$TEST_DIR/homes/slot-1/.profile" # payload: sleep
+check "... a login file of one that hangs" eval '! checks && shows "FAILED accounts my-agent: slot-1 does not find my-agent"'
+mv "$TEST_DIR/homes/slot-1/.profile.good" "$TEST_DIR/homes/slot-1/.profile"
 check "... all is well" eval 'checks && shows "ok accounts my-agent: each of 2 can be used, finds its agent, and reads nothing of"'
 grep -oE "echo '.* NOPASSWD: ALL'" "$TEST_DIR/checked.text" | cut -d"'" -f2 >"$TEST_DIR/etc/rule"
 check "... its line is one of sudo's" eval '[[ -s $TEST_DIR/etc/rule ]] && visudo -cqf "$TEST_DIR/etc/rule"'

@@ -59,7 +59,17 @@ printf '%s\n' '[ -z "$PS1" ] || exec tail -f /dev/null' "$sets" >"$HOME/.profile
 check "a file that hangs when one types: as when nobody does" grep -qx "agent $tools/an-agent " <<<"$(SHELL=/bin/bash call hello look an-agent)"
 printf '%s\n' 'exec tail -f /dev/null' >"$HOME/.profile"
 check "one that hangs always: ours" grep -qxE "shell " <<<"$(SHELL=/bin/bash call hello)"
+printf '%s\n' 'trap "" HUP; exec sleep 1000' >"$HOME/.profile" # payload: sleep
+check "one that cannot be hung up on, either" grep -qxE "shell " <<<"$(SHELL=/bin/bash call hello)"
+printf '%s\n' '(trap "" HUP; exec sleep 1000) &' "$sets" >"$HOME/.profile" # payload: sleep
+check "one that leaves somebody behind who hears no hangup" grep -qx "agent $tools/an-agent " <<<"$(SHELL=/bin/bash call hello look an-agent)"
 wait_for 30 "what they left to go" no_process
+# As version managers do it, whose every later login waits for the lock; on a machine that is slow.
+printf '%s\n' "bash -c 'trap \"sleep 1.5; rm -f ~/lock\" EXIT; : >~/lock; echo held >>$TEST_DIR/held; tail -f /dev/null'" >"$HOME/.profile" # payload: sleep
+: >"$TEST_DIR/held" && chmod 666 "$TEST_DIR/held"
+SHELL=/bin/bash call hello >"$TEST_DIR/hello"
+check "one that hangs with a lock held" test -s "$TEST_DIR/held"
+check "... lets go of it" wait_for 30 "the lock to be gone" test ! -e "$HOME/lock"
 
 # --- once for a channel, and again where something is missing ---
 

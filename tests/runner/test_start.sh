@@ -72,6 +72,8 @@ check "... makes nothing" test ! -e "$DIR/w.9"
 as mkdir -p "$DIR/w.3/go"
 check "a directory that somebody else made: refused" says 'refused reason=nonce' start w.3 1 $N 600 1000 'echo x'
 check "... and foreign" has_fields "$(record w.3)" state=foreign
+as mkdir "$DIR/w.7"
+check "nor is an empty one taken over: refused" says 'refused reason=nonce' start w.7 1 $N 600 1000 'echo x'
 mkdir -m 777 "$TEST_DIR/w4"
 as ln -s "$TEST_DIR/w4" "$DIR/w.4"
 check "a link in its place: refused" says 'refused reason=nonce' start w.4 1 $N 600 1000 'echo x'
@@ -115,6 +117,12 @@ wait "$late"
 check "... and is fenced" grep -q ' fenced epoch=2$' "$TEST_DIR/late.out"
 wait_for 30 "the end" ended u.3
 check "... so that the new owner's job ran" stdout_is u.3 z
+# What stands when its caller is killed right before it starts the supervisor.
+call raise u.6 1 $N >/dev/null
+as sh -c 'mkdir "$1/in.7" "$1/up.1" && echo "echo half" | tee "$1/in.7/job.sh" >"$1/up.1/job.sh" && : >"$1/out"' sh "$DIR/u.6"
+check "what is left of another upload is in nobody's way" says started start u.6 1 $N 600 1000 'echo w'
+wait_for 30 "the end" ended u.6
+check "... and is not what ran" stdout_is u.6 w
 check "nothing of the uploads is left" test -z "$(find "$DIR" -name 'in.*' -o -name '.new*')"
 head -c 4000000 /dev/zero | tr '\0' x >"$TEST_DIR/jobs/large"
 printf 'wc -c' >"$TEST_DIR/jobs/wc"

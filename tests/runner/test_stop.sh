@@ -10,8 +10,9 @@ start b.3 1 $N 600 1000 "setsid /bin/sleep 1000 >/dev/null 2>&1 & echo hi" >/dev
 
 start s.1 1 $N 600 10000 'trap "echo int" INT; trap "echo term; exit 5" TERM; echo up; /bin/sleep 1000 & while :; do wait; done' >/dev/null # payload: sleep
 start s.2 1 $N 600 10000 "trap '' INT TERM; echo up; /bin/sleep 1000 & $hang" >/dev/null # payload: sleep
+start s.4 1 $N 600 10000 "trap '' INT TERM; echo up; /bin/sleep 1000 & $hang" >/dev/null # payload: sleep
 start s.3 1 $N 600 10000 "echo up; setsid /bin/sleep 1000 & $hang" >/dev/null # payload: sleep
-for run in s.1 s.2 s.3; do wait_for 30 "$run" is $run out 3; done
+for run in s.1 s.2 s.3 s.4; do wait_for 30 "$run" is $run out 3; done
 check "start: its caller's channel is free while the job runs" is s.2 state running
 check "stop: fenced" says 'fenced epoch=2' eval 'call raise s.2 2 $N >/dev/null; call stop s.2 1 $N 0 1 cancelled'
 check "... changes nothing" is s.2 state running
@@ -19,11 +20,13 @@ check "stop by another nonce stops nothing" has_fields "$(call stop s.2 9 $M 0 1
 check "a reason that is none of ours is refused" says 'refused reason=usage' call stop s.2 2 $N 0 1 because
 check "stop" says stopping call stop s.1 1 $N 5 5 cancelled
 check "stop again keeps the first reason" says stopping call stop s.1 1 $N 1 2 silence_timeout
+call stop s.4 1 $N 0 60 silence_timeout >/dev/null # which lasts
 began=$EPOCHREALTIME
 check "stop without INT" says stopping call stop s.2 2 $N 0 1 silence_timeout
 wait_for 30 "the end" ended s.2
 took=$(awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { print int((b - a) * 1000) }')
-check "stop: KILL comes when it should ($took ms)" test "$took" -ge 1000 -a "$took" -lt 5900
+check "stop: KILL comes no sooner than it should ($took ms)" test "$took" -ge 1000
+check "stop: nor later, as for one that has longer" is s.4 state running
 check "stop of two sessions" says stopping call stop s.3 1 $N 1 1 cancelled
 for run in s.1 s.3; do wait_for 30 "the end" ended $run; done
 check "stop: INT, then TERM" stdout_is s.1 $'up\nint\nterm'
@@ -41,13 +44,13 @@ call stop f.1 1 $N 2 1 cancelled >/dev/null
 wait_for 30 "the end" ended f.1
 check "stopped, then over its cap: cancelled all the same" fields f.1 reason=cancelled out=50000
 # Its time-out comes while the ladder is at TERM: that timer is none of the ladder's.
-start f.2 1 $N 5 10000 "trap '' TERM; echo up; $hang" >/dev/null
+start f.2 1 $N 12 10000 "trap '' TERM; echo up; $hang" >/dev/null
 wait_for 30 "f.2" is f.2 out 3
 began=$EPOCHREALTIME
-call stop f.2 1 $N 0 7 provider_down >/dev/null
+call stop f.2 1 $N 0 14 provider_down >/dev/null
 wait_for 30 "the end" ended f.2
 took=$(awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { print int((b - a) * 1000) }')
-check "an older timer that runs out during a stop shortens nothing ($took ms)" test "$took" -ge 6900
+check "an older timer that runs out during a stop shortens nothing ($took ms)" test "$took" -ge 13900
 check "... nor changes the reason" fields f.2 reason=provider_down
 
 # --- limits ---
@@ -97,7 +100,7 @@ check "... by its mark" unmarked b.1
 check "one that shed mark and session, too" fields b.2 exit=0 out=3
 check "... is gone" pid_gone "$(cat "$TASKS/b/pid")"
 check "a silent background child is killed too" unmarked b.3
-for run in t.1 t.2; do wait_for 30 "the end" ended $run; done
+for run in t.1 t.2 s.4; do wait_for 60 "the end" ended $run; done
 check "time-out: TERM, then KILL for what ignores it" fields t.1 reason=timed_out exit=137
 check "time-out: not before its time" test "$(field t.1 ms)" -ge 13000
 check "time-out: the whole group is gone" unmarked t.1

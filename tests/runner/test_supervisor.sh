@@ -21,6 +21,7 @@ check "the kernel would rather kill the agent" test "$(cat "/proc/$(supervisor l
 for signal in HUP INT TERM QUIT PIPE USR1 USR2 ALRM TSTP; do
     kill -$signal "$(supervisor l.1)"
 done
+kill -RTMIN+3 "$(supervisor l.1)" # that of a stop, which says of no reason here
 check "it survives every signal that can be survived" is l.1 state running
 if [[ $KIND != static ]] || ! command -v strace >/dev/null; then
     skip "a supervisor makes no system call" "needs strace, and a program without sanitizer"
@@ -28,7 +29,7 @@ else
     strace -f -o "$TEST_DIR/calls" -p "$(supervisor l.1)" 2>"$TEST_DIR/strace" &
     strace=$!
     wait_for 30 "strace" grep -q attached "$TEST_DIR/strace"
-    until_true "${QUIET_SECS:-5}" false
+    PATIENCE=1 until_true "${QUIET_SECS:-5}" false
     check "for ${QUIET_SECS:-5} s it makes no system call" test "$(grep -vc 'restart_syscall\|epoll_wait\|epoll_pwait\|detached' "$TEST_DIR/calls")" -eq 0
     check "... and sleeps in one" test "$(wc -l <"$TEST_DIR/calls")" -le 1
     kill -INT "$strace"
@@ -54,8 +55,19 @@ check "... is killed" unmarked l.2
 check "what the database knows of a supervisor that is gone changes nothing" has_fields "$(call watch l.2 $N - - until=record $known)" state=lost
 check "gc of a lost run removes it" eval 'call gc l.1 1 $N >/dev/null; [[ ! -d $DIR/l.1 ]]'
 
+check "nor does another process that has its number now" \
+    has_fields "$(call watch l.2 $N - - until=record pid="$(supervisor l.3)" start=1 boot="$boot")" state=lost
+check "... or had it at another boot" \
+    has_fields "$(call watch l.2 $N - - until=record pid="$(supervisor l.3)" start="$(field l.3 start)" boot=none-1)" state=lost
+
 # --- a supervisor is known by what it is, not by what lies in a file ---
 
+start l.5 1 $N 600 10000 "echo up; $hang" >/dev/null
+wait_for 30 "output" is l.5 out 3
+as rm -r "$DIR/l.5/go"
+check "without what tells of its start it is no tombstone" says started call void l.5 1 $N
+check "... nor started again" says exists start l.5 1 $N 600 1000 'echo x'
+check "... and is stopped" says stopping call stop l.5 1 $N 0 1 cancelled
 pid=$(supervisor l.3)
 as sed -i "s/^\([0-9]*\) [0-9]*/\1 1/" "$DIR/l.3/go/supervisor"
 check "another start time in its file: it runs" has_fields "$(record l.3)" state=running pid="$pid"
@@ -74,6 +86,15 @@ as rm "$DIR/l.4/status"
 check "no status, nobody lives: lost" is l.4 state lost
 as sed -i 's/^[0-9]*/1/' "$DIR/l.4/go/supervisor"
 check "the first process is nobody's supervisor" is l.4 state lost
+if [[ $ACCOUNT != "$EUID" ]]; then
+    setpriv --reuid 60607 --regid 60607 --clear-groups -- \
+        setsid bash -c 'exec -a fleet-runner tail -f /dev/null supervise "$@"' bash "$BASE" l.4 1 $N 2>/dev/null &
+    forger=$!
+    forges() { [[ $(tr '\0' ' ' <"/proc/$forger/cmdline") == "fleet-runner "*" l.4 1 $N " ]]; }
+    wait_for 5 "a command line" forges
+    check "nor is a process of another account, whatever it calls itself" is l.4 state lost
+    kill -KILL "$forger"
+fi
 as sh -c 'echo "99999999999999999999 1 x 1" >"$1/l.4/go/supervisor"' sh "$DIR"
 check "nor is a number that is none" is l.4 state lost
 

@@ -65,12 +65,13 @@ static inline void sshd_init(struct sshd *sshd, const char *extra)
     shell("ssh-keygen -q -t ed25519 -N '' -C test -f %s", sshd->user_key);
     shell("cp %s.pub %s/authorized_keys", sshd->user_key, sshd->folder);
     sshd->port = free_port();
-    /* SHLVL: bash as a login shell leaves ~/.bashrc alone. */
+    /* SHLVL: bash as a login shell leaves ~/.bashrc alone; HOME: login files of a real account may
+     * do anything. */
     shell("printf '%%s\\n' 'Port %d' 'ListenAddress 127.0.0.1' 'HostKey %s' 'StrictModes no' "
           "'AuthorizedKeysFile %s/authorized_keys' 'UsePAM no' 'PasswordAuthentication no' "
           "'KbdInteractiveAuthentication no' 'PermitRootLogin prohibit-password' 'PidFile none' "
-          "'SetEnv SHLVL=1' '%s' >%s",
-          sshd->port, sshd->host_key, sshd->folder, extra, sshd->config);
+          "'SetEnv SHLVL=1 HOME=%s' '%s' >%s",
+          sshd->port, sshd->host_key, sshd->folder, sshd->folder, extra, sshd->config);
     shell("sed 's/^/[127.0.0.1]:%d /' %s.pub >%s", sshd->port, sshd->host_key, sshd->known_hosts);
     sshd->host = (struct config_host){
         .host_id = "test-host",

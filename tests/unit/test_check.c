@@ -619,6 +619,8 @@ START_TEST(accounts_of_slots)
     pastes("accounts codex-cli", SUDOERS);
     slots_say(GOOD_1 LOGIN_1);
     is("accounts codex-cli", CHECK_FAILED, "fleet-2 did not answer");
+    pastes("accounts codex-cli", "sudo -n -iu fleet-2 true");
+    pastes("accounts codex-cli", "fleet-worker check-hosts --timeout 120 h1");
 }
 END_TEST
 

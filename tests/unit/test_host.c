@@ -103,10 +103,11 @@ START_TEST(test_a_cut_channel_is_opened_again)
     host()->opened = 0; /* long ago */
     int reports = sql("host_report")->calls;
     call("hello")->answer = NULL;
-    while (host()->state == HOST_READY)
-        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    call("open")->hold = 2;
+    scene_until(opened_again, "opened again");
     ck_assert_int_eq(host()->state, HOST_CHECKING);
     call("hello")->answer = "greeting";
+    call("open")->hold = 0;
     scene_until(answers_again, "ready again");
     ck_assert_str_eq(sql("host_report")->last[3], "t");
     ck_assert_int_le(sql("host_report")->calls, reports + 1);

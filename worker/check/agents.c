@@ -159,7 +159,7 @@ static void judge_agent(struct check_row *row, const struct config *config,
     else if (!one->found)
         tell_missing(row, host, looks->looks[look].command, seen->hello->path);
     else if (looks->looks[look].version && one->version[0] == '\0') {
-        row_say(row, CHECK_DOUBTFUL, "%s is there, but says nothing on --version within 5 s",
+        row_say(row, CHECK_DOUBTFUL, "%s is there, but says nothing on --version within 10 s",
                 one->file);
         row_note(row, "on the host, as the account: does it start?");
         row_paste(row, "%s --version", looks->looks[look].command);

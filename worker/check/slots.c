@@ -180,6 +180,18 @@ static void tell_login(const struct slots *slots, struct check_row *row, const c
     row_paste(row, "sudo -iu %s %s", name, slots->program != NULL ? slots->program : "");
 }
 
+static void tell_silent(const struct slots *slots, struct check_row *row, const char *name)
+{
+    row_say(row, CHECK_FAILED, "%s did not answer", name);
+    row_note(row,
+             "does sudo wait for somebody, or a file of its login? On the host, as %s, this "
+             "has to end:",
+             slots->user);
+    row_paste(row, "sudo -n -iu %s true", name);
+    row_note(row, "is the host slow? With more time:");
+    row_paste(row, "fleet-worker check-hosts --timeout 120 %s", slots->host->host_id);
+}
+
 static void judge(const struct slots *slots, struct check_row *row)
 {
     char rest[LINE_SIZE] = "";
@@ -208,8 +220,7 @@ static void judge(const struct slots *slots, struct check_row *row)
         tell_accounts(slots, row);
         break;
     case FLAW_SILENT:
-        row_say(row, CHECK_FAILED, "%s did not answer", name);
-        tell_accounts(slots, row);
+        tell_silent(slots, row, name);
         break;
     }
 }

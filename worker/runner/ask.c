@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "worker/runner/process.h"
+#include "worker/runner/signal.h"
 #include "worker/runner/source.h"
 
 #define VALUE_SIZE 4096
@@ -107,14 +109,42 @@ void ask_wait(struct asked *asked)
     }
 }
 
+/* With one signal: bash, told by two at a time, skips its EXIT traps, by which version managers let
+ * go of a lock that each later login waits for. */
+void ask_hang_up(struct asked *asked)
+{
+    if (asked->pid <= 1 || asked->killed_at != 0)
+        return;
+    signal_group(asked->pid, SIGHUP);
+    signal_group(asked->pid, SIGCONT);
+    asked->killed_at = clock_now() + (asked->whole ? ASK_REST_MS : ASK_GRACE_MS);
+}
+
+/* The child stays a zombie meanwhile, so that the number of its group is nobody else's. */
+static bool lives(pid_t pid)
+{
+    siginfo_t info = {0};
+    return (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+            info.si_pid == 0) ||
+           process_group_lives(pid);
+}
+
+bool ask_is_over(const struct asked *asked)
+{
+    return clock_now() >= asked->killed_at || !lives(asked->pid);
+}
+
 void ask_end(struct asked *asked)
 {
-    close(asked->fd);
-    asked->fd = -1;
+    ask_hang_up(asked);
     if (asked->pid > 1) {
-        kill(-asked->pid, SIGKILL);
-        kill(asked->pid, SIGKILL); /* before it led its group */
+        while (!ask_is_over(asked))
+            usleep(20000);
+        signal_group(asked->pid, SIGKILL);
+        signal_child(asked->pid, SIGKILL); /* before it led its group */
         waitpid(asked->pid, NULL, 0);
     }
+    close(asked->fd); /* not before: who says good-bye is not to die of that */
+    asked->fd = -1;
     asked->pid = 0;
 }

@@ -198,7 +198,7 @@ static void find_agents(const struct question_looks *looks, const struct shell *
         shell = *known;
         look_for(looks->look, looks->count, shell.path, deadline, greeting->seen);
     }
-    if (known == NULL || lacks_one(greeting))
+    if (known == NULL || (lacks_one(greeting) && clock_now() < deadline - SHELL_ASK_MS))
         shell_ask(&shell);
     if (known == NULL || strcmp(known->path, shell.path) != 0 ||
         strcmp(known->name, shell.name) != 0) {

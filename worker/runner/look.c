@@ -11,6 +11,7 @@
 #include "worker/runner/source.h"
 
 #define LOOK_AT_ONCE 8
+#define VERSION_MS 10000 /* a big program that starts for the first time on a small, busy host */
 
 static bool is_program(const char *file)
 {
@@ -74,13 +75,25 @@ struct version {
     struct runner_seen *seen; /* borrowed; NULL: free */
 };
 
-static void hear_one(struct version *version, bool ready)
+/* Still: it was not hung up on. */
+static bool is_heard(const struct version *version)
+{
+    return version->asked.killed_at == 0;
+}
+
+/* Once there is nothing more to be heard of it, it is hung up on; true when that is over. */
+static bool is_over(struct version *version, bool ready)
 {
     if (version->seen == NULL)
-        return;
-    bool late = clock_now() >= version->asked.deadline;
-    if (!late && !(ready && ask_hear(&version->asked)))
-        return;
+        return false;
+    if (is_heard(version) &&
+        ((ready && ask_hear(&version->asked)) || clock_now() >= version->asked.deadline))
+        ask_hang_up(&version->asked);
+    return !is_heard(version) && ask_is_over(&version->asked);
+}
+
+static void note_one(struct version *version)
+{
     ask_end(&version->asked);
     clean(version->line, version->seen->version);
     version->seen = NULL;
@@ -91,30 +104,36 @@ static void hear_versions(struct version *versions, int busy)
 {
     for (;;) {
         struct pollfd events[LOOK_AT_ONCE];
-        int count = 0;
+        int count = 0, leaving = 0;
         for (int i = 0; i < LOOK_AT_ONCE; i++) {
             bool open = versions[i].seen != NULL;
-            events[i] = (struct pollfd){.fd = open ? versions[i].asked.fd : -1, .events = POLLIN};
+            bool heard = open && is_heard(&versions[i]);
+            events[i] = (struct pollfd){.fd = heard ? versions[i].asked.fd : -1, .events = POLLIN};
             count += open;
+            leaving += open && !heard;
         }
         if (count <= busy)
             return;
-        poll(events, LOOK_AT_ONCE, 200);
-        for (int i = 0; i < LOOK_AT_ONCE; i++)
-            hear_one(&versions[i], events[i].revents != 0);
+        poll(events, LOOK_AT_ONCE, leaving > 0 ? 20 : 200);
+        for (int i = 0; i < LOOK_AT_ONCE; i++) {
+            if (is_over(&versions[i], events[i].revents != 0))
+                note_one(&versions[i]);
+        }
     }
 }
 
-static void ask_version(struct version *versions, char *file, const char *path,
+static void ask_version(struct version *versions, char *file, const char *path, int64_t deadline,
                         struct runner_seen *seen)
 {
     char *argv[] = {file, "--version", NULL};
     hear_versions(versions, LOOK_AT_ONCE - 1);
+    if (clock_now() >= deadline - VERSION_MS - ASK_GRACE_MS)
+        return;
     struct version *version = versions;
     while (version->seen != NULL)
         version++;
     version->asked = (struct asked){.line = version->line, .size = sizeof version->line};
-    if (ask_begin(&version->asked, file, argv, path, ASK_MS))
+    if (ask_begin(&version->asked, file, argv, path, VERSION_MS))
         version->seen = seen;
 }
 
@@ -129,8 +148,8 @@ void look_for(const struct runner_look *looks, int n, const char *path, int64_t 
             continue;
         look_show(file, seen[i].file, sizeof seen[i].file);
         seen[i].stamp = stamp(file);
-        if (looks[i].version && clock_now() < deadline - ASK_MS)
-            ask_version(versions, file, path, &seen[i]);
+        if (looks[i].version)
+            ask_version(versions, file, path, deadline, &seen[i]);
     }
     hear_versions(versions, 0);
 }

@@ -14,7 +14,8 @@
 bool look_find(const char *command, const char *path, char file[static LOOK_PATH_SIZE]);
 /* A path as a frame takes it: what is not printable ASCII becomes "?", what is too long is cut. */
 void look_show(const char *text, char *shown, size_t size);
-/* Fills in seen[0..n) for the looks. Gives up what is not answered at `deadline` (clock_now). */
+/* Fills in seen[0..n) for the looks. None is asked of whose answer might come behind
+ * `deadline` (clock_now). */
 void look_for(const struct runner_look *looks, int n, const char *path, int64_t deadline,
               struct runner_seen *seen);
 

@@ -17,7 +17,7 @@
 #include "worker/runner/signal.h"
 #include "worker/runner/source.h"
 
-#define ATTEND_MS 10000 /* of one account: its profile is read */
+#define ATTEND_MS (SHELL_ASK_MS + 2000) /* of one account */
 #define SAID_MAX 8192
 #define WORDS_MAX 8
 

@@ -242,6 +242,27 @@ int process_count(uid_t uid)
     return counted.count;
 }
 
+struct grouped {
+    pid_t group;
+    bool lives;
+};
+
+static bool visit_group(void *data, pid_t pid)
+{
+    struct grouped *grouped = data;
+    struct process process;
+    grouped->lives =
+        process_read(pid, &process) && process.group == grouped->group && process_lives(&process);
+    return !grouped->lives;
+}
+
+bool process_group_lives(pid_t group)
+{
+    struct grouped grouped = {.group = group};
+    walk(visit_group, &grouped);
+    return grouped.lives;
+}
+
 /* --- Supervisors --- */
 
 #define WORDS 9 /* of a command line, that are looked at */

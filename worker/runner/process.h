@@ -43,6 +43,8 @@ bool process_works_in(const char *path);
 bool process_executes(const struct stat *file); /* by somebody, as far as we see */
 /* Alive and of this account, in any of its four numbers. */
 int process_count(uid_t uid);
+/* Whether anybody alive is in the process group; without /proc nobody is seen. */
+bool process_group_lives(pid_t group);
 /* It is one of the script that came before this program. */
 bool process_is_script(pid_t pid, const struct runner_key *key);
 

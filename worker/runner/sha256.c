@@ -32,23 +32,24 @@ static void spread(uint32_t words[static 64], const uint8_t *block)
     }
 }
 
-/* FIPS 180-4 6.2.2; v[0..7] are its a to h. */
+/* FIPS 180-4 6.2.2, whose names these are. */
 static void mix(struct sha256 *sum, const uint8_t *block)
 {
-    uint32_t words[64], v[8];
+    const uint32_t *state = sum->state;
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7], words[64];
     spread(words, block);
-    memcpy(v, sum->state, sizeof v);
     for (int i = 0; i < 64; i++) {
-        uint32_t first = v[7] + (right(v[4], 6) ^ right(v[4], 11) ^ right(v[4], 25)) +
-                         ((v[4] & v[5]) ^ (~v[4] & v[6])) + constants[i] + words[i];
-        uint32_t second = (right(v[0], 2) ^ right(v[0], 13) ^ right(v[0], 22)) +
-                          ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof *v);
-        v[4] += first;
-        v[0] = first + second;
+        uint32_t first = h + (right(e, 6) ^ right(e, 11) ^ right(e, 25)) + ((e & f) ^ (~e & g)) +
+                         constants[i] + words[i];
+        uint32_t second =
+            (right(a, 2) ^ right(a, 13) ^ right(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+        h = g, g = f, f = e, e = d + first;
+        d = c, c = b, b = a, a = first + second;
     }
+    const uint32_t mixed[8] = {a, b, c, d, e, f, g, h};
     for (int i = 0; i < 8; i++)
-        sum->state[i] += v[i];
+        sum->state[i] += mixed[i];
 }
 
 void sha256_init(struct sha256 *sum)

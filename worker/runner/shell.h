@@ -4,6 +4,7 @@
 
 #define SHELL_PATH_SIZE 4096
 #define SHELL_NAME_SIZE 33
+#define SHELL_ASK_MS 16000 /* shell_ask at most */
 
 struct shell {
     char path[SHELL_PATH_SIZE];
