@@ -20,6 +20,7 @@
 \ir functions/pull_request.sql
 \ir functions/work.sql
 \ir functions/settle.sql
+\ir functions/end.sql
 \ir functions/host.sql
 \ir functions/log.sql
 \ir functions/event.sql

@@ -20,6 +20,7 @@ grant execute on function
     fleet.starting_runs(uuid, bigint[], int[], text[], text[], text[]),
     fleet.started_runs(uuid, bigint[], int[], bigint[], text[], text[], text[]),
     fleet.finish_runs(uuid, bigint[], int[], text[], text[], int[], int[], jsonb[], bigint[], text[]),
+    fleet.turn(uuid, bigint[], int[], text[], text[], int[], int[], jsonb[], bigint[], text[], int),
     fleet.phase(uuid, bigint, int, text, text),
     fleet.append(uuid, bigint[], int[], text[], bigint[], bytea[], text[]),
     fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint, bigint, text),

@@ -87,9 +87,9 @@ begin
     return query
         select 'left', n.node, n.beat from fleet.node n
         where (n.dead_at is not null or n.stopped_at is not null) and n.node <> p_node
-          and exists (select from fleet.live v join fleet.attempt a on a.attempt = v.attempt
-                      join fleet.executor e on e.executor = a.executor
-                      where a.node = n.node and fleet.may_adopt(p_node, e.host_id))
+          and exists (select from fleet.attempt a join fleet.executor e on e.executor = a.executor
+                      where a.attempt = any (array(select v.attempt from fleet.live v)) and a.node = n.node
+                        and fleet.may_adopt(p_node, e.host_id))
         union all
         select 'gone', n.node, n.beat from fleet.node n
         where n.gone_at is not null and n.node <> p_node and n.dead_at is null and n.stopped_at is null and fleet.lock_gone(p_node, n);

@@ -31,7 +31,7 @@ create function fleet.node_stop(p_node uuid) returns void
 begin
     update fleet.node set stopped_at = clock_timestamp() where node = p_node and stopped_at is null;
     delete from fleet.waiter where node = p_node;
-    if exists (select from fleet.live v join fleet.attempt a on a.attempt = v.attempt where a.node = p_node) then
+    if exists (select from fleet.attempt a where a.attempt = any (array(select v.attempt from fleet.live v)) and a.node = p_node) then
         perform fleet.hint('left');
     end if;
 end $$;
@@ -84,15 +84,15 @@ begin
         where n.kind = 'worker' and n.node <> p_node and n.dead_at is null and n.stopped_at is null;
     return query
         select k.kind, a.attempt, a.epoch, null::uuid, null::bigint
-        from fleet.live v join fleet.attempt a on a.attempt = v.attempt
-        join fleet.task t on t.task = a.task
+        from fleet.attempt a join fleet.task t on t.task = a.task
         cross join lateral (
             select 'ours' where a.attempt <> all (p_known)
             union all
             select 'cancel' where fleet.unwanted(t, a)
             union all
             select 'freed' where a.freed_at is not null) k (kind)
-        where a.node = p_node;
+        -- an array: a plan of a join that is made while there are few attempts begins with all of them, and is kept
+        where a.attempt = any (array(select v.attempt from fleet.live v)) and a.node = p_node;
     return query
         select 'gone', k, null::int, null::uuid, null::bigint from unnest(p_known) k
         where not exists (select from fleet.attempt a where a.attempt = k and a.node = p_node and a.ended_at is null);
@@ -163,10 +163,11 @@ begin
     n := fleet.bury(p_node, p_from, p_beat);
     v_silence := greatest(0, extract(epoch from clock_timestamp() - n.beat_at) * 1000)::bigint;
     with held as (
-        select a.attempt from fleet.live v join fleet.attempt a on a.attempt = v.attempt
+        select a.attempt from fleet.attempt a
         join fleet.task t on t.task = a.task
         join fleet.executor e on e.executor = a.executor
-        where a.node = p_from and a.ended_at is null and fleet.may_adopt(p_node, e.host_id)
+        where a.attempt = any (array(select v.attempt from fleet.live v))
+          and a.node = p_from and a.ended_at is null and fleet.may_adopt(p_node, e.host_id)
         order by a.attempt
         limit greatest(p_want, 0)
         for update of t, a skip locked

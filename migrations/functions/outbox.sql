@@ -24,9 +24,7 @@ end $$;
 create function fleet.mark_all(p_tasks bigint[], p_soon boolean) returns void
     language plpgsql as $$
 begin
-    if cardinality(p_tasks) > 0 then
-        perform fleet.mark(m, p_soon) from unnest(p_tasks) m;
-    end if;
+    perform fleet.mark(o.task, p_soon) from fleet.outbox o where o.task = any (p_tasks);
 end $$;
 
 -- From now on a task of an issue is told, if Forgejo can be. Where it was so before, what stands there stays known, and what was parked is

@@ -43,23 +43,23 @@ end $$;
 
 -- Locks a free slot for each in the line, until there are p_want. Whoever has none, or may not be given work now, is passed over.
 -- p_state: of their accounts.
-create function fleet.take_turns(p_line int[], p_want int, p_state text, out slots bigint[], out passed int[])
+create function fleet.take_turns(p_line int[], p_want int, p_state text, out slots tid[], out passed int[])
     language plpgsql
     set plan_cache_mode = force_generic_plan as $$
 declare
     v_executor int;
-    v_slot bigint;
+    v_slot tid;
 begin
-    slots := array[]::bigint[];
+    slots := array[]::tid[];
     passed := array[]::int[];
     foreach v_executor in array p_line loop
         exit when cardinality(slots) >= p_want;
-        select s.slot_id into v_slot from fleet.executor e
+        select s.ctid into v_slot from fleet.executor e
         join fleet.node n on n.node = e.node
         join fleet.account k on k.account = e.account and k.state = p_state and k.probe is null
         join fleet.slot s on s.executor = e.executor
         where e.executor = v_executor and e.kind = 'http_pull' and e.enabled and coalesce(e.out_until <= now(), true)
-          and n.dead_at is null and n.stopped_at is null and s.attempt is null and not s.retiring and s.slot_id <> all (slots)
+          and n.dead_at is null and n.stopped_at is null and s.attempt is null and not s.retiring and s.ctid <> all (slots)
         limit 1 for update of s skip locked;
         if found then
             slots := slots || v_slot;
@@ -108,7 +108,7 @@ declare
     v_turn record;
     v_got bigint[];
     v_all bigint[] := array[]::bigint[];
-    v_best record;
+    v_best fleet.best_lane;
 begin
     while v_left > 0 and cardinality(v_line) > 0 loop
         v_best := fleet.best_lane(v_line, v_dry, p_capabilities, v_left);
@@ -116,7 +116,7 @@ begin
         select * into v_turn from fleet.take_turns(fleet.in_lane(v_line, v_best.lane), v_best.need, p_state);
         v_got := array[]::bigint[];
         if cardinality(v_turn.slots) > 0 then
-            v_got := fleet.take_tasks(null, v_best.lane, v_best.stop, v_turn.slots);
+            v_got := fleet.take_tasks(null, v_best, v_turn.slots);
         end if;
         if cardinality(v_got) = 0 and cardinality(v_turn.passed) = 0 then
             v_dry := v_dry || v_best.lane;

@@ -246,14 +246,19 @@ begin
                      where not exists (select from fleet.slot n where n.executor = s.executor and n.ordinal = o)), s.ordinal);
 end $$;
 
--- Frees a slot. In one update: with the second one of a row PostgreSQL looks its keys up, and waits for who configures the executor. (Where
--- another one takes the same number at the same time: with its own next end.)
+-- Frees a slot that is locked. Of those that want another number one goes on at a time, and nobody waits: another one gets its own with its
+-- next end. (In one update: with the second one of a row PostgreSQL looks its keys up, and waits for who configures the executor.)
 create function fleet.empty_slot(a fleet.attempt) returns void
     language plpgsql as $$
+declare v_alone boolean := false;
 begin
-    update fleet.slot s set attempt = null, ordinal = fleet.free_ordinal(s) where s.slot_id = a.slot_id and s.attempt = a.attempt;
-exception when unique_violation then
-    update fleet.slot s set attempt = null where s.slot_id = a.slot_id and s.attempt = a.attempt;
+    if exists (select from fleet.slot s join fleet.executor e on e.executor = s.executor
+               where s.slot_id = a.slot_id and s.attempt = a.attempt and s.ordinal >= e.max_concurrency) then
+        perform from fleet.latch where name = 'ordinals' for update skip locked;
+        v_alone := found;
+    end if;
+    update fleet.slot s set attempt = null, ordinal = case when v_alone then fleet.free_ordinal(s) else s.ordinal end
+    where s.slot_id = a.slot_id and s.attempt = a.attempt;
 end $$;
 
 -- Its slot is free, unless a person gave it to others before. When there are more than max_concurrency, this end is that of one too
@@ -358,11 +363,14 @@ begin
             where jsonb_typeof(p -> k) = 'number' and p ->> k ~ '^[0-9]{1,18}$');
 end $$;
 
--- What a worker says of a run, each member within bounds. work is of hosts, all else of agents: claims. (Inlined: no call a run.)
+-- What a worker says of a run, each member within bounds. work is of hosts, all else of agents: claims.
 create function fleet.report_of(p jsonb) returns jsonb
-    language sql stable
-begin atomic
-    select jsonb_strip_nulls(jsonb_build_object(
+    language plpgsql stable as $$
+begin
+    if p is null or p = '{}' then
+        return jsonb '{}';
+    end if;
+    return jsonb_strip_nulls(jsonb_build_object(
         'session_id', case when p ->> 'session_id' ~ '^[A-Za-z0-9_-]{1,128}$' then p -> 'session_id' end,
         'model', left(p ->> 'model', 200), 'summary', left(p ->> 'summary', 65536), 'error', left(p ->> 'error', 65536),
         'stopped', left(p ->> 'stopped', 200), 'agent_version', left(p ->> 'agent_version', 200), 'profile', left(p ->> 'profile', 64),
@@ -372,206 +380,4 @@ begin atomic
         'tokens', case when jsonb_typeof(p -> 'tokens') = 'object' then fleet.tokens_of(p -> 'tokens') end,
         'limit', case when jsonb_typeof(p -> 'limit') = 'object' then nullif(jsonb_strip_nulls(jsonb_build_object(
                           'window', left(p -> 'limit' ->> 'window', 64), 'text', left(p -> 'limit' ->> 'text', 1000))), '{}') end));
-end;
-
--- The end of a run, whose task is locked, by all the rules. Answers the task's new status.
-create function fleet.finish_any(a fleet.attempt, p_outcome text, p_reason text, p_exit int, p_signal int, p_report jsonb,
-                                 p_resets_at bigint, p_proof text) returns text
-    language plpgsql as $$
-declare
-    v_work jsonb := fleet.work_of(p_report -> 'work');
-    v record;
-begin
-    if a.ended_at is null and p_outcome = 'lost' then
-        perform fleet.same_machine(a);
-    end if;
-    if p_outcome is null or p_outcome not in ('succeeded', 'no_change', 'failed', 'timed_out', 'cancelled', 'lost', 'released') then
-        raise exception 'no such outcome: %', p_outcome using errcode = 'AF007';
-    end if;
-    if fleet.stopped_for_drain(a, p_outcome) then
-        p_outcome := 'released';
-        p_reason := 'drained';
-    end if;
-    if a.work is not null or v_work is not null then
-        select * into v from fleet.work_verdict(p_outcome, p_reason, v_work);
-        p_outcome := v.outcome;
-        p_reason := v.reason;
-    end if;
-    if a.ended_at is null and (v_work is not null or p_report ->> 'question' is not null) then
-        update fleet.attempt set work = coalesce(work, '{}') || coalesce(v_work, '{}'), question = left(p_report ->> 'question', 16384)
-        where attempt = a.attempt;
-    end if;
-    return coalesce(fleet.ended_before(a, p_outcome),
-                    fleet.end_attempt(a, p_outcome, p_reason, p_exit, p_signal, fleet.report_of(p_report), p_resets_at, p_proof));
-end $$;
-
--- Is this the plain end of a task, as finish_any() would find by all its rules? Its newest run, of which only its worker has an opinion,
--- did what it should, and nothing is left to judge; as long as no pin, follow-up or pull request is known. (No subquery, so that it is inlined.)
-create function fleet.ends_plainly(t fleet.task, a fleet.attempt, p_outcome text, p_reason text, p_report jsonb) returns boolean
-    language sql immutable
-begin atomic
-    select p_outcome in ('succeeded', 'no_change') and p_reason is null and a.work is null and not coalesce(p_report ?| '{work,question}', false)
-       and a.ended_at is null and a.abandoned_at is null and a.freed_at is null and a.due_at is null and a.number = t.attempt_number
-       and t.status in ('assigned', 'running') and t.cancel_at is null;
-end;
-
--- Several ends lock all their slots, before they wait for anything: who configures an executor locks its slots in another order. Of these
--- tasks, which are held, those whose slots nobody else has. Waits for nobody.
-create function fleet.hold_slots(p_attempts bigint[], p_held bigint[]) returns bigint[]
-    language plpgsql as $$
-declare
-    v_held bigint[] := array(select s.attempt from fleet.attempt a join fleet.slot s on s.slot_id = a.slot_id and s.attempt = a.attempt
-                             where a.attempt = any (p_attempts) for update of s skip locked);
-begin
-    return case when cardinality(v_held) = cardinality(p_attempts) then p_held
-                else array(select a.task from fleet.attempt a where a.attempt = any (p_attempts) and a.task = any (p_held) group by a.task
-                           having bool_and(a.ended_at is not null or a.freed_at is not null or a.attempt = any (v_held))) end;
-end $$;
-
--- So one of them locks what else it may change: its executor and its account. False: somebody holds one.
-create function fleet.hold_judged(a fleet.attempt) returns boolean
-    language plpgsql as $$
-declare v_account text;
-begin
-    select e.account into v_account from fleet.executor e where e.executor = a.executor for no key update skip locked;
-    perform from fleet.account k where k.account = v_account for no key update skip locked;
-    return found;
-end $$;
-
--- Proven ends. Plain ones are written together, each row once; all others one by one, by all the rules.
-create function fleet.finish_runs(p_node uuid, p_attempts bigint[], p_epochs int[], p_outcomes text[], p_reasons text[], p_exits int[],
-                                  p_signals int[], p_reports jsonb[], p_resets_at bigint[], p_proofs text[])
-    returns table (ord int, fault text, detail text, status text)
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
-    set plan_cache_mode = force_generic_plan set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
-#variable_conflict use_column
-declare
-    v_held bigint[] := fleet.hold_tasks(p_attempts);
-    v_actor text := fleet.live_actor(p_node);
-    v_several boolean := cardinality(p_attempts) > 1;
-    v_plain int[];
-    a fleet.attempt;
-begin
-    if v_several then
-        v_held := fleet.hold_slots(p_attempts, v_held);
-    end if;
-    with said as materialized (
-        select i.ord::int as ord, a.attempt, a.task, a.slot_id, a.executor, e.max_concurrency, t.status, t.issue is not null as told,
-               i.outcome, i.exit, i.signal, i.report, i.resets_at, i.proof
-        from unnest(p_attempts, p_epochs, p_outcomes, p_reasons, p_exits, p_signals, p_reports, p_resets_at, p_proofs)
-             with ordinality i (attempt, epoch, outcome, reason, exit, signal, report, resets_at, proof, ord)
-        join fleet.attempt a on a.attempt = i.attempt
-        join fleet.task t on t.task = a.task
-        join fleet.executor e on e.executor = a.executor
-        where fleet.owner_fault(a, a.task = any (v_held), p_node, i.epoch) is null and fleet.ends_plainly(t, a, i.outcome, i.reason, i.report)
-          and e.start_failures = 0 and not exists (select from fleet.pin p where p.task = t.task)
-          and not exists (select from fleet.follow f where f.task = t.task) and not exists (select from fleet.pull p where p.task = t.task)
-    ), vacated as (
-        update fleet.slot s set attempt = null
-        from said i
-        where s.slot_id = i.slot_id and s.attempt = i.attempt and not s.retiring and s.ordinal < i.max_concurrency
-          and not exists (select from fleet.slot o where o.executor = i.executor and o.retiring)
-        returning i.*
-    ), ended as (
-        update fleet.attempt a
-        set phase = 'ended', ended_at = now(), outcome = v.outcome, reason = null, exit_status = v.exit, exit_signal = v.signal,
-            report = fleet.report_of(v.report), phase_reason = null, unreachable_at = null, answer = null, proof = fleet.proof_text(v.proof),
-            retry_at = case when v.resets_at is not null then fleet.limit_end(v.resets_at, v.report #>> '{limit,window}') end, settled = 'completed'
-        from vacated v where a.attempt = v.attempt
-        returning v.ord, v.status, v.told, a.task, a.number, a.outcome, fleet.end_facts(a, null) as facts
-    ), done as (
-        update fleet.task t
-        set status = 'completed', changed_at = now(), completed_at = now(), failure_reason = null, hold = null, hold_at = null
-        from ended d where t.task = d.task
-    ), listed as (
-        insert into fleet.ended (status, task) select 'completed', d.task from ended d
-    ), noted as (
-        insert into fleet.event (task, event_type, from_status, to_status, attempt, actor, payload)
-        select d.task, e.event_type, e.from_status, e.to_status, d.number, v_actor, e.payload
-        from ended d
-        cross join lateral (values (1, 'attempt_ended', null, null, d.facts),
-                                   (2, 'completed', d.status, 'completed', jsonb_build_object('outcome', d.outcome, 'reason', null)))
-             e (step, event_type, from_status, to_status, payload)
-        order by d.ord, e.step
-    )
-    select array_agg(d.ord) into v_plain from ended d, fleet.mark_all(array(select x.task from ended x where x.told), true);
-    for ord in select generate_subscripts(p_attempts, 1) loop
-        fault := null; detail := null; status := null;
-        if ord = any (v_plain) then
-            status := 'completed';
-        else
-            select x.* into a from fleet.attempt x where x.attempt = p_attempts[ord];
-            fault := coalesce(fleet.owner_fault(a, a.task = any (v_held), p_node, p_epochs[ord]),
-                              case when v_several and a.ended_at is null and not fleet.hold_judged(a) then '55P03' end);
-            detail := fleet.owner_text(fault, p_attempts[ord], p_epochs[ord], a.epoch);
-            if fault is null then
-                begin
-                    status := fleet.finish_any(a, p_outcomes[ord], p_reasons[ord], p_exits[ord], p_signals[ord], p_reports[ord],
-                                               p_resets_at[ord], p_proofs[ord]);
-                exception when others then
-                    fault := sqlstate; detail := sqlerrm;
-                end;
-            end if;
-        end if;
-        return next;
-    end loop;
-end $$;
-comment on function fleet.finish_runs is 'The proven ends of runs; of each the task''s new status, repeated the same.';
-
-create function fleet.finish_run(p_node uuid, p_attempt bigint, p_epoch int, p_outcome text, p_reason text, p_exit int, p_signal int,
-                                 p_report jsonb, p_resets_at bigint, p_proof text) returns text
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
-declare r record;
-begin
-    perform fleet.wait_for_task(p_attempt);
-    select * into r from fleet.finish_runs(p_node, array[p_attempt], array[p_epoch], array[p_outcome], array[p_reason], array[p_exit],
-                                           array[p_signal], array[p_report], array[p_resets_at], array[p_proof]);
-    perform fleet.raise_fault(r.fault, r.detail);
-    return r.status;
-end $$;
-comment on function fleet.finish_run(uuid, bigint, int, text, text, int, int, jsonb, bigint, text) is
-    'The proven end of one run, for who waits for its task; else finish_runs().';
-
--- The same for workers of the release before.
-create function fleet.finish(p_node uuid, p_attempt bigint, p_epoch int, p_outcome text, p_reason text, p_exit int, p_signal int,
-                             p_session_id text default null, p_summary text default null, p_error text default null,
-                             p_stopped text default null, p_input_tokens bigint default null,
-                             p_cached_input_tokens bigint default null, p_output_tokens bigint default null,
-                             p_reasoning_tokens bigint default null, p_retry_at bigint default null,
-                             p_proof text default null) returns text
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp
-    set plan_cache_mode = force_generic_plan as $$
-begin
-    return fleet.finish_run(p_node, p_attempt, p_epoch, p_outcome, p_reason, p_exit, p_signal, jsonb_build_object(
-        'session_id', p_session_id, 'summary', p_summary, 'error', p_error, 'stopped', p_stopped, 'tokens', jsonb_build_object(
-            'input', p_input_tokens, 'cached_input', p_cached_input_tokens, 'output', p_output_tokens, 'reasoning', p_reasoning_tokens)),
-        p_retry_at, p_proof);
-end $$;
-comment on function fleet.finish(uuid, bigint, int, text, text, int, int, text, text, text, text, bigint, bigint, bigint, bigint,
-                                bigint, text) is 'finish_run() for workers of the release before.';
-
--- Gives back what was claimed and of whose start the caller knows that not a byte left it. Of a start that an owner before it
--- announced it cannot know.
-create function fleet.release(p_node uuid, p_attempt bigint, p_epoch int, p_reason text) returns text
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
-declare
-    a fleet.attempt := fleet.fence(p_node, p_attempt, p_epoch);
-begin
-    if a.ended_at is null and a.phase <> 'claimed' and (a.started_at is not null or a.starting_epoch is distinct from p_epoch) then
-        raise exception 'attempt % may have started: only its host can say', p_attempt using errcode = 'AF001',
-            hint = 'ask the host for a tombstone, then void_confirmed()';
-    end if;
-    return coalesce(fleet.ended_before(a, 'released'), fleet.end_attempt(a, 'released', p_reason, null, null, null));
-end $$;
-
--- The host left a tombstone: the run never started and never will.
-create function fleet.void_confirmed(p_node uuid, p_attempt bigint, p_epoch int, p_reason text) returns text
-    language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
-declare
-    a fleet.attempt := fleet.fence(p_node, p_attempt, p_epoch);
-begin
-    if a.ended_at is null and a.started_at is not null then
-        raise exception 'attempt % was seen running: no tombstone can be true', p_attempt using errcode = 'AF001';
-    end if;
-    return coalesce(fleet.ended_before(a, 'released'), fleet.end_attempt(a, 'released', p_reason, null, null, null));
 end $$;

@@ -64,13 +64,19 @@ begin
     return new;
 end $$;
 
--- The edges stand in its condition as well, so that it is called only for those that are none.
+-- The edges stand in the body of a function as well, so that the guard is called only for those that are none. (In the trigger's
+-- condition they would be read anew with each update.)
+create function fleet.is_edge(p_from text, p_to text) returns boolean
+    language plpgsql immutable as $$ begin return false; end $$;
 do $$
 begin
-    execute format('create or replace trigger transition_guard before update of status on fleet.task for each row
-        when (old.status is distinct from new.status and old.status || '' '' || new.status <> all (%L::text[]))
-        execute function fleet.transition_guard()', (select array_agg(from_status || ' ' || to_status order by 1) from fleet.transition));
+    execute format('create or replace function fleet.is_edge(p_from text, p_to text) returns boolean language plpgsql immutable as
+        $f$ begin return p_from || '' '' || p_to = any (%L::text[]); end $f$',
+        (select array_agg(from_status || ' ' || to_status order by 1) from fleet.transition));
 end $$;
+create trigger transition_guard before update of status on fleet.task for each row
+    when (old.status is distinct from new.status and not fleet.is_edge(old.status, new.status))
+    execute function fleet.transition_guard();
 
 -- Puts a created task where it waits: in its lane, or aside until p_run_at; for as long as it is held when a person's act ends that.
 create function fleet.enqueue(p_task bigint, p_run_at timestamptz) returns void

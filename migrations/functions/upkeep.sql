@@ -85,9 +85,9 @@ begin
     update fleet.attempt
     set unseen_ms = unseen_ms + extract(epoch from least(now() - coalesce(looked_at, now()), interval '2 min')) * 1000, looked_at = now()
     where attempt = any (array(
-        select a.attempt from fleet.live v join fleet.attempt a on a.attempt = v.attempt
-        join fleet.executor e on e.executor = a.executor
-        where a.node = p_node and a.ended_at is null and a.unreachable_at is not null and fleet.may_adopt(p_node, e.host_id)
+        select a.attempt from fleet.attempt a join fleet.executor e on e.executor = a.executor
+        where a.attempt = any (array(select v.attempt from fleet.live v))
+          and a.node = p_node and a.ended_at is null and a.unreachable_at is not null and fleet.may_adopt(p_node, e.host_id)
         for no key update of a skip locked));
 end $$;
 

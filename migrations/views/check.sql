@@ -24,6 +24,11 @@ where a.ended_at is null and a.freed_at is not null and not exists (select from 
 union all
 select a.slot_id, 'attempt ' || a.attempt || ' is of no task' from fleet.attempt a where not exists (select from fleet.task t where t.task = a.task)
 union all
+select s.slot_id, 'is there ' || count(*) || ' times' from fleet.slot s group by s.slot_id having count(*) > 1
+union all
+select null, 'executor ' || s.executor || ' has ' || count(*) || ' slots of number ' || s.ordinal from fleet.slot s
+group by s.executor, s.ordinal having count(*) > 1
+union all
 select s.slot_id, 'is retiring and free' from fleet.slot s where s.retiring and s.attempt is null;
 comment on view fleet.check_slot is 'A slot is held exactly while its attempt is not proven ended and no person freed it; slots fit max_concurrency.';
 

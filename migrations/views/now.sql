@@ -8,6 +8,16 @@ union all
 select f.attempt from fleet.freed f;
 comment on view fleet.live is 'Attempts that are not proven ended.';
 
+-- On which executors of hosts a node may place work; `state` is that of their account.
+create view fleet.placeable as
+select nh.node, e.executor, k.state
+from fleet.node_host nh
+join fleet.host h on h.host_id = nh.host_id
+join fleet.executor e on e.host_id = h.host_id
+join fleet.account k on k.account = e.account
+where nh.reachable and nh.reported_at > now() - (select s.value * interval '1 ms' from fleet.setting s where s.name = 'host_fresh_ms')
+  and h.cordoned_at is null and e.enabled and coalesce(e.out_until <= now(), true);
+
 -- What the living workers see of a host.
 create view fleet.host_reach as
 select nh.host_id, max(nh.reported_at) as seen_at,

@@ -41,6 +41,7 @@ insert into granted values
   ('starting_runs(uuid,bigint[],integer[],text[],text[],text[])', '{worker}'),
   ('started_runs(uuid,bigint[],integer[],bigint[],text[],text[],text[])', '{worker}'),
   ('finish_runs(uuid,bigint[],integer[],text[],text[],integer[],integer[],jsonb[],bigint[],text[])', '{worker}'),
+  ('turn(uuid,bigint[],integer[],text[],text[],integer[],integer[],jsonb[],bigint[],text[],integer)', '{worker}'),
   ('briefing(uuid,bigint,integer)', '{worker}'),
   ('prepared(uuid,bigint,integer,jsonb)', '{worker}'),
   ('sweep_begin(uuid)', '{worker}'),

@@ -25,6 +25,10 @@ select t.is(t.adopt('w2', 'w1', t.beat('w1')), '', 'no verdict so soon after the
 select fleet.set('open_grace_ms', 0);
 select t.throws($$select t.adopt('w2', 'w2', t.beat('w2'))$$, 'AF007', 'nobody adopts from itself');
 select t.throws($$select t.adopt('w2', 'nobody', 0)$$, 'AF003', 'nor from a node that never was');
+select t.server();
+select t.silent('server');
+select t.throws($$select t.adopt('w2', 'server', t.beat('server'))$$, 'AF007', 'nor from a server, which has no runs');
+select t.is((select dead_at from fleet.node where node = t.node('server')), null, 'and that is no verdict about it');
 select t.is((select node from fleet.tasks where task_id = 'a'), 'w1', 'the owner is still the owner');
 select t.is(t.adopt('w3', 'w1', t.beat('w1')), '', 'a worker that does not list the host gets nothing');
 select t.throws($$select fleet.finish(t.node('w2'), t.attempt('a'), 1, 'succeeded', null, 0, null)$$, 'AF002',
@@ -121,6 +125,10 @@ select t.is((select kind || ' ' || attempt from fleet.renew(t.node('w1'), array[
 select fleet.node_start(t.node('s1'), 'server', 's1', '0.1.0', 'x');
 select t.none($$select fleet.renew(t.node('s1'), '{}')$$, 'a server has nothing to be told');
 select t.none($$select from fleet.renew(t.node('w1'), array[t.attempt('a')]) where kind = 'beat'$$, 'a server''s beat is no worker''s business');
+select t.worker('w2', t.host('h', '{code:rust}', 9));
+select t.is((select string_agg(kind || ' ' || (attempt = t.attempt('a')), ', ')
+             from fleet.renew(t.node('w2'), array[t.attempt('a')]) where kind <> 'beat'),
+  'gone true', 'also where it runs on, with another owner');
 select t.throws($$select fleet.renew(gen_random_uuid(), '{}')$$, 'AF002', 'who never started is fenced');
 rollback;
 
@@ -154,4 +162,32 @@ select t.is(t.adopt('w3', 'w1', t.beat('w1')), 'a/2', 'and gets it');
 rollback to s;
 select fleet.node_stop(t.node('w3'));
 select t.is(t.adopt('w2', 'w1', t.beat('w1')), 'a/2', 'when nobody reaches it, whoever lists it takes it');
+rollback to s;
+update fleet.node_host set reported_at = now() - fleet.ms('host_fresh_ms') + interval '1 s' where node = t.node('w3');
+select t.is(t.adopt('w2', 'w1', t.beat('w1')), '', 'who said so a while ago still counts');
+update fleet.node_host set reported_at = now() - fleet.ms('host_fresh_ms') where node = t.node('w3');
+select t.is(t.adopt('w2', 'w1', t.beat('w1')), 'a/2', 'who has said nothing of it since reaches it no more');
+rollback;
+
+\echo 'what a task that was shown as lost becomes'
+begin;
+select t.worker('w1', t.host('h', '{code:rust}', 2));
+select t.submit('a');
+select t.claim('w1', 1);
+select t.start('w1', 'a');
+select t.put('first', t.attempt('a'));
+select fleet.retry('a', true, 'burnt down');
+select t.is(t.claim('w1', 1), 'a', 'a run that was given up is followed by another, which has not started');
+select fleet.node_stop(t.node('w1'));
+update fleet.node set stopped_at = now() - interval '10 min' where node = t.node('w1');
+select t.worker('w2', t.host('h', '{code:rust}', 2));
+select fleet.reap(t.node('w2'));
+select t.is(t.status('a'), 'agent_lost', 'the task of both is shown as lost');
+select t.is(t.adopt('w2', 'w1', 0, 1), 'a/2', 'the one that was given up is adopted');
+select t.is((select node from fleet.attempt where attempt = t.got('first')), t.node('w2'), 'first, as the older');
+select t.is(t.status('a'), 'agent_lost', 'and says nothing of the task');
+select t.is(t.adopt('w2', 'w1', 0, 1), 'a/2', 'then the other');
+select t.is((select row(status, attempt)::text from fleet.tasks where task_id = 'a'), '(assigned,2)',
+  'whose task is assigned: it did not start yet');
+select t.sound();
 rollback;

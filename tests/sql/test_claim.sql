@@ -138,7 +138,7 @@ select t.ok((select nonce ~ '^[0-9a-f]{32}$' and branch_name = 'task/' || slug f
 select t.is((select requirements from got), '{code:rust}'::text[], 'and the requirements');
 select t.is((select j::text from fleet.jobs(t.node('w1'), array[(select attempt from got)]) j), (select got::text from got),
   'jobs() answers the same of an attempt of ours');
-select t.none($$select fleet.jobs(t.node('w1'), array[-1])$$, 'and nothing of another');
+select t.none($$select fleet.jobs(t.node('w1'), array[-1])$$, 'and nothing of one that is none');
 select t.is((select row(status, attempt, epoch, node, host_id, agent_type, phase)::text from fleet.tasks where task_id = 'acme-42'),
   (select row('assigned', 1, 1, 'w1', 'h', 'codex-cli', 'claimed')::text), 'fleet.tasks shows it');
 select t.ok((select since is not null from fleet.running where task_id = 'acme-42'), 'fleet.running too');

@@ -53,3 +53,18 @@ set local enable_bitmapscan = off;
 select t.ok(pg_temp.cost('select from fleet.live v join fleet.attempt a on a.attempt = v.attempt join fleet.task t on t.task = a.task') < 1e9,
   'attempts that are not proven ended, under the settings of nodes'' calls');
 rollback;
+
+\echo 'a beat reads what lives, not what ever ran'
+begin;
+create function pg_temp.read() returns bigint language sql as $$
+  select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where schemaname = 'fleet' and relname = 'attempt' $$;
+select t.worker('w1', t.host('h', '{code:rust}', 9));
+select t.submit('b' || i, '{agent:code:rust}') from generate_series(1, 9) i;
+select count(*) from fleet.claim(t.node('w1'), 9);
+select count(*) from fleet.renew(t.node('w1'), '{}'); -- its plan is made, while there are few
+insert into fleet.attempt (task, number, executor, slot_id, node, nonce, phase, outcome, ended_at)
+select a.task, 1 + i, a.executor, a.slot_id, a.node, a.nonce || i, 'ended', 'failed', now() from fleet.attempt a, generate_series(1, 200) i;
+select pg_temp.read() as before \gset
+select t.is((select count(*) from fleet.renew(t.node('w1'), '{}') where kind = 'ours'), 9::bigint, 'of 1,809 runs 9 live');
+select t.ok(pg_temp.read() - :before < 100, 'and no more than these were looked at');
+rollback;

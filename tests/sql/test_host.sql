@@ -45,6 +45,21 @@ select t.report('w1', 'h', t.identity('h'));
 select t.is((select row(status, reason_code)::text from fleet.hosts), '(online,)', 'a host in reach has none');
 rollback;
 
+\echo 'a host that was not reached'
+begin;
+select fleet.node_start(t.node('w1'), 'worker', 'w1', '0.1.0', 'c');
+select t.configure('w1', t.host('h', '{code:rust}', 2));
+create function pg_temp.report(p_reachable boolean, p_name text, p_found boolean) returns text language sql as $$
+  select verdict from fleet.host_report(t.node('w1'), 'h', 1, p_reachable, jsonb_populate_record(null::fleet.identity, t.identity(p_name)),
+    1000000000, array[row('codex-cli', p_found, null)::fleet.agent_seen], case when not p_reachable then 'timeout' end, null) $$;
+select t.is(pg_temp.report(false, 'another', false), 'ok', 'a hello that broke off');
+select t.is((select row(host_key, machine, owner, disk_free)::text from fleet.host), '("","","",)', 'says nothing of which machine it is');
+select t.is((select out_reason from fleet.executor), null, 'nor of its agents');
+select t.is(pg_temp.report(true, 'h', true), 'ok', 'the first one that is reached is the host');
+select t.is(pg_temp.report(false, 'h', false), 'ok', 'it too may break off');
+select t.is((select out_reason from fleet.executor), null, 'and its command is there still');
+rollback;
+
 \echo 'configurations that differ'
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 2));

@@ -81,7 +81,7 @@ runs() {
     local name=$1
     PORT[$name]=${PORT[$name]:-$(process_free_port "$((20000 + RANDOM % 12000))")}
     yaml "$name" "server: { port: ${PORT[$name]} }" "database: { url: \"$3\" }" >/dev/null
-    FLEET_NODE_NAME=$name FLEET_LAME_DUCK_MS=300 "$build/$2" --config "$dir/$name.yaml" >"$dir/$name.log" 2>&1 &
+    FLEET_NODE_NAME=$name FLEET_LAME_DUCK_MS=${LAME_DUCK_MS:-300} "$build/$2" --config "$dir/$name.yaml" >"$dir/$name.log" 2>&1 &
     NODE[$name]=$!
     started $!
 }
@@ -133,7 +133,7 @@ wait_for 60 "the worker to register by itself" tells later-worker 'registered as
 newest=$(later "select max(number) from fleet.migration")
 later "create table kept as table fleet.migration"
 later "delete from fleet.migration where number = $newest"
-runs early fleet-server "$(postgres_url later $as_server)"
+LAME_DUCK_MS=5000 runs early fleet-server "$(postgres_url later $as_server)" # it lives on as it is told to stop
 runs early-worker fleet-worker "$(postgres_url later $as_worker)"
 waits early "this program needs $newest: as its owner run fleet-migrate" schema
 waits early-worker "this program needs $newest: as its owner run fleet-migrate"

@@ -61,6 +61,29 @@ select t.is(pg_temp.slots(), '(1,f,t) (2,f,t)', 'and goes instead of it');
 select t.sound();
 rollback;
 
+-- Several at once, told of together.
+create function pg_temp.end_all(variadic p_tasks text[]) returns text language sql as $$
+  select string_agg(f.status, ' ' order by f.ord) from fleet.finish_runs(t.node('w1'), array(select t.attempt(x) from unnest(p_tasks) x),
+    array_fill(1, array[cardinality(p_tasks)]), array_fill('succeeded'::text, array[cardinality(p_tasks)]),
+    array_fill(null::text, array[cardinality(p_tasks)]), array_fill(0, array[cardinality(p_tasks)]), array_fill(null::int, array[cardinality(p_tasks)]),
+    array_fill(null::jsonb, array[cardinality(p_tasks)]), array_fill(null::bigint, array[cardinality(p_tasks)]),
+    array_fill('p'::text, array[cardinality(p_tasks)])) f $$;
+begin;
+select pg_temp.scene();
+savepoint s;
+select t.configure('w1', t.host('h', '{code}', 2));
+select t.is(pg_temp.end_all('a', 'b'), 'completed completed', 'two end well where one is too many');
+select t.is(pg_temp.slots(), '(1,f,f) (2,f,t)', 'one goes instead of it, the other is free');
+select t.sound();
+rollback to s;
+select t.is(pg_temp.ends('a'), 'completed', 'one ends well');
+select t.configure('w1', t.host('h', '{code}', 2));
+select t.is(pg_temp.slots(), '(1,f,t) (2,f,t)', 'its slot goes with the limit');
+select t.is(pg_temp.end_all('b', 'c'), 'completed completed', 'the other two end well');
+select t.is(pg_temp.slots(), '(0,f,f) (1,f,f)', 'and their slots have the first numbers');
+select t.sound();
+rollback;
+
 begin;
 select pg_temp.scene();
 select fleet.prepared(a.node, a.attempt, a.epoch, '{"state": "ready"}') from fleet.attempt a where a.attempt = t.attempt('a');

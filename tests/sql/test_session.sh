@@ -37,7 +37,7 @@ fills "copy (select 1) to program 'true'" "start programs"
 # hold NAME SQL: a session of that application which says "held" once SQL is done, and stays until the end of the test.
 hold() {
     PGAPPNAME=$1 psql -XqAt -d "$(postgres_url "$database" "${3:-fleet_reader_login}")" -c "begin" -c "$2" \
-        -c "select pg_sleep(300)" >"$TEST_DIR/$1.out" 2>&1 &
+        -c "select pg_sleep(3000)" >"$TEST_DIR/$1.out" 2>&1 &
     started $!
     wait_for 20 "$1 to hold it" sees "$1" "doing like 'select pg_sl%'"
 }
@@ -49,13 +49,13 @@ hold reading "select count(*) from fleet.tasks"
 check "an operator sees a reader's transaction" sees reading "login = 'fleet_reader_login' and transaction_since < now() and state = 'active'"
 check "... that holds back vacuum" sees reading "holds_back_xids is not null"
 check "... how many locks it holds" sees reading "locks > 3 and advisory_locks = 0"
-check "... not what is behind the first quotation mark" sees reading "doing not like '%(300)%' or doing like 'select pg_sleep(300)'"
+check "... not what is behind the first quotation mark" sees reading "doing not like '%(3000)%' or doing like 'select pg_sleep(3000)'"
 hold holding "select fleet.cancel('a')" fleet_operator_login
 PGAPPNAME=waiting psql -XqAt -d "$(postgres_url "$database")" -c "update fleet.task set priority = 1" >/dev/null 2>&1 &
 started $!
 wait_for 20 "somebody to wait" sees waiting "cardinality(blocked_by) = 1"
 check "an operator sees who holds up others" sees holding "blocks = 1"
-postgres_query "$database" "select pg_advisory_lock(n) from generate_series(1, 500) n; select pg_sleep(300)" >/dev/null 2>&1 &
+postgres_query "$database" "select pg_advisory_lock(n) from generate_series(1, 500) n; select pg_sleep(3000)" >/dev/null 2>&1 &
 started $!
 wait_for 20 "locks of one kind" eval \
     '[[ $(postgres_query "$database" "select max(advisory_locks) from fleet.sessions" fleet_operator_login) == 500 ]]'

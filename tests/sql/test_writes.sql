@@ -11,6 +11,7 @@ begin
       select concat_ws(' ', %1$L, coalesce((select n.task_id from fleet.task n where n.task = (j ->> 'task')::bigint), j ->> 'agent_id', j ->> 'account',
              (select e.agent_id from fleet.executor e where e.executor = (j ->> 'executor')::int), j ->> 'name'), coalesce(j ->> 'number', j ->> 'ordinal')), x.key, case
         when x.key = 'nonce' then length(x.value)::text
+        when x.key = 'slot_tid' then case when j ->> 'ended_at' is not null then 'its' else (select 'its' from fleet.slot s where s.ctid = x.value::tid and s.slot_id::text = j ->> 'slot_id' and s.attempt::text = j ->> 'attempt') end
         when x.key in ('attempt', 'probe') then (select a.number::text from fleet.attempt a where a.attempt::text = x.value)
         when x.key = 'executor' then (select agent_id from fleet.executor e where e.executor::text = x.value)
         when x.key = 'node' then (select name from fleet.node where node::text = x.value)
@@ -57,7 +58,7 @@ select t.due();
 update fleet.task set started_at = now(), assigned_at = now() - interval '1 h', changed_at = now() - interval '1 h', run_at = now() - interval '1 s',
   hold = 'reading', hold_at = now();
 select pg_temp.writes($$select t.claim('w1', 1)$$, $w$
-attempt a 2: attempt=2 claimed_at=now epoch=1 executor=h/codex-cli node=w1 nonce=32 number=2 ordinal=0 phase=claimed ready_at=now-1s stderr_bytes=0 stderr_lines=0 stdout_bytes=0 stdout_lines=0 unseen_ms=0
+attempt a 2: attempt=2 claimed_at=now epoch=1 executor=h/codex-cli node=w1 nonce=32 number=2 ordinal=0 phase=claimed ready_at=now-1s slot_tid=its stderr_bytes=0 stderr_lines=0 stdout_bytes=0 stdout_lines=0 unseen_ms=0
 event a assigned created assigned 2 node:w1: {"node": "w1", "epoch": 1, "agent_id": "h/codex-cli"}
 queue a: lane= prio= since=
 slot h/codex-cli 0: attempt=2
@@ -70,7 +71,7 @@ select t.agent('p', '{code:rust}', 2);
 select t.submit('a', '{agent:code:rust}', '{"execution_mode": "http_pull"}');
 update fleet.task set changed_at = now() - interval '1 h';
 select pg_temp.writes($$select t.pull('p')$$, $w$
-attempt a 1: attempt=1 claimed_at=now due_at=now+60s epoch=1 executor=p node=p nonce=32 number=1 ordinal=0 phase=claimed ready_at=now stderr_bytes=0 stderr_lines=0 stdout_bytes=0 stdout_lines=0 unseen_ms=0
+attempt a 1: attempt=1 claimed_at=now due_at=now+60s epoch=1 executor=p node=p nonce=32 number=1 ordinal=0 phase=claimed ready_at=now slot_tid=its stderr_bytes=0 stderr_lines=0 stdout_bytes=0 stdout_lines=0 unseen_ms=0
 event a assigned created assigned 1 agent:p: {"node": "p", "epoch": 1, "agent_id": "p"}
 queue a: lane= prio= since=
 slot p 0: attempt=1
@@ -87,7 +88,7 @@ select t.look();
 update fleet.outbox set told = dirty, told_at = now() - interval '5 s', tell_at = 'infinity', taken_by = null, taken_until = null;
 update fleet.issue set read_at = now();
 select pg_temp.writes($$select t.claim('w1', 1)$$, $w$
-attempt acme/rocket#42 1: attempt=1 claimed_at=now epoch=1 executor=h/codex-cli node=w1 nonce=32 number=1 ordinal=0 phase=claimed ready_at=now stderr_bytes=0 stderr_lines=0 stdout_bytes=0 stdout_lines=0 unseen_ms=0
+attempt acme/rocket#42 1: attempt=1 claimed_at=now epoch=1 executor=h/codex-cli node=w1 nonce=32 number=1 ordinal=0 phase=claimed ready_at=now slot_tid=its stderr_bytes=0 stderr_lines=0 stdout_bytes=0 stdout_lines=0 unseen_ms=0
 event acme/rocket#42 assigned created assigned 1 node:w1: {"node": "w1", "epoch": 1, "agent_id": "h/codex-cli"}
 outbox acme/rocket#42: dirty=2 tell_at=now+10s
 queue acme/rocket#42: lane= prio= since=

@@ -28,7 +28,7 @@ begin
   end loop;
   for k, v in select * from jsonb_each(p_row) loop
     continue when k = 'due_at' and p_row ->> 'ended_at' is not null; -- whose time is over
-    continue when k in ('nonce', 'xid', 'event_id', 'slot_id', 'follow', 'pull', 'content_hash', 'made_at', 'out_detail', 'since');
+    continue when k in ('nonce', 'xid', 'event_id', 'slot_id', 'slot_tid', 'follow', 'pull', 'content_hash', 'made_at', 'out_detail', 'since');
     v_named := v_named || jsonb_build_object(k, case
       when v = 'null' then v
       when k = 'task' then to_jsonb(t.name_task(v::bigint))

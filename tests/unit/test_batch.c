@@ -188,15 +188,12 @@ START_TEST(test_one_that_fails_all_fails_no_neighbour)
 {
     refuse_second("starting_runs", REFUSED, true);
     claim(3, 1);
-    while (sql("starting_runs")->calls < 2)
-        uv_run(&scene.loop.uv, UV_RUN_ONCE);
-    ck_assert_str_eq(sql("starting_runs")->last[1], "21"); /* in the order in which they came */
     scene_until(neighbours_run, "the others running");
-    ck_assert_int_eq(sql("starting_runs")->calls, 4); /* all, then each */
     ck_assert_int_eq(sql("release")->calls, 0);
     ck_assert_uint_eq(starting()->one_by_one, 0); /* what follows goes together again */
     scene_until(second_gone, "22 given up after three refusals");
-    ck_assert_int_eq(sql("starting_runs")->calls, 6);
+    /* All, then each in the order in which they came. */
+    ck_assert_str_eq(sql("starting_runs")->asked, "{21,22,23}{21}{22}{23}{22}{22}");
     ck_assert_str_eq(sql("release")->last[3], "start_refused");
 }
 END_TEST
@@ -232,12 +229,8 @@ START_TEST(test_the_rest_goes_behind_who_travels_alone)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     job_of(22)->place.alone = true;
     let_go("starting_runs");
-    while (sql("starting_runs")->calls < 2)
-        uv_run(&scene.loop.uv, UV_RUN_ONCE);
-    ck_assert_int_eq(sql("starting_runs")->items, 1);
-    ck_assert_str_eq(sql("starting_runs")->last[1], "22");
     scene_until(all_run, "all running");
-    ck_assert_int_eq(sql("starting_runs")->calls, 3);
+    ck_assert_str_eq(sql("starting_runs")->asked, "{21}{22}{23}");
 }
 END_TEST
 
@@ -252,11 +245,8 @@ START_TEST(test_who_travels_alone_joins_nobody)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     job_of(23)->place.alone = true;
     let_go("starting_runs");
-    while (sql("starting_runs")->calls < 2)
-        uv_run(&scene.loop.uv, UV_RUN_ONCE);
-    ck_assert_int_eq(sql("starting_runs")->items, 1);
-    ck_assert_str_eq(sql("starting_runs")->last[1], "22");
     scene_until(all_run, "all running");
+    ck_assert_str_eq(sql("starting_runs")->asked, "{21}{22}{23}");
 }
 END_TEST
 
@@ -351,6 +341,115 @@ START_TEST(test_dropped_while_in_flight)
 }
 END_TEST
 
+/* --- Ends, and tasks for their slots --- */
+
+#define NO_JOB                                                                                 \
+    "attempt=<null>;task_id=<null>;number=<null>;epoch=<null>;nonce=<null>;phase=<null>;"      \
+    "proven=<null>;run=<null>;host_id=<null>;agent_type=<null>;title=<null>;body=<null>;"      \
+    "labels=<null>;requirements=<null>;repo=<null>;issue_number=<null>;slug=<null>;"           \
+    "branch_name=<null>;timeout_secs=<null>;prompt=<null>;command=<null>;stdout_bytes=<null>;" \
+    "stderr_bytes=<null>;checkpoint=<null>;cancel=<null>;adopted_from=<null>;"                 \
+    "adopted_silence_ms=<null>;pid=<null>;start=<null>;boot=<null>;machine=<null>"
+#define NEXT_JOB                                                                               \
+    "attempt=31;task_id=t-31;number=1;epoch=1;nonce=00112233445566778899aabbccddeeff;"         \
+    "phase=claimed;proven=f;run=<null>;host_id=h1;agent_type=demo;title=T;body=B;labels={};"   \
+    "requirements={x};repo=<null>;issue_number=<null>;slug=t31;branch_name=b;timeout_secs=60;" \
+    "prompt=<null>;command=<null>;stdout_bytes=0;stderr_bytes=0;checkpoint=<null>;cancel=f;"   \
+    "adopted_from=<null>;adopted_silence_ms=<null>;pid=<null>;start=<null>;boot=<null>;"       \
+    "machine=<null>"
+static const char ended_and_next[] =
+    "ord=1;fault=<null>;detail=<null>;status=completed;" NO_JOB
+    "|ord=<null>;fault=<null>;detail=<null>;status=<null>;" NEXT_JOB;
+
+static bool turn_said(void)
+{
+    return sql("turn")->calls > 0;
+}
+
+/* 21 runs and ends; the answer waits. */
+static void end_first(void)
+{
+    claim(1, 1);
+    scene_until(first_runs, "running");
+    sql("turn")->held = true;
+    sql("turn")->said = ended_and_next;
+    job_finish(job_of(21), "succeeded", NULL);
+    scene_until(turn_said, "its end");
+}
+
+static bool next_runs(void)
+{
+    return runs(31) && job_of(21) == NULL;
+}
+
+START_TEST(test_an_end_brings_a_task_for_its_slot)
+{
+    uint64_t claims = scene.dispatch->node.counts.claims;
+    end_first();
+    ck_assert_str_eq(sql("turn")->last[10], "1");
+    let_go("turn");
+    scene_until(next_runs, "the next task's run");
+    ck_assert_uint_eq(scene.dispatch->node.counts.claims, claims + 2);
+}
+END_TEST
+
+START_TEST(test_no_task_is_wanted_by_who_may_not_act)
+{
+    claim(1, 1);
+    scene_until(first_runs, "running");
+    scene.dispatch->claim_pause = clock_ms() + 60000;
+    sql("turn")->held = true;
+    job_finish(job_of(21), "succeeded", NULL);
+    scene_until(turn_said, "its end");
+    ck_assert_str_eq(sql("turn")->last[10], "0");
+    let_go("turn");
+}
+END_TEST
+
+static bool told_again(void)
+{
+    return sql("turn")->calls > 1;
+}
+
+/* What ails claims keeps no end from being told. */
+START_TEST(test_after_a_failure_no_task_is_wanted)
+{
+    claim(1, 1);
+    scene_until(first_runs, "running");
+    sql("turn")->state = REFUSED;
+    sql("turn")->whole = true;
+    sql("turn")->times = 1;
+    job_finish(job_of(21), "succeeded", NULL);
+    scene_until(turn_said, "its end");
+    ck_assert_str_eq(sql("turn")->last[10], "1");
+    scene_until(told_again, "its end once more");
+    ck_assert_str_eq(sql("turn")->last[10], "0");
+}
+END_TEST
+
+START_TEST(test_a_task_that_another_life_was_given_is_not_taken)
+{
+    end_first();
+    dispatch_end_life(scene.dispatch, "the test says so");
+    let_go("turn");
+    for (int turn = 0; turn < 20; turn++)
+        uv_run(&scene.loop.uv, UV_RUN_ONCE);
+    ck_assert_ptr_null(job_of(31));
+}
+END_TEST
+
+START_TEST(test_a_task_that_comes_while_it_leaves_is_not_taken)
+{
+    end_first();
+    uint64_t claims = scene.dispatch->node.counts.claims;
+    dispatch_drain(scene.dispatch, scene_drained, NULL);
+    let_go("turn");
+    scene_until(scene_is_drained, "drained");
+    ck_assert_ptr_null(job_of(31));
+    ck_assert_uint_eq(scene.dispatch->node.counts.claims, claims);
+}
+END_TEST
+
 /* --- The end --- */
 
 static bool stop_said(void)
@@ -362,15 +461,15 @@ START_TEST(test_what_is_on_its_way_is_said_before_the_node_leaves)
 {
     claim(1, 1);
     scene_until(first_runs, "running");
-    sql("finish_runs")->held = true;
+    sql("turn")->held = true;
     job_finish(job_of(21), "succeeded", NULL);
     dispatch_drain(scene.dispatch, scene_drained, NULL);
-    while (sql("finish_runs")->calls == 0)
+    while (sql("turn")->calls == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     for (int turn = 0; turn < 3; turn++)
         uv_run(&scene.loop.uv, UV_RUN_ONCE); /* a tick each, at most */
     ck_assert(!stop_said());
-    let_go("finish_runs");
+    let_go("turn");
     scene_until(scene_is_drained, "drained");
     ck_assert(stop_said());
 }
@@ -430,6 +529,11 @@ int main(void)
     tcase_add_test(tcase, test_dropped_while_in_flight);
     tcase_add_test(tcase, test_what_is_on_its_way_is_said_before_the_node_leaves);
     tcase_add_test(tcase, test_what_was_not_said_is_let_go);
+    tcase_add_test(tcase, test_an_end_brings_a_task_for_its_slot);
+    tcase_add_test(tcase, test_no_task_is_wanted_by_who_may_not_act);
+    tcase_add_test(tcase, test_after_a_failure_no_task_is_wanted);
+    tcase_add_test(tcase, test_a_task_that_another_life_was_given_is_not_taken);
+    tcase_add_test(tcase, test_a_task_that_comes_while_it_leaves_is_not_taken);
     tcase_add_loop_test(tcase, test_what_is_answered_behind_the_end, 0, 3);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

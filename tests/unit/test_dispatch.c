@@ -80,7 +80,7 @@ START_TEST(test_declared_dead)
     ck_assert_str_eq(sql("configure_hosts")->last[2], "{\"all\"}"); /* what is tried again */
     ck_assert_str_ne(before, scene.dispatch->node.id);
     ck_assert_ptr_null(scene_job());
-    ck_assert_int_eq(sql("finish_runs")->calls + sql("release")->calls, 0);
+    ck_assert_int_eq(sql("turn")->calls + sql("release")->calls, 0);
     ck_assert_int_eq(call("stop")->calls + call("void")->calls + call("raise")->calls, sent);
 }
 END_TEST
@@ -303,7 +303,7 @@ START_TEST(test_gone_is_dropped)
     sql("renew")->rows = "kind=gone;attempt=11;epoch=<null>;node=<null>;beat=<null>";
     scene_until(gone, "gone");
     ck_assert_int_eq(call("stop")->calls, 0);
-    ck_assert_int_eq(sql("finish_runs")->calls, 0);
+    ck_assert_int_eq(sql("turn")->calls, 0);
 }
 END_TEST
 
@@ -332,7 +332,7 @@ START_TEST(test_unreachable_host_keeps_its_runs)
     ck_assert_ptr_nonnull(scene_job());
     call("hello")->answer = hello;
     scene_until(told_running, "running again");
-    ck_assert_int_eq(sql("finish_runs")->calls, 0);
+    ck_assert_int_eq(sql("turn")->calls, 0);
     ck_assert_int_eq(call("start")->calls, 1);
 }
 END_TEST
@@ -398,7 +398,7 @@ START_TEST(test_drain_stores_and_leaves)
     scene_until(drained, "drained");
     scene_is_stored("tail\n");
     ck_assert_int_eq(sql("node_stop")->calls, 1);
-    ck_assert_int_eq(sql("finish_runs")->calls + sql("release")->calls, 0);
+    ck_assert_int_eq(sql("turn")->calls + sql("release")->calls, 0);
     ck_assert_int_eq(call("stop")->calls, 0);
 }
 END_TEST

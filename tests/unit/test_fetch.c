@@ -6,7 +6,7 @@
 START_TEST(a_request)
 {
     begin(serve_plain);
-    open_fetch("http://127.0.0.1:%d/git/", 5000, NULL);
+    open_fetch("http://127.0.0.1:%d/git/", 20000, NULL);
     ck_assert_str_eq(strrchr(fetch_base(fetch), '/'), "/git");
     struct got got = ask("GET", "/api/v1/user?a=%20b", NULL);
     ck_assert_int_eq(got.status, 200);
@@ -36,7 +36,7 @@ START_TEST(methods_and_types)
         {"POST", NULL, NULL},
     };
     begin(serve_plain);
-    open_fetch("http://localhost:%d", 5000, NULL);
+    open_fetch("http://localhost:%d", 20000, NULL);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char line[64];
         snprintf(line, sizeof line, "%s /x", cases[i].method);
@@ -81,7 +81,7 @@ START_TEST(no_request_at_all)
         {.method = "POST", .path = "/", .body = "{}", .body_len = 2},
     };
     begin(serve_plain);
-    open_fetch("http://127.0.0.1:%d", 5000, NULL);
+    open_fetch("http://127.0.0.1:%d", 20000, NULL);
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
         struct got got = {0};
         fetch_send(fetch, &requests[i], on_got, &got);
@@ -115,7 +115,7 @@ START_TEST(redirects)
 {
     begin(serve_redirect);
     http_server_start(&other, serve_plain, NULL, NULL);
-    open_fetch("http://127.0.0.1:%d", 5000, NULL);
+    open_fetch("http://127.0.0.1:%d", 20000, NULL);
     struct got got = ask("GET", "/self", NULL);
     ck_assert_int_eq(got.status, 301);
     ck_assert_str_eq(got.location, "/elsewhere");
@@ -139,7 +139,7 @@ START_TEST(proxies_of_the_environment)
     snprintf(proxy, sizeof proxy, "http://127.0.0.1:%d", other.port);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         setenv(names[i], proxy, 1);
-    open_fetch("http://127.0.0.1:%d", 5000, NULL);
+    open_fetch("http://127.0.0.1:%d", 20000, NULL);
     ck_assert_int_eq(ask("GET", "/x", NULL).status, 200);
     ck_assert_int_eq(http_count(&server, "GET /x"), 1);
     ck_assert_int_eq(other.peer_count, 0);
@@ -175,7 +175,7 @@ START_TEST(netrc)
     fputs("default login someone password of-netrc\n", file);
     fclose(file);
     setenv("HOME", folder, 1);
-    open_fetch("http://127.0.0.1:%d", 5000, NULL);
+    open_fetch("http://127.0.0.1:%d", 20000, NULL);
     struct got got = {0};
     fetch_send(fetch, &(struct fetch_request){.method = "GET", .path = "/"}, on_got, &got);
     loop_run(&loop);
@@ -223,7 +223,7 @@ static struct got ask_tls(const char *certificate, const char *ca)
     snprintf(key, sizeof key, "%s/%s.key", folder, certificate);
     snprintf(trusted, sizeof trusted, "%s/%s.crt", folder, ca ? ca : "");
     http_server_start(&server, serve_plain, crt, key);
-    open_fetch("https://127.0.0.1:%d", 5000, ca ? trusted : NULL);
+    open_fetch("https://127.0.0.1:%d", 20000, ca ? trusted : NULL);
     struct got got = ask("GET", "/x", NULL);
     end();
     return got;

@@ -112,7 +112,7 @@ START_TEST(nobody_there)
     http_server_stop(&server);
     memset(&server, 0, sizeof server);
     server.port = port;
-    open_fetch("http://127.0.0.1:%d", 5000, NULL);
+    open_fetch("http://127.0.0.1:%d", 20000, NULL);
     struct got got = ask("POST", "/x", "{}");
     ck_assert_str_eq(got.state, "connect");
     ck_assert(!got.sent && got.status == 0);
@@ -149,7 +149,7 @@ START_TEST(nothing_is_sent_twice)
     static const char *const methods[] = {"POST", "PUT", "PATCH", "DELETE"};
 
     begin(serve_once);
-    open_fetch("http://127.0.0.1:%d", 5000, NULL);
+    open_fetch("http://127.0.0.1:%d", 20000, NULL);
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         char line[32];
         snprintf(line, sizeof line, "%s /x", methods[i]);
@@ -165,7 +165,7 @@ END_TEST
 START_TEST(reading_keeps_its_connection)
 {
     begin(serve_plain);
-    open_fetch("http://127.0.0.1:%d", 5000, NULL);
+    open_fetch("http://127.0.0.1:%d", 20000, NULL);
     for (int i = 0; i < 5; i++)
         ck_assert_int_eq(ask("GET", "/x", NULL).status, 200);
     ck_assert_int_eq(server.peer_count, 1);
@@ -202,7 +202,7 @@ START_TEST(retry)
         {"Retry-After: 99999999999999999999999\r\n", 86400},
     };
     begin(serve_later);
-    open_fetch("http://127.0.0.1:%d", 5000, NULL);
+    open_fetch("http://127.0.0.1:%d", 20000, NULL);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         snprintf(retry_after, sizeof retry_after, "%s", cases[i].value);
         struct got got = ask("GET", "/x", NULL);
@@ -237,7 +237,7 @@ START_TEST(only_so_many_at_once)
     struct got got[12] = {0};
 
     begin(serve_counted);
-    open_fetch("http://127.0.0.1:%d", 5000, NULL);
+    open_fetch("http://127.0.0.1:%d", 20000, NULL);
     for (int i = 0; i < 12; i++)
         fetch_send(fetch, &(struct fetch_request){.method = i % 2 ? "GET" : "POST", .path = "/x"},
                    on_got, &got[i]);
@@ -255,7 +255,7 @@ START_TEST(stop)
     struct got got[5] = {0};
 
     begin(serve_badly);
-    open_fetch("http://127.0.0.1:%d", 5000, NULL);
+    open_fetch("http://127.0.0.1:%d", 20000, NULL);
     for (int i = 0; i < 5; i++)
         fetch_send(fetch, &(struct fetch_request){.method = "POST", .path = "/hang"}, on_got,
                    &got[i]);
@@ -319,7 +319,7 @@ START_TEST(secrets_are_wiped)
     char secret[64], body[64], half[32];
 
     begin(serve_deaf);
-    open_fetch("http://127.0.0.1:%d", 5000, NULL);
+    open_fetch("http://127.0.0.1:%d", 20000, NULL);
     snprintf(half, sizeof half, "needle%d", (int)getpid());
     snprintf(secret, sizeof secret, "token x-%s", half);
     snprintf(body, sizeof body, "{\"secret\":\"y-%s\"}", half);

@@ -12,7 +12,7 @@
 
 static bool finished(void)
 {
-    return sql("finish_runs")->calls > 0;
+    return sql("turn")->calls > 0;
 }
 
 static bool released(void)
@@ -55,8 +55,8 @@ static bool told_stopping(void)
 static void expect_finish(const char *outcome, const char *reason)
 {
     scene_until(finished, "finish");
-    ck_assert_str_eq(sql("finish_runs")->last[3], outcome);
-    ck_assert_str_eq(sql("finish_runs")->last[4], reason);
+    ck_assert_str_eq(sql("turn")->last[3], outcome);
+    ck_assert_str_eq(sql("turn")->last[4], reason);
     scene_until(gone, "gone after finish");
 }
 
@@ -73,7 +73,7 @@ START_TEST(test_success)
     scene_run.chunk = 4096;
     scene_ends(0, "exit");
     expect_finish("succeeded", "<null>");
-    ck_assert_str_eq(sql("finish_runs")->last[5], "0");
+    ck_assert_str_eq(sql("turn")->last[5], "0");
     ck_assert_str_eq(reported("session_id"), "th");
     ck_assert_str_eq(reported("summary"), "Done.");
     scene_is_stored(DONE);
@@ -86,7 +86,7 @@ START_TEST(test_fails_by_exit)
     scene_until(is_running, "running");
     scene_ends(3, "exit");
     expect_finish("failed", "exit_nonzero");
-    ck_assert_str_eq(sql("finish_runs")->last[5], "3");
+    ck_assert_str_eq(sql("turn")->last[5], "3");
 }
 END_TEST
 
@@ -104,12 +104,12 @@ START_TEST(test_limit_that_ends)
 {
     scene_once("claim", CLAIMED);
     scene_until(is_running, "running");
-    ck_assert_str_eq(sql("finish_runs")->last[8], "");
+    ck_assert_str_eq(sql("turn")->last[8], "");
     scene_prints("{\"type\":\"turn.failed\",\"error\":{\"message\":\"You've hit your usage limit. "
                  "Try again in 2 hours 30 minutes.\"}}\n");
     scene_ends(1, "exit");
     expect_finish("failed", "provider_quota");
-    int64_t wait = strtoll(sql("finish_runs")->last[8], NULL, 10) - (int64_t)time(NULL);
+    int64_t wait = strtoll(sql("turn")->last[8], NULL, 10) - (int64_t)time(NULL);
     ck_assert_int_ge(wait, 9000 - 60);
     ck_assert_int_le(wait, 9000);
 }
@@ -132,7 +132,7 @@ START_TEST(test_limit_by_the_clock_of_the_host)
     free(text);
     scene_ends(1, "exit");
     expect_finish("failed", "provider_quota");
-    int64_t wait = strtoll(sql("finish_runs")->last[8], NULL, 10) - (int64_t)time(NULL);
+    int64_t wait = strtoll(sql("turn")->last[8], NULL, 10) - (int64_t)time(NULL);
     ck_assert_int_gt(wait, 3 * 3600 - 120);
     ck_assert_int_le(wait, 3 * 3600);
 }
@@ -154,7 +154,7 @@ START_TEST(test_killed_by_a_signal)
     scene_until(is_running, "running");
     scene_ends(signals[_i].status, "exit");
     expect_finish("failed", "killed");
-    ck_assert_str_eq(sql("finish_runs")->last[6], signals[_i].number);
+    ck_assert_str_eq(sql("turn")->last[6], signals[_i].number);
     ck_assert_str_eq(reported("error"), signals[_i].error);
 }
 END_TEST
@@ -189,7 +189,7 @@ START_TEST(test_lost)
     scene_run.state = RUNNER_LOST;
     expect_finish("lost", "run_lost");
     scene_is_stored("half"); /* what it said is kept */
-    ck_assert_str_eq(sql("finish_runs")->last[5], "<null>");
+    ck_assert_str_eq(sql("turn")->last[5], "<null>");
 }
 END_TEST
 
@@ -374,7 +374,7 @@ START_TEST(test_vanished_run)
     scene_run.state = RUNNER_ABSENT;
     adopt(SCENE_JOB("running;proven=t", "2", "t-1-x.1", "0", "<null>", "f"));
     expect_finish("lost", "rundir_missing");
-    ck_assert_str_eq(sql("finish_runs")->last[9], "supervisor_gone no_mark");
+    ck_assert_str_eq(sql("turn")->last[9], "supervisor_gone no_mark");
     ck_assert_int_eq(call("start")->calls, 0);
 }
 END_TEST

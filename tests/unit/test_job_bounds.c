@@ -156,21 +156,21 @@ END_TEST
 
 static bool finish_hangs(void)
 {
-    return sql("finish_runs")->calls > 0;
+    return sql("turn")->calls > 0;
 }
 
 START_TEST(test_gone_while_its_end_is_on_its_way)
 {
     run();
-    sql("finish_runs")->held = true;
+    sql("turn")->held = true;
     scene_ends(0, "exit");
-    scene_until(finish_hangs, "finish_runs");
+    scene_until(finish_hangs, "turn");
     sql("renew")->rows = "kind=gone;attempt=11;epoch=<null>;node=<null>;beat=<null>";
     pass(300);
     ck_assert_ptr_nonnull(scene_job());
-    let_go("finish_runs");
+    let_go("turn");
     scene_until(gone, "gone");
-    ck_assert_int_eq(sql("finish_runs")->calls, 1);
+    ck_assert_int_eq(sql("turn")->calls, 1);
 }
 END_TEST
 
@@ -216,10 +216,10 @@ START_TEST(test_promised_bytes_that_never_come)
     scene_ends(0, "exit");
     scene_until(is_ending, "ending");
     pass(500);
-    ck_assert_int_eq(sql("finish_runs")->calls, 0);
+    ck_assert_int_eq(sql("turn")->calls, 0);
     scene_job()->quiet_ms = 60001;
-    scene_until(gone, "finish_runs");
-    ck_assert_str_eq(sql("finish_runs")->last[4], "output_tampered");
+    scene_until(gone, "turn");
+    ck_assert_str_eq(sql("turn")->last[4], "output_tampered");
 }
 END_TEST
 
@@ -330,12 +330,12 @@ START_TEST(test_fenced_while_finishing)
     run();
     scene_prints("x\n");
     scene_until(append_hangs, "append");
-    sql("finish_runs")->held = true;
+    sql("turn")->held = true;
     job_finish(scene_job(), "succeeded", NULL);
     let_go("append");
     pass(200);
     ck_assert_ptr_nonnull(scene_job()); /* its end is on its way, and was what fenced it */
-    let_go("finish_runs");
+    let_go("turn");
     scene_until(gone, "finished");
 }
 END_TEST

@@ -378,10 +378,10 @@ START_TEST(stderr_is_stored_before_the_end)
     scene_until(is_ending, "ending");
     pass(200);
     ck_assert_int_eq(job->state, JOB_ENDING);
-    ck_assert_int_eq(sql("finish_runs")->calls, 0);
+    ck_assert_int_eq(sql("turn")->calls, 0);
     sql("append")->held = false;
     timer_start(&scene.pump, 1, 0);
-    until_told("finish_runs");
+    until_told("turn");
     ck_assert_uint_eq(scene.stored_len[1], 2);
 }
 END_TEST

@@ -120,10 +120,10 @@ START_TEST(test_provider_down)
     scene_until(stopped_on_host, "stop");
     ck_assert_str_eq(scene_job()->stop_reason, "provider_down");
     scene_ends(1, "provider_down");
-    while (sql("finish_runs")->calls == 0)
+    while (sql("turn")->calls == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
-    ck_assert_str_eq(sql("finish_runs")->last[3], "failed");
-    ck_assert_str_eq(sql("finish_runs")->last[4], "provider_down");
+    ck_assert_str_eq(sql("turn")->last[3], "failed");
+    ck_assert_str_eq(sql("turn")->last[4], "provider_down");
 }
 END_TEST
 
@@ -159,9 +159,9 @@ START_TEST(test_done_and_lingering)
     ck_assert_str_eq(scene_job()->stop_reason, "done");
     scene_until(stopped_on_host, "stop");
     scene_ends(143, "done");
-    while (sql("finish_runs")->calls == 0)
+    while (sql("turn")->calls == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
-    ck_assert_str_eq(sql("finish_runs")->last[3], "succeeded");
+    ck_assert_str_eq(sql("turn")->last[3], "succeeded");
 }
 END_TEST
 

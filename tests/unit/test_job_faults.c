@@ -220,7 +220,7 @@ START_TEST(test_tombstone_of_a_proven_run_is_no_end)
     scene_once("adopt", SCENE_JOB("running;proven=t", "2", "t-1-x.1", "0", "<null>", "f"));
     scene_until(told_unreachable, "unreachable");
     ck_assert_str_eq(sql("phase")->last[4], "rundir_foreign");
-    ck_assert_int_eq(sql("void_confirmed")->calls + sql("finish_runs")->calls, 0);
+    ck_assert_int_eq(sql("void_confirmed")->calls + sql("turn")->calls, 0);
 }
 END_TEST
 
@@ -230,10 +230,10 @@ START_TEST(test_output_of_a_foreign_directory_is_not_ours)
     scene_until(is_running, "running");
     scene_run.state = RUNNER_FOREIGN;
     scene_prints("theirs\n");
-    while (sql("finish_runs")->calls == 0)
+    while (sql("turn")->calls == 0)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
-    ck_assert_str_eq(sql("finish_runs")->last[3], "lost");
-    ck_assert_str_eq(sql("finish_runs")->last[4], "run_tampered");
+    ck_assert_str_eq(sql("turn")->last[3], "lost");
+    ck_assert_str_eq(sql("turn")->last[4], "run_tampered");
     ck_assert_int_eq(sql("append")->calls, 0);
 }
 END_TEST

@@ -13,7 +13,7 @@ static bool is_running(void)
 
 static bool finished(void)
 {
-    return sql("finish_runs")->calls > 0;
+    return sql("turn")->calls > 0;
 }
 
 static bool has_read_all(void)

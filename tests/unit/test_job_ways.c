@@ -160,7 +160,7 @@ START_TEST(test_tombstone_that_sql_knows_better)
     scene_run.machine = "m2";
     scene_once("claim", CLAIMED);
     scene_until(told_foreign, "unreachable");
-    ck_assert_int_eq(sql("finish_runs")->calls, 0);
+    ck_assert_int_eq(sql("turn")->calls, 0);
 }
 END_TEST
 
@@ -209,12 +209,12 @@ static void run_to_end(void)
 
 START_TEST(test_words_refused_at_the_end)
 {
-    sql("finish_runs")->state = FOR_GOOD;
-    sql("finish_runs")->times = 3;
+    sql("turn")->state = FOR_GOOD;
+    sql("turn")->times = 3;
     run_to_end();
     scene_until(gone, "recorded");
-    ck_assert_int_eq(sql("finish_runs")->calls, 4);
-    ck_assert_str_eq(sql("finish_runs")->last[3], "succeeded");
+    ck_assert_int_eq(sql("turn")->calls, 4);
+    ck_assert_str_eq(sql("turn")->last[3], "succeeded");
     ck_assert_str_eq(reported("session_id"), "<null>");
     ck_assert_ptr_nonnull(strstr(reported("error"), "the database refused"));
 }
@@ -222,11 +222,11 @@ END_TEST
 
 START_TEST(test_an_outage_at_the_end_costs_no_words)
 {
-    sql("finish_runs")->state = "57014"; /* statement_timeout */
-    sql("finish_runs")->times = 4;
+    sql("turn")->state = "57014"; /* statement_timeout */
+    sql("turn")->times = 4;
     run_to_end();
     scene_until(gone, "recorded");
-    ck_assert_int_eq(sql("finish_runs")->calls, 5);
+    ck_assert_int_eq(sql("turn")->calls, 5);
     ck_assert_str_eq(reported("session_id"), "th");
     ck_assert_str_eq(reported("error"), "<null>");
 }
@@ -235,10 +235,10 @@ END_TEST
 START_TEST(test_an_end_that_is_known_otherwise)
 {
     static const char *const states[] = {"AF004", "AF003", "AF002"};
-    sql("finish_runs")->state = states[_i];
+    sql("turn")->state = states[_i];
     run_to_end();
     scene_until(gone, "dropped");
-    ck_assert_int_eq(sql("finish_runs")->calls, 1);
+    ck_assert_int_eq(sql("turn")->calls, 1);
 }
 END_TEST
 
@@ -251,7 +251,7 @@ START_TEST(test_a_phase_refused_for_good_holds_up_no_stop)
     scene_until(stopped_on_host, "stop");
     scene_ends(130, "cancelled");
     scene_until(gone, "finish");
-    ck_assert_str_eq(sql("finish_runs")->last[3], "cancelled");
+    ck_assert_str_eq(sql("turn")->last[3], "cancelled");
 }
 END_TEST
 
@@ -264,7 +264,7 @@ START_TEST(test_an_append_that_failed_once_comes_again)
     sql("append")->times = 1;
     run_to_end();
     scene_until(gone, "finish, though no other run writes");
-    ck_assert_str_eq(sql("finish_runs")->last[3], "succeeded");
+    ck_assert_str_eq(sql("turn")->last[3], "succeeded");
     scene_is_stored(DONE);
 }
 END_TEST
@@ -279,10 +279,10 @@ START_TEST(test_output_refused_for_good_holds_up_no_end)
     sql("append")->state = FOR_GOOD;
     run_to_end();
     scene_until(append_was_refused, "refused");
-    ck_assert_int_eq(sql("finish_runs")->calls, 0);
+    ck_assert_int_eq(sql("turn")->calls, 0);
     scene_job()->refused_since -= 3600 * 1000;
     scene_until(gone, "finish");
-    ck_assert_str_eq(sql("finish_runs")->last[3], "succeeded");
+    ck_assert_str_eq(sql("turn")->last[3], "succeeded");
     ck_assert_ptr_nonnull(strstr(reported("error"), "could not be stored: SQLSTATE " FOR_GOOD));
 }
 END_TEST
@@ -321,7 +321,7 @@ START_TEST(test_rest_of_the_output_on_a_host_that_is_away)
         uv_run(&scene.loop.uv, UV_RUN_ONCE);
     call("hello")->answer = NULL;
     scene_until(told_away, "unreachable");
-    ck_assert_int_eq(sql("finish_runs")->calls, 0);
+    ck_assert_int_eq(sql("turn")->calls, 0);
 }
 END_TEST
 

@@ -17,7 +17,7 @@
 
 static bool finished(void)
 {
-    return sql("finish_runs")->calls > 0;
+    return sql("turn")->calls > 0;
 }
 
 static bool released(void)
@@ -73,8 +73,8 @@ static bool all_stored(void)
 static void expect_finish(const char *outcome, const char *reason)
 {
     scene_until(finished, "finish");
-    ck_assert_str_eq(sql("finish_runs")->last[3], outcome);
-    ck_assert_str_eq(sql("finish_runs")->last[4], reason);
+    ck_assert_str_eq(sql("turn")->last[3], outcome);
+    ck_assert_str_eq(sql("turn")->last[4], reason);
     scene_until(gone, "gone after finish");
 }
 
@@ -126,7 +126,7 @@ START_TEST(test_what_the_host_is_told)
     ck_assert(!work->workflows);
     expect_finish("succeeded", "<null>");
     ck_assert(scene_work.work.leftovers);
-    ck_assert_ptr_null(strstr(sql("finish_runs")->last[7], "s3cret-of-git"));
+    ck_assert_ptr_null(strstr(sql("turn")->last[7], "s3cret-of-git"));
     ck_assert_ptr_null(strstr(sql("starting_runs")->last[4], "s3cret-of-git"));
     ck_assert_ptr_null(strstr(scene_run.job, "s3cret-of-git"));
 }

@@ -32,6 +32,7 @@ struct scene_sql {
     const char *only;    /* attempt that state is of; whole: calls with it fail; NULL: all */
     const char *said;    /* all that the next call is answered, once; NULL: see rows */
     int items;           /* in the last call */
+    char asked[256];     /* of many: the attempts of each call, "{21,22}{23}", cut */
     char last[17][8192]; /* parameters of the last call; of many: of its last item */
 };
 
@@ -56,7 +57,7 @@ static struct scene_sql scene_sql[] = {
      .rows = "base_branch=<null>;pushed_head=<null>;session_id=<null>;follow_up=<null>;"
              "earlier_summary=<null>;question=<null>;slot_ordinal=0;session_tokens=<null>"},
     {.name = "prepared", .rows = "prepared="},
-    {.name = "finish_runs", .many = true, .rows = "status=completed"},
+    {.name = "turn", .many = true, .rows = "status=completed"},
     {.name = "release", .rows = "status=created"},
     {.name = "void_confirmed", .rows = "status=created"},
     {.name = "promote", .rows = "count=0"},
@@ -79,12 +80,12 @@ static struct scene_sql *sql(const char *name)
     ck_abort_msg("no such SQL function: %s", name);
 }
 
-/* A member of what finish_runs() was told last, "tokens.input" of one inside; "<null>": none. */
+/* A member of what turn() was told last, "tokens.input" of one inside; "<null>": none. */
 static inline const char *reported(const char *name)
 {
     static char text[8192];
     struct error err;
-    const char *report = sql("finish_runs")->last[7], *dot = strchr(name, '.');
+    const char *report = sql("turn")->last[7], *dot = strchr(name, '.');
     struct json_object *whole = json_parse(report, strlen(report), &err), *at = whole;
     ck_assert_msg(whole != NULL, "no report: %s", report);
     if (dot != NULL) {
@@ -178,6 +179,8 @@ static bool scene_many(struct scene_sql *answer, int count, const char *const *p
     bool good = true;
     char attempt[32];
     const char *at = params[1];
+    size_t len = strlen(answer->asked);
+    snprintf(answer->asked + len, sizeof answer->asked - len, "%s", at);
     for (answer->items = 0; scene_element(&at, attempt, sizeof attempt);) {
         bool faulty =
             answer->state != NULL && (answer->only == NULL || strcmp(answer->only, attempt) == 0);
@@ -190,6 +193,8 @@ static bool scene_many(struct scene_sql *answer, int count, const char *const *p
     for (int i = 1; i < count; i++) {
         at = params[i];
         int items = 0;
+        if (*at != '{')
+            continue; /* said of all */
         while (scene_element(&at, answer->last[i], sizeof answer->last[i]))
             items++;
         ck_assert_int_eq(items, answer->items);

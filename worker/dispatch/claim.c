@@ -122,6 +122,25 @@ static void wake_up(struct dispatch *dispatch)
              dispatch_call_new(dispatch));
 }
 
+int dispatch_want(void *data, size_t ends)
+{
+    struct dispatch *dispatch = data;
+    if (clock_ms() < dispatch->claim_pause || !node_may_act(&dispatch->node))
+        return 0;
+    return ends < DISPATCH_CLAIM_MAX ? (int)ends : DISPATCH_CLAIM_MAX;
+}
+
+void dispatch_take(void *data, const struct db_result *res, int row)
+{
+    struct dispatch *dispatch = data;
+    struct job *job = take_row(dispatch, res, row);
+    if (job == NULL)
+        return;
+    log_info(job->about, "claimed");
+    dispatch->node.counts.claims++;
+    job_step(job);
+}
+
 static void on_claim(void *data, const struct db_result *res, const struct error *err)
 {
     struct dispatch_call *call = data;
@@ -135,14 +154,8 @@ static void on_claim(void *data, const struct db_result *res, const struct error
         node_failed(&dispatch->node, "claim", err);
         return;
     }
-    for (int row = 0; row < db_rows(res); row++) {
-        struct job *job = take_row(dispatch, res, row);
-        if (job == NULL)
-            continue;
-        log_info(job->about, "claimed");
-        dispatch->node.counts.claims++;
-        job_step(job);
-    }
+    for (int row = 0; row < db_rows(res); row++)
+        dispatch_take(dispatch, res, row);
     if (db_rows(res) > 0)
         wake_up(dispatch);
     else

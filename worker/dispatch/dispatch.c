@@ -230,7 +230,8 @@ struct dispatch *dispatch_new(struct loop *loop, struct db *db, struct config *c
     list_init(&dispatch->hosts);
     list_init(&dispatch->made);
     dispatch->made_due = true;
-    jobs_init(&dispatch->jobs, &dispatch->node, on_room, dispatch);
+    jobs_init(&dispatch->jobs, &dispatch->node, on_room, dispatch,
+              (struct refill){dispatch_want, dispatch_take, dispatch});
     sweep_init(&dispatch->sweep, dispatch);
     timer_init(&dispatch->tick, loop, on_tick, dispatch);
     timer_init(&dispatch->beat, loop, dispatch_renew, dispatch);

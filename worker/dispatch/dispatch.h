@@ -82,6 +82,8 @@ void dispatch_say(const struct dispatch *dispatch, const struct histogram *lag, 
 /* --- Between the parts of the dispatcher --- */
 
 void dispatch_claim(struct dispatch *dispatch); /* claim.c: claim, adopt, fetch */
+int dispatch_want(void *dispatch, size_t ends); /* tasks for the slots of so many runs that end */
+void dispatch_take(void *dispatch, const struct db_result *res, int row); /* one that was claimed */
 void dispatch_adopt(struct dispatch *dispatch);
 void dispatch_fetch(struct dispatch *dispatch, const int64_t *attempts, int count);
 void dispatch_register(struct dispatch *dispatch);   /* life.c: start, configure, renew */

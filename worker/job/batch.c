@@ -2,6 +2,7 @@
 #include "worker/job/batch.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -16,9 +17,10 @@
 
 static void send_due(void *data);
 
-void batch_init(struct batch *batch, const struct batch_kind *kind, struct node *node)
+void batch_init(struct batch *batch, const struct batch_kind *kind, struct node *node,
+                const struct refill *refill)
 {
-    *batch = (struct batch){.kind = kind, .node = node};
+    *batch = (struct batch){.kind = kind, .node = node, .refill = refill};
     list_init(&batch->jobs);
     timer_init(&batch->timer, node->loop, send_due, batch);
 }
@@ -191,8 +193,11 @@ static void on_row(struct batch *batch, struct job *job, const struct db_result 
 static void on_rows(struct batch *batch, struct job **items, size_t count,
                     const struct db_result *res)
 {
+    bool ours = batch->life == batch->node->life && !node_draining(batch->node);
     for (int row = 0; row < db_rows(res); row++) {
         int64_t ord = db_int(res, row, "ord", 0);
+        if (ord == 0 && batch->kind->refills && ours)
+            batch->refill->take(batch->refill->data, res, row);
         if (ord < 1 || (size_t)ord > count || items[ord - 1] == NULL)
             continue;
         struct job *job = items[ord - 1];
@@ -230,7 +235,8 @@ static void send_due(void *data)
     struct batch *batch = data;
     int count = 2 + batch->kind->columns;
     struct buf arrays[BATCH_COLUMNS_MAX];
-    const char *params[1 + BATCH_COLUMNS_MAX] = {batch->node->id};
+    const char *params[2 + BATCH_COLUMNS_MAX] = {batch->node->id};
+    char want[16];
     for (int i = 0; i < count; i++) {
         buf_init(&arrays[i], ARRAY_MAX);
         db_array_begin(&arrays[i]);
@@ -240,9 +246,16 @@ static void send_due(void *data)
         db_array_end(&arrays[i]);
         params[1 + i] = buf_text(&arrays[i]);
     }
+    if (batch->kind->refills && batch->count > 0) {
+        bool failed = batch->one_by_one > 0 || batch->items[0]->place.alone;
+        int tasks = failed ? 0 : batch->refill->want(batch->refill->data, batch->count);
+        snprintf(want, sizeof want, "%d", tasks);
+        params[1 + count] = want;
+    }
+    batch->life = batch->node->life;
     if (batch->count > 0)
         db_query_locking(batch->node->db, batch->kind->name, 0, batch->kind->sql, DB_REPEAT,
-                         1 + count, params, on_done, batch);
+                         1 + count + batch->kind->refills, params, on_done, batch);
     else
         arm(batch);
     for (int i = 0; i < count; i++)

@@ -25,6 +25,9 @@ struct batch_kind {
      * Answers ord, fault and detail of each, and what there is to say when fault is null. */
     const char *sql;
     int columns;
+    /* Its last argument is how many tasks are wanted beside the answers: rows without ord. None
+     * after a call that failed: whatever ails claims, ends are told. */
+    bool refills;
     /* Adds one element to each of them. */
     void (*add)(const struct job *job, struct buf *columns);
     /* What its own call would have been answered: the row of res, or err. */
@@ -41,9 +44,18 @@ struct batch_place {
     bool alone;         /* its call was refused by itself: it takes no others with it */
 };
 
+/* Who has room when runs end, and takes the tasks that come with the answer. */
+struct refill {
+    int (*want)(void *data, size_t ends);
+    void (*take)(void *data, const struct db_result *res, int row);
+    void *data; /* borrowed */
+};
+
 struct batch {
     const struct batch_kind *kind;      /* borrowed */
     struct node *node;                  /* borrowed */
+    const struct refill *refill;        /* borrowed; of a kind that refills */
+    uint64_t life;                      /* that of the node as the call in flight was sent */
     struct list jobs;                   /* of struct job.place: busy with this, not in flight */
     struct timer timer;                 /* the next call */
     struct job *items[BATCH_ITEMS_MAX]; /* busy with this, in flight, in the order of `ord` */
@@ -52,7 +64,8 @@ struct batch {
     bool closed;       /* no timer any more */
 };
 
-void batch_init(struct batch *batch, const struct batch_kind *kind, struct node *node);
+void batch_init(struct batch *batch, const struct batch_kind *kind, struct node *node,
+                const struct refill *refill);
 void batch_add(struct batch *batch, struct job *job); /* the job's step is in flight from now on */
 bool batch_idle(const struct batch *batch);           /* nobody waits, nothing is in flight */
 /* Of what was not sent nothing will be; its jobs are gone. */

@@ -218,13 +218,14 @@ void job_drop(struct job *job, const char *why)
 
 /* --- All of them --- */
 
-void jobs_init(struct jobs *jobs, struct node *node, void (*on_gone)(void *data), void *data)
+void jobs_init(struct jobs *jobs, struct node *node, void (*on_gone)(void *data), void *data,
+               struct refill refill)
 {
-    *jobs = (struct jobs){.node = node, .on_gone = on_gone, .data = data};
+    *jobs = (struct jobs){.node = node, .on_gone = on_gone, .data = data, .refill = refill};
     list_init(&jobs->list);
     output_init(&jobs->output, node);
     for (int i = 0; i < JOB_CALLS; i++)
-        batch_init(&jobs->batches[i], &job_calls[i], node);
+        batch_init(&jobs->batches[i], &job_calls[i], node, &jobs->refill);
 }
 
 bool jobs_idle(const struct jobs *jobs)

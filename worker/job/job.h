@@ -119,9 +119,11 @@ struct jobs {
     struct batch batches[JOB_CALLS];
     void (*on_gone)(void *data); /* a slot may be free */
     void *data;                  /* borrowed */
+    struct refill refill;
 };
 
-void jobs_init(struct jobs *jobs, struct node *node, void (*on_gone)(void *data), void *data);
+void jobs_init(struct jobs *jobs, struct node *node, void (*on_gone)(void *data), void *data,
+               struct refill refill);
 struct job *jobs_find(const struct jobs *jobs, int64_t attempt); /* NULL: none */
 void jobs_step(struct jobs *jobs);
 void jobs_drop(struct jobs *jobs, const char *why);

@@ -332,12 +332,14 @@ static void add_end(const struct job *job, struct buf *columns)
 /* --- What is said of many at once --- */
 
 const struct batch_kind job_calls[JOB_CALLS] = {
-    {"starting", "select * from fleet.starting_runs($1, $2, $3, $4, $5, $6)", 3, add_starting,
-     on_starting},
-    {"started", "select * from fleet.started_runs($1, $2, $3, $4, $5, $6, $7)", 4, add_started,
-     on_started},
-    {"finishing", "select * from fleet.finish_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", 7,
-     add_end, on_end}};
+    {"starting", "select * from fleet.starting_runs($1, $2, $3, $4, $5, $6)", 3, false,
+     add_starting, on_starting},
+    {"started", "select * from fleet.started_runs($1, $2, $3, $4, $5, $6, $7)", 4, false,
+     add_started, on_started},
+    {"finishing",
+     "select t.ord, t.fault, t.detail, t.status, (t.job).* "
+     "from fleet.turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) t",
+     7, true, add_end, on_end}};
 
 /* --- Who owns it --- */
 
