@@ -21,6 +21,7 @@
 #define FINISH_MS 15000   /* for requests under way, once the listener is closed */
 #define DB_STOP_MS 3000
 #define DB_WAIT_MS 3000            /* how long a query waits for a connection */
+#define DB_LOCK_MS 12000           /* and for locks: an update holds some as long as it takes */
 #define DB_STATEMENT_MS 20000      /* then the database ends it: nobody waits any more */
 #define CONNECTIONS_MAX 16384      /* two descriptors each; half of them may wait for tasks */
 #define DESCRIPTORS_RESERVED 128   /* for the database, logs, lingering connections */
@@ -220,6 +221,7 @@ static struct db *open_database(struct server *server, struct error *err)
                                  .on_up = on_up,
                                  .connections = config->database.connections,
                                  .wait_ms = DB_WAIT_MS,
+                                 .lock_ms = DB_LOCK_MS,
                                  .statement_ms = DB_STATEMENT_MS,
                                  .allow_plaintext = config->database.insecure_plaintext,
                                  .data = server};
@@ -281,6 +283,7 @@ static int open_parts(struct server *server, struct error *err)
     server->ceiling = ceiling_new(&server->loop, server->db, connection_ceiling(descriptors));
     server->follow = follow_new(&server->loop, server->db, server->ceiling);
     server->submit = submit_new(server->db);
+    turns_init(&server->turns, server->db, server->config->database.connections);
     server->node = node_new(&server->loop, server->db, name, server->config->hash);
     server->pull = pull_new(&server->loop, server->db, server->node, server->ceiling,
                             server->config->orchestrator.dispatch_interval_secs);

@@ -20,6 +20,7 @@
 #include "server/pull/pull.h"
 #include "server/submit.h"
 #include "server/tend.h"
+#include "server/turns.h"
 
 #define WEBHOOK_BODY_MAX (5 << 20) /* bytes */
 
@@ -35,6 +36,7 @@ struct server {
     struct node *node;          /* owned */
     struct pull *pull;          /* owned */
     struct tend *tend;          /* owned */
+    struct turns turns;         /* of reads of output */
     struct measure *measure;    /* owned */
     struct meter meter;
     struct http *http; /* owned */

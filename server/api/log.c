@@ -1,7 +1,9 @@
 /* GET /api/v1/tasks/{}/logs: output by attempt, stream and offset. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/mem.h"
 #include "server/api/filter.h"
 #include "server/api/handlers.h"
 #include "server/api/log.h"
@@ -19,15 +21,29 @@ static void add_number(struct call *call, const char *name, int64_t value)
     call_add_header(call, name, text);
 }
 
-/* The state of a call whose Range header counts. */
-static char ranged;
+/* The state of a call that waits for a page. */
+struct page {
+    struct turn turn;
+    struct log_query asked;
+    struct buf streams; /* of `asked` */
+    int64_t limit;      /* bytes */
+    bool ranged;        /* the Range header counts */
+};
+
+static void page_free(void *state)
+{
+    struct page *page = state;
+    buf_release(&page->streams);
+    free(page);
+}
 
 /* The status of a page, 206 or 416 where a range was asked for: Content-Range says which it is. */
 static int page_status(struct call *call, const struct db_result *res, size_t len)
 {
     char text[80];
     int64_t start = db_int(res, 0, "start", 0), total = db_int(res, 0, "total", 0);
-    if (call->state != &ranged) {
+    const struct page *page = call->state;
+    if (!page->ranged) {
         call_add_header(call, "accept-ranges", "bytes");
         return 200;
     }
@@ -90,7 +106,7 @@ static void on_logs(void *data, const struct db_result *res, const struct error 
     else
         answer_logs(call, res, &bytes);
     buf_release(&bytes);
-    call_drop(call);
+    turns_end(&call_server(call)->turns, call);
 }
 
 const char *log_parameter(int64_t value, char text[24])
@@ -101,24 +117,36 @@ const char *log_parameter(int64_t value, char text[24])
     return text;
 }
 
-static void query_page(struct call *call, const struct log_query *query, int64_t limit)
+/* A page that may be large is refused before it is read when its answer would be. */
+static bool can_be_answered(struct call *call, const struct page *page)
 {
+    int64_t tail = page->asked.tail;
+    int64_t most = tail >= 0 && tail < page->limit ? tail : page->limit;
+    return most <= LIMIT_DEFAULT || call_room(call, (size_t)most);
+}
+
+static bool ask_page(struct call *call)
+{
+    const struct page *page = call->state;
+    const struct log_query *asked = &page->asked;
     struct buf by;
     char texts[4][24];
+    if (!can_be_answered(call, page))
+        return false;
     const char *params[] = {request_by(call, &by),
                             call->match.id,
-                            log_parameter(query->attempt, texts[0]),
-                            query->streams,
-                            log_parameter(query->offset, texts[1]),
-                            log_parameter(limit, texts[2]),
-                            log_parameter(query->tail, texts[3])};
-    call_hold(call);
+                            log_parameter(asked->attempt, texts[0]),
+                            asked->streams,
+                            log_parameter(asked->offset, texts[1]),
+                            log_parameter(page->limit, texts[2]),
+                            log_parameter(asked->tail, texts[3])};
     db_query(call_server(call)->db,
              "select number, start, next, total, live, bytes, gone, first_line "
              "from fleet.task_logs($1::fleet.requester, $2, $3::int, $4::text[], $5::bigint, "
              "$6::bigint, $7::bigint)",
              DB_REPEAT, 7, params, on_logs, call);
     buf_release(&by);
+    return true;
 }
 
 static void note_stream(void *data, const char *part, size_t len)
@@ -151,26 +179,40 @@ bool log_query_read(struct call *call, struct log_query *asked, struct buf *stre
     return true;
 }
 
-/* Where the query says nothing of it, the Range header tells which bytes are wanted; *limit is how
- * many at most. */
-static void read_range(struct call *call, struct log_query *asked, int64_t *limit)
+/* Where the query says nothing of it, the Range header tells which bytes are wanted. */
+static void read_range(struct call *call, struct page *page)
 {
+    struct log_query *asked = &page->asked;
     size_t len, count, conditions;
     struct range range;
     const char *condition = call_header(call, "if-range", &len, &conditions);
     const char *text = call_header(call, "range", &len, &count);
-    if (asked->offset >= 0 || asked->tail >= 0 || *limit >= 0 || condition != NULL || count != 1 ||
-        !range_read(text, len, &range))
+    if (asked->offset >= 0 || asked->tail >= 0 || page->limit >= 0 || condition != NULL ||
+        count != 1 || !range_read(text, len, &range))
         return;
-    call->state = &ranged;
-    *limit = LIMIT_MAX;
+    page->ranged = true;
+    page->limit = LIMIT_MAX;
     if (range.first < 0) {
         asked->tail = range.last < LIMIT_MAX ? range.last : LIMIT_MAX;
         return;
     }
     asked->offset = range.first;
     if (range.last >= 0 && range.last - range.first < LIMIT_MAX)
-        *limit = range.last - range.first + 1;
+        page->limit = range.last - range.first + 1;
+}
+
+/* Takes `streams` over. */
+static void read_page(struct call *call, const struct log_query *asked, struct buf *streams,
+                      int64_t limit)
+{
+    struct page *page = mem_alloc(sizeof *page);
+    *page = (struct page){.asked = *asked, .streams = *streams, .limit = limit};
+    call->state = page;
+    call->state_free = page_free;
+    read_range(call, page);
+    if (page->limit < 0)
+        page->limit = LIMIT_DEFAULT;
+    turns_take(&call_server(call)->turns, call, ask_page);
 }
 
 void api_task_logs(struct call *call)
@@ -186,11 +228,11 @@ void api_task_logs(struct call *call)
     }
     if (!log_query_read(call, &asked, &streams))
         return;
-    if (follow == 0)
-        read_range(call, &asked, &limit);
-    if (follow == 0)
-        query_page(call, &asked, limit > 0 ? limit : LIMIT_DEFAULT);
-    else if (limit < 0)
+    if (follow == 0) {
+        read_page(call, &asked, &streams, limit);
+        return;
+    }
+    if (limit < 0)
         log_follow(call, &asked);
     else
         call_error(call, 422, "invalid_value", "{\"member\": \"limit_bytes\"}",

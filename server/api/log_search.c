@@ -24,6 +24,7 @@
 #define LIMIT_MAX 1000
 
 struct search {
+    struct turn turn;
     char needle[QUERY_MAX + 1];
     int64_t attempt; /* 0: there is none */
     int number;
@@ -91,18 +92,21 @@ static void on_page(void *data, const struct db_result *res, const struct error 
     } else if (!take_page(search, res)) {
         scan_end(&search->scan);
         answer(call, !scan_full(&search->scan));
-    } else if (scan_full(&search->scan) || search->scanned >= SCAN_BYTES_MAX ||
-               clock_ms() >= search->until_ms) {
+    } else if (scan_full(&search->scan) || search->scanned >= SCAN_BYTES_MAX) {
         answer(call, false);
     } else {
         read_page(call);
     }
-    call_drop(call);
+    turns_end(&call_server(call)->turns, call);
 }
 
-static void read_page(struct call *call)
+static bool ask_page(struct call *call)
 {
     const struct search *search = call->state;
+    if (search->scanned > 0 && clock_ms() >= search->until_ms) {
+        answer(call, false);
+        return false;
+    }
     char texts[4][24];
     const char *params[] = {log_parameter(search->attempt, texts[0]), NULL, NULL,
                             log_parameter(PAGE_BYTES, texts[3])};
@@ -110,11 +114,16 @@ static void read_page(struct call *call)
         if (search->wanted[i])
             params[1 + i] = log_parameter(scan_next(&search->scan, i), texts[1 + i]);
     }
-    call_hold(call);
     db_query(call_server(call)->db,
              "select stream, start, line, bytes "
              "from fleet.log_read($1::bigint, $2::bigint, $3::bigint, $4::int)",
              DB_REPEAT, 4, params, on_page, call);
+    return true;
+}
+
+static void read_page(struct call *call)
+{
+    turns_take(&call_server(call)->turns, call, ask_page);
 }
 
 static void on_open(void *data, const struct db_result *res, const struct error *err)

@@ -340,20 +340,24 @@ void call_open(struct call *call, const char *type, h2o_generator_t *generator)
     h2o_start_response(call->req, generator);
 }
 
+bool call_room(struct call *call, size_t len)
+{
+    if (len <= ANSWER_SMALL || call->http->answers + len <= ANSWERS_MAX)
+        return true;
+    call->http->counts.refused++;
+    tell_lost(call);
+    call->on_lost = NULL;
+    call_error(call, 503, "busy", NULL,
+               "too many large answers wait for clients that do not read; try again soon, or ask "
+               "for less");
+    return false;
+}
+
 void call_answer(struct call *call, int status, const char *type, const void *bytes, size_t len)
 {
     static h2o_generator_t generator = {NULL, NULL};
-    if (call_gone(call))
+    if (call_gone(call) || !call_room(call, len))
         return;
-    if (len > ANSWER_SMALL && call->http->answers + len > ANSWERS_MAX) {
-        call->http->counts.refused++;
-        tell_lost(call);
-        call->on_lost = NULL;
-        call_error(call, 503, "busy", NULL,
-                   "too many large answers wait for clients that do not read; try again soon, or "
-                   "ask for less");
-        return;
-    }
     h2o_req_t *req = call->req;
     answer_begin(call, status, type);
     tell_gone(call);

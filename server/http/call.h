@@ -75,6 +75,9 @@ size_t call_header_bytes(const struct call *call); /* of all request headers */
 /* Adds a header to the answer to come. The value must be free of control characters. Copied. */
 void call_add_header(struct call *call, const char *name, const char *value);
 
+/* Whether an answer of so many bytes is given now; false: it is answered 503, for clients that do
+ * not read keep too much. */
+bool call_room(struct call *call, size_t len);
 /* The one answer; a second one is dropped. Bytes are copied. type NULL: there is no body, as of
  * 204. */
 void call_answer(struct call *call, int status, const char *type, const void *bytes, size_t len);

@@ -131,6 +131,7 @@ static void open_node(void)
     server.ceiling = ceiling_new(&server.loop, server.db, 64);
     server.follow = follow_new(&server.loop, server.db, server.ceiling);
     server.submit = submit_new(server.db);
+    turns_init(&server.turns, server.db, 4);
     server.measure = measure_new(&server.loop, server.db, &(struct measure_node){.id = nobody});
     meter_init(&server.meter, server_routes);
     server.node = node_new(&server.loop, server.db, "fuzz", "");

@@ -38,6 +38,7 @@ struct api_sql {
     const char *state; /* literal: an error of this SQLSTATE instead, or NULL */
     bool held;         /* no answer for now */
     int calls;
+    int64_t until_ms; /* of the last call, where it may wait for a lock */
     int count;
     char last[24][API_PARAM_MAX]; /* parameters of the last call; "<null>" for NULL */
 };
@@ -134,8 +135,9 @@ void db_query_locking(struct db *db, const char *key, int64_t until_ms, const ch
                       enum db_repeat repeat, int count, const char *const *params,
                       db_done_cb on_done, void *data)
 {
-    (void)key, (void)until_ms;
+    (void)key;
     db_query(db, text, repeat, count, params, on_done, data);
+    api_find(text)->until_ms = until_ms;
 }
 
 bool db_read_only(const struct db *db)
@@ -210,6 +212,7 @@ static void api_open(const char *yaml)
     server->ceiling = ceiling_new(&server->loop, server->db, 64);
     server->follow = follow_new(&server->loop, server->db, server->ceiling);
     server->submit = submit_new(server->db);
+    turns_init(&server->turns, server->db, 4);
     server->node = node_new(&server->loop, server->db, "scene", "");
     server->pull = pull_new(&server->loop, server->db, server->node, server->ceiling, 10);
     meter_init(&server->meter, server_routes);

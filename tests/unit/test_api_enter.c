@@ -69,7 +69,7 @@ static void make_twin(char *header, size_t size)
     char token[sizeof API_TOKEN] = API_TOKEN;
     crypto_sha256(token, strlen(token), first);
     for (int i = 0; i < 1000000; i++) {
-        char digits[8];
+        char digits[16];
         snprintf(digits, sizeof digits, "%06d", i);
         memcpy(token + 10, digits, 6);
         crypto_sha256(token, strlen(token), other);

@@ -1,4 +1,5 @@
 /* GET of a task's output and of agents, hosts and nodes. */
+#include "server/http/internal.h"
 #include "tests/unit/api_scene.h"
 
 #define LOGS "/api/v1/tasks/t-1/logs"
@@ -136,6 +137,108 @@ START_TEST(what_is_no_log)
 }
 END_TEST
 
+static size_t waiting(void)
+{
+    return http_counts(api.server.http).waiting;
+}
+
+static size_t queued(void)
+{
+    size_t count = 0;
+    list_each(link, &api.server.turns.waiting) count++;
+    return count;
+}
+
+static size_t asked(void)
+{
+    return (size_t)api_asked("task_logs")->calls;
+}
+
+static void until(size_t (*counted)(void), size_t count)
+{
+    int64_t end_ms = clock_ms() + API_WAIT_MS;
+    while (counted() != count) {
+        uv_run(&api.server.loop.uv, UV_RUN_ONCE);
+        ck_assert_msg(clock_ms() < end_ms, "%zu, not %zu", counted(), count);
+    }
+}
+
+/* Three of four connections are for them; one whose client leaves while it waits reads nothing. */
+START_TEST(reads_take_turns)
+{
+    static const char *const targets[] = {LOGS, LOGS, LOGS, LOGS "/search?q=x", LOGS};
+    char request[300];
+    int fds[5];
+    api_sql("authenticate", "token_id=7;name=tester;scope=read;bounded=f;expires_ms=<null>");
+    api_sql("task_logs", ROW "\\x00;gone=<null>;first_line=7")->held = true;
+    api_sql("log_open", "task=1;attempt=5;number=1;stdout=0;stderr=0;gone=<null>;next=<null>");
+    api_sql("log_read", NULL);
+    for (int i = 0; i < 5; i++) {
+        int len = snprintf(request, sizeof request,
+                           "GET %s HTTP/1.1\r\nHost: localhost\r\n"
+                           "Authorization: Bearer " API_TOKEN "\r\n\r\n",
+                           targets[i]);
+        fds[i] = api_connect();
+        ck_assert_int_eq(send(fds[i], request, (size_t)len, 0), len);
+        until(waiting, (size_t)i + 1);
+    }
+    until(queued, 2);
+    ck_assert_int_eq(api_asked("task_logs")->calls, 3);
+    ck_assert_int_eq(api_asked("log_read")->calls, 0);
+    close(fds[4]);
+    until(waiting, 4);
+    api_asked("task_logs")->held = false;
+    until(waiting, 0);
+    ck_assert_int_eq(api_asked("task_logs")->calls, 3);
+    ck_assert_int_eq(api_asked("log_read")->calls, 1);
+    ck_assert_int_eq(api.server.turns.taken, 0);
+    for (int i = 0; i < 4; i++) {
+        char answer[16] = "";
+        ck_assert_int_ge(recv(fds[i], answer, 12, 0), 12);
+        ck_assert_str_eq(answer, "HTTP/1.1 200");
+        close(fds[i]);
+    }
+}
+END_TEST
+
+/* Each of them has a time of its own to be told that it is away. */
+START_TEST(nobody_waits_for_a_turn_while_the_database_is_away)
+{
+    char request[] = "GET " LOGS " HTTP/1.1\r\nHost: localhost\r\n"
+                     "Authorization: Bearer " API_TOKEN "\r\n\r\n";
+    int fds[5];
+    api_sql("task_logs", ROW "\\x00;gone=<null>;first_line=7");
+    ck_assert_int_eq(api_ask("read", "GET", LOGS, NULL), 200); /* the token is known now */
+    api_asked("task_logs")->held = true;
+    api.down = true;
+    for (int i = 0; i < 5; i++) {
+        fds[i] = api_connect();
+        ck_assert_int_eq(send(fds[i], request, sizeof request - 1, 0), sizeof request - 1);
+    }
+    until(asked, 6);
+    api_asked("task_logs")->held = false;
+    until(waiting, 0);
+    for (int i = 0; i < 5; i++)
+        close(fds[i]);
+}
+END_TEST
+
+START_TEST(nothing_is_read_that_could_not_be_answered)
+{
+    api_sql("task_logs", ROW "\\x00;gone=<null>;first_line=7");
+    size_t *kept = &api.server.http->answers;
+    *kept += 64 << 20;
+    api_ask("read", "GET", LOGS "?limit_bytes=1000000", NULL);
+    api_is_error(503, "busy");
+    ck_assert_int_eq(api_asked("task_logs")->calls, 0);
+    ck_assert_int_eq(api_ask("read", "GET", LOGS, NULL), 200);
+    ck_assert_int_eq(api_ask("read", "GET", LOGS "?limit_bytes=1000000&tail=9", NULL), 200);
+    *kept -= 64 << 20;
+    ck_assert_int_eq(api_ask("read", "GET", LOGS "?limit_bytes=1000000", NULL), 200);
+    ck_assert_int_eq(api.server.turns.taken, 0);
+}
+END_TEST
+
 /* --- agents, hosts, nodes --- */
 
 #define REPLY(body) "status=200;body=" body ";next=<null>;location=<null>"
@@ -191,6 +294,9 @@ int main(void)
                         sizeof bad_queries / sizeof bad_queries[0]);
     tcase_add_test(tcase, removed_output_is_gone);
     tcase_add_test(tcase, what_is_no_log);
+    tcase_add_test(tcase, reads_take_turns);
+    tcase_add_test(tcase, nobody_waits_for_a_turn_while_the_database_is_away);
+    tcase_add_test(tcase, nothing_is_read_that_could_not_be_answered);
     tcase_add_test(tcase, agents_are_filtered);
     tcase_add_test(tcase, what_sql_writes_is_passed_on);
     return api_run(tcase);

@@ -67,6 +67,9 @@ START_TEST(a_signed_delivery_is_taken)
         "\"max_attempts_total\":9}"};
     ck_assert_int_eq(api_asked("receive_event")->count, 1);
     api_was_asked("receive_event", wanted);
+    /* Forgejo waits for five seconds */
+    ck_assert_int_le(api_asked("receive_event")->until_ms, clock_ms() + 4000);
+    ck_assert_int_gt(api_asked("receive_event")->until_ms, 0);
 }
 END_TEST
 
