@@ -70,6 +70,7 @@ agent_find() {
     say "$agent: $(env "HOME=$(agent_home)" DISABLE_AUTOUPDATER=1 OPENCODE_DISABLE_AUTOUPDATE=1 "$cli" --version 2>/dev/null)"
 }
 
+# The home of the demo host's logins; of a CLI, too, unless it works with the login of whoever runs this.
 agent_home() { mkdir -p "$fleet/home" && echo "$fleet/home"; }
 
 agent_packages() {
@@ -82,7 +83,7 @@ agent_packages() {
 # The real model, with the login of whoever runs this.
 agent_login() {
     local -A status=([codex]='login status' [claude]='auth status' [opencode]='auth list')
-    agent_environment=(DISABLE_AUTOUPDATER=1 OPENCODE_DISABLE_AUTOUPDATE=1)
+    agent_environment=("HOME=$HOME" DISABLE_AUTOUPDATER=1 OPENCODE_DISABLE_AUTOUPDATE=1)
     [[ $agent != claude ]] || agent_packages sandbox
     [[ -z ${CODEX_HOME-} ]] || agent_environment+=("CODEX_HOME=$CODEX_HOME")
     # shellcheck disable=SC2086 # words
@@ -92,7 +93,7 @@ agent_login() {
     say "The real model is used, with your login: both tasks together cost a little of your quota."
 }
 
-# The scripted model on loopback, and an empty home whose configuration names it.
+# The scripted model on loopback, and a home whose configuration names it.
 agent_scripted() {
     local at=http://127.0.0.1:${port[model]}
     agent_packages scripted

@@ -128,7 +128,7 @@ demo_follow_begin() {
     deadline=$((SECONDS + $2))
 }
 
-# demo_follow_step [EVERY]: prints what is new of the log; sets `status`.
+# demo_follow_step [EVERY]: prints what is new of the log, of a task that goes on a piece, lest it be followed to its end; sets `status`.
 demo_follow_step() {
     local chunk=$fleet/tmp/chunk lines
     ((SECONDS < deadline)) || die worker-1 "$task did not end in time (its status: ${status:-unknown});" \
@@ -144,6 +144,7 @@ demo_follow_step() {
         lines=${lines%.}
         rest=${lines##*$'\n'}
         [[ $lines == *$'\n'* ]] && printf '%s\n' "${lines%$'\n'*}" | demo_show "${1:-1}"
+        demo_ended || [[ $status == review_pending ]] || break
     done
     return 0
 }

@@ -27,10 +27,11 @@ sshd_pam() {
     fi
 }
 
-# sshd_configure DIR PORT: writes sshd_config and known_hosts.
+# sshd_configure DIR PORT [HOME]: writes sshd_config and known_hosts. With HOME, logins have that home
+# instead of the account's, whose login files may do anything.
 # StrictModes no: the keys may lie below a directory that others can write to, such as /tmp.
 sshd_configure() {
-    local dir=$1 port=$2 kind key _
+    local dir=$1 port=$2 home=${3-} kind key _
     read -r kind key _ <"$dir/host_key.pub" || return 1
     cat >"$dir/sshd_config" <<END
 Port $port
@@ -55,6 +56,7 @@ AllowStreamLocalForwarding no
 X11Forwarding no
 PermitTunnel no
 PrintMotd no
+${home:+SetEnv "HOME=$home"}
 END
     echo "[127.0.0.1]:$port $kind $key" >"$dir/known_hosts"
 }
@@ -70,10 +72,10 @@ sshd_start() {
 
 sshd_settled() { ! process_alive "$1" "$2" || process_port_taken "$3"; }
 
-# sshd_try DIR PORT: true when the client key opens a session.
+# sshd_try DIR PORT [COMMAND]: true when the client key opens a session, and COMMAND succeeds there.
 sshd_try() {
     # Relative names: ssh would take a blank in UserKnownHostsFile for the end of a name.
     (cd "$1" && ssh -F /dev/null -p "$2" -i client_key -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \
         -o UserKnownHostsFile=known_hosts -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes \
-        -o ConnectTimeout=10 "$(id -un)@127.0.0.1" true </dev/null)
+        -o ConnectTimeout=10 "$(id -un)@127.0.0.1" "${3-true}" </dev/null)
 }

@@ -49,7 +49,7 @@ compose_engine() {
 compose_checked() {
     local id
     for id in $(podman ps -q 2>/dev/null); do timeout 20 podman healthcheck run "$id" >/dev/null 2>&1; done
-    until_true 1 false || [[ -S $TEST_DIR/podman.sock ]]
+    PATIENCE=1 until_true 1 false || [[ -S $TEST_DIR/podman.sock ]]
 }
 
 compose() { timeout 900 docker-compose --profile demo "$@" </dev/null; }

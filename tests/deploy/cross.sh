@@ -273,7 +273,7 @@ cross_bullseye() {
 cross_sshd() {
     sshd_create "$TEST_DIR/sshd" && mkdir -p "$TEST_DIR/work" || return 1
     cross_ssh=$(process_free_port "$((cross_http + 1))")
-    sshd_configure "$TEST_DIR/sshd" "$cross_ssh"
+    sshd_configure "$TEST_DIR/sshd" "$cross_ssh" "$TEST_DIR/sshd"
     at_exit process_stop "$TEST_DIR/run" sshd
     sshd_start "$TEST_DIR/run" sshd "$TEST_DIR/sshd.log" "$TEST_DIR/sshd" "$cross_ssh" || { fail 'an sshd'; return 1; }
 }

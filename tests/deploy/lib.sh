@@ -152,6 +152,22 @@ lib_texts() {
     check 'consecutive lines' demo_numbered "$TEST_DIR/lines"
     printf 'line 1\nline 3\n' >"$TEST_DIR/lines"
     check 'a gap is seen' not demo_numbered "$TEST_DIR/lines"
+    check 'of what goes on a step is a piece' test "$(lib_follow running)" = 1
+    check 'of what has ended it is the rest' test "$(lib_follow completed)" = 20
+}
+
+# lib_follow STATUS: how many lines a step takes of a log that has another one each time, 20 in all.
+lib_follow() {
+    # shellcheck disable=SC2034 # variables of deploy/lib/demo.sh
+    local fleet=$TEST_DIR said=$1 given=0 status offset rest deadline
+    mkdir -p "$fleet/tmp"
+    demo_get() {
+        if [[ $1 != *logs* ]] || ((given == 20)); then : >"$2"; else echo "line $((++given))" >"$2"; fi
+    }
+    demo_json() { echo "$said"; }
+    demo_follow_begin 1 60
+    demo_follow_step >/dev/null
+    wc -l <"$fleet/tmp/output"
 }
 
 lib_agent() {

@@ -11,6 +11,7 @@ quickstart_suite() {
         git ls-files -coz --exclude-standard tests/forgejo tests/lib/forgejo.sh; } | tar --null -T - -cf -) |
         tar -xf - -C "$clone" || { fail 'a copy of the tree'; return; }
     at_exit "$clone/deploy/quickstart" destroy
+    [[ -z ${CCACHE_BASEDIR-} ]] || export CCACHE_BASEDIR=$clone
     machine_state >"$TEST_DIR/machine"
 
     check '--help' quickstart --help
@@ -25,7 +26,7 @@ quickstart_suite() {
     quickstart_destroy
 }
 
-quickstart() { timeout 600 "$clone/deploy/quickstart" "$@" </dev/null >"$TEST_DIR/said" 2>&1; }
+quickstart() { timeout 1200 "$clone/deploy/quickstart" "$@" </dev/null >"$TEST_DIR/said" 2>&1; }
 said() { grep -qE "$1" "$TEST_DIR/said"; }
 pids() { (cd "$clone/.fleet/run" && head -qn 1 "${@/%/.pid}"); }
 query() { psql -XqAt -d "$FLEET_DATABASE_URL" -c "$1"; }
@@ -87,6 +88,9 @@ quickstart_contract() {
     for name in "${SERVICES[@]}"; do
         check "pid file and log of $name" test -s "$clone/.fleet/run/$name.pid" -a -e "$clone/.fleet/log/$name.log"
     done
+    # shellcheck disable=SC2016 # for the shell of the login
+    check 'logins of the demo host have a home of their own' test "$(sshd_try "$clone/.fleet/sshd" \
+        "$(sed -n 's/^sshd=//p' "$clone/.fleet/etc/ports")" 'echo "$HOME"')" = "$clone/.fleet/home"
     check 'FLEET_URL answers' test "$(curl -fsS "$FLEET_URL/healthz")" = ok
     check 'FLEET_SERVER_URLS answer' test "$(for name in $FLEET_SERVER_URLS; do curl -fsS "$name/healthz"; done)" = okok
     echo "Authorization: Bearer $FLEET_TOKEN" >"$TEST_DIR/header"
