@@ -3,11 +3,12 @@
  *   claim URL MODE DISPATCHERS BATCH MILLISECONDS [WINDOW-MILLISECONDS]
  *
  * A dispatcher is a thread with a session and a node of its own: w1, w2, … of schema bench. MODE is
- * "apart" (a claim, then the ends of what it gave: two round trips) or "turn" (these ends and the
- * next claim in one pipeline under one Sync, so in one commit). The payload is read as a worker
- * reads it. The answer is one line: tasks per second, microseconds of the server's processor a
- * task, tasks, claims that gave nothing, ends that had to be told again. With a window, a line
- * "window RATE CPU" for each before it. Stops early when nothing is left to claim. */
+ * "apart" (a claim, then the ends of what it gave: two calls) or "turn" (these ends and the next
+ * tasks for the same slots in one call; a claim for what is lacking then) or "bare" (bench.bare():
+ * the same rows are written, nothing is decided). The payload is read as a worker reads it. The
+ * answer is one line: tasks per second, microseconds of the server's processor a task, tasks,
+ * claims that gave nothing, ends that had to be told again. With a window, a line "window RATE CPU"
+ * for each before it. Stops early when nothing is left to claim. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -43,7 +44,7 @@ struct dispatcher {
 
 static struct {
     const char *url;
-    bool turn;
+    bool turn, bare;
     int count, batch;
     uint64_t end; /* no claim begins after this */
     _Atomic int running;
@@ -52,8 +53,8 @@ static struct {
 } bench;
 
 static const char claim_sql[] = "select * from fleet.claim($1, $2)";
-static const char finish_sql[] =
-    "select * from fleet.finish_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+static const char turn_sql[] = "select t.ord, t.fault, t.detail, t.status, (t.job).* "
+                               "from fleet.turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) t";
 
 static void dispatcher_open(struct dispatcher *dispatcher, int number)
 {
@@ -63,7 +64,9 @@ static void dispatcher_open(struct dispatcher *dispatcher, int number)
     session_open(&dispatcher->session, bench.url);
     session_prepare(&dispatcher->session, "node", "select bench.node($1)");
     session_prepare(&dispatcher->session, "claim", claim_sql);
-    session_prepare(&dispatcher->session, "finish", finish_sql);
+    session_prepare(&dispatcher->session, "turn", turn_sql);
+    if (bench.bare)
+        session_prepare(&dispatcher->session, "bare", "select bench.bare($1)");
     session_prepare(&dispatcher->session, "renew", "select count(*) from fleet.renew($1, '{}')");
     dispatcher->node = session_ask(&dispatcher->session, "node", 1, values);
 }
@@ -105,19 +108,27 @@ static void add_run(struct dispatcher *dispatcher, const char *attempt, const ch
     snprintf(run->epoch, sizeof run->epoch, "%s", epoch);
 }
 
-static void read_claim(struct dispatcher *dispatcher)
+static void read_jobs(struct dispatcher *dispatcher, const PGresult *res, int from)
 {
-    PGresult *res = session_rows(&dispatcher->session);
     int attempt = PQfnumber(res, "attempt"), epoch = PQfnumber(res, "epoch");
-    dispatcher->empty += PQntuples(res) == 0;
-    for (int row = 0; row < PQntuples(res); row++) {
+    for (int row = from; row < PQntuples(res); row++) {
         read_payload(dispatcher, res, row);
         add_run(dispatcher, PQgetvalue(res, row, attempt), PQgetvalue(res, row, epoch));
     }
-    PQclear(res);
 }
 
-/* The arguments of finish_runs() for all that is held. */
+static void claim(struct dispatcher *dispatcher, int count)
+{
+    send_claim(dispatcher, count);
+    session_sync(&dispatcher->session);
+    PGresult *res = session_rows(&dispatcher->session);
+    dispatcher->empty += PQntuples(res) == 0;
+    read_jobs(dispatcher, res, 0);
+    PQclear(res);
+    session_synced(&dispatcher->session);
+}
+
+/* The arguments of turn() for all that is held. */
 static void make_ends(struct dispatcher *dispatcher)
 {
     struct array *arrays[] = {&dispatcher->attempts, &dispatcher->epochs, &dispatcher->outcomes,
@@ -138,8 +149,10 @@ static void make_ends(struct dispatcher *dispatcher)
         array_end(arrays[i]);
 }
 
-static void send_ends(struct dispatcher *dispatcher)
+static void send_ends(struct dispatcher *dispatcher, int want)
 {
+    char text[16];
+    snprintf(text, sizeof text, "%d", want);
     make_ends(dispatcher);
     const char *nulls = dispatcher->nulls.text;
     const char *values[] = {dispatcher->node,
@@ -151,8 +164,9 @@ static void send_ends(struct dispatcher *dispatcher)
                             nulls,
                             dispatcher->reports.text,
                             nulls,
-                            nulls};
-    session_send(&dispatcher->session, "finish", 10, values);
+                            nulls,
+                            text};
+    session_send(&dispatcher->session, "turn", 11, values);
 }
 
 /* Whether a run has ended. 55P03: somebody held its task for a moment, it is told again. Any other
@@ -163,45 +177,64 @@ static bool has_ended(const PGresult *res, int row)
     if (!PQgetisnull(res, row, fault)) {
         if (strcmp(PQgetvalue(res, row, fault), "55P03") == 0)
             return false;
-        die("finish_runs", PQgetvalue(res, row, PQfnumber(res, "detail")));
+        die("turn", PQgetvalue(res, row, PQfnumber(res, "detail")));
     }
     if (strcmp(PQgetvalue(res, row, status), "completed") != 0)
-        die("finish_runs", PQgetvalue(res, row, status));
+        die("turn", PQgetvalue(res, row, status));
     return true;
 }
 
-static void read_ends(struct dispatcher *dispatcher)
+static void read_turn(struct dispatcher *dispatcher)
 {
     PGresult *res = session_rows(&dispatcher->session);
     int count = dispatcher->held;
-    if (PQntuples(res) != count)
-        die("finish_runs", "not as many answers as runs");
+    if (PQntuples(res) < count)
+        die("turn", "not as many answers as runs");
     dispatcher->held = 0;
     for (int row = 0; row < count; row++) {
         if (!has_ended(res, row))
             dispatcher->runs[dispatcher->held++] = dispatcher->runs[row];
     }
     dispatcher->again += (uint64_t)dispatcher->held;
-    if (dispatcher->held == count)
-        pause_ms(PAUSE_MS);
     atomic_fetch_add(&dispatcher->done, (uint64_t)(count - dispatcher->held));
+    read_jobs(dispatcher, res, count);
     PQclear(res);
 }
 
-/* One turn under one Sync, with a claim of so many unless 0. False: nothing was to be done. */
-static bool step(struct dispatcher *dispatcher, int claim)
+/* The ends of all that is held, and tasks for their slots, up to so many. */
+static void turn(struct dispatcher *dispatcher, int want)
 {
+    uint64_t before = atomic_load(&dispatcher->done);
+    send_ends(dispatcher, want);
+    session_sync(&dispatcher->session);
+    read_turn(dispatcher);
+    session_synced(&dispatcher->session);
+    if (atomic_load(&dispatcher->done) == before)
+        pause_ms(PAUSE_MS);
+}
+
+static bool bare(struct dispatcher *dispatcher, int want)
+{
+    char text[16];
+    const char *values[] = {text};
+    snprintf(text, sizeof text, "%d", want);
+    char *tasks = session_ask(&dispatcher->session, "bare", 1, values);
+    int count = tasks != NULL ? atoi(tasks) : 0;
+    atomic_fetch_add(&dispatcher->done, (uint64_t)count);
+    free(tasks);
+    return count > 0;
+}
+
+/* False: nothing was to be done. */
+static bool step(struct dispatcher *dispatcher, int want)
+{
+    if (bench.bare)
+        return want > 0 && bare(dispatcher, want);
     bool ends = dispatcher->held > 0;
     if (ends)
-        send_ends(dispatcher);
-    if (claim > 0)
-        send_claim(dispatcher, claim);
-    session_sync(&dispatcher->session);
-    if (ends)
-        read_ends(dispatcher);
-    if (claim > 0)
-        read_claim(dispatcher);
-    session_synced(&dispatcher->session);
+        turn(dispatcher, want);
+    if (dispatcher->held < want)
+        claim(dispatcher, want - dispatcher->held);
     return ends || dispatcher->held > 0;
 }
 
@@ -312,6 +345,7 @@ int main(int argc, char **argv)
         return 2;
     bench.url = argv[1];
     bench.turn = strcmp(argv[2], "turn") == 0;
+    bench.bare = strcmp(argv[2], "bare") == 0;
     bench.count = atoi(argv[3]);
     bench.batch = atoi(argv[4]);
     if (bench.count < 1 || bench.count > DISPATCHERS_MAX)

@@ -59,6 +59,42 @@ begin
   update bench.made set tasks = tasks + lacks * p_lanes where kind = p_kind;
 end $$;
 
+-- The rows that a claim and an end of so many tasks write, and nothing is decided: what these tables cost by themselves. Answers how many.
+create function bench.bare(p_want int) returns int language plpgsql security definer
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  v_node uuid := t.node('w1');
+  v_slots tid[] := array(select ctid from fleet.slot where slot_id > 0 order by slot_id limit p_want);
+  v_rows tid[];
+  v_tasks bigint[];
+  v_attempts bigint[];
+begin
+  select array_agg(q.ctid), array_agg(q.task) into v_rows, v_tasks from (
+    select ctid, task from fleet.queue where lane = (select lane from fleet.queue where lane > 0 order by lane limit 1) order by lane, prio, task limit p_want) q;
+  if v_tasks is null then
+    return 0;
+  end if;
+  v_attempts := array(select nextval('fleet.attempt_attempt_seq') from unnest(v_tasks));
+  delete from fleet.queue where ctid = any (v_rows);
+  update fleet.slot s set attempt = v_attempts[i] from generate_subscripts(v_attempts, 1) i where s.ctid = v_slots[i];
+  insert into fleet.attempt (attempt, task, number, executor, slot_id, ordinal, node, nonce, ready_at) overriding system value
+  select v_attempts[i], v_tasks[i], 1, 1, 1, 0, v_node, 'abcdefghabcdefghabcdefghabcdefgh', now() from generate_subscripts(v_attempts, 1) i;
+  update fleet.task set status = 'assigned', attempt_number = 1, attempts = 1, executor = 1, assigned_at = now(), changed_at = now()
+  where task = any (v_tasks);
+  insert into fleet.event (task, event_type, from_status, to_status, attempt, actor, payload)
+  select i, 'assigned', 'created', 'assigned', 1, 'node:w1', '{"node": "00000000-0000-0000-0000-000000000000", "epoch": 1, "agent_id": "h1/codex-cli"}'
+  from unnest(v_tasks) i;
+  update fleet.attempt set phase = 'ended', ended_at = now(), outcome = 'succeeded', exit_status = 0, report = '{}', settled = 'completed'
+  where attempt = any (v_attempts);
+  update fleet.task set status = 'completed', changed_at = now(), completed_at = now() where task = any (v_tasks);
+  insert into fleet.ended (status, task) select 'completed', i from unnest(v_tasks) i;
+  insert into fleet.event (task, event_type, attempt, actor, payload)
+  select i, 'attempt_ended', 1, 'node:w1', '{"epoch": 1, "outcome": "succeeded", "exit_status": 0}' from unnest(v_tasks) i;
+  insert into fleet.event (task, event_type, from_status, to_status, attempt, actor, payload)
+  select i, 'completed', 'assigned', 'completed', 1, 'node:w1', '{"reason": null, "outcome": "succeeded"}' from unnest(v_tasks) i;
+  return cardinality(v_tasks);
+end $$;
+
 -- Bytes of each table and index; partitions count as their table.
 create view bench.size as
 select coalesce(p.relname, t.relname) as "table", case when i.relname is null then '' else coalesce(pi.relname, i.relname) end as index,

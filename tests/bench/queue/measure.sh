@@ -27,9 +27,10 @@ machine() {
     echo "$(uname -m), $(nproc) cores, $model, PostgreSQL $version, load $(cut -d' ' -f1 /proc/loadavg)"
 }
 
-# fill DATABASE LANE_COUNT TASKS: so many wait, in so many lanes.
+# fill DATABASE LANE_COUNT TASKS: so many wait, in so many lanes. (What is fresh is committed first: the nodes' beats write it, too.)
 fill() {
-    postgres_query "$1" "select bench.fresh(), bench.fill('lane', $2, $3)" >/dev/null
+    postgres_query "$1" "select bench.fresh()" >/dev/null
+    postgres_query "$1" "select bench.fill('lane', $2, $3)" >/dev/null
 }
 
 # another NAME: a fleet of its own, "$database"; the short form has but one.

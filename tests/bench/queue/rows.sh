@@ -14,13 +14,23 @@ row_limit() {
     done
 }
 
+# What the tables can do: the rows of a claim and an end, written without a rule, in a database where no view has to be empty.
+row_bare() {
+    local batch
+    postgres_database bare base
+    for batch in "${batches[@]}"; do
+        ours "bare $batch" bare bare 1 "$batch"
+        show "limit: claim $batch + finish, their rows only" 1 "bare $batch"
+    done
+}
+
 row_claim() {
     local mode d b
     for d in "${dispatchers[@]}"; do
         for b in "${batches[@]}"; do
             for mode in apart turn; do ours "grid-$b $mode $d $b" fleet "$mode" "$d" "$b"; done
-            show "claim $b + finish: two commits" "$d" "grid-$b apart $d $b"
-            show "claim $b + finish: finish and the next claim in one" "$d" "grid-$b turn $d $b"
+            show "claim $b + finish: two calls" "$d" "grid-$b apart $d $b"
+            show "claim $b + finish: in turns" "$d" "grid-$b turn $d $b"
         done
     done
     [[ -z $profile ]] || functions 1 32
@@ -182,21 +192,28 @@ row_idle() {
     show "idle: submitted -> claimed, p99, µs" 1 "idle ours 99" "idle graphile-worker 99" "idle pg-boss 99" lowest_of
 }
 
-# A transaction that began before the load holds back vacuum: rates of each window, and of the last two beside those without it.
+# A transaction that began before the load holds back vacuum: the later half of the windows, beside those of the same load without it.
 row_held() {
-    local database held cpu
+    local database
+    another free
+    windows free "$held_for"
     another held
-    windows free "$held_free"
     holder_begins
     windows held "$held_for"
     postgres_query "$database" "select pg_terminate_backend(pid) from ($holders) h" >/dev/null
-    read -ra held <<<"${SAMPLES[held]}"
-    read -ra cpu <<<"${CPU[held]}"
-    note "held end" "$(median "${held[@]: -2}") $(median "${cpu[@]: -2}")"
-    show "claim 8 + finish for $((held_free / 1000)) s" 4 free
-    show "the last of $((held_for / 1000)) s with vacuum held back" 4 "held end"
-    line vacuum-held "held end" free \
+    note_end free
+    note_end held
+    show "claim 8 + finish, the later half of $((held_for / 1000)) s" 4 "free end"
+    show "the same with vacuum held back" 4 "held end"
+    line vacuum-held "held end" "free end" \
         "each $((held_window / 1000)) s, tasks/s: free ${SAMPLES[free]}held back ${SAMPLES[held]}"
+}
+
+note_end() { # KEY: the later half of its windows
+    local rates cpu
+    read -ra rates <<<"${SAMPLES[$1]}"
+    read -ra cpu <<<"${CPU[$1]}"
+    note "$1 end" "$(median "${rates[@]:${#rates[@]}/2}") $(median "${cpu[@]:${#cpu[@]}/2}")"
 }
 
 holders="select pid from pg_stat_activity where application_name = 'holder' and backend_xmin is not null"
@@ -213,7 +230,7 @@ windows() { # KEY MILLISECONDS: the load, with tasks enough all the time
     fill "$database" "$LANE_COUNT" "$batch_wait"
     "$TEST_DIR/claim" "$(postgres_url "$database" fleet_worker_login)" turn 4 8 "$2" "$held_window" >"$TEST_DIR/windows" &
     driver=$!
-    until until_true 1 pid_gone "$driver"; do fill "$database" "$LANE_COUNT" "$batch_wait"; done
+    until PATIENCE=1 until_true 1 pid_gone "$driver"; do fill "$database" "$LANE_COUNT" "$batch_wait"; done
     wait "$driver" || fail "bench: held" "the driver failed"
     while read -r word figures; do
         [[ $word != window ]] || note "$1" "$figures"
