@@ -7,8 +7,11 @@ BUILD=${BUILD:-$PWD/build/tests}
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
 FLEET_SECRET=end-to-end-secret
 
-# fleet_begin: database, migrations, short intervals, login roles, an sshd (where the account's home is ACCOUNT_HOME, when
-# that is set), tokens' place.
+# The home of whoever runs things here, over SSH or not: login files of a real one may do anything, and a test that kills a
+# login shell may leave their locks behind.
+ACCOUNT_HOME=$TEST_DIR/home
+
+# fleet_begin: database, migrations, short intervals, login roles, an sshd, tokens' place.
 fleet_begin() {
     E2E=$TEST_DIR/fleet
     mkdir -p "$E2E"/{etc,log,run,work,ledger.d}
@@ -25,8 +28,9 @@ fleet_begin() {
     done
     sshd_create "$E2E/sshd"
     SSHD_PORT=$(free_port)
-    sshd_configure "$E2E/sshd" "$SSHD_PORT"
-    [[ -z ${ACCOUNT_HOME-} ]] || echo "SetEnv HOME=$ACCOUNT_HOME" >>"$E2E/sshd/sshd_config"
+    mkdir -p "$ACCOUNT_HOME"
+    export HOME=$ACCOUNT_HOME
+    sshd_configure "$E2E/sshd" "$SSHD_PORT" "$ACCOUNT_HOME"
     sshd_up
     cp tests/e2e/agent "$E2E/agent"
     at_exit fleet_end

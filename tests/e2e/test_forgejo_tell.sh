@@ -23,7 +23,7 @@ done
 FORGEJO_KEYS="token: fleet-token, lookup_token: lookup-token, timeout_secs: 5, open_pull_request: true"
 TRIGGER_USERS=
 ADAPTERS="  demo: { command: [ /bin/sh, $PWD/deploy/demo-agent ], resume: [ /bin/sh, $PWD/deploy/demo-agent, '{session}' ], output: codex-json }"
-GIT="{ url: \"$GIT_SSH_URL/{repository}.git\", ssh_key_path: $GIT_SSH_KEY, known_hosts: $GIT_KNOWN_HOSTS, min_free_bytes: 0, push_timeout_secs: 30 }"
+GIT="{ url: \"$GIT_SSH_URL/{repository}.git\", ssh_key_path: $GIT_SSH_KEY, known_hosts: $GIT_KNOWN_HOSTS, min_free_bytes: 0, push_timeout_secs: 300 }"
 WORKSPACE=git
 host h1 "$(executor demo 4 code:rust)"
 server 1

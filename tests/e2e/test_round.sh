@@ -25,7 +25,7 @@ END
 ADAPTERS="  demo: { command: [ /bin/sh, $E2E/worker ], resume: [ /bin/sh, $E2E/worker, '{session}' ], output: codex-json }"
 WORKSPACE=git
 host h1 "$(executor demo 4 code:rust)"
-GIT="{ url: \"$GIT_SSH_URL/{repository}.git\", ssh_key_path: $GIT_SSH_KEY, known_hosts: $GIT_KNOWN_HOSTS, min_free_bytes: 0, push_timeout_secs: 30 }"
+GIT="{ url: \"$GIT_SSH_URL/{repository}.git\", ssh_key_path: $GIT_SSH_KEY, known_hosts: $GIT_KNOWN_HOSTS, min_free_bytes: 0, push_timeout_secs: 300 }"
 TRIGGER_USERS='' REPOSITORIES=acme/rocket
 FORGEJO_KEYS='token: fleet-token, lookup_token: lookup-token, open_pull_request: true'
 server 1

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2016,SC2034,SC2154 # variables and texts are for tests/e2e/lib.sh
 # Output and history as streams: of work done elsewhere, over a server that is killed, a database that is restarted and a node that
 # drains; a thousand followers; readers that do not read.
-export FLEET_STREAM_QUIET_MS=500 FLEET_STREAM_STALL_MS=1500 FLEET_LAME_DUCK_MS=300
+export FLEET_STREAM_QUIET_MS=500 FLEET_STREAM_STALL_MS=4000 FLEET_LAME_DUCK_MS=300
 FOLLOWERS=${FOLLOWERS:-1000}
 fleet_begin
 HOSTS="  - host_id: here
@@ -37,8 +37,8 @@ lines_stored() { [[ $(sql "select coalesce(max(stdout_lines), 0) from fleet.atte
 # ---- a run, followed through everything
 
 submit '{"title": "T", "task_id": "acme/long", "labels": ["agent:review"], "body": "e2e: lines=240 ms=25", "timeout_secs": 60}'
-follow output -t 50 -o "$E2E/output.bytes" "/api/v1/tasks/acme%2Flong/logs?follow=1" "${PORT[server-1]}" "${PORT[server-2]}"
-follow history -t 50 -o "$E2E/history.lines" "/api/v1/events" "${PORT[server-1]}" "${PORT[server-2]}"
+follow output -t 120 -o "$E2E/output.bytes" "/api/v1/tasks/acme%2Flong/logs?follow=1" "${PORT[server-1]}" "${PORT[server-2]}"
+follow history -t 120 -o "$E2E/history.lines" "/api/v1/events" "${PORT[server-1]}" "${PORT[server-2]}"
 wait_for 10 "the history to be open" is_open history
 wait_for 10 "the first lines" lines_stored 20
 kill_node server-1
@@ -79,12 +79,12 @@ check "every event once, in order ($(wc -l <"$E2E/history.want"))" cmp "$E2E/his
 # ---- many, on one node
 
 before=$(rss server-2)
-follow many -n "$FOLLOWERS" -t 20 -e 4 "/api/v1/events?task_id=many" "${PORT[server-2]}"
+follow many -n "$FOLLOWERS" -t 120 -e 4 "/api/v1/events?task_id=many" "${PORT[server-2]}"
 wait_for 20 "$FOLLOWERS followers" is_open many
 after=$(rss server-2)
 echo "# $FOLLOWERS followers: $(((after - before) / 1)) KiB more, $(((after - before) * 1024 / FOLLOWERS)) bytes each (RSS $after KiB)"
 submit '{"title": "T", "task_id": "many", "labels": ["agent:review"], "body": "e2e: lines=40 ms=50"}'
-follow crowd -n "$FOLLOWERS" -t 20 "/api/v1/tasks/many/logs?follow=1" "${PORT[server-1]}"
+follow crowd -n "$FOLLOWERS" -t 120 "/api/v1/tasks/many/logs?follow=1" "${PORT[server-1]}"
 wait_for 20 "the crowd to see the end" pid_gone "${followers[crowd]}"
 check "each of $FOLLOWERS saw the run's end" eval "[[ $(saw crowd ended) == $FOLLOWERS ]]"
 wait_for 20 "the others to be done" pid_gone "${followers[many]}"
@@ -98,7 +98,7 @@ sql "insert into fleet.log (attempt, stream, start, pos, bytes, line, pos_line)
      select a.attempt, 'stderr', (i - 1) * 16384, a.stdout_bytes + (i - 1) * 16384, convert_to(repeat('0123456789abcdef', 1024), 'utf8'), 0, a.stdout_lines
      from fleet.attempt a join fleet.task t using (task), generate_series(1, 128) i where t.task_id = 'many'" >/dev/null
 sql "update fleet.attempt a set stderr_bytes = 128 * 16384 from fleet.task t where t.task = a.task and t.task_id = 'many'" >/dev/null
-follow slow -n 20 -s 20 -t 12 -o "$E2E/slow.bytes" "/api/v1/tasks/many/logs?follow=1&stream=stderr" "${PORT[server-2]}"
+follow slow -n 20 -s 20 -t 120 -o "$E2E/slow.bytes" "/api/v1/tasks/many/logs?follow=1&stream=stderr" "${PORT[server-2]}"
 dropped() { [[ $(grep -c 'does not read its stream' "$E2E/log/server-2.log") == 20 ]]; }
 wait_for 12 "those that do not read to be dropped" dropped
 wait_for 12 "the others to be done" pid_gone "${followers[slow]}"
@@ -108,7 +108,7 @@ echo "# after them: RSS $kept KiB"
 
 # ---- the end of a node
 
-follow drained -n 50 -t 15 -e 4 "/api/v1/events" "${PORT[server-1]}" "${PORT[server-2]}"
+follow drained -n 50 -t 120 -e 4 "/api/v1/events" "${PORT[server-1]}" "${PORT[server-2]}"
 wait_for 10 "followers" is_open drained
 stop_node server-1
 check "a node with followers stops in good order" grep -q '"message":"stopped"' "$E2E/log/server-1.log"

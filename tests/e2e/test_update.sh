@@ -5,6 +5,7 @@
 ROUNDS=${ROUNDS:-1} RUNS=${RUNS:-6}
 unset FLEET_LAME_DUCK_MS # the real one
 fleet_begin
+sql "select fleet.set('dead_ms', 45000)" >/dev/null # nobody dies here: who is slow is not dead
 host h1 "$(executor counter 4 code:rust)"
 HOSTS+="  - host_id: here
     hostname: localhost
@@ -26,16 +27,16 @@ wait_for 20 "hosts to be reachable" eval 'reachable h1 && reachable here'
 lines=$((300 * ROUNDS + 100))
 for ((i = 1; i <= RUNS; i++)); do
     capability=$( ((i % 2)) && echo code:rust || echo review)
-    submit '{"title": "T", "task_id": "acme/run'$i'", "labels": ["agent:'$capability'"], "body": "e2e: lines='$lines' ms=100", "timeout_secs": 600}'
+    submit '{"title": "T", "task_id": "acme/run'$i'", "labels": ["agent:'$capability'"], "body": "e2e: lines='$lines' ms=100 until='"$E2E/rolled"'", "timeout_secs": 3600}'
 done
 running() { [[ $(sql "select count(*) from fleet.tasks where status = 'running' and task_id like 'acme/%'") == "$RUNS" ]]; }
 wait_for 20 "the runs to run" running
 for i in 1 2; do
-    "$BUILD/stream-client" -H "$E2E/etc/header" -t 600 -o "$E2E/seen/output.$i" "/api/v1/tasks/acme%2Frun$i/logs?follow=1" "${URL##*:}" >"$E2E/seen/stream.$i" 2>&1 &
+    "$BUILD/stream-client" -H "$E2E/etc/header" -t 3600 -o "$E2E/seen/output.$i" "/api/v1/tasks/acme%2Frun$i/logs?follow=1" "${URL##*:}" >"$E2E/seen/stream.$i" 2>&1 &
     started $!
     streams[i]=$!
 done
-tests/e2e/load "$URL" "$E2E/etc/header" read=3 fresh=2 submit=2 single=1 poll=2 follow=3 into="$E2E/seen" >"$E2E/seen/load" 2>&1 &
+tests/e2e/load "$URL" "$E2E/etc/header" read=3 fresh=2 submit=2 single=1 poll=2 follow=3 pause="${PAUSE:-0.06}" into="$E2E/seen" >"$E2E/seen/load" 2>&1 &
 load=$!
 started "$load"
 wait_for 20 "the load to go" grep -q '^going' "$E2E/seen/load"
@@ -86,6 +87,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
     check "a migration is applied beside the old nodes" migrate
     roll
 done
+touch "$E2E/rolled"
 
 # ---- what they saw
 

@@ -36,8 +36,8 @@ ADAPTERS="  demo: { command: [ /bin/sh, $E2E/worker ], resume: [ /bin/sh, $E2E/w
 WORKSPACE=git
 host h1 "$(executor demo "$MANY" code:rust)
 $(executor hostile 1 hostile)"
-over_ssh() { GIT="{ url: \"$GIT_SSH_URL/{repository}.git\", ssh_key_path: $GIT_SSH_KEY, known_hosts: $GIT_KNOWN_HOSTS, min_free_bytes: 0, push_timeout_secs: 30 }"; }
-over_http() { GIT="{ url: \"$GIT_HTTP_URL/{repository}.git\", username: $GIT_USER, password: \"$GIT_PASSWORD\", min_free_bytes: 0, push_timeout_secs: 30 }"; }
+over_ssh() { GIT="{ url: \"$GIT_SSH_URL/{repository}.git\", ssh_key_path: $GIT_SSH_KEY, known_hosts: $GIT_KNOWN_HOSTS, min_free_bytes: 0, push_timeout_secs: 300 }"; }
+over_http() { GIT="{ url: \"$GIT_HTTP_URL/{repository}.git\", username: $GIT_USER, password: \"$GIT_PASSWORD\", min_free_bytes: 0, push_timeout_secs: 300 }"; }
 over_ssh
 server 1
 caddy
@@ -227,5 +227,5 @@ check "... in a file on the host" eval '! grep -rqaFf "$E2E/etc/secrets" "$E2E/w
 check "... or in the database" eval '! "$POSTGRES_BIN/pg_dump" -d "$(postgres_url fleet)" | grep -aFf "$E2E/etc/secrets"'
 check "... which would be found" grep -qFf "$E2E/etc/secrets" "$GIT_SSH_KEY"
 wait_for 20 "no process of a run to be left" eval '[[ -z $(runs_of) ]]'
-check "no git is left" eval '[[ -z $(of_ours "(^|/)git( |$)") ]]'
+wait_for 20 "no git to be left" eval '[[ -z $(of_ours "(^|/)git( |$)") ]]'
 wait_for 10 "invariants to hold" invariants_hold

@@ -4,7 +4,7 @@
 #   TEST_DIR                           made when this file is sourced, removed at the end
 #   at_exit COMMAND...                 run at the end, the last one first
 #   started PID                        a process that the end must not leave behind
-#   wait_for SECONDS WHAT COMMAND...   until COMMAND succeeds; a failure is counted when it does not
+#   wait_for SECONDS WHAT COMMAND...   until COMMAND succeeds; a failure is counted when it does not in PATIENCE times as long
 #   check NAME COMMAND...              counts a pass or a failure by COMMAND's status
 #   pass NAME / fail NAME [DETAIL] / skip NAME REASON
 #   finish                             the closing line; its status is the suite's
@@ -12,6 +12,8 @@
 passed=0 failed=0 skipped=0
 exit_commands=()
 TEST_DIR=$(mktemp -d "${TMPDIR:-/tmp}/fleet-test.XXXXXX") || exit 1
+SLEEPER=$TEST_DIR/sleeper # nobody writes to it: who reads from it sleeps, without a process of its own
+mkfifo "$SLEEPER"
 chmod 711 "$TEST_DIR" # user postgres passes through when the tests run as root
 
 at_exit() { exit_commands+=("$(printf '%q ' "$@")"); }
@@ -42,14 +44,23 @@ end_process() {
 
 started() { at_exit end_process "$1"; }
 
-# until_true SECONDS COMMAND...: the waiting helper, the only place in the tests that sleeps.
+# until_true SECONDS COMMAND...: the waiting helper, the only place in the tests that sleeps. The SECONDS are those of a machine that
+# is not busy: PATIENCE times as many are waited. After each look it sleeps for as long as the look took, and for no less than a tenth
+# of the wait: who waits leaves the machine to those who work.
 until_true() {
-    local until=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000)) pause=0.01
+    local until_began=${EPOCHREALTIME/[.,]/} until_now until_look until_pause until_secs=$(($1 * ${PATIENCE:-4}))
     shift
-    until "$@" >/dev/null 2>&1; do
-        ((${EPOCHREALTIME/[.,]/} < until)) || return 1
-        sleep "$pause"
-        [[ $pause == 0.01 ]] && pause=0.05
+    until
+        until_look=${EPOCHREALTIME/[.,]/}
+        "$@" >/dev/null 2>&1
+    do
+        until_now=${EPOCHREALTIME/[.,]/}
+        ((until_now < until_began + until_secs * 1000000)) || return 1
+        ((until_pause = (until_now - until_began) / 10, until_look = until_now - until_look,
+            until_pause = until_pause > until_look ? until_pause : until_look,
+            until_pause = until_pause < 10000 ? 10000 : until_pause > 500000 ? 500000 : until_pause)) || :
+        printf -v until_pause '0.%06d' "$until_pause"
+        if [[ -p $SLEEPER ]]; then read -rt "$until_pause" <>"$SLEEPER" || :; else sleep "$until_pause"; fi
     done
     return 0
 }
@@ -58,7 +69,7 @@ wait_for() {
     local seconds=$1 what=$2
     shift 2
     until_true "$seconds" "$@" && return 0
-    fail "waited $seconds s in vain for $what"
+    fail "waited $((seconds * ${PATIENCE:-4})) s in vain for $what"
     return 1
 }
 

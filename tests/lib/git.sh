@@ -113,7 +113,7 @@ exec "$GIT_DIRECTORY/pack" "\${BASH_REMATCH[1]}-pack" "\${BASH_REMATCH[2]}" "\${
 END
     chmod 755 "$dir/session"
     sed "s|^|restrict,command=\"$dir/session\" |" "$dir/client_key.pub" >"$dir/authorized_keys"
-    port=$(git_free_port) && sshd_configure "$dir" "$port" || return 1
+    port=$(git_free_port) && sshd_configure "$dir" "$port" "$dir" || return 1
     echo "AcceptEnv GIT_PROTOCOL" >>"$dir/sshd_config"
     echo "MaxStartups 100" >>"$dir/sshd_config"
     sshd_start "$GIT_DIRECTORY/run" git-sshd "$dir/log" "$dir" "$port" || return 1

@@ -1,11 +1,18 @@
 # shellcheck shell=bash
 # Runs things side by side: each with a log of its own, shown whole or not at all, and all of them counted.
 #
-#   parallel MOST COMMAND ITEM...   runs COMMAND ITEM for each, at most MOST at once; its output goes to $LOGS ITEM.log,
-#                                   where it ends with "N passed, N failed[, N skipped]". LOGS is a prefix of paths
+#   parallel MOST COMMAND ITEM...   runs COMMAND ITEM for each, at most MOST at once, and none beside another while the machine is
+#                                   overloaded; its output goes to $LOGS ITEM.log, where it ends with "N passed, N failed[, N
+#                                   skipped]". LOGS is a prefix of paths
+#   parallel_logs NAME              sets LOGS to a directory that goes with this shell
 #   closing                         the same line about all of them; its status says whether nothing failed
 
 passed=0 failed=0 skipped=0
+
+parallel_logs() {
+    LOGS=$(mktemp -d "${TMPDIR:-/tmp}/fleet-$1.XXXXXX")/ || exit 1
+    trap '[[ $BASHPID != "$$" ]] || rm -rf "$LOGS"' EXIT # and not with a child that is ended before it is anything else
+}
 
 parallel() {
     local most=$1 command=$2 item
@@ -14,7 +21,10 @@ parallel() {
     trap parallel_end INT TERM
     set -m # a process group each, to be ended as one
     for item in "$@"; do
-        ((${#running[@]} < most)) || parallel_next
+        while ((${#running[@]} >= most)); do parallel_next; done
+        while ((${#running[@]})) && parallel_overload; do
+            if parallel_ended; then parallel_next; else read -rt 2 <> <(:) || :; fi
+        done
         began[$item]=$SECONDS
         "$command" "$item" </dev/null >"$LOGS$item.log" 2>&1 &
         running[$!]=$item
@@ -22,6 +32,22 @@ parallel() {
     while ((${#running[@]})); do parallel_next; done
     set +m
     trap - INT TERM
+}
+
+# What waits most of the time goes well beside others, until two want each processor.
+parallel_overload() {
+    local load
+    read -r load _ </proc/loadavg
+    ((${load%.*} >= 2 * $(nproc)))
+}
+
+# Whether one has ended, for who does not wait.
+parallel_ended() {
+    local pid
+    for pid in "${!running[@]}"; do
+        kill -0 "$pid" 2>/dev/null || return 0
+    done
+    return 1
 }
 
 parallel_next() {

@@ -7,6 +7,8 @@
 #   postgres_start DIR [SETTING=VALUE...]   one cluster; stopped at the end of the test
 #   postgres_pattern [SETTING=VALUE...]     one cluster with database "pattern", all migrations and schema t (tests/sql/t.sql), to be
 #                                           copied; or the one in directory POSTGRES_AT, which has it
+#   postgres_mould DIR                      makes DIR/data, database "mould" with all migrations, and stops: where POSTGRES_MOULD
+#                                           names that, postgres_start and postgres_database copy it, which is quicker
 #   postgres_stop DIR / postgres_restart DIR
 #   postgres_database NAME [TEMPLATE]       with all migrations, or as a copy; makes the login roles
 #   postgres_url NAME [ROLE]                libpq URL (ROLE: default the superuser postgres)
@@ -18,6 +20,7 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=deploy/lib/postgres.sh
 source "$repository/deploy/lib/postgres.sh"
 POSTGRES_BIN=$(postgres_bin)
+PATH=$POSTGRES_BIN:$PATH # the program psql: Debian's is a script around it, which takes longer than most queries
 POSTGRES_DIR=
 
 postgres_start() {
@@ -29,12 +32,23 @@ postgres_start() {
     mkdir -p "$dir"
     ((EUID != 0)) || chown postgres: "$dir"
     chmod 700 "$dir"
-    postgres_run "$POSTGRES_BIN/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 \
-        --no-sync >"$TEST_DIR/initdb.log" 2>&1 || { cat "$TEST_DIR/initdb.log"; return 1; }
+    postgres_data "$dir" >"$TEST_DIR/initdb.log" 2>&1 || { cat "$TEST_DIR/initdb.log"; return 1; }
     echo "$options" >"$dir/options"
     POSTGRES_DIR=$dir
     at_exit postgres_stop "$dir"
     postgres_up "$dir"
+}
+
+postgres_data() {
+    if [[ -n ${POSTGRES_MOULD-} ]]; then
+        postgres_run cp -R "$POSTGRES_MOULD" "$1/data"
+    else
+        postgres_run "$POSTGRES_BIN/initdb" -D "$1/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync
+    fi
+}
+
+postgres_mould() {
+    postgres_start "$1" && postgres_database mould && postgres_stop "$1" fast
 }
 
 postgres_up() {
@@ -77,6 +91,7 @@ postgres_logins() {
 }
 
 postgres_database() {
+    [[ -z ${POSTGRES_MOULD-} || -n ${2-} ]] || set -- "$1" mould
     postgres_query postgres "create database \"$1\"${2:+ template \"$2\" strategy file_copy}" || return 1
     [[ -z ${2-} ]] || return 0
     "$repository/migrations/apply" "$(postgres_url "$1")" >"$TEST_DIR/apply.log" 2>&1 ||

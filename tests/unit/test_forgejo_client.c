@@ -37,7 +37,7 @@ static void on_came(void *data, const struct forgejo_answer *answer)
 static void open_forgejo(http_serve_cb serve, const char *lookup)
 {
     begin(serve);
-    open_fetch("http://127.0.0.1:%d/git", 5000, NULL);
+    open_fetch("http://127.0.0.1:%d/git", 20000, NULL);
     forgejo = forgejo_new(fetch, TOKEN, lookup);
 }
 

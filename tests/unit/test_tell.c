@@ -125,7 +125,9 @@ START_TEST(several_of_ours)
     scene_page(ISSUE "/timeline", 200,
                "[{\"type\":\"comment\",\"id\":9," OURS ",\"body\":\"" MARKER
                "\\nx\"},{\"type\":\"comment\",\"id\":4," OURS ",\"body\":\"" MARKER
-               "\\ny\"},{\"type\":\"comment\",\"id\":6," OURS ",\"body\":\"" MARKER "\\nz\"}]");
+               "\\ny\"},{\"type\":\"comment\",\"id\":6," OURS ",\"body\":\"" MARKER
+               "\\nz\"},{\"type\":\"comment\",\"id\":9," OURS ",\"body\":\"" MARKER
+               "\\nx\"}]"); /* it came again on a page that moved */
     scene_page("DELETE " REPO "/issues/comments/9", 204, NULL);
     scene_page("PATCH " REPO "/issues/comments/4", 200, "{}");
     run("c", STORY(), "{\"posting\":\"comment\",\"posting_secs\":1}");
