@@ -232,6 +232,54 @@ START_TEST(test_a_program_is_asked_once)
 }
 END_TEST
 
+static bool asked_for_its_version(void)
+{
+    return scene_run.asked >= 1;
+}
+
+static struct host_program *program_of(const char *agent_type)
+{
+    struct host_program *program = host()->programs;
+    while (strcmp(program->agent_type, agent_type) != 0)
+        program++;
+    return program;
+}
+
+static void say_hello_once_more(void)
+{
+    scene_run.pushed = call("hello")->calls;
+    host_check(host());
+    scene_until(says_hello_again, "one more");
+}
+
+/* A host may have been busy: soon, and then more and more rarely. */
+START_TEST(test_a_silent_program_is_asked_again)
+{
+    int pause_ms = 20000;
+    scene_run.stamp = 1;
+    scene_run.version = "";
+    scene_until(is_ready, "ready");
+    reload("localhost", "{ agent_type: codex-cli }");
+    host_check(host());
+    scene_until(asked_for_its_version, "what it says");
+    struct host_program *program = program_of("codex-cli");
+    for (int asked = 1; asked < 8; asked++) {
+        say_hello_once_more();
+        ck_assert_int_eq(scene_run.asked, asked);
+        ck_assert_int_eq(program->pause_ms, pause_ms);
+        ck_assert_int_le(program->again, clock_ms() + pause_ms);
+        program->again = clock_ms();
+        say_hello_once_more();
+        ck_assert_int_eq(scene_run.asked, asked + 1);
+        pause_ms = pause_ms * 2 < 600000 ? pause_ms * 2 : 600000;
+    }
+    scene_run.stamp = 2; /* updated */
+    say_hello_once_more();
+    say_hello_once_more();
+    ck_assert_int_eq(program->pause_ms, 20000);
+}
+END_TEST
+
 START_TEST(test_where_a_command_was_looked_for)
 {
     struct buf text;
@@ -279,6 +327,7 @@ int main(void)
     tcase_add_test(tcase, test_trouble_is_told_whole_with_its_word);
     tcase_add_test(tcase, test_agents_are_looked_for);
     tcase_add_test(tcase, test_a_program_is_asked_once);
+    tcase_add_test(tcase, test_a_silent_program_is_asked_again);
     tcase_add_test(tcase, test_where_a_command_was_looked_for);
     tcase_add_test(tcase, test_a_missing_agent_is_told);
     tcase_add_test(tcase, test_differences_are_heard_once);

@@ -43,7 +43,8 @@ struct host_program {
     uint64_t stamp;                    /* of the one that said `version` */
     char version[RUNNER_VERSION_SIZE]; /* "": it said nothing */
     bool said, asked;                  /* it was asked; the hello in flight asks it */
-    int64_t again;                     /* clock_ms: when one that said nothing is asked again */
+    int pause_ms;                      /* until one that said nothing is asked again; */
+    int64_t again;                     /* that is, at this clock_ms */
 };
 
 struct host {

@@ -4,9 +4,12 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/pause.h"
 #include "worker/host/host.h"
 
-#define AGAIN_MS 600000 /* until one that said nothing is asked again */
+/* Until one that said nothing is asked again: its host may have been busy, or it never says. */
+#define AGAIN_FIRST_MS 20000
+#define AGAIN_LAST_MS 600000
 
 /* Its place among the programs; their count when it has none. */
 static int find(const struct host *host, const char *agent_type)
@@ -77,14 +80,17 @@ static bool take_one(struct host_program *program, struct runner_seen *seen)
     if (program->asked && seen->found) {
         program->said = true;
         program->stamp = seen->stamp;
-        program->again = clock_ms() + AGAIN_MS;
+        program->pause_ms = pause_longer(program->pause_ms, AGAIN_FIRST_MS, AGAIN_LAST_MS);
+        program->again = clock_ms() + program->pause_ms;
         memcpy(program->version, seen->version, sizeof program->version);
         return false;
     }
-    if (other)
+    if (other) {
         program->said = false;
-    else if (seen->found && program->said)
+        program->pause_ms = 0;
+    } else if (seen->found && program->said) {
         memcpy(seen->version, program->version, sizeof seen->version);
+    }
     return other;
 }
 
