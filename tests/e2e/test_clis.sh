@@ -54,6 +54,7 @@ ADAPTERS="  claude-code: { env: { ANTHROPIC_API_KEY: scripted-key-of-claude } }
 WORKSPACE=git
 GIT="{ url: \"$GIT_SSH_URL/{repository}.git\", ssh_key_path: $GIT_SSH_KEY, known_hosts: $GIT_KNOWN_HOSTS, min_free_bytes: 0 }"
 ORCHESTRATOR="provider_timeout_secs: 30"
+TASK_TIMEOUT=600 # a real CLI on a busy machine
 host h1 "      - { agent_type: codex-cli, max_concurrency: 2, capabilities: [ codex ], profile: full, model: demo-1 }
       - { agent_type: claude-code, max_concurrency: 2, capabilities: [ claude ], profile: full }
       - { agent_type: opencode, max_concurrency: 1, capabilities: [ opencode ], profile: full, model: scripted/demo-1 }
@@ -63,6 +64,9 @@ caddy
 token_header
 worker 1
 wait_for 20 "h1 to be reachable" reachable h1 || return
+# One that needs longer than its time for that is asked again, while runs go on.
+versions_known() { [[ $(sql "select count(*) from fleet.executor_now where host_id = 'h1' and version ~ '[0-9]+[.][0-9]+[.][0-9]+'") == 4 ]]; }
+wait_for 60 "all CLIs to say their versions" versions_known
 
 last() { sql "select $2 from fleet.attempt a join fleet.task t using (task) where task_id = '$1' order by a.number desc limit 1"; }
 branch_of() { sql "select branch_name from fleet.task where task_id = '$1'"; }

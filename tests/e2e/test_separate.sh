@@ -54,7 +54,7 @@ ended() { [[ $(sql "select status in ('completed', 'failed', 'cancelled', 'revie
 last() { sql "select $2 from fleet.attempt a join fleet.task t using (task) where task_id = '$1' order by a.number desc limit 1"; }
 is_said() { [[ $2 == "$(last "$1" "$3")" ]] || { last "$1" "outcome, reason, report, work"; tail -n 5 "$E2E"/log/worker-1.log; false; }; }
 account_of() { sql "select convert_from(bytes, 'utf8') from fleet.log l join fleet.attempt a using (attempt) join fleet.task t using (task) where task_id = '$1' and stream = 'stderr' limit 1" | cut -d' ' -f1; }
-no_process_of_slots() { ! ps -o pid=,args= -U 60801,60802; }
+no_process_of_slots() { ! living_of 60801,60802; }
 
 for id in one two; do task $id 'demo: seconds=2'; done
 for id in one two; do wait_for 90 "$id to end" ended $id; done

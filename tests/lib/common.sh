@@ -4,6 +4,7 @@
 #   TEST_DIR                           made when this file is sourced, removed at the end
 #   at_exit COMMAND...                 run at the end, the last one first
 #   started PID                        a process that the end must not leave behind
+#   living_of UID[,UID...]             lists the processes of accounts; false: there is none, but for those that wait to be reaped
 #   wait_for SECONDS WHAT COMMAND...   until COMMAND succeeds; a failure is counted when it does not in PATIENCE times as long
 #   check NAME COMMAND...              counts a pass or a failure by COMMAND's status
 #   pass NAME / fail NAME [DETAIL] / skip NAME REASON
@@ -43,6 +44,8 @@ end_process() {
 }
 
 started() { at_exit end_process "$1"; }
+
+living_of() { ps -o stat=,pid=,args= -U "$1" | grep -v '^Z'; }
 
 # until_true SECONDS COMMAND...: the waiting helper, the only place in the tests that sleeps. The SECONDS are those of a machine that
 # is not busy: PATIENCE times as many are waited. After each look it sleeps for as long as the look took, and for no less than a tenth

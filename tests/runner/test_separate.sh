@@ -43,8 +43,7 @@ RUNNER=$BASE/bin/fleet-runner-$HASH
 install -o "$ACCOUNT" -m 700 "$PROGRAM" "$RUNNER"
 
 
-of_slot() { ps -o pid= -U "$(uid_of "$1")"; }
-nothing_of() { [[ -z $(of_slot "$1") ]]; }
+nothing_of() { ! living_of "$(uid_of "$1")"; }
 owner_is() { [[ $(stat -c %u "$1") == "$2" ]]; } # PATH UID
 outs() { cat "$DIR/$1/out" "$DIR/$1/err"; }
 start_words=(run_as=slot-1)
