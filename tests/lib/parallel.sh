@@ -34,11 +34,17 @@ parallel() {
     trap - INT TERM
 }
 
-# What waits most of the time goes well beside others, until two want each processor.
+# Whether two and more want each processor, or the disk. A mean of half a second: what began just now counts, as it does not in the
+# load of the last minute, by which all suites would start something at once, and again.
 parallel_overload() {
-    local load
-    read -r load _ </proc/loadavg
-    ((${load%.*} >= 2 * $(nproc)))
+    local look key count busy=0
+    for look in {1..5}; do
+        while read -r key count _; do
+            [[ $key != procs_* ]] || ((busy += count))
+        done </proc/stat
+        read -rt 0.1 <> <(:) || :
+    done
+    ((busy >= look * (2 * $(nproc) + 1))) # ours, which looks
 }
 
 # Whether one has ended, for who does not wait.
