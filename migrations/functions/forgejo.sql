@@ -3,7 +3,9 @@
 -- A worker tells its configuration; who the token's account is once Forgejo has said so.
 create function fleet.forgejo_configure(p_node uuid, p_policy jsonb, p_user_id bigint, p_login text) returns void
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
-declare v_read boolean := (fleet.policy('') ->> 'reads')::boolean;
+declare
+    v_before jsonb := fleet.policy('');
+    r fleet.repository;
 begin
     perform fleet.node_check(p_node);
     insert into fleet.forgejo (policy, user_id, login, told_by) values (p_policy, p_user_id, p_login, fleet.node_actor(p_node))
@@ -11,7 +13,12 @@ begin
     set policy = excluded.policy, told_by = excluded.told_by, told_at = now(),
         user_id = coalesce(excluded.user_id, case when forgejo.policy ->> 'url' = excluded.policy ->> 'url' then forgejo.user_id end),
         login = coalesce(excluded.login, case when forgejo.policy ->> 'url' = excluded.policy ->> 'url' then forgejo.login end);
-    if not v_read and (p_policy ->> 'reads')::boolean then -- from now on what is under way is told, too
+    if v_before -> 'repositories' is distinct from p_policy -> 'repositories' then -- what was not ours may be now
+        for r in select * from fleet.repository where parked_reason like 'moved:%' order by repo for no key update loop
+            perform fleet.open_repository(r);
+        end loop;
+    end if;
+    if not (v_before ->> 'reads')::boolean and (p_policy ->> 'reads')::boolean then -- from now on what is under way is told, too
         perform fleet.open_outbox(t.task) from fleet.task t
         where t.issue is not null and t.status in ('created', 'assigned', 'running', 'agent_lost', 'review_pending')
           and not exists (select from fleet.outbox o where o.task = t.task);

@@ -204,6 +204,19 @@ begin
     return v_due;
 end $$;
 
+-- Why a repository was parked may be mended: it is asked at once. Under its lock.
+create function fleet.open_repository(r fleet.repository) returns void
+    language plpgsql as $$
+begin
+    update fleet.repository
+    set parked_until = null, parked_reason = null, parked_at = null, parks = 0, read_due = now(), read_until = null
+    where repo = r.repo;
+    update fleet.look set due_at = now(), tries = 0
+    where done < seq and (kind = 'issue' and id in (select i.issue from fleet.issue i where i.repo = r.repo)
+                          or kind = 'pull' and id in (select u.pull from fleet.pull u where u.repository_id = r.repository_id));
+    perform fleet.hint('look'), fleet.hint('tell');
+end $$;
+
 -- For people: a repository whose reason to be parked was mended is asked at once.
 create function fleet.unpark_repository(p_repo text) returns text
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
@@ -213,13 +226,7 @@ begin
     if not found then
         return 'not_found';
     end if;
-    update fleet.repository
-    set parked_until = null, parked_reason = null, parked_at = null, parks = 0, read_due = now(), read_until = null
-    where repo = r.repo;
-    update fleet.look set due_at = now(), tries = 0
-    where done < seq and (kind = 'issue' and id in (select i.issue from fleet.issue i where i.repo = r.repo)
-                          or kind = 'pull' and id in (select u.pull from fleet.pull u where u.repository_id = r.repository_id));
-    perform fleet.hint('look'), fleet.hint('tell');
+    perform fleet.open_repository(r);
     if r.parked_until is null then
         return 'not_parked';
     end if;

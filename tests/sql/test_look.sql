@@ -151,6 +151,23 @@ select t.is(fleet.unpark_repository('acme/no'), 'not_found', 'of no repository')
 select t.is(fleet.park_repository('acme/no', 'x'), null, 'parked: none');
 rollback;
 
+\echo 'parked as none of ours'
+begin;
+create function t.configure(p_repositories jsonb) returns void language sql as $$
+  select fleet.forgejo_configure(t.node('w1'), jsonb_build_object('url', 'https://git.example.org', 'reads', true, 'repositories', p_repositories), 7, 'fleet') $$;
+select t.worker('w1', t.host('h', '{code:rust}', 1));
+select t.configure('["acme/other"]');
+select fleet.want_look('issue', t.issue(1)), fleet.want_look('issue', t.issue(2, 'acme/closed'));
+select t.is(t.looks('w1'), '1 1, 2 1', 'both are read');
+select t.fails('w1', 1, 'moved: it is called acme/rocket now, which forgejo.repositories does not name');
+select fleet.look_failed(t.node('w1'), 'issue', t.issue(2, 'acme/closed'), 1, 'denied: 403', -1);
+select t.configure('["acme/other"]');
+select t.ok(fleet.parked('acme/rocket'), 'a configuration that says the same opens none');
+select t.configure('["acme/other", "acme/rocket"]');
+select t.ok(not fleet.parked('acme/rocket') and fleet.parked('acme/closed'), 'one that names others does, but none that Forgejo keeps from us');
+select t.is(t.looks('w1'), '1 1', '... and what waited there is read at once');
+rollback;
+
 \echo 'gone'
 begin;
 select t.worker('w1', t.host('h', '{code:rust}', 1));

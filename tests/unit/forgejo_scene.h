@@ -1,8 +1,9 @@
 /* Parts of worker/forgejo between a fake database and a fake Forgejo: the real code in between.
  *
  * The fakes stand in at link time for db_query (common/db/db.h), forgejo_call and forgejo_list
- * (common/forgejo/client.h) and the tracker. Each answers what the tables below say, later, when
- * scene_run() is called, one after the other; what was asked is remembered. */
+ * (common/forgejo/client.h) and, unless SCENE_REAL_TRACKER is defined, the tracker. Each answers
+ * what the tables below say, later, when scene_run() is called, one after the other; what was asked
+ * is remembered. */
 #ifndef FLEET_FORGEJO_SCENE_H
 #define FLEET_FORGEJO_SCENE_H
 
@@ -97,10 +98,12 @@ void clock_format(char *text, size_t size)
     snprintf(text, size, "now");
 }
 
+#ifndef SCENE_REAL_TRACKER
 bool tracker_ready(const struct tracker *tracker)
 {
     return !scene.closing && node_live(tracker->node);
 }
+#endif
 
 static struct scene_wait *scene_ask(const char *path, bool lookup, forgejo_done_cb done, void *data)
 {

@@ -24,20 +24,31 @@ static void set(struct tracker *tracker, enum tracker_state state)
     tracker->state = state;
 }
 
+static bool is_told(const struct tracker *tracker)
+{
+    return !tracker->tell_due && !tracker->telling && tracker->told_life == tracker->node->life;
+}
+
 bool tracker_ready(const struct tracker *tracker)
 {
-    return tracker->state == TRACKER_READY && node_live(tracker->node);
+    return tracker->state == TRACKER_READY && node_live(tracker->node) && is_told(tracker);
 }
 
 /* --- what the database is told --- */
+
+static void tell(struct tracker *tracker);
 
 static void on_told(void *data, const struct db_result *res, const struct error *err)
 {
     struct tracker *tracker = data;
     (void)res;
     tracker->telling = false;
-    if (err == NULL)
+    if (err == NULL) {
+        tell(tracker); /* there may be more to tell by now */
+        looks_wake(&tracker->looks);
+        outbox_wake(&tracker->outbox);
         return;
+    }
     tracker->tell_due = true;
     tracker->next_tell = clock_ms() + TELL_AGAIN_MS;
     node_failed(tracker->node, "forgejo_configure", err);
@@ -46,8 +57,7 @@ static void on_told(void *data, const struct db_result *res, const struct error 
 static void tell(struct tracker *tracker)
 {
     struct node *node = tracker->node;
-    bool due = tracker->tell_due || tracker->told_life != node->life;
-    if (!due || tracker->telling || !node_live(node) || clock_ms() < tracker->next_tell)
+    if (is_told(tracker) || tracker->telling || !node_live(node) || clock_ms() < tracker->next_tell)
         return;
     struct buf policy;
     char id[24];

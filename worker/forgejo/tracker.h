@@ -5,7 +5,7 @@
  * of the configuration, tracker_stop, on_stopped, tracker_free after the database was stopped.
  *
  * Without forgejo.token it tells the database the configuration and does nothing else. With one it
- * asks Forgejo who its account is, tells that too, and from then on (tracker_ready) its parts work.
+ * asks Forgejo who its account is, and once that is told, too (tracker_ready), its parts work.
  * What is under way when the configuration changes or the worker stops ends with an answer
  * "stopped", as a Forgejo that is away does. */
 #ifndef FLEET_TRACKER_H
@@ -58,7 +58,8 @@ void tracker_reload(struct tracker *tracker);                 /* the node has ne
 void tracker_stop(struct tracker *tracker, void (*on_stopped)(void *data), void *data);
 void tracker_free(struct tracker *tracker);
 
-/* May a part begin something: the node lives, Forgejo knows us, and nothing is being stopped. */
+/* May a part begin something: the node lives, Forgejo knows us, the database knows by what it
+ * judges what we find there, and nothing is being stopped. */
 bool tracker_ready(const struct tracker *tracker);
 
 #endif
