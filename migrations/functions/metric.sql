@@ -259,7 +259,7 @@ begin
         select fleet.stock_row('fleet_tasks', '{created}', coalesce(sum(m.tasks), 0)) from summed m
         union all
         select fleet.stock_row('fleet_queue_overdue_seconds', '{}',
-                               greatest(extract(epoch from clock_timestamp() - (select min(run_at) from fleet.delayed)), 0));
+                               greatest(extract(epoch from clock_timestamp() - (select min(run_at) from fleet.delayed where run_at < 'infinity')), 0));
 end $$;
 
 -- Tasks that live: as many as there are slots, at most; and those that a person is asked to look at.

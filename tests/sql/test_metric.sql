@@ -151,6 +151,15 @@ select t.is(t.roll() > 0, true, 'a death is told');
 select t.is(t.roll(), 0::bigint, '... once');
 select t.is(t.metric('fleet_nodes_died_total', 'worker'), 1, '... and counted');
 
+\echo 'what waits for people only'
+select t.reset();
+select t.worker('w1', t.host('h1', '{x}', 1));
+select t.submit('held', '{agent:x}');
+select fleet.put_hold(task, 'needs_approval', 'forgejo:octo') from fleet.task;
+select t.ok(t.stock(), 'stock is taken');
+select t.is(t.metric('fleet_queue_tasks', 'x', 'delayed', 'free'), 1, 'it waits');
+select t.is(t.metric('fleet_queue_overdue_seconds'), 0, '... and is not late, for it has no time');
+
 \echo 'what there is'
 select t.reset();
 select t.worker('w1', t.host('h1', '{x}', 2), t.host('h2', '{y}', 1));
