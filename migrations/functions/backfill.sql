@@ -125,7 +125,7 @@ begin
     perform fleet.node_check(p_node);
     select * into r from fleet.repository where repo = p_repo for no key update;
     if r.read_by is distinct from p_node then
-        raise exception 'repository % is not being read by this node any more', p_repo using errcode = 'AF002';
+        raise exception 'repository % is not being read by this node any more', p_repo using errcode = 'AF004';
     end if;
     for v_item in select x from jsonb_array_elements(p_items) x where (x ->> 'number')::int > 0 order by (x ->> 'number')::int loop
         v_wanted := case when (v_item ->> 'is_pull')::boolean then fleet.backfill_pull(r, v_item) else fleet.backfill_issue(p_repo, v_item) end
@@ -152,7 +152,8 @@ declare
     v_due timestamptz;
 begin
     perform fleet.node_check(p_node);
-    if v_word in ('denied', 'missing', 'locked', 'moved') then
+    if v_word in ('denied', 'missing', 'locked') or v_word = 'moved' and not fleet.told_since(
+            (select r.read_until - fleet.ms('backfill_lease_ms') from fleet.repository r where r.repo = p_repo)) then
         v_due := fleet.park_repository(p_repo, p_why);
     elsif v_word = 'dropped' then
         v_due := now();

@@ -3,20 +3,18 @@
 -- A worker tells its configuration; who the token's account is once Forgejo has said so.
 create function fleet.forgejo_configure(p_node uuid, p_policy jsonb, p_user_id bigint, p_login text) returns void
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
-declare
-    v_before jsonb := fleet.policy('');
-    r fleet.repository;
+declare v_before jsonb;
 begin
     perform fleet.node_check(p_node);
+    perform from fleet.forgejo for update;
+    v_before := fleet.policy('');
     insert into fleet.forgejo (policy, user_id, login, told_by) values (p_policy, p_user_id, p_login, fleet.node_actor(p_node))
     on conflict (one) do update
     set policy = excluded.policy, told_by = excluded.told_by, told_at = now(),
         user_id = coalesce(excluded.user_id, case when forgejo.policy ->> 'url' = excluded.policy ->> 'url' then forgejo.user_id end),
         login = coalesce(excluded.login, case when forgejo.policy ->> 'url' = excluded.policy ->> 'url' then forgejo.login end);
-    if v_before -> 'repositories' is distinct from p_policy -> 'repositories' then -- what was not ours may be now
-        for r in select * from fleet.repository where parked_reason like 'moved:%' order by repo for no key update loop
-            perform fleet.open_repository(r);
-        end loop;
+    if v_before -> 'repositories' is distinct from p_policy -> 'repositories' then
+        perform fleet.open_moved();
     end if;
     if not (v_before ->> 'reads')::boolean and (p_policy ->> 'reads')::boolean then -- from now on what is under way is told, too
         perform fleet.open_outbox(t.task) from fleet.task t
@@ -26,6 +24,15 @@ begin
 end $$;
 comment on function fleet.forgejo_configure(uuid, jsonb, bigint, text) is
     'What a worker''s configuration says of Forgejo, and whose account its token is; nulls: not known yet.';
+
+-- Was that told since, or a moment before? Then it may have been judged by what was told before. Whoever goes on with "no" is seen by
+-- the next telling.
+create function fleet.told_since(p_at timestamptz) returns boolean
+    language plpgsql as $$
+begin
+    perform from fleet.forgejo for share;
+    return exists (select from fleet.forgejo f where f.told_at > p_at - interval '5 s');
+end $$;
 
 -- "owner/name", "owner/" and "*", or "*". Names are compared without case, as Forgejo does.
 create function fleet.covers(p_entries jsonb, p_repo text) returns boolean

@@ -171,8 +171,8 @@ begin
 end $$;
 
 -- A look came to nothing. p_why is a word, and what to say behind ": ". gone: the repository answers, this is no more; denied, missing,
--- locked, moved: the repository is parked; dropped: its node has no time; away and all others: again after a growing pause, which
--- Forgejo may have named (p_retry_secs, -1: it did not). Answers when it is tried again; null: it is over.
+-- locked, moved (by what the configuration says now): the repository is parked; dropped: its node has no time; away and all others: again
+-- after a growing pause, which Forgejo may have named (p_retry_secs, -1: it did not). Answers when it is tried again; null: it is over.
 create function fleet.look_failed(p_node uuid, p_kind text, p_id bigint, p_seq bigint, p_why text, p_retry_secs int) returns timestamptz
     language plpgsql security definer set search_path = pg_catalog, fleet, pg_temp as $$
 declare
@@ -187,7 +187,8 @@ begin
         end if;
         perform fleet.look_done(p_kind, p_id, p_seq);
         return null;
-    elsif v_word in ('denied', 'missing', 'locked', 'moved') then
+    elsif v_word in ('denied', 'missing', 'locked') or v_word = 'moved' and not fleet.told_since(
+            (select l.begun_at from fleet.look l where l.kind = p_kind and l.id = p_id)) then
         v_due := fleet.park_repository((fleet.look_target(p_kind, p_id)).repo, p_why);
     elsif v_word = 'dropped' then
         v_due := now();
@@ -204,17 +205,25 @@ begin
     return v_due;
 end $$;
 
--- Why a repository was parked may be mended: it is asked at once. Under its lock.
+-- Why a repository was parked may be mended: it is asked at once, or behind the reading that is under way. Under its lock.
 create function fleet.open_repository(r fleet.repository) returns void
     language plpgsql as $$
 begin
     update fleet.repository
-    set parked_until = null, parked_reason = null, parked_at = null, parks = 0, read_due = now(), read_until = null
+    set parked_until = null, parked_reason = null, parked_at = null, parks = 0, read_due = now()
     where repo = r.repo;
     update fleet.look set due_at = now(), tries = 0
     where done < seq and (kind = 'issue' and id in (select i.issue from fleet.issue i where i.repo = r.repo)
                           or kind = 'pull' and id in (select u.pull from fleet.pull u where u.repository_id = r.repository_id));
     perform fleet.hint('look'), fleet.hint('tell');
+end $$;
+
+-- What was not ours may be now. One that somebody holds stays parked: nobody who tells what he reads by waits for that.
+create function fleet.open_moved() returns void
+    language plpgsql as $$
+declare v fleet.repository[] := array(select r from fleet.repository r where r.parked_reason like 'moved:%' for no key update skip locked);
+begin
+    perform fleet.open_repository(r) from unnest(v) r;
 end $$;
 
 -- For people: a repository whose reason to be parked was mended is asked at once.

@@ -140,7 +140,7 @@ select fleet.want_look('issue', (fleet.issue_of('acme/rocket', 7, 1007)).issue);
 select t.is(fleet.repository_seen(t.node('w1'), '{"id": 5, "full_name": "Acme/shuttle", "default_branch": "trunk"}'), 'Acme/shuttle', 'it was renamed');
 select t.is((select repo || ' ' || number from fleet.looks(t.node('w1'), 1)), 'Acme/shuttle 7', '... and is looked at under its new name');
 select t.is(t.fills(), 'Acme/shuttle', '... and read');
-select t.throws($$select fleet.backfilled(t.node('w1'), 'acme/rocket', '[]', null)$$, 'AF002', 'the old name is none');
+select t.throws($$select fleet.backfilled(t.node('w1'), 'acme/rocket', '[]', null)$$, 'AF004', 'the old name is none');
 rollback;
 
 \echo 'pull requests'

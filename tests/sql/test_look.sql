@@ -161,6 +161,13 @@ select fleet.want_look('issue', t.issue(1)), fleet.want_look('issue', t.issue(2,
 select t.is(t.looks('w1'), '1 1, 2 1', 'both are read');
 select t.fails('w1', 1, 'moved: it is called acme/rocket now, which forgejo.repositories does not name');
 select fleet.look_failed(t.node('w1'), 'issue', t.issue(2, 'acme/closed'), 1, 'denied: 403', -1);
+select t.ok(not fleet.parked('acme/rocket') and fleet.parked('acme/closed'), 'judged as it was told: not parked, for that may be another now');
+select t.ok(t.due_in(1, 0, 60), '... but read again soon');
+update fleet.forgejo set told_at = now() - interval '1 minute';
+update fleet.look set due_at = now() where done < seq;
+select t.is(t.looks('w1'), '1 1', 'it is');
+select t.fails('w1', 1, 'moved: it is called acme/rocket now, which forgejo.repositories does not name');
+select t.ok(fleet.parked('acme/rocket'), '... and parked, when nothing else was told');
 select t.configure('["acme/other"]');
 select t.ok(fleet.parked('acme/rocket'), 'a configuration that says the same opens none');
 select t.configure('["acme/other", "acme/rocket"]');

@@ -228,13 +228,34 @@ START_TEST(test_switched_off)
 }
 END_TEST
 
-/* Others have it: nothing more is said. And the worker stops: others are to have it. */
+/* Others have it, or our life is over: nothing more is said, and only the second ends all that we
+ * do. And the worker stops: others are to have it. */
 START_TEST(test_fenced)
 {
+    uint64_t life = scene.node.life;
     scene_page(ISSUES, 200, "[" ITEM(1, "2026-01-01T10:00:00Z", "") "]");
-    scene.calls[scene.call_count++] = (struct scene_call){.name = "backfilled", .state = "AF002"};
+    scene.calls[scene.call_count++] =
+        (struct scene_call){.name = "backfilled", .state = _i == 0 ? "AF004" : "AF002"};
     run(DUE);
     ck_assert_ptr_null(strstr(scene.told, "backfill_failed"));
+    ck_assert_uint_eq(scene.node.life, life + (uint64_t)_i);
+}
+END_TEST
+
+/* What was given to an earlier life is not ours any more, and what it was refused ends no other. */
+START_TEST(test_asked_in_another_life)
+{
+    if (_i == 0)
+        scene_sql("backfills", DUE, 1);
+    else
+        scene.calls[scene.call_count++] =
+            (struct scene_call){.name = "backfills", .state = "AF002", .times = 1};
+    backfill_tick(backfill(), clock_ms());
+    uint64_t life = ++scene.node.life;
+    scene_run();
+    ck_assert_uint_eq(scene.node.life, life);
+    ck_assert_int_eq(backfill()->count, 0);
+    ck_assert_str_eq(scene.asked, "");
 }
 END_TEST
 
@@ -312,7 +333,8 @@ int main(void)
     tcase_add_test(tc, test_renamed);
     tcase_add_test(tc, test_left);
     tcase_add_test(tc, test_switched_off);
-    tcase_add_test(tc, test_fenced);
+    tcase_add_loop_test(tc, test_fenced, 0, 2);
+    tcase_add_loop_test(tc, test_asked_in_another_life, 0, 2);
     tcase_add_loop_test(tc, test_dropped, 0, 4);
     tcase_add_loop_test(tc, test_names, 0, 3);
     tcase_add_test(tc, test_stamps);

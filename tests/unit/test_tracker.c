@@ -160,6 +160,30 @@ START_TEST(test_a_new_life_tells_it_anew)
 }
 END_TEST
 
+START_TEST(test_an_answer_to_an_earlier_life)
+{
+    scene_sql("forgejo_configure", NULL, 1);
+    scene.calls[0].state = "AF002";
+    scene.node.state = NODE_LIVE;
+    tracker_start(tracker);
+    tick();
+    node_reborn(&scene.node);
+    scene.node.state = NODE_LIVE;
+    uint64_t life = scene.node.life;
+    scene_run();
+    ck_assert_uint_eq(scene.node.life, life);
+    ck_assert(tracker_ready(tracker));
+}
+END_TEST
+
+START_TEST(test_what_is_to_be_told_is_told_at_once)
+{
+    start_live();
+    tracker_told(tracker, "tell");
+    ck_assert(told("tells"));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("tracker");
@@ -169,6 +193,8 @@ int main(void)
     tcase_add_test(tcase, test_what_was_refused_is_told_again);
     tcase_add_test(tcase, test_another_configuration_is_told_first);
     tcase_add_test(tcase, test_a_new_life_tells_it_anew);
+    tcase_add_test(tcase, test_an_answer_to_an_earlier_life);
+    tcase_add_test(tcase, test_what_is_to_be_told_is_told_at_once);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -62,12 +62,21 @@ static void end(struct reading *reading)
     ask_due(backfill);
 }
 
+/* Others have it now, and what became of that is theirs: it was taken over, or our life is. */
+static bool is_theirs(struct reading *reading, const char *what, const struct error *err)
+{
+    if (reading->life != node_of(reading)->life || strcmp(err->state, "AF004") == 0)
+        return true;
+    node_failed(node_of(reading), what, err);
+    return reading->life != node_of(reading)->life;
+}
+
 static void on_over(void *data, const struct db_result *res, const struct error *err)
 {
     struct reading *reading = data;
     (void)res;
     if (err != NULL)
-        node_failed(node_of(reading), "backfill", err);
+        (void)is_theirs(reading, "backfill", err);
     end(reading);
 }
 
@@ -97,13 +106,12 @@ static bool goes_on(struct reading *reading)
     return false;
 }
 
-/* The database did not take something: AF002 is that others have it. */
+/* The database did not take something. */
 static bool refused(struct reading *reading, const char *what, const struct error *err)
 {
     if (err == NULL)
         return false;
-    node_failed(node_of(reading), what, err);
-    if (strcmp(err->state, "AF002") == 0 || reading->life != node_of(reading)->life) {
+    if (is_theirs(reading, what, err)) {
         end(reading);
         return true;
     }
@@ -320,6 +328,8 @@ static void on_due(void *data, const struct db_result *res, const struct error *
 {
     struct backfill *backfill = data;
     backfill->asking = false;
+    if (backfill->life != backfill->tracker->node->life)
+        return; /* others have those */
     if (err != NULL) {
         node_failed(backfill->tracker->node, "backfills", err);
         return;
@@ -340,6 +350,7 @@ static void ask_due(struct backfill *backfill)
     snprintf(room, sizeof room, "%d", BACKFILLS_MAX - backfill->count);
     const char *params[] = {node->id, room};
     backfill->asking = true;
+    backfill->life = node->life;
     backfill->next_ask = clock_ms() + pause_jitter(POLL_MS);
     db_query(node->db, "select repo, repository_id, since from fleet.backfills($1, $2)", DB_ONCE, 2,
              params, on_due, backfill);

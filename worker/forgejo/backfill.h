@@ -25,7 +25,8 @@ struct backfill {
     struct tracker *tracker; /* borrowed */
     struct list list;        /* of struct reading: under way */
     int count;
-    bool asking;         /* fleet.backfills() is under way */
+    bool asking;         /* fleet.backfills() is under way, */
+    uint64_t life;       /* asked in this life of the node */
     int64_t next_ask;    /* clock_ms */
     struct names *names; /* owned: which repositories there are; NULL: not being asked */
     int64_t next_names;  /* clock_ms; 0: at once */

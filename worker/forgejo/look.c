@@ -70,9 +70,9 @@ static void on_seen(void *data, const struct db_result *res, const struct error 
     if (err == NULL)
         log_debug(LOG_ABOUT(LOG_FIELD("repository", look->home.name)), "%" PRId64 " was read: %s",
                   look->number, db_text(res, 0, "result"));
-    else
+    else if (look->life == node_of(look)->life)
         node_failed(node_of(look), "what was seen", err);
-    if (err == NULL || strncmp(err->state, "AF002", 5) == 0 || look->life != node_of(look)->life) {
+    if (err == NULL || strcmp(err->state, "AF002") == 0 || look->life != node_of(look)->life) {
         on_ended(look);
         return;
     }
@@ -158,6 +158,8 @@ static void on_looks(void *data, const struct db_result *res, const struct error
     struct looks *looks = data;
     int room = LOOKS_MAX - looks->count;
     looks->asking = false;
+    if (looks->life != looks->tracker->node->life)
+        return; /* others have those */
     if (err != NULL) {
         node_failed(looks->tracker->node, "looks", err);
         return;
@@ -178,6 +180,7 @@ static void ask(struct looks *looks)
     snprintf(room, sizeof room, "%d", LOOKS_MAX - looks->count);
     const char *params[] = {node->id, room};
     looks->asking = true;
+    looks->life = node->life;
     looks->wanted = false;
     looks->next_ask = clock_ms() + pause_jitter(POLL_MS);
     db_query(node->db,

@@ -22,7 +22,8 @@ struct looks {
     struct tracker *tracker; /* borrowed */
     struct list list;        /* of struct look: under way */
     int count;
-    bool asking;      /* fleet.looks() is under way */
+    bool asking;      /* fleet.looks() is under way, */
+    uint64_t life;    /* asked in this life of the node */
     bool wanted;      /* somebody said that there are some */
     int64_t next_ask; /* clock_ms: slow poll */
     int64_t next_say; /* of trouble */

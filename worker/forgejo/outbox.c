@@ -17,6 +17,8 @@ static void on_tells(void *data, const struct db_result *res, const struct error
     struct outbox *outbox = data;
 
     outbox->asking = false;
+    if (outbox->life != outbox->tracker->node->life)
+        return; /* others have those */
     if (err != NULL) {
         outbox->next_ask = clock_ms() + pause_jitter(FAILED_MS);
         node_failed(outbox->tracker->node, "tells", err);
@@ -35,6 +37,7 @@ static void ask(struct outbox *outbox)
     snprintf(max, sizeof max, "%d", OUTBOX_TELLS - outbox->count);
     const char *params[] = {outbox->tracker->node->id, max};
     outbox->asking = true;
+    outbox->life = outbox->tracker->node->life;
     outbox->wanted = false;
     db_query(
         outbox->tracker->node->db,

@@ -21,7 +21,8 @@ struct outbox {
     struct list tells;       /* of struct tell: under way */
     struct list labels;      /* of struct label_set */
     int count;
-    bool asking;      /* fleet.tells() is under way */
+    bool asking;      /* fleet.tells() is under way, */
+    uint64_t life;    /* asked in this life of the node */
     bool wanted;      /* somebody said that there is something */
     int64_t next_ask; /* clock_ms: slow poll */
 };

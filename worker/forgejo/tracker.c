@@ -43,8 +43,8 @@ static void on_told(void *data, const struct db_result *res, const struct error 
     struct tracker *tracker = data;
     (void)res;
     tracker->telling = false;
-    if (err == NULL) {
-        tell(tracker); /* there may be more to tell by now */
+    if (err == NULL || tracker->told_life != tracker->node->life) {
+        tell(tracker); /* there may be more to tell by now, or another life to tell it for */
         looks_wake(&tracker->looks);
         outbox_wake(&tracker->outbox);
         return;
@@ -217,6 +217,8 @@ void tracker_told(struct tracker *tracker, const char *word)
 {
     if (strcmp(word, "look") == 0 || word[0] == '\0')
         looks_wake(&tracker->looks);
+    if (strcmp(word, "tell") == 0 || word[0] == '\0')
+        outbox_wake(&tracker->outbox);
 }
 
 void tracker_reload(struct tracker *tracker)
