@@ -278,7 +278,8 @@ START_TEST(test_a_silent_program_is_asked_again)
         ck_assert_int_eq(scene_run.asked, asked + 1);
         pause_ms = pause_ms * 2 < 600000 ? pause_ms * 2 : 600000;
     }
-    scene_run.stamp = 2; /* updated */
+    scene_run.stamp = 2; /* updated, just as it is to be asked */
+    program->again = clock_ms();
     say_hello_once_more();
     scene_until(is_asked_soon, "a short pause");
 }

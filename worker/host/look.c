@@ -77,6 +77,8 @@ int host_choose_looks(struct host *host, struct runner_look looks[static RUNNER_
 static bool take_one(struct host_program *program, struct runner_seen *seen)
 {
     bool other = program->said && seen->found && seen->stamp != program->stamp;
+    if (other)
+        program->pause_ms = 0;
     if (program->asked && seen->found) {
         program->said = true;
         program->stamp = seen->stamp;
@@ -85,12 +87,10 @@ static bool take_one(struct host_program *program, struct runner_seen *seen)
         memcpy(program->version, seen->version, sizeof program->version);
         return false;
     }
-    if (other) {
+    if (other)
         program->said = false;
-        program->pause_ms = 0;
-    } else if (seen->found && program->said) {
+    else if (seen->found && program->said)
         memcpy(seen->version, program->version, sizeof seen->version);
-    }
     return other;
 }
 
