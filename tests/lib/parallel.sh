@@ -34,17 +34,18 @@ parallel() {
     trap - INT TERM
 }
 
-# Whether two and more want each processor, or the disk. A mean of half a second: what began just now counts, as it does not in the
+# Whether two and more want each processor, or the disk. A mean of looks within half a second: what began just now counts, as it does not in the
 # load of the last minute, by which all suites would start something at once, and again.
 parallel_overload() {
     local look key count busy=0
     for look in {1..5}; do
+        ((look == 1)) || read -rt 0.1 <> <(:) || :
         while read -r key count _; do
             [[ $key != procs_* ]] || ((busy += count))
         done </proc/stat
-        read -rt 0.1 <> <(:) || :
+        ((look > 1 || busy > 1)) || return 1 # ours alone, which looks
     done
-    ((busy >= look * (2 * $(nproc) + 1))) # ours, which looks
+    ((busy >= look * (2 * $(nproc) + 1)))
 }
 
 # Whether one has ended, for who does not wait.
