@@ -2,6 +2,7 @@
 #include "common/measure.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -53,13 +54,19 @@ static void later(struct chore *chore, int ms)
     timer_start(&chore->timer, (uint64_t)(ms > 0 ? pause_jitter(ms) : 0), 0);
 }
 
+/* That a life of the node is over is said, and mended, by the node. */
+static bool is_fault(const struct error *err)
+{
+    return err != NULL && !db_fault(err->state)->transient && strcmp(err->state, "AF002") != 0;
+}
+
 static void on_done(void *data, const struct db_result *res, const struct error *err)
 {
     struct chore *chore = data;
     int every = chores[number_of(chore)].every_ms;
     if (chore->measure->stopped)
         return;
-    bool fault = err != NULL && !db_fault(err->state)->transient;
+    bool fault = is_fault(err);
     if (fault && !chore->failing)
         log_warn(NULL, "what is measured is not: %s", err->text);
     chore->failing = fault;
