@@ -78,11 +78,11 @@ metrics_stock() {
         check "$line" until_true 30 shows "${line% *}" "${line##* }"
     done
     check "invariants are counted" until_true 90 shows 'fleet_check_faults{check="check_slot"}' 0
-    check "labels are escaped" shows 'fleet_queue_tasks{requirements="it \"is\" \\odd",state="ready",slots="none"}' 1
+    check "labels are escaped" until_true 30 shows 'fleet_queue_tasks{requirements="it \"is\" \\odd",state="ready",slots="none"}' 1
 }
 
 same_fleet() { # what is of the fleet, but for times
-    diff <(grep -E '^fleet_(tasks|claims|starts|runs|deliveries|slots|hosts|agents)' "$E2E/metrics.1") \
+    scrape 1 && scrape 2 && diff <(grep -E '^fleet_(tasks|claims|starts|runs|deliveries|slots|hosts|agents)' "$E2E/metrics.1") \
         <(grep -E '^fleet_(tasks|claims|starts|runs|deliveries|slots|hosts|agents)' "$E2E/metrics.2")
 }
 explained_all() { # each name that is shown is explained
@@ -97,7 +97,7 @@ metrics_form() {
     wait_for 30 'what there is to be counted' counted
     check "promtool has nothing to say" no_complaints 1
     check "... of the other server's" no_complaints 2
-    check "both servers tell the same of the fleet" same_fleet
+    check "both servers tell the same of the fleet" until_true 20 same_fleet
     "$BUILD/fleet-server" --explain-metrics >"$E2E/explained"
     check "--explain-metrics knows every name" explained_all
     check "no id, path or address is a label" eval '! grep -E "\"(m[123]|acme/rocket#1|127\.0\.0\.1)\"" "$E2E/metrics.1"'
