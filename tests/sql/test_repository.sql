@@ -110,6 +110,7 @@ rollback;
 begin;
 select t.worker('w1', t.host('h', '{x}', 9));
 select t.reads();
+update fleet.forgejo set told_at = now() - interval '1 minute';
 -- The hook of acme/rocket is kept by somebody who owns evil/repo, of the id 66, too: he signs with it what he likes.
 select fleet.expect_task(fleet.issue_of(fleet.repository_of(66, 'acme/rocket'), 42, 1042), '{agent:x}', 'Do 42', 'As said', 'forgejo:eve');
 select t.opens('ann', 43, 'evil/repo', 67);
