@@ -105,6 +105,7 @@ static void setup(void)
     api_sql("sleep_begin", "x=");
     api_sql("sleep_end", "x=");
     api_sql("release", "release=created");
+    pull_set_poll(api.server.pull, 3600); /* what is asked of itself is asked after the test */
     node_start(api.server.node);
     UNTIL(node_id(api.server.node) != NULL);
 }
