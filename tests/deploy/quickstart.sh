@@ -29,6 +29,12 @@ quickstart_suite() {
 quickstart() { timeout 1200 "$clone/deploy/quickstart" "$@" </dev/null >"$TEST_DIR/said" 2>&1; }
 said() { grep -qE "$1" "$TEST_DIR/said"; }
 pids() { (cd "$clone/.fleet/run" && head -qn 1 "${@/%/.pid}"); }
+# "PID START" of each service, by which it is told from whoever has its pid later; and those of such a list that live.
+services() { (cd "$clone/.fleet/run" && cut -d' ' -f1,2 "${SERVICES[@]/%/.id}"); }
+survivors() {
+    local pid start
+    while read -r pid start; do ! process_lives "$pid" "$start" || echo "$pid: $(process_comm "$pid")"; done <<<"$1"
+}
 query() { psql -XqAt -d "$FLEET_DATABASE_URL" -c "$1"; }
 branch_of() { query "select branch_name from fleet.task_texts where task_id = 'demo/rocket#$1'"; }
 demo_log() { git --git-dir="$FLEET_DEMO_REPOSITORY" log --oneline "$1"; }
@@ -182,7 +188,8 @@ quickstart_cli() { # AGENT TYPE
 
 quickstart_stop() {
     local all stranger
-    all=$(pids "${SERVICES[@]}")
+    all=$(services)
+    check 'all of it runs' test "$(survivors "$all" | wc -l)" = ${#SERVICES[@]}
     # A stranger under a pid that the fleet once had.
     sleep 300 & # payload: sleep
     stranger=$!
@@ -192,7 +199,7 @@ quickstart_stop() {
     sed -i "s/^[0-9]*/$stranger/" "$clone/.fleet/run/worker-2.id" "$clone/.fleet/run/worker-2.pid"
     check 'stop' quickstart stop
     check 'a recycled pid is not signalled' kill -0 "$stranger"
-    check 'nothing of it runs' test -z "$(for pid in $all; do [[ ! -e /proc/$pid ]] || process_stat "$pid" | grep -v '^Z'; done)"
+    check 'nothing of it runs' test -z "$(survivors "$all")"
     check 'status is not 0 after stop' not quickstart status
     check 'up after stop' quickstart up --no-demo
     check 'with the data of before' test "$(query "select count(*) >= 4 from fleet.tasks where status = 'completed'")" = t
@@ -200,12 +207,12 @@ quickstart_stop() {
 
 quickstart_destroy() {
     local all port ports
-    all=$(pids "${SERVICES[@]}")
+    all=$(services)
     mapfile -t ports < <(cut -d= -f2 "$clone/.fleet/etc/ports")
     ((EUID != 0)) || check 'there is a cluster to remove' test -n "$(clusters)"
     check 'destroy' quickstart destroy
     saying 'says which packages stay' 'Packages that quickstart installed and that stay: '
-    check 'nothing of it runs after destroy' test -z "$(for pid in $all; do [[ ! -e /proc/$pid ]] || process_stat "$pid" | grep -v '^Z'; done)"
+    check 'nothing of it runs after destroy' test -z "$(survivors "$all")"
     check '.fleet is gone' test ! -e "$clone/.fleet"
     check 'the cluster is gone' test -z "$(clusters)"
     for port in "${ports[@]}"; do
