@@ -1,5 +1,5 @@
 -- Repositories and issues by their ids in Forgejo. Names change, are written in other case, and are used again by others; what is stored
--- is found by the id, and follows the name. Lock order: latch repositories, repository, issue, task, latch lanes.
+-- is found by the id, and follows the name. Lock order: forgejo, latch repositories, repository, issue, task, latch lanes.
 
 -- Who is called so now, whatever the case.
 create function fleet.repository_named(p_name text) returns fleet.repository

@@ -34,8 +34,8 @@ parallel() {
     trap - INT TERM
 }
 
-# Whether two and more want each processor, or the disk. A mean of looks within half a second: what began just now counts, as it does not in the
-# load of the last minute, by which all suites would start something at once, and again.
+# Whether two and more want each processor, or the disk. A mean of looks within half a second: what began just now counts, as it does
+# not in the load of the last minute, by which all suites would start something at once, and again.
 parallel_overload() {
     local look key count busy=0
     for look in {1..5}; do
